@@ -1,0 +1,82 @@
+"""Every error that Quorum raises on purpose, and nothing else.
+
+    QuorumError
+    ├── ModelError            the model cannot be found, read or taken apart
+    │   ├── ModelNotFound
+    │   ├── UnsafeWeights     pickle weights, or code that would have to be executed
+    │   ├── NotCausal         an encoder, or an encoder-decoder
+    │   └── UnsupportedModel
+    ├── CorpusError           the text cannot be found, read, or is too short
+    ├── SelectionError        layers or strata that this model does not have
+    ├── DeviceError           a device or dtype that this machine does not have
+    ├── ExportError           the pruned model could not be written, or is not the model that was measured
+    ├── CacheError            the results file
+    │   ├── CacheUnreadable   corrupt, or no DuckDB file at all
+    │   ├── CacheTooNew
+    │   ├── CacheBusy         held by another program
+    │   └── RunNotFound
+    ├── NotWritable           a folder or file that may not be written
+    └── DiskFull
+
+Each message names the cause; `hint` says what the user can do next.
+"""
+
+
+class QuorumError(Exception):
+    """An expected failure: `message` names the cause, `hint` the next step."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}"
+
+
+class ModelError(QuorumError): ...
+
+
+class ModelNotFound(ModelError): ...
+
+
+class UnsafeWeights(ModelError): ...
+
+
+class NotCausal(ModelError): ...
+
+
+class UnsupportedModel(ModelError): ...
+
+
+class CorpusError(QuorumError): ...
+
+
+class SelectionError(QuorumError): ...
+
+
+class DeviceError(QuorumError): ...
+
+
+class ExportError(QuorumError): ...
+
+
+class CacheError(QuorumError): ...
+
+
+class CacheUnreadable(CacheError): ...
+
+
+class CacheTooNew(CacheError): ...
+
+
+class CacheBusy(CacheError): ...
+
+
+class RunNotFound(CacheError): ...
+
+
+class NotWritable(QuorumError): ...
+
+
+class DiskFull(QuorumError): ...

@@ -1,0 +1,59 @@
+"""The Hugging Face Hub: asked once, answered fast, and only for files that hold no code."""
+
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+from core.errors import ModelNotFound, UnsafeWeights
+
+_SECONDS = 10
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+
+
+def fetch_model(repository: str) -> Path:
+    """The local folder of a Hub model; downloads what is missing.
+
+    A copy in the local Hub cache is used as it is, so that a model does not change between two runs.
+
+    Raises:
+        ModelNotFound: no such model, no access to it, or no network.
+        UnsafeWeights: it has no safetensors file; nothing has been downloaded then.
+    """
+    try:
+        folder = Path(snapshot_download(repository, local_files_only=True))
+        if any(folder.glob("*.safetensors")):
+            return folder
+    except (LocalEntryNotFoundError, HFValidationError):
+        pass
+    hint = "Check the name and the network, give a local folder, or use the embedded model: bundled."
+    try:
+        names = [file.rfilename for file in HfApi().model_info(repository, timeout=_SECONDS).siblings or []]
+        if not any(name.endswith(".safetensors") for name in names):
+            raise UnsafeWeights(
+                f"{repository} has no safetensors weights on the Hub; other formats can execute code when they load.",
+                "Use a revision of the model that was saved as safetensors.",
+            )
+        return Path(snapshot_download(repository, allow_patterns=_FILES))
+    except GatedRepoError as cause:
+        raise ModelNotFound(
+            f"{repository} is gated: its owner grants access.", "Ask for access on its page, then `hf auth login`."
+        ) from cause
+    except (RepositoryNotFoundError, HFValidationError) as cause:
+        raise ModelNotFound(f"There is no model {repository}, here or on the Hub.", hint) from cause
+    except UnsafeWeights:
+        raise
+    except Exception as cause:  # the Hub client's transport errors share no base class across its versions
+        raise ModelNotFound(
+            f"{repository} is not on this machine, and the Hugging Face Hub cannot be reached ({type(cause).__name__}).",
+            hint,
+        ) from cause
+
+
+def corpus_is_reachable(repository: str) -> bool:
+    """Whether the Hub answers for a data set: `datasets` itself would retry for half a minute."""
+    try:
+        HfApi().dataset_info(repository, timeout=_SECONDS)
+    except Exception:  # as above; every failure means the same here
+        return False
+    return True

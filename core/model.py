@@ -1,0 +1,224 @@
+"""Loading a causal language model: the bundled one, a local folder, or a Hub id; safetensors only, no foreign code."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from core import gguf_weights, hub
+from core.errors import DeviceError, ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
+from core.players import Blocks, find_blocks
+from core.types import ModelInfo
+
+BUNDLED = "bundled"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# Fields of config.json that say how a model was saved, not what it computes.
+_NOT_THE_MODEL = ("transformers_version", "_name_or_path", "_model_name_or_path", "dtype", "torch_dtype", "use_cache")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model on disk whose files have been checked and whose weights have not been read."""
+
+    source: str
+    folder: Path
+    config: Any
+
+    @property
+    def layers(self) -> int | None:
+        """The number of layers that the configuration names, if it does: a check before the weights are read."""
+        return getattr(self.config.get_text_config(), "num_hidden_layers", None)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory, in evaluation mode, with its blocks found."""
+
+    info: ModelInfo
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    blocks: Blocks
+    folder: Path
+
+
+def locate(source: str) -> Checkpoint:
+    """Finds a model's files and checks that they can be used, before any weights are read.
+
+    Args:
+        source: `bundled`, a folder, a .gguf file, or a Hub id.
+
+    Raises:
+        ModelError: one of its kinds, each naming the cause and the next step.
+    """
+    path = Path(source).expanduser()
+    if source == BUNDLED:
+        folder = gguf_weights.dequantised(gguf_weights.bundled_file())
+    elif path.is_file() and path.suffix == ".gguf":
+        folder = gguf_weights.dequantised(path)
+    elif path.exists():
+        folder = _check_folder(path)
+    elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
+        folder = hub.fetch_model(source)
+    else:
+        raise ModelNotFound(
+            f"There is no model {source}.", "Use bundled, a Hub id such as owner/name, or an existing folder."
+        )
+    return Checkpoint(source, folder, _read_config(source, folder))
+
+
+def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> LoadedModel:
+    """Reads the weights and finds the blocks.
+
+    Args:
+        checkpoint: what `locate` gave.
+        dtype: auto, float32, bfloat16 or float16; auto is the fastest one that the device computes natively.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        ModelError, DeviceError.
+    """
+    on = choose_device(device)
+    kind = choose_dtype(dtype, on)
+    folder = checkpoint.folder
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=DTYPES[kind],
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as cause:
+        raise UnsupportedModel(
+            f"{checkpoint.source} cannot be loaded: {type(cause).__name__}: {str(cause).strip()[:300]}",
+            "Check that the folder is complete: config.json, safetensors weights and the tokenizer's files.",
+        ) from cause
+    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if absent:
+        raise UnsupportedModel(
+            f"The weights of {checkpoint.source} are incomplete: {len(absent)} are missing, such as {absent[0]}.",
+            "Save the whole model with its head (save_pretrained of the causal LM), or download it again.",
+        )
+    model = model.to(on).eval()
+    blocks = find_blocks(model)
+    info = ModelInfo(
+        source=checkpoint.source,
+        architecture=type(model).__name__,
+        layers=len(blocks),
+        parameters=model.num_parameters(),
+        fingerprint=fingerprint(checkpoint),
+        dtype=kind,
+        device=on,
+    )
+    return LoadedModel(info, model, tokenizer, blocks, folder)
+
+
+def fingerprint(checkpoint: Checkpoint) -> str:
+    """Sixteen hex digits of the configuration and of every tensor by name, however the weights are spread over files."""
+    digest = hashlib.sha256()
+    config = {key: value for key, value in checkpoint.config.to_dict().items() if key not in _NOT_THE_MODEL}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    where: dict[str, Path] = {}
+    for file in sorted(checkpoint.folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as tensors:
+            where.update(dict.fromkeys(tensors.keys(), file))
+    for name in sorted(where):
+        with safe_open(where[name], framework="pt") as tensors:
+            tensor = tensors.get_tensor(name)
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def choose_device(device: str = "auto") -> str:
+    """The device to compute on; auto prefers CUDA, then MPS, then the CPU."""
+    have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if have[name])
+    kind, _, index = device.partition(":")
+    exists = have.get(kind, False) and (not index or (kind == "cuda" and index.isdecimal()))
+    if not exists or (index and int(index) >= torch.cuda.device_count()):
+        raise DeviceError(
+            f"This machine has no device {device}.",
+            f"Use --device auto, or one of: {', '.join(name for name in have if have[name])}.",
+        )
+    return device
+
+
+def choose_dtype(dtype: str, device: str) -> str:
+    """The dtype to compute in; auto takes 16 bits where the device multiplies in them natively, and float32 elsewhere.
+
+    A CPU without native bf16 emulates it, several times slower than float32.
+    """
+    if dtype == "auto":
+        if device.startswith("cuda"):
+            return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+        if device == "mps":
+            return "float16"
+        able = torch.cpu.get_capabilities()
+        return "bfloat16" if any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else "float32"
+    if dtype not in DTYPES:
+        raise DeviceError(f"There is no dtype {dtype}.", f"Use auto, {', '.join(DTYPES)}.")
+    return dtype
+
+
+def _check_folder(folder: Path) -> Path:
+    """A folder with safetensors, or the dequantised form of its one GGUF file."""
+    if not folder.is_dir():
+        raise ModelNotFound(f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json.")
+    if any(folder.glob("*.safetensors")):
+        if not (folder / "config.json").is_file():
+            raise ModelNotFound(f"{folder} has weights and no config.json.", "Give the folder that save_pretrained wrote.")
+        return folder
+    ggufs = sorted(folder.glob("*.gguf"))
+    if len(ggufs) == 1:
+        return gguf_weights.dequantised(ggufs[0])
+    if ggufs:
+        raise ModelNotFound(f"{folder} holds {len(ggufs)} GGUF files.", "Name one of them: --model FOLDER/FILE.gguf.")
+    if any(any(folder.glob(pattern)) for pattern in _PICKLES):
+        raise UnsafeWeights(
+            f"{folder} holds pickle weights only, and loading those can execute code.",
+            "Save them as safetensors first: model.save_pretrained(folder) in a place where you trust the file.",
+        )
+    raise ModelNotFound(f"{folder} holds no weights.", "Give a folder with config.json and .safetensors files.")
+
+
+def _read_config(source: str, folder: Path) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as cause:
+        code = "auto_map" in _raw_config(folder)
+        error: type[ModelError] = UnsafeWeights if code else UnsupportedModel
+        raise error(
+            f"{source} needs code of its own to load, which Quorum never executes."
+            if code
+            else f"{source} is of an architecture that this transformers release does not know.",
+            "Use a model whose architecture is part of transformers.",
+        ) from cause
+    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    named = config.architectures or []
+    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or (
+        named and not known.intersection(named)
+    ):
+        raise NotCausal(
+            f"{source} is not a causal language model ({', '.join(named) or config.model_type}).",
+            "Use a decoder-only model: its class ends in ForCausalLM or LMHeadModel.",
+        )
+    return config
+
+
+def _raw_config(folder: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

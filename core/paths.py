@@ -1,0 +1,38 @@
+"""Where Quorum keeps what it makes, and the errors of writing there."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import DiskFull, NotWritable
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def home() -> Path:
+    """The folder of results and prepared models: $QUORUM_HOME, or ~/.quorum."""
+    return Path(os.environ.get("QUORUM_HOME") or "~/.quorum").expanduser().resolve()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns the failures of writing `path` into DiskFull and NotWritable."""
+    try:
+        yield
+    except OSError as cause:
+        raise write_error(path, cause) from cause
+
+
+def write_error(path: Path, cause: OSError) -> DiskFull | NotWritable:
+    """The named error behind a failed write."""
+    if cause.errno in _FULL:
+        return DiskFull(
+            f"The disk is full: {path} could not be written.",
+            "Free some space and start again; what was measured is kept.",
+        )
+    return NotWritable(
+        f"{path} cannot be written: {cause.strerror or cause}.",
+        "Choose a folder that you may write to (--cache FILE, --out DIR, or the variable QUORUM_HOME).",
+    )

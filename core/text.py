@@ -1,0 +1,223 @@
+"""Corpora as windows of tokens, and the protocol that made them.
+
+A corpus is one stream of text: its documents joined by a blank line, tokenised once without special tokens, cut into
+windows that never overlap. Calibration draws its windows from the first half of the stream and evaluation from the
+second, so that the two never share a token; a Hub corpus has splits of its own for this.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from core.errors import CorpusError
+from core.hub import corpus_is_reachable
+from core.types import Protocol
+
+EMBEDDED = "python-docs"
+BOS_CHOICES = ("auto", "none", "corpus", "window")
+
+# Documents read from a Hub corpus: enough for thousands of windows, without downloading all of C4.
+_HUB_DOCUMENTS = 20_000
+_JOIN = "\n\n"
+
+
+@dataclass(frozen=True)
+class HubCorpus:
+    """A data set on the Hugging Face Hub, read by streaming through `datasets`."""
+
+    path: str
+    config: str | None
+    calibration: str  # split
+    evaluation: str  # split
+    column: str
+    revision: str | None = None
+
+
+# PTB and BookCorpus are published as loading scripts, which `datasets` no longer runs; the Hub keeps a Parquet copy.
+HUB = {
+    "wikitext2": HubCorpus("Salesforce/wikitext", "wikitext-2-raw-v1", "validation", "test", "text"),
+    "c4": HubCorpus("allenai/c4", "en", "train", "validation", "text"),
+    "ptb": HubCorpus(
+        "ptb-text-only/ptb_text_only", "penn_treebank", "validation", "test", "sentence", "refs/convert/parquet"
+    ),
+    "bookcorpus": HubCorpus("bookcorpus/bookcorpus", "plain_text", "train", "train", "text", "refs/convert/parquet"),
+}
+CORPORA = (EMBEDDED, *HUB)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The text of one split. `halved`: calibration and evaluation are still halves of this one stream."""
+
+    name: str
+    split: str
+    text: str
+    halved: bool
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Token ids (sequences, window), or (sequences, 1 + window) with a BOS in front of each, and their protocol."""
+
+    ids: torch.Tensor
+    protocol: Protocol
+
+
+def read(corpus: str, split: str) -> Corpus:
+    """The text of a corpus: `python-docs`, a Hub corpus by its short name, or a .txt, .jsonl or .parquet file.
+
+    Args:
+        corpus: name or path.
+        split: calibration, evaluation, or whole (all of a file; a Hub corpus gives its evaluation split).
+
+    Raises:
+        CorpusError: unknown name, missing, unreadable or empty file, or no network.
+    """
+    if corpus in HUB:
+        hub = HUB[corpus]
+        text, halved = _JOIN.join(_from_hub(corpus, hub, split)), hub.calibration == hub.evaluation
+    elif corpus == EMBEDDED:
+        text, halved = _JOIN.join(_embedded()), True
+    else:
+        text, halved = _JOIN.join(_from_file(corpus)), True
+    if not text.strip():
+        raise CorpusError(f"The corpus {corpus} holds no text.", "Give a file with text in it.")
+    return Corpus(Path(corpus).name, split, text, halved and split != "whole")
+
+
+def cut(
+    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, window: int, sequences: int | None, bos: str, seed: int | None
+) -> Windows:
+    """Cuts a corpus into windows.
+
+    Args:
+        corpus: what `read` gave.
+        tokenizer: the model's own.
+        window: text tokens in a window, at least 2.
+        sequences: how many windows; None takes all.
+        bos: auto puts a BOS in front of every window if the tokenizer adds one by itself, and none otherwise.
+        seed: draws the windows at random, without repeats; None takes the first ones in order.
+
+    Raises:
+        CorpusError: too few tokens, or a BOS asked of a tokenizer that has none.
+    """
+    if window < 2 or (sequences is not None and sequences < 1):
+        raise CorpusError(
+            f"{sequences} sequences of {window} tokens cannot be measured.",
+            "Use at least 1 sequence of at least 2 tokens.",
+        )
+    bos, bos_id = _settle_bos(tokenizer, bos)
+    stream = tokenizer(corpus.text, add_special_tokens=False, verbose=False)["input_ids"]
+    if bos == "corpus":
+        stream = [bos_id, *stream]
+    if corpus.halved:
+        half = len(stream) // 2
+        stream = stream[:half] if corpus.split == "calibration" else stream[half:]
+    available = len(stream) // window
+    wanted = available if sequences is None else sequences
+    if wanted > available or available == 0:
+        raise CorpusError(
+            f"The corpus {corpus.name} ({corpus.split}) is too short: it has {len(stream):,} tokens, "
+            f"and {max(wanted, 1):,} x {window} = {max(wanted, 1) * window:,} are needed.",
+            "Use fewer or shorter sequences (--sequences or --windows, --window), or a longer text.",
+        )
+    ids = torch.tensor(stream[: available * window], dtype=torch.int64).view(available, window)
+    if seed is None:
+        ids = ids[:wanted]
+    else:
+        order = torch.randperm(available, generator=torch.Generator().manual_seed(seed))
+        ids = ids[order[:wanted].sort().values]
+    if bos == "window":
+        ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
+    fingerprint = hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
+    return Windows(ids, Protocol(corpus.name, corpus.split, window, window, bos, wanted, seed, fingerprint))
+
+
+def _settle_bos(tokenizer: PreTrainedTokenizerBase, bos: str) -> tuple[str, int]:
+    """Turns auto into none or window, and finds the BOS token (-1 where none is used)."""
+    token = tokenizer.bos_token_id
+    if bos == "auto":
+        start = tokenizer("a", verbose=False)["input_ids"][:1]
+        bos = "window" if token is not None and start == [token] else "none"
+    if bos not in BOS_CHOICES:
+        raise CorpusError(f"There is no BOS rule named {bos}.", f"Use one of {', '.join(BOS_CHOICES)}.")
+    if bos != "none" and token is None:
+        raise CorpusError("This model's tokenizer has no BOS token.", "Use --bos none, or --bos auto.")
+    return bos, -1 if bos == "none" else int(token)
+
+
+def _embedded() -> list[str]:
+    """Python's own reference documentation, which the standard library carries as text."""
+    from pydoc_data.topics import topics
+
+    return [topics[name] for name in sorted(topics)]
+
+
+def _from_file(path: str) -> Iterable[str]:
+    readers: dict[str, Callable[[Path], Iterable[str]]] = {
+        ".txt": lambda file: [file.read_text(encoding="utf-8")],
+        ".jsonl": _read_jsonl,
+        ".parquet": _read_parquet,
+    }
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise CorpusError(
+            f"There is no corpus {path}.",
+            f"Name a corpus ({', '.join(CORPORA)}) or an existing .txt, .jsonl or .parquet file.",
+        )
+    if file.suffix not in readers:
+        raise CorpusError(f"{path} is of a kind that cannot be read.", f"Use a file ending in {', '.join(readers)}.")
+    try:
+        return list(readers[file.suffix](file))
+    except (OSError, ValueError, KeyError, TypeError) as cause:
+        raise CorpusError(
+            f"{path} cannot be read: {type(cause).__name__}: {cause}.",
+            "The text must be UTF-8; .jsonl and .parquet need a field named text in every row.",
+        ) from cause
+
+
+def _read_jsonl(file: Path) -> Iterator[str]:
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip():
+                yield _text(json.loads(line)["text"])
+
+
+def _read_parquet(file: Path) -> Iterator[str]:
+    yield from map(_text, pd.read_parquet(file, columns=["text"])["text"])
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"the field text holds {type(value).__name__}, not text")
+    return value
+
+
+def _from_hub(name: str, hub: HubCorpus, split: str) -> list[str]:
+    from datasets import load_dataset
+
+    error = CorpusError(
+        f"The corpus {name} ({hub.path} on the Hugging Face Hub) cannot be read.",
+        f"Check the network, or use the embedded corpus {EMBEDDED} or a local .txt, .jsonl or .parquet file.",
+    )
+    if not corpus_is_reachable(hub.path):
+        raise error
+    try:
+        rows = load_dataset(
+            hub.path,
+            hub.config,
+            split=hub.calibration if split == "calibration" else hub.evaluation,
+            revision=hub.revision,
+            streaming=True,
+        )
+        return [row[hub.column] for row in islice(rows, _HUB_DOCUMENTS)]
+    except (OSError, ValueError, RuntimeError) as cause:  # what `datasets` and the Hub client raise
+        raise error from cause

@@ -1,0 +1,169 @@
+"""What flows between the parts: a protocol, a game, the specification of a run, and the events that it gives off."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a perplexity was measured. Two figures compare only where their protocols are equal."""
+
+    corpus: str  # name of the corpus, or of the file
+    split: str  # calibration, evaluation, or whole
+    window: int  # text tokens in a window
+    stride: int  # tokens from one window's start to the next; equal to `window`: windows never overlap
+    bos: str  # none, corpus (one, before the first window), or window (one before each)
+    sequences: int  # number of windows
+    seed: int | None  # which windows were drawn; None where they are the first ones in order
+    tokens: str  # fingerprint of the token ids, BOS included
+
+    @property
+    def predicted(self) -> int:
+        """Tokens whose loss enters the mean: all of a window but its first; all of the text where each has a BOS."""
+        return self.sequences * (self.window if self.bos == "window" else self.window - 1)
+
+    def __str__(self) -> str:
+        bos = {"none": "no BOS", "corpus": "one BOS", "window": "a BOS in each"}[self.bos]
+        return (
+            f"{self.corpus} ({self.split}), {self.sequences} x {self.window} tokens, stride {self.stride}, {bos}, "
+            f"tokens {self.tokens}"
+        )
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The model that was measured."""
+
+    source: str  # what the user named: bundled, a Hub id, or a path
+    architecture: str
+    layers: int
+    parameters: int
+    fingerprint: str  # of the weights and the configuration
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a user asks for. `None` and "auto" are settled when the model is known."""
+
+    model: str = "bundled"
+    corpus: str = "python-docs"
+    sequences: int = 10
+    window: int = 128
+    masks: int = 300
+    strata: tuple[int, ...] | None = None
+    seed: int = 0
+    dtype: str = "auto"
+    device: str = "auto"
+    bos: str = "auto"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "RunSpec":
+        """The specification that `as_dict` wrote, also after a trip through JSON."""
+        strata = fields.get("strata")
+        return cls(**{**fields, "strata": tuple(strata) if strata is not None else None})
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One layer's stratified contribution, in units of the score PPL_dense / PPL.
+
+    `low` and `high` bound 90 % of the bootstrap over evaluated masks. `stratum` is the number of kept layers that it
+    was averaged over; None is the mean of all strata, the paper's number.
+    """
+
+    layer: int
+    value: float
+    low: float
+    high: float
+    stratum: int | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a surrogate predicts the score of masks that it has not seen (five-fold cross-validation)."""
+
+    r2: float
+    spearman: float
+    mae: float
+    masks: int  # masks that it was tested on
+    not_finite: int  # masks left out because their loss is not a number
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run found, complete or so far."""
+
+    run: str
+    model: ModelInfo
+    protocol: Protocol
+    strata: tuple[int, ...]
+    dense_perplexity: float
+    contributions: tuple[Contribution, ...]  # the mean over strata, layer by layer, then each stratum
+    surrogate: Fit  # the ensemble that the contributions come from
+    paper_surrogate: Fit | None  # the same network trained as in the paper; None while the run goes on
+    measured: int
+    cached: int
+    seconds: float
+
+    @property
+    def overall(self) -> tuple[Contribution, ...]:
+        """One contribution for each layer: the mean over the strata."""
+        return tuple(item for item in self.contributions if item.stratum is None)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened in the engine. The field `kind` names the class where events cross a process boundary."""
+
+    kind: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", type(self).__name__.lower())
+
+
+@dataclass(frozen=True)
+class Stage(Event):
+    """The engine began something that takes a while and has no count."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The run has a name from here on; what is measured is kept."""
+
+    run: str
+    total: int
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """Coalitions measured so far, with the rate of this session (cached ones are not counted in it)."""
+
+    run: str
+    done: int
+    total: int
+    cached: int
+    per_second: float
+    seconds_left: float
+    lowest_perplexity: float  # of the pruned coalitions so far
+    lowest_removed: int  # layers that it removes
+
+
+@dataclass(frozen=True)
+class Estimated(Event):
+    """Contributions from the coalitions measured so far."""
+
+    result: RunResult
+
+
+@dataclass(frozen=True)
+class Finished(Event):
+    """The last event of a run that ended by itself."""
+
+    result: RunResult
