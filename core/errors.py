@@ -9,6 +9,7 @@
     ├── CorpusError           the text cannot be found, read, or is too short
     ├── SelectionError        layers or strata that this model does not have
     ├── DeviceError           a device or dtype that this machine does not have
+    ├── EvaluationError       the measured losses cannot be used
     ├── ExportError           the pruned model could not be written, or is not the model that was measured
     ├── CacheError            the results file
     │   ├── CacheUnreadable   corrupt, or no DuckDB file at all
@@ -56,6 +57,9 @@ class SelectionError(QuorumError): ...
 
 
 class DeviceError(QuorumError): ...
+
+
+class EvaluationError(QuorumError): ...
 
 
 class ExportError(QuorumError): ...

@@ -19,8 +19,7 @@ from core.masks import Masks
 from core.model import LoadedModel
 from core.players import hidden_of
 from core.skipping import answering, pass_on, skipping
-
-Losses = NDArray[np.float32]
+from core.types import Losses
 
 # Logits alive at once, in elements: 128 MiB in fp32.
 _LOGITS = 2**25
@@ -39,10 +38,23 @@ def sequence_losses(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.boo
     Returns:
         Mean negative log-likelihood in nats a token, (sequences,); NaN and infinity where the model gives them.
     """
-    batch = max(1, min(_BATCH_TOKENS // ids.shape[1], _sequences_a_head(loaded, ids)))
-    with torch.inference_mode(), skipping(loaded.blocks, mask):
-        parts = [_losses(loaded.model(input_ids=part, use_cache=False).logits, part) for part in _batches(loaded, ids, batch)]
-    return torch.cat(parts).cpu().numpy()
+    return np.concatenate(list(batch_losses(loaded, ids, mask)))
+
+
+def batch_losses(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_]) -> Iterator[Losses]:
+    """`sequence_losses`, batch by batch."""
+    size = max(1, min(_BATCH_TOKENS // ids.shape[1], _sequences_a_head(loaded, ids)))
+    for part in ids.split(size):
+        here = part.to(loaded.info.device)
+        with torch.inference_mode(), skipping(loaded.blocks, mask):
+            losses = _losses(loaded.model(input_ids=here, use_cache=False).logits, here)
+        yield losses.cpu().numpy()
+
+
+def perplexity(losses: Losses) -> float:
+    """exp of the mean loss; infinite where that overflows, NaN where a loss is."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(losses.mean(dtype=np.float64)))
 
 
 class Evaluator:
@@ -131,11 +143,6 @@ class Evaluator:
 
 def _sequences_a_head(loaded: LoadedModel, ids: torch.Tensor) -> int:
     return max(1, _LOGITS // (ids.shape[1] * loaded.model.config.get_text_config().vocab_size))
-
-
-def _batches(loaded: LoadedModel, ids: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
-    for part in ids.split(size):
-        yield part.to(loaded.info.device)
 
 
 def _losses(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:

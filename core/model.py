@@ -36,6 +36,12 @@ class Checkpoint:
         """The number of layers that the configuration names, if it does: a check before the weights are read."""
         return getattr(self.config.get_text_config(), "num_hidden_layers", None)
 
+    @property
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Changes when a file of the model does; costs one stat a file."""
+        files = [self.folder / "config.json", *sorted(self.folder.glob("*.safetensors"))]
+        return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -174,10 +180,14 @@ def choose_dtype(dtype: str, device: str) -> str:
 def _check_folder(folder: Path) -> Path:
     """A folder with safetensors, or the dequantised form of its one GGUF file."""
     if not folder.is_dir():
-        raise ModelNotFound(f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json.")
+        raise ModelNotFound(
+            f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json."
+        )
     if any(folder.glob("*.safetensors")):
         if not (folder / "config.json").is_file():
-            raise ModelNotFound(f"{folder} has weights and no config.json.", "Give the folder that save_pretrained wrote.")
+            raise ModelNotFound(
+                f"{folder} has weights and no config.json.", "Give the folder that save_pretrained wrote."
+            )
         return folder
     ggufs = sorted(folder.glob("*.gguf"))
     if len(ggufs) == 1:
@@ -206,8 +216,10 @@ def _read_config(source: str, folder: Path) -> Any:
         ) from cause
     known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     named = config.architectures or []
-    if config.is_encoder_decoder or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or (
-        named and not known.intersection(named)
+    if (
+        config.is_encoder_decoder
+        or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        or (named and not known.intersection(named))
     ):
         raise NotCausal(
             f"{source} is not a causal language model ({', '.join(named) or config.model_type}).",

@@ -17,7 +17,7 @@ def home() -> Path:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def write_errors(path: Path) -> Iterator[None]:
     """Turns the failures of writing `path` into DiskFull and NotWritable."""
     try:
         yield

@@ -1,7 +1,14 @@
 """What flows between the parts: a protocol, a game, the specification of a run, and the events that it gives off."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, nats a token, (sequences,)
+
+BOS_CHOICES = ("auto", "none", "corpus", "window")
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,18 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class TextSpec:
+    """Which windows of which text."""
+
+    corpus: str  # name or path
+    split: str  # calibration, evaluation, or whole
+    window: int = 128  # text tokens in a window
+    sequences: int | None = None  # None takes all that the text gives
+    bos: str = "auto"  # auto puts a BOS in front of each window if the tokenizer adds one by itself, and none otherwise
+    seed: int | None = None  # draws the windows at random, without repeats; None takes the first ones in order
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """What a user asks for. `None` and "auto" are settled when the model is known."""
 
@@ -58,12 +77,13 @@ class RunSpec:
     device: str = "auto"
     bos: str = "auto"
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    def text(self, split: str = "calibration") -> TextSpec:
+        """The run's windows of one split."""
+        return TextSpec(self.corpus, split, self.window, self.sequences, self.bos, self.seed)
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "RunSpec":
-        """The specification that `as_dict` wrote, also after a trip through JSON."""
+        """The specification that `dataclasses.asdict` wrote, also after a trip through JSON."""
         strata = fields.get("strata")
         return cls(**{**fields, "strata": tuple(strata) if strata is not None else None})
 
@@ -91,7 +111,6 @@ class Fit:
     spearman: float
     mae: float
     masks: int  # masks that it was tested on
-    not_finite: int  # masks left out because their loss is not a number
 
 
 @dataclass(frozen=True)
@@ -102,18 +121,36 @@ class RunResult:
     model: ModelInfo
     protocol: Protocol
     strata: tuple[int, ...]
+    masks: int  # masks asked for; those measured so far are `surrogate.masks` + `not_finite`
     dense_perplexity: float
     contributions: tuple[Contribution, ...]  # the mean over strata, layer by layer, then each stratum
     surrogate: Fit  # the ensemble that the contributions come from
     paper_surrogate: Fit | None  # the same network trained as in the paper; None while the run goes on
-    measured: int
-    cached: int
+    not_finite: int  # masks left out of every fit because their loss is not a number
+    measured: int  # evaluations made by this start of the run, the dense model's included
+    cached: int  # evaluations found in the cache
     seconds: float
 
     @property
     def overall(self) -> tuple[Contribution, ...]:
         """One contribution for each layer: the mean over the strata."""
         return tuple(item for item in self.contributions if item.stratum is None)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "RunResult":
+        """The result that `dataclasses.asdict` wrote, also after a trip through JSON."""
+        paper = fields["paper_surrogate"]
+        return cls(
+            **{
+                **fields,
+                "model": ModelInfo(**fields["model"]),
+                "protocol": Protocol(**fields["protocol"]),
+                "strata": tuple(fields["strata"]),
+                "contributions": tuple(Contribution(**item) for item in fields["contributions"]),
+                "surrogate": Fit(**fields["surrogate"]),
+                "paper_surrogate": Fit(**paper) if paper else None,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -143,16 +180,13 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """Coalitions measured so far, with the rate of this session (cached ones are not counted in it)."""
+    """Coalitions (of a run) or windows (of one perplexity) measured so far, and the rate of those not from the cache."""
 
-    run: str
     done: int
     total: int
     cached: int
     per_second: float
-    seconds_left: float
-    lowest_perplexity: float  # of the pruned coalitions so far
-    lowest_removed: int  # layers that it removes
+    seconds_left: float  # NaN before the first evaluation
 
 
 @dataclass(frozen=True)
@@ -167,3 +201,24 @@ class Finished(Event):
     """The last event of a run that ended by itself."""
 
     result: RunResult
+
+
+@dataclass(frozen=True)
+class Measured(Event):
+    """The measured perplexity of one coalition."""
+
+    removed: tuple[int, ...]
+    perplexity: float
+    mean_nll: float  # nats a token
+    protocol: Protocol
+    model: ModelInfo
+
+
+@dataclass(frozen=True)
+class Exported(Event):
+    """A pruned model was written, loaded again, and has the losses of the masked one."""
+
+    path: str
+    removed: tuple[int, ...]
+    perplexity: float
+    protocol: Protocol

@@ -1,11 +1,9 @@
-"""Corpora as windows of tokens, and the protocol that made them.
+"""Corpora as text: the embedded one, Hub data sets, and local files.
 
-A corpus is one stream of text: its documents joined by a blank line, tokenised once without special tokens, cut into
-windows that never overlap. Calibration draws its windows from the first half of the stream and evaluation from the
-second, so that the two never share a token; a Hub corpus has splits of its own for this.
+A corpus is one stream: its documents joined by a blank line. Calibration and evaluation never share text: a Hub corpus
+has splits for them, and of any other stream calibration gets the first half and evaluation the second (`core.windows`).
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,15 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from transformers import PreTrainedTokenizerBase
 
 from core.errors import CorpusError
 from core.hub import corpus_is_reachable
-from core.types import Protocol
 
 EMBEDDED = "python-docs"
-BOS_CHOICES = ("auto", "none", "corpus", "window")
 
 # Documents read from a Hub corpus: enough for thousands of windows, without downloading all of C4.
 _HUB_DOCUMENTS = 20_000
@@ -63,14 +57,6 @@ class Corpus:
     halved: bool
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Token ids (sequences, window), or (sequences, 1 + window) with a BOS in front of each, and their protocol."""
-
-    ids: torch.Tensor
-    protocol: Protocol
-
-
 def read(corpus: str, split: str) -> Corpus:
     """The text of a corpus: `python-docs`, a Hub corpus by its short name, or a .txt, .jsonl or .parquet file.
 
@@ -91,67 +77,6 @@ def read(corpus: str, split: str) -> Corpus:
     if not text.strip():
         raise CorpusError(f"The corpus {corpus} holds no text.", "Give a file with text in it.")
     return Corpus(Path(corpus).name, split, text, halved and split != "whole")
-
-
-def cut(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, window: int, sequences: int | None, bos: str, seed: int | None
-) -> Windows:
-    """Cuts a corpus into windows.
-
-    Args:
-        corpus: what `read` gave.
-        tokenizer: the model's own.
-        window: text tokens in a window, at least 2.
-        sequences: how many windows; None takes all.
-        bos: auto puts a BOS in front of every window if the tokenizer adds one by itself, and none otherwise.
-        seed: draws the windows at random, without repeats; None takes the first ones in order.
-
-    Raises:
-        CorpusError: too few tokens, or a BOS asked of a tokenizer that has none.
-    """
-    if window < 2 or (sequences is not None and sequences < 1):
-        raise CorpusError(
-            f"{sequences} sequences of {window} tokens cannot be measured.",
-            "Use at least 1 sequence of at least 2 tokens.",
-        )
-    bos, bos_id = _settle_bos(tokenizer, bos)
-    stream = tokenizer(corpus.text, add_special_tokens=False, verbose=False)["input_ids"]
-    if bos == "corpus":
-        stream = [bos_id, *stream]
-    if corpus.halved:
-        half = len(stream) // 2
-        stream = stream[:half] if corpus.split == "calibration" else stream[half:]
-    available = len(stream) // window
-    wanted = available if sequences is None else sequences
-    if wanted > available or available == 0:
-        raise CorpusError(
-            f"The corpus {corpus.name} ({corpus.split}) is too short: it has {len(stream):,} tokens, "
-            f"and {max(wanted, 1):,} x {window} = {max(wanted, 1) * window:,} are needed.",
-            "Use fewer or shorter sequences (--sequences or --windows, --window), or a longer text.",
-        )
-    ids = torch.tensor(stream[: available * window], dtype=torch.int64).view(available, window)
-    if seed is None:
-        ids = ids[:wanted]
-    else:
-        order = torch.randperm(available, generator=torch.Generator().manual_seed(seed))
-        ids = ids[order[:wanted].sort().values]
-    if bos == "window":
-        ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
-    fingerprint = hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
-    return Windows(ids, Protocol(corpus.name, corpus.split, window, window, bos, wanted, seed, fingerprint))
-
-
-def _settle_bos(tokenizer: PreTrainedTokenizerBase, bos: str) -> tuple[str, int]:
-    """Turns auto into none or window, and finds the BOS token (-1 where none is used)."""
-    token = tokenizer.bos_token_id
-    if bos == "auto":
-        start = tokenizer("a", verbose=False)["input_ids"][:1]
-        bos = "window" if token is not None and start == [token] else "none"
-    if bos not in BOS_CHOICES:
-        raise CorpusError(f"There is no BOS rule named {bos}.", f"Use one of {', '.join(BOS_CHOICES)}.")
-    if bos != "none" and token is None:
-        raise CorpusError("This model's tokenizer has no BOS token.", "Use --bos none, or --bos auto.")
-    return bos, -1 if bos == "none" else int(token)
 
 
 def _embedded() -> list[str]:

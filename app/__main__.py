@@ -1,0 +1,97 @@
+"""python -m app COMMAND: everything that the dashboard does, without it."""
+
+import argparse
+import signal
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from app import commands
+from app.terminal import complain
+from core.corpora import CORPORA
+from core.errors import QuorumError
+from core.types import BOS_CHOICES, RunSpec
+
+_DEFAULTS = RunSpec()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns the exit status: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end a run as cancelled, with everything kept
+    try:
+        return int(options.command(options) or 0)
+    except QuorumError as error:
+        complain(options.json, error)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. What was measured is kept; run the same command again to go on.", file=sys.stderr)
+        return 130
+
+
+def spec_of(options: argparse.Namespace) -> RunSpec:
+    """The run specification among the parsed options."""
+    given = vars(options)
+    return RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m app", description="Which layers does a language model need?")
+    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        added = commands_.add_parser(name, help=text, description=text)
+        added.set_defaults(command=function)
+        added.add_argument("--json", action="store_true", help="one JSON object on standard output")
+        added.add_argument("--cache", type=Path, metavar="FILE", help="the DuckDB file of results")
+        return added
+
+    run = command("run", lambda options: commands.run(options, spec_of(options)), "measure, and estimate contributions")
+    _add_model(run)
+    run.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=", ".join(CORPORA) + ", or a file")
+    run.add_argument("--sequences", type=int, default=_DEFAULTS.sequences, help="calibration windows")
+    run.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
+    run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
+    run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept layers (default: the paper's)")
+    run.add_argument("--seed", type=int, default=_DEFAULTS.seed)
+
+    command("runs", commands.runs, "list the runs in the results file")
+
+    show = command("show", commands.show, "show one run, complete or so far")
+    show.add_argument("run", metavar="RUN")
+
+    perplexity = command("perplexity", commands.perplexity, "measure perplexity, whole or without some layers")
+    _add_model(perplexity)
+    perplexity.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE")
+    perplexity.add_argument("--remove", type=_integers, default=(), metavar="I,J,…", help="layers to skip")
+    perplexity.add_argument("--window", type=int, default=_DEFAULTS.window)
+    perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
+
+    export = command("export", commands.export, "write a smaller model that plain transformers loads")
+    export.add_argument("run", metavar="RUN")
+    which = export.add_mutually_exclusive_group(required=True)
+    which.add_argument("--remove", type=_integers, metavar="I,J,…", help="these layers")
+    which.add_argument("--count", type=int, metavar="K", help="the K layers of smallest contribution")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+
+    command("doctor", commands.doctor, "check this machine and installation")
+
+    serve = command("serve", commands.serve, "start the dashboard")
+    serve.add_argument("--port", type=int, default=8501)
+    serve.add_argument("--address", default="127.0.0.1")
+    return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", default=_DEFAULTS.model, metavar="bundled|ID|DIR")
+    parser.add_argument("--dtype", default=_DEFAULTS.dtype, help="auto, float32, bfloat16 or float16")
+    parser.add_argument("--device", default=_DEFAULTS.device, help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--bos", default=_DEFAULTS.bos, choices=BOS_CHOICES)
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(",") if part.strip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The commands of `python -m app`. Each takes parsed options and prints one answer."""
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.terminal import follow, result_object, result_text, say
+from cache import queries
+from cache.database import Database, default_file
+from cache.store import Store
+from core.errors import RunNotFound
+from core.selection import least_contributing
+from core.types import Exported, Finished, Measured, RunResult, RunSpec, TextSpec
+
+if TYPE_CHECKING:
+    from core.engine import Engine
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(options: argparse.Namespace, spec: RunSpec) -> None:
+    """Measures and estimates; started again, it goes on where it was."""
+    finished = follow(_engine(_database(options)).run(spec))
+    assert isinstance(finished, Finished)
+    say(options.json, result_object(finished.result), result_text(finished.result))
+
+
+def runs(options: argparse.Namespace) -> None:
+    """Lists the runs."""
+    database = _database(options)
+    found = queries.runs(database)
+    rows = [_summary(run) for run in found]
+    lines = [
+        f"{run.run}  {run.status:11s}  {run.started:%Y-%m-%d %H:%M}  {run.spec.model}  {run.spec.corpus}, "
+        f"{run.spec.masks} masks"
+        for run in found
+    ]
+    say(options.json, {"runs": rows}, "\n".join(lines) or f"No runs in {database.file} yet: python -m app run")
+
+
+def show(options: argparse.Namespace) -> None:
+    """Shows one run; of one that is not finished, what it has found so far."""
+    found = queries.find_run(_database(options), options.run)
+    text = f"run {found.run} is {found.status}" + (f": {found.message}" if found.message else "")
+    answer = _summary(found)
+    if found.result is not None:
+        answer |= result_object(found.result)
+        text += "\n" + result_text(found.result)
+    else:
+        text += "\nIt has no contributions yet; run it again to go on."
+    say(options.json, answer, text)
+
+
+def perplexity(options: argparse.Namespace) -> None:
+    """Measures perplexity on a text as one stream, by the model's own forward with the removed layers skipped."""
+    spec = RunSpec(model=options.model, dtype=options.dtype, device=options.device)
+    text = TextSpec(options.corpus, "whole", options.window, options.windows, options.bos)
+    found = follow(_engine(_database(options)).measure(spec, text, options.remove))
+    assert isinstance(found, Measured)
+    answer = {
+        "perplexity": found.perplexity,
+        "mean_nll": found.mean_nll,
+        "tokens": found.protocol.predicted,
+        "removed": list(found.removed),
+        "protocol": asdict(found.protocol),
+        "model": asdict(found.model),
+    }
+    without = f" without layers {', '.join(map(str, found.removed))}" if found.removed else ""
+    text_ = (
+        f"perplexity {found.perplexity:.4f} ({found.mean_nll:.4f} nats a token over {found.protocol.predicted:,} "
+        f"tokens){without}\n{found.model.source}, {found.model.dtype} on {found.model.device}\n{found.protocol}"
+    )
+    say(options.json, answer, text_)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Writes a pruned model, loads it again and measures it."""
+    database = _database(options)
+    result, spec = _finished(database, options.run)
+    removed = options.remove or least_contributing(result.overall, options.count)
+    done = follow(_engine(database).export(result.run, spec, removed, options.out))
+    assert isinstance(done, Exported)
+    answer = {
+        "path": done.path,
+        "removed": list(done.removed),
+        "perplexity": done.perplexity,
+        "verified": True,  # export raises otherwise, and leaves nothing at the path
+        "protocol": asdict(done.protocol),
+    }
+    text = (
+        f"{done.path}: layers {', '.join(map(str, done.removed))} removed; loaded again with transformers, "
+        f"perplexity {done.perplexity:.4f}, equal to the masked model's\n{done.protocol}"
+    )
+    say(options.json, answer, text)
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Checks the installation; the exit status is 1 if something is wrong."""
+    from app.doctor import examine
+
+    checks = examine(_file(options))
+    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}" for check in checks]
+    lines += [f"\n{check.name}: {check.hint}" for check in checks if not check.ok]
+    healthy = all(check.ok for check in checks)
+    say(options.json, {"ok": healthy, "checks": [asdict(check) for check in checks]}, "\n".join(lines))
+    return 0 if healthy else 1
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Starts the dashboard; its other settings are in app/.streamlit/config.toml."""
+    _database(options)  # a results file that cannot be used is said here, not in the browser
+    arguments = [f"--server.port={options.port}", f"--server.address={options.address}"]
+    environment = {**os.environ, "QUORUM_CACHE": str(_file(options))}
+    server = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "server.py"), *arguments]
+    return subprocess.call(server, cwd=ROOT, env=environment)
+
+
+def _file(options: argparse.Namespace) -> Path:
+    return (options.cache or default_file()).expanduser().resolve()
+
+
+def _database(options: argparse.Namespace) -> Database:
+    return Database(_file(options))
+
+
+def _engine(database: Database) -> "Engine":
+    """The engine, with torch behind it: imported only by the commands that compute."""
+    from app.libraries import prepare
+    from core.engine import Engine
+
+    prepare()
+    return Engine(Store(database))
+
+
+def _finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
+    found = queries.find_run(database, name)
+    if found.result is None or found.status != "finished":
+        raise RunNotFound(f"Run {found.run} is {found.status}, not finished.", "Finish it first: start it again.")
+    return found.result, found.spec
+
+
+def _summary(run: queries.StoredRun) -> dict[str, object]:
+    return {
+        "run": run.run,
+        "status": run.status,
+        "message": run.message,
+        "started": run.started.isoformat(),
+        "spec": asdict(run.spec),
+    }

@@ -1,0 +1,136 @@
+"""One DuckDB file among many processes: an exclusive lock around connections that live for milliseconds.
+
+DuckDB lets one process hold a file, and a long-lived writer would lock out every reader. The file is never opened but
+by DuckDB: closing any other descriptor of it would drop DuckDB's own lock.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from cache import schema
+from core.errors import CacheBusy, CacheError, CacheUnreadable, CacheTooNew, DiskFull, NotWritable
+from core.paths import home, write_errors
+
+# A foreign program may hold the file for a moment, as a `duckdb` shell does.
+_PATIENCE = 10.0
+
+
+def default_file() -> Path:
+    """The results file that is used where none is named: $QUORUM_CACHE, or quorum.duckdb in Quorum's home."""
+    return Path(os.environ.get("QUORUM_CACHE") or home() / "quorum.duckdb")
+
+
+class Database:
+    """The results file. Objects are cheap and safe to share between threads: each use opens a connection of its own."""
+
+    def __init__(self, file: Path) -> None:
+        """Opens the file once, creating or migrating it.
+
+        Raises:
+            CacheUnreadable, CacheTooNew, CacheBusy, NotWritable, DiskFull.
+        """
+        self.file = file.expanduser().resolve()
+        if self.file.is_dir():
+            raise CacheUnreadable(f"{self.file} is a folder.", "Name a file with --cache FILE.")
+        with write_errors(self.file):
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.reading() as connection:
+            schema.migrate(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for reading, held for as short as possible: it locks out every other process."""
+        lock = FileLock(f"{self.file}.lock", timeout=_PATIENCE)
+        with write_errors(self.file), _named_errors(self.file), lock, self._connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection in one transaction: committed at the end, rolled back by an error."""
+        with self.reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def revision(self) -> tuple[int, int]:
+        """Changes whenever the contents do; costs one stat."""
+        status = self.file.stat()
+        return status.st_mtime_ns, status.st_size
+
+    @contextmanager
+    def claim(self, game: str) -> Iterator[bool]:
+        """Whether this process alone may measure a game now. The claim ends with the block, or with the process."""
+        folder = Path(f"{self.file}.claims")
+        with write_errors(folder):
+            folder.mkdir(exist_ok=True)
+            lock = FileLock(folder / f"{game}.lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                yield False
+                return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return duckdb.connect(
+                    self.file,
+                    config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 1},
+                )
+            except duckdb.IOException as cause:
+                if "lock" not in str(cause).lower() or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
+@contextmanager
+def _named_errors(file: Path) -> Iterator[None]:
+    """Turns DuckDB's errors of opening and writing into ours."""
+    try:
+        yield
+    except Timeout as cause:
+        raise CacheBusy(
+            f"The results file {file} has been in use for {_PATIENCE:.0f} seconds.",
+            "Wait for the other Quorum process, or name another file with --cache FILE.",
+        ) from cause
+    except duckdb.Error as cause:
+        raise _named(file, str(cause)) from cause
+
+
+def _named(file: Path, text: str) -> CacheError | DiskFull | NotWritable:
+    lower = text.lower()
+    if "lock on file" in lower:
+        return CacheBusy(
+            f"The results file {file} is held by another program: {text.splitlines()[0]}",
+            "Close that program (a DuckDB shell or a notebook), or name another file with --cache FILE.",
+        )
+    if "no space left" in lower or "file too large" in lower or "disk quota" in lower:
+        return DiskFull(
+            f"The disk is full: {file} could not be written.",
+            "Free some space and start again; what was stored is kept.",
+        )
+    if "permission denied" in lower or "read-only" in lower:
+        return NotWritable(f"{file} cannot be written.", "Choose another file with --cache FILE.")
+    if "version number" in lower or "newer version" in lower:
+        return CacheTooNew(
+            f"{file} was written by a newer DuckDB.", "Update Quorum, or name another file with --cache FILE."
+        )
+    return CacheUnreadable(
+        f"{file} is corrupt, or no results file: {text.splitlines()[0]}",
+        "Move it away, or name another file with --cache FILE.",
+    )

@@ -1,0 +1,26 @@
+"""Content hashes: what makes two measurements the same measurement."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from core.types import ModelInfo, Protocol
+
+# Raised whenever a change of code changes what an evaluation measures, so that old figures are not taken for new ones.
+METRIC = 1
+
+
+def game_key(model: ModelInfo, protocol: Protocol) -> str:
+    """One key for all evaluations that compare: the same weights, tokens, windows, BOS, dtype and metric."""
+    return _digest(
+        METRIC, model.fingerprint, model.dtype, protocol.tokens, protocol.window, protocol.stride, protocol.bos
+    )
+
+
+def run_key(game: str, protocol: Protocol, strata: Sequence[int], masks: int, seed: int) -> str:
+    """The name of a run: the same request gets the same name, so that starting it again resumes it."""
+    return _digest(game, protocol.corpus, protocol.split, list(strata), masks, seed)[:8]
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,83 @@
+"""The read side of the cache: named reads for the pages and the command line."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from cache.database import Database
+from core.errors import RunNotFound
+from core.types import RunResult, RunSpec
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One run as the file knows it."""
+
+    run: str
+    game: str
+    spec: RunSpec
+    strata: tuple[int, ...]
+    status: str  # running, interrupted, cancelled, failed or finished
+    message: str | None
+    result: RunResult | None
+    started: pd.Timestamp
+    changed: pd.Timestamp
+
+
+def runs(database: Database) -> list[StoredRun]:
+    """All runs, the newest first."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            "SELECT run, game, spec, strata, status, message, result, started, changed FROM runs ORDER BY started DESC"
+        ).fetchall()
+    found = [_stored(row) for row in rows]
+    return [_settled(database, run) for run in found]
+
+
+def find_run(database: Database, name: str) -> StoredRun:
+    """The run of that name, or of the one name that begins so.
+
+    Raises:
+        RunNotFound: with the names that exist.
+    """
+    every = runs(database)
+    matches = [run for run in every if name and run.run.startswith(name)]
+    if len(matches) != 1:
+        names = ", ".join(run.run for run in every[:10]) or "none yet"
+        raise RunNotFound(
+            f"{len(matches)} runs are called {name}." if matches else f"There is no run {name}.",
+            f"Runs in {database.file}: {names}.",
+        )
+    return matches[0]
+
+
+def count_evaluations(database: Database, game: str | None = None) -> int:
+    """Evaluations in the file, of one game or of all."""
+    with database.reading() as connection:
+        row = connection.execute("SELECT count(*) FROM evaluations WHERE game = coalesce(?, game)", [game]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _stored(row: tuple[Any, ...]) -> StoredRun:
+    run, game, spec, strata, status, message, result, started, changed = row
+    return StoredRun(
+        run,
+        game,
+        RunSpec.from_dict(json.loads(spec)),
+        tuple(strata),
+        status,
+        message,
+        RunResult.from_dict(json.loads(result)) if result else None,
+        pd.Timestamp(started),
+        pd.Timestamp(changed),
+    )
+
+
+def _settled(database: Database, run: StoredRun) -> StoredRun:
+    """A run that says running, while no process holds its game, was killed."""
+    if run.status != "running":
+        return run
+    with database.claim(run.game) as free:
+        return replace(run, status="interrupted") if free else run

@@ -1,0 +1,59 @@
+"""Tables, and the numbered migrations that make them.
+
+A migration, once released, never changes; a new one is appended. The file says how many it has had.
+"""
+
+from collections.abc import Callable
+
+from duckdb import DuckDBPyConnection
+
+from core.errors import CacheTooNew
+
+
+def m001_games_evaluations_runs(connection: DuckDBPyConnection) -> None:
+    """Evaluations belong to a game (weights, tokens, protocol, dtype), not to a run: all runs share them."""
+    connection.execute("""
+        CREATE TABLE games (
+            game VARCHAR PRIMARY KEY,
+            model VARCHAR NOT NULL,     -- JSON of core.types.ModelInfo
+            protocol VARCHAR NOT NULL   -- JSON of core.types.Protocol
+        );
+        CREATE TABLE evaluations (
+            game VARCHAR NOT NULL,
+            mask VARCHAR NOT NULL,      -- '1' for a kept layer
+            losses FLOAT[] NOT NULL,    -- mean NLL of each sequence, nats a token; may hold NaN and infinity
+            PRIMARY KEY (game, mask)
+        );
+        CREATE TABLE runs (
+            run VARCHAR PRIMARY KEY,
+            game VARCHAR NOT NULL,
+            spec VARCHAR NOT NULL,      -- JSON of core.types.RunSpec
+            strata INTEGER[] NOT NULL,
+            status VARCHAR NOT NULL,    -- running, cancelled, failed or finished
+            message VARCHAR,            -- of the failure
+            result VARCHAR,             -- JSON of core.types.RunResult, complete or so far
+            started TIMESTAMP NOT NULL,
+            changed TIMESTAMP NOT NULL
+        );
+    """)
+
+
+MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (m001_games_evaluations_runs,)
+
+
+def migrate(connection: DuckDBPyConnection) -> None:
+    """Brings a file, new or old, to this release's schema, or raises CacheTooNew."""
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    version = (row[0] if row else None) or 0
+    if version > len(MIGRATIONS):
+        raise CacheTooNew(
+            f"The results file has schema {version}; this release knows up to {len(MIGRATIONS)}.",
+            "Update Quorum, or name another file with --cache FILE.",
+        )
+    for number in range(version, len(MIGRATIONS)):
+        connection.execute("BEGIN")
+        MIGRATIONS[number](connection)
+        connection.execute("DELETE FROM schema_version")
+        connection.execute("INSERT INTO schema_version VALUES (?)", [number + 1])
+        connection.execute("COMMIT")

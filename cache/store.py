@@ -1,0 +1,95 @@
+"""The write side of the cache: what the engine keeps, and finds again."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from cache.database import Database
+from cache.keys import game_key, run_key
+from core.masks import Masks, encode
+from core.types import Losses, ModelInfo, Protocol, RunResult, RunSpec
+
+
+class Store:
+    """Satisfies `core.engine.Store` with a DuckDB file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open_game(self, model: ModelInfo, protocol: Protocol) -> str:
+        """The key of a game, known to the file from now on."""
+        game = game_key(model, protocol)
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO games VALUES (?, ?, ?)",
+                [game, json.dumps(asdict(model)), json.dumps(asdict(protocol))],
+            )
+        return game
+
+    @contextmanager
+    def claim(self, game: str) -> Iterator[bool]:
+        """Whether this process alone may measure the game now."""
+        with self._database.claim(game) as granted:
+            yield granted
+
+    def begin(self, game: str, spec: RunSpec, protocol: Protocol, strata: Sequence[int]) -> str:
+        """Marks a run as running, new or resumed, and names it."""
+        run = run_key(game, protocol, strata, spec.masks, spec.seed)
+        with self._database.writing() as connection:
+            connection.execute(
+                """
+                INSERT INTO runs (run, game, spec, strata, status, started, changed)
+                VALUES (?, ?, ?, ?, 'running', now(), now())
+                ON CONFLICT DO UPDATE SET
+                    status = 'running', message = NULL, spec = excluded.spec, changed = excluded.changed
+                """,
+                [run, game, json.dumps(asdict(spec)), list(strata)],
+            )
+        return run
+
+    def known(self, game: str, masks: Masks) -> dict[int, Losses]:
+        """The stored losses among `masks`, by row."""
+        asked = pd.DataFrame({"mask": [encode(mask) for mask in masks], "row": np.arange(len(masks))})
+        with self._database.reading() as connection:
+            connection.register("asked", asked)
+            found = connection.execute(
+                'SELECT "row", losses FROM asked JOIN evaluations USING (mask) WHERE game = ?', [game]
+            ).fetchall()
+        return {row: np.array(losses, dtype=np.float32) for row, losses in found}
+
+    def record(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None:
+        """Keeps evaluations for ever, in one transaction; one that is already there stays as it is."""
+        rows = pd.DataFrame(
+            {
+                "game": game,
+                "mask": [mask for mask, _ in measured],
+                "losses": [losses.tolist() for _, losses in measured],
+            }
+        )
+        with self._database.writing() as connection:
+            connection.register("fresh", rows)
+            connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
+
+    def save(self, result: RunResult, status: str) -> None:
+        """Keeps what a run has found so far, or at its end."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE runs SET result = ?, status = ?, changed = now() WHERE run = ?",
+                [json.dumps(asdict(result)), status, result.run],
+            )
+
+    def close(self, run: str, status: str, message: str | None = None) -> None:
+        """Marks a run as cancelled or failed; its last result stays."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE runs SET status = ?, message = ?, changed = now() WHERE run = ?", [status, message, run]
+            )
+
+    def delete(self, run: str) -> None:
+        """Forgets a run. Its evaluations stay: another run may use them."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM runs WHERE run = ?", [run])

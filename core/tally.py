@@ -1,0 +1,98 @@
+"""What a run has measured so far, and what follows from it."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attribution import estimate
+from core.evaluation import perplexity
+from core.masks import Masks
+from core.surrogate import FEWEST_MASKS, Scores, cross_validate, cross_validate_as_paper
+from core.types import Fit, Losses, ModelInfo, Progress, Protocol, RunResult
+
+# Masks are walked in rounds: the dense model, a balanced first share for early contributions, then all the rest, since
+# prefixes are shared best in one large round.
+_FIRST_ROUND = 0.2
+
+
+@dataclass
+class Tally:
+    """The coalitions of one run, `masks` (1 + masks, layers) with the full coalition first, and the known losses."""
+
+    run: str
+    model: ModelInfo
+    protocol: Protocol
+    strata: tuple[int, ...]
+    seed: int
+    masks: Masks
+    losses: dict[int, Losses]  # by row of masks; begins with what the store knew
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.cached = len(self.losses)
+        self._measuring_since = time.monotonic()
+
+    def rounds(self) -> Iterator[NDArray[np.int64]]:
+        """The rows that are missing, round by round."""
+        missing = np.array([row for row in range(len(self.masks)) if row not in self.losses], dtype=np.int64)
+        bounds = [0, 1, 1 + int(_FIRST_ROUND * len(self.masks)), len(self.masks)]
+        for low, high in zip(bounds, bounds[1:], strict=False):
+            rows = missing[(missing >= low) & (missing < high)]
+            if len(rows):
+                yield rows
+
+    @property
+    def dense_perplexity(self) -> float:
+        return perplexity(self.losses[0])
+
+    def progress(self) -> Progress:
+        """Where the run stands; the rate counts only what this session has measured."""
+        fresh = len(self.losses) - self.cached
+        rate = fresh / max(time.monotonic() - self._measuring_since, 1e-9)
+        left = len(self.masks) - len(self.losses)
+        return Progress(
+            done=len(self.losses),
+            total=len(self.masks),
+            cached=self.cached,
+            per_second=rate,
+            seconds_left=left / rate if fresh else float("nan"),
+        )
+
+    def scores(self) -> tuple[Masks, Scores, int]:
+        """Masks with their scores PPL_dense / PPL, and how many masks have a loss that is not a number.
+
+        An infinite loss is a score of 0. A NaN has no score: its mask is left out together with it, and counted.
+        """
+        rows = np.array(sorted(row for row in self.losses if row > 0), dtype=np.int64)
+        with np.errstate(over="ignore"):
+            rises = np.array([self.losses[row].mean(dtype=np.float64) for row in rows]) - self.losses[0].mean(
+                dtype=np.float64
+            )
+            scores = np.exp(-rises)
+        finite = np.isfinite(scores)
+        return self.masks[rows[finite]], scores[finite], int((~finite).sum())
+
+    def result(self, *, final: bool) -> RunResult | None:
+        """Contributions and the surrogate's quality; None while there are too few scores to fit anything."""
+        masks, scores, not_finite = self.scores()
+        if len(scores) < FEWEST_MASKS:
+            return None
+        fit = cross_validate(masks, scores, self.seed)
+        return RunResult(
+            run=self.run,
+            model=self.model,
+            protocol=self.protocol,
+            strata=self.strata,
+            masks=len(self.masks) - 1,
+            dense_perplexity=self.dense_perplexity,
+            contributions=estimate(masks, scores, self.strata, self.seed),
+            surrogate=fit,
+            paper_surrogate=cross_validate_as_paper(masks, scores, self.seed) if final else None,
+            not_finite=not_finite,
+            measured=len(self.losses) - self.cached,
+            cached=self.cached,
+            seconds=time.monotonic() - self.started,
+        )

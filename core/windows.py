@@ -1,0 +1,74 @@
+"""Text as windows of tokens, and the protocol that made them.
+
+The stream is tokenised once, without special tokens, and cut into windows that never overlap.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from core.corpora import Corpus
+from core.errors import CorpusError
+from core.types import BOS_CHOICES, Protocol, TextSpec
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Token ids (sequences, window), or (sequences, 1 + window) with a BOS in front of each, and their protocol."""
+
+    ids: torch.Tensor
+    protocol: Protocol
+
+
+def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> Windows:
+    """Cuts a corpus into the windows that `spec` asks for; an incomplete last window is left out.
+
+    Raises:
+        CorpusError: too few tokens, or a BOS asked of a tokenizer that has none.
+    """
+    window, sequences = spec.window, spec.sequences
+    if window < 2 or (sequences is not None and sequences < 1):
+        raise CorpusError(
+            f"{sequences} sequences of {window} tokens cannot be measured.",
+            "Use at least 1 sequence of at least 2 tokens.",
+        )
+    bos, bos_id = _settle_bos(tokenizer, spec.bos)
+    stream = tokenizer(corpus.text, add_special_tokens=False, verbose=False)["input_ids"]
+    if bos == "corpus":
+        stream = [bos_id, *stream]
+    if corpus.halved:
+        half = len(stream) // 2
+        stream = stream[:half] if corpus.split == "calibration" else stream[half:]
+    available = len(stream) // window
+    wanted = available if sequences is None else sequences
+    if wanted > available or available == 0:
+        raise CorpusError(
+            f"The corpus {corpus.name} ({corpus.split}) is too short: it has {len(stream):,} tokens, "
+            f"and {max(wanted, 1):,} x {window} = {max(wanted, 1) * window:,} are needed.",
+            "Use fewer or shorter sequences (--sequences or --windows, --window), or a longer text.",
+        )
+    ids = torch.tensor(stream[: available * window], dtype=torch.int64).view(available, window)
+    if spec.seed is None:
+        ids = ids[:wanted]
+    else:
+        order = torch.randperm(available, generator=torch.Generator().manual_seed(spec.seed))
+        ids = ids[order[:wanted].sort().values]
+    if bos == "window":
+        ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
+    fingerprint = hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
+    return Windows(ids, Protocol(corpus.name, corpus.split, window, window, bos, wanted, spec.seed, fingerprint))
+
+
+def _settle_bos(tokenizer: PreTrainedTokenizerBase, bos: str) -> tuple[str, int]:
+    """Turns auto into none or window, and finds the BOS token (-1 where none is used)."""
+    token = tokenizer.bos_token_id
+    if bos == "auto":
+        start = tokenizer("a", verbose=False)["input_ids"][:1]
+        bos = "window" if token is not None and start == [token] else "none"
+    if bos not in BOS_CHOICES:
+        raise CorpusError(f"There is no BOS rule named {bos}.", f"Use one of {', '.join(BOS_CHOICES)}.")
+    if bos != "none" and token is None:
+        raise CorpusError("This model's tokenizer has no BOS token.", "Use --bos none, or --bos auto.")
+    return bos, -1 if bos == "none" else int(token)
