@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, spec: RunSpec) -> None:
 def runs(options: argparse.Namespace) -> None:
     """Lists the runs."""
     database = _database(options)
-    found = queries.runs(database)
+    found = [queries.settled(database, run) for run in queries.runs(database)]
     rows = [_summary(run) for run in found]
     lines = [
         f"{run.run}  {run.status:11s}  {run.started:%Y-%m-%d %H:%M}  {run.spec.model}  {run.spec.corpus}, "

@@ -14,7 +14,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from cache import schema
-from core.errors import CacheBusy, CacheError, CacheUnreadable, CacheTooNew, DiskFull, NotWritable
+from core.errors import CacheBusy, CacheError, CacheTooNew, CacheUnreadable, DiskFull, NotWritable
 from core.paths import home, write_errors
 
 # A foreign program may hold the file for a moment, as a `duckdb` shell does.

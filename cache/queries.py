@@ -27,13 +27,20 @@ class StoredRun:
 
 
 def runs(database: Database) -> list[StoredRun]:
-    """All runs, the newest first."""
+    """All runs as they are written, the newest first; `settled` tells the killed ones."""
     with database.reading() as connection:
         rows = connection.execute(
             "SELECT run, game, spec, strata, status, message, result, started, changed FROM runs ORDER BY started DESC"
         ).fetchall()
-    found = [_stored(row) for row in rows]
-    return [_settled(database, run) for run in found]
+    return [_stored(row) for row in rows]
+
+
+def settled(database: Database, run: StoredRun) -> StoredRun:
+    """A run that says running, while no process holds its game, was killed: it is interrupted."""
+    if run.status != "running":
+        return run
+    with database.claim(run.game) as free:
+        return replace(run, status="interrupted") if free else run
 
 
 def find_run(database: Database, name: str) -> StoredRun:
@@ -50,7 +57,7 @@ def find_run(database: Database, name: str) -> StoredRun:
             f"{len(matches)} runs are called {name}." if matches else f"There is no run {name}.",
             f"Runs in {database.file}: {names}.",
         )
-    return matches[0]
+    return settled(database, matches[0])
 
 
 def count_evaluations(database: Database, game: str | None = None) -> int:
@@ -73,11 +80,3 @@ def _stored(row: tuple[Any, ...]) -> StoredRun:
         pd.Timestamp(started),
         pd.Timestamp(changed),
     )
-
-
-def _settled(database: Database, run: StoredRun) -> StoredRun:
-    """A run that says running, while no process holds its game, was killed."""
-    if run.status != "running":
-        return run
-    with database.claim(run.game) as free:
-        return replace(run, status="interrupted") if free else run

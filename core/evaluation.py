@@ -7,6 +7,7 @@ scaling of logits) is the model's own forward, in which the blocks answer withou
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def sequence_losses(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.boo
 def batch_losses(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_]) -> Iterator[Losses]:
     """`sequence_losses`, batch by batch."""
     size = max(1, min(_BATCH_TOKENS // ids.shape[1], _sequences_a_head(loaded, ids)))
-    for part in ids.split(size):
+    for part in torch.split(ids, size):
         here = part.to(loaded.info.device)
         with torch.inference_mode(), skipping(loaded.blocks, mask):
             losses = _losses(loaded.model(input_ids=here, use_cache=False).logits, here)
@@ -64,11 +65,13 @@ class Evaluator:
         UnsupportedModel: the blocks exchange more than the hidden state, so that prefixes cannot be shared.
     """
 
-    def __init__(self, loaded: LoadedModel, ids: torch.Tensor) -> None:
+    def __init__(self, loaded: LoadedModel, ids: torch.Tensor, *, checked: bool = False) -> None:
+        """`checked` leaves out the comparison, on the first sequence, with the model's own forward."""
+        if not checked:
+            _check(loaded, ids[:1])
         self._loaded = loaded
         self._ids = ids.to(loaded.info.device)
         self._start, self._calls = self._record()
-        self._check()
 
     def losses(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
         """Yields (row of `masks`, losses (sequences,)) in the order in which prefixes are shared.
@@ -121,30 +124,33 @@ class Evaluator:
         size = _sequences_a_head(self._loaded, self._ids)
         answers = dict.fromkeys(range(len(self._loaded.blocks)), pass_on)
         parts = []
-        for ids, state in zip(self._ids.split(size), hidden.split(size), strict=True):
-            with answering(self._loaded.blocks, {**answers, 0: lambda _, state=state: state}):
+        for ids, state in zip(torch.split(self._ids, size), torch.split(hidden, size), strict=True):
+            with answering(self._loaded.blocks, {**answers, 0: partial(_give, state)}):
                 parts.append(_losses(self._loaded.model(input_ids=ids, use_cache=False).logits, ids))
         return torch.cat(parts).cpu().numpy()
 
-    def _check(self) -> None:
-        """Holds one coalition of every other layer against the model's own forward, on the first sequence."""
-        mask = np.arange(len(self._loaded.blocks)) % 2 == 0
-        one = object.__new__(Evaluator)
-        one._loaded, one._ids = self._loaded, self._ids[:1]
-        one._start, one._calls = one._record()
-        (_, ours), *_ = one.losses(mask[None])
-        plain = sequence_losses(self._loaded, self._ids[:1], mask)
-        if not np.allclose(ours, plain, rtol=1e-3, equal_nan=True):
-            raise UnsupportedModel(
-                f"{self._loaded.info.architecture} cannot be taken apart: its blocks exchange more than the hidden state.",
-                "Use a model whose blocks pass one hidden state along.",
-            )
+
+def _check(loaded: LoadedModel, ids: torch.Tensor) -> None:
+    """Holds one coalition, every other layer, against the model's own forward."""
+    mask = np.arange(len(loaded.blocks)) % 2 == 0
+    [(_, ours)] = Evaluator(loaded, ids, checked=True).losses(mask[None])
+    if not np.allclose(ours, sequence_losses(loaded, ids, mask), rtol=1e-3, equal_nan=True):
+        raise UnsupportedModel(
+            f"{loaded.info.architecture} cannot be taken apart: its blocks exchange more than one state.",
+            "Use a model whose blocks pass one hidden state along.",
+        )
 
 
 def _sequences_a_head(loaded: LoadedModel, ids: torch.Tensor) -> int:
-    return max(1, _LOGITS // (ids.shape[1] * loaded.model.config.get_text_config().vocab_size))
+    vocabulary = int(loaded.model.config.get_text_config().vocab_size)
+    return max(1, _LOGITS // (ids.shape[1] * vocabulary))
 
 
 def _losses(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """Mean NLL of each sequence, (sequences,) in fp32; one sequence at a time, for its fp32 copy of the logits."""
     return torch.stack([F.cross_entropy(one[:-1].float(), text[1:]) for one, text in zip(logits, ids, strict=True)])
+
+
+def _give(state: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    """The answer of a block that has been computed elsewhere."""
+    return state

@@ -1,4 +1,4 @@
-"""A smaller model on disk: blocks deleted, configuration mended, reloaded with plain transformers, and measured again."""
+"""A smaller model on disk: blocks deleted, configuration mended, loaded again and measured again."""
 
 import errno
 import json
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from core.errors import ExportError
 from core.evaluation import perplexity, sequence_losses
 from core.masks import without
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load, locate, read_weights
 from core.paths import write_errors
 from core.types import Losses
 from core.windows import Windows
@@ -102,9 +102,7 @@ def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) ->
 
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
-    model = AutoModelForCausalLM.from_pretrained(
-        loaded.folder, dtype="auto", use_safetensors=True, trust_remote_code=False, local_files_only=True
-    )
+    model = read_weights(loaded.checkpoint, "auto")
     delete_blocks(model, loaded.blocks.path, mask)
     try:
         model.save_pretrained(folder)

@@ -5,7 +5,6 @@ folder is named by the file's content, so that every process and every cache sha
 """
 
 import hashlib
-import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,4 +72,4 @@ def _convert(file: Path, folder: Path) -> None:
         ) from cause
     model.save_pretrained(unfinished)
     # Only a complete folder ever gets the final name: a process killed here leaves a .part that the next one replaces.
-    os.replace(unfinished, folder)
+    unfinished.replace(folder)

@@ -45,7 +45,7 @@ def fetch_model(repository: str) -> Path:
         raise
     except Exception as cause:  # the Hub client's transport errors share no base class across its versions
         raise ModelNotFound(
-            f"{repository} is not on this machine, and the Hugging Face Hub cannot be reached ({type(cause).__name__}).",
+            f"{repository} is not on this machine, and the Hub cannot be reached ({type(cause).__name__}).",
             hint,
         ) from cause
 

@@ -96,7 +96,7 @@ def _mask(layers: int, kept: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def without(layers: int, removed: Sequence[int]) -> NDArray[np.bool_]:
-    """The mask (layers,) that drops `removed`, or SelectionError when they are not layers, repeat, or are all of them."""
+    """The mask (layers,) that drops `removed`, or SelectionError: no such layer, one named twice, or all of them."""
     unknown = sorted({layer for layer in removed if not 0 <= layer < layers})
     if unknown or len(set(removed)) != len(removed):
         named = ", ".join(map(str, unknown or removed))

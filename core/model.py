@@ -51,7 +51,7 @@ class LoadedModel:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     blocks: Blocks
-    folder: Path
+    checkpoint: Checkpoint
 
 
 def locate(source: str) -> Checkpoint:
@@ -92,29 +92,15 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     """
     on = choose_device(device)
     kind = choose_dtype(dtype, on)
-    folder = checkpoint.folder
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=DTYPES[kind],
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        model = read_weights(checkpoint, DTYPES[kind])
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as cause:
         raise UnsupportedModel(
             f"{checkpoint.source} cannot be loaded: {type(cause).__name__}: {str(cause).strip()[:300]}",
             "Check that the folder is complete: config.json, safetensors weights and the tokenizer's files.",
         ) from cause
-    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
-    if absent:
-        raise UnsupportedModel(
-            f"The weights of {checkpoint.source} are incomplete: {len(absent)} are missing, such as {absent[0]}.",
-            "Save the whole model with its head (save_pretrained of the causal LM), or download it again.",
-        )
-    model = model.to(on).eval()
+    model.to(on)  # type: ignore[arg-type]  # transformers narrows torch's signature
     blocks = find_blocks(model)
     info = ModelInfo(
         source=checkpoint.source,
@@ -125,11 +111,36 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
         dtype=kind,
         device=on,
     )
-    return LoadedModel(info, model, tokenizer, blocks, folder)
+    return LoadedModel(info, model, tokenizer, blocks, checkpoint)
+
+
+def read_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> PreTrainedModel:
+    """The model in memory, in evaluation mode; the dtype "auto" is the one in which it was saved.
+
+    Raises:
+        UnsupportedModel: weights are missing; transformers would have filled them in at random.
+    """
+    loading: Any = AutoModelForCausalLM.from_pretrained(
+        checkpoint.folder,
+        dtype=dtype,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    model, report = loading
+    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if absent:
+        raise UnsupportedModel(
+            f"The weights of {checkpoint.source} are incomplete: {len(absent)} are missing, such as {absent[0]}.",
+            "Save the whole model with its head (save_pretrained of the causal LM), or download it again.",
+        )
+    complete: PreTrainedModel = model.eval()
+    return complete
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
-    """Sixteen hex digits of the configuration and of every tensor by name, however the weights are spread over files."""
+    """Sixteen hex digits of the configuration and of every tensor by name, however they are spread over files."""
     digest = hashlib.sha256()
     config = {key: value for key, value in checkpoint.config.to_dict().items() if key not in _NOT_THE_MODEL}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())

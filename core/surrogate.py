@@ -45,12 +45,12 @@ class Networks:
     def members(self, masks: Masks) -> NDArray[np.float32]:
         """The prediction of each member, (members, masks)."""
         with torch.inference_mode():
-            parts = [self._forward(part.float()) for part in torch.from_numpy(masks).split(_CHUNK)]
+            parts = [self._forward(part.float()) for part in torch.split(torch.from_numpy(masks), _CHUNK)]
             return np.asarray(torch.cat(parts, dim=1))
 
     def predict(self, masks: Masks) -> NDArray[np.float32]:
         """The mean prediction of the members, (masks,)."""
-        return self.members(masks).mean(axis=0)
+        return np.asarray(self.members(masks).mean(axis=0))
 
     def _forward(self, masks: torch.Tensor) -> torch.Tensor:
         # CELU with its default alpha of 1 is ELU, and torch computes that twice as fast.
@@ -76,7 +76,7 @@ def fit(masks: Masks, scores: Scores, weights: NDArray[np.floating], seed: int) 
     for _ in range(_STEPS):
         optimizer.zero_grad()
         # Members are independent, so the sum of their losses trains each as if it were alone.
-        (share * (networks._forward(inputs) - targets).square()).sum().backward()
+        torch.autograd.backward((share * (networks._forward(inputs) - targets).square()).sum())
         optimizer.step()
         schedule.step()
     return Networks(*(parameter.detach() for parameter in parameters))
@@ -91,9 +91,9 @@ def fit_as_paper(masks: Masks, scores: Scores, seed: int) -> Networks:
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=100, gamma=0.1)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(300):
-        for batch in torch.randperm(len(inputs), generator=generator).split(300):
+        for batch in torch.split(torch.randperm(len(inputs), generator=generator), 300):
             optimizer.zero_grad()
-            F.mse_loss(networks._forward(inputs[batch])[0], targets[batch]).backward()
+            torch.autograd.backward(F.mse_loss(networks._forward(inputs[batch])[0], targets[batch]))
             optimizer.step()
         schedule.step()
     return Networks(*(parameter.detach() for parameter in parameters))

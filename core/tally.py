@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from core.attribution import estimate
 from core.evaluation import perplexity
 from core.masks import Masks
 from core.surrogate import FEWEST_MASKS, Scores, cross_validate, cross_validate_as_paper
-from core.types import Fit, Losses, ModelInfo, Progress, Protocol, RunResult
+from core.types import Losses, ModelInfo, Progress, Protocol, RunResult
 
 # Masks are walked in rounds: the dense model, a balanced first share for early contributions, then all the rest, since
 # prefixes are shared best in one large round.
@@ -39,7 +40,7 @@ class Tally:
         """The rows that are missing, round by round."""
         missing = np.array([row for row in range(len(self.masks)) if row not in self.losses], dtype=np.int64)
         bounds = [0, 1, 1 + int(_FIRST_ROUND * len(self.masks)), len(self.masks)]
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in pairwise(bounds):
             rows = missing[(missing >= low) & (missing < high)]
             if len(rows):
                 yield rows

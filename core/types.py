@@ -180,7 +180,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """Coalitions (of a run) or windows (of one perplexity) measured so far, and the rate of those not from the cache."""
+    """Coalitions of a run, or windows of one perplexity, measured so far; the rate leaves out what was cached."""
 
     done: int
     total: int

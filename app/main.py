@@ -1,0 +1,27 @@
+"""The dashboard's entry: which pages there are, and what has to be true before any of them is shown."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # `streamlit run` puts only this file's folder there
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from app import jobs, views  # noqa: E402
+from core.errors import QuorumError  # noqa: E402
+
+# An emoji becomes a data: address; a Material icon would be fetched from another host.
+st.set_page_config(page_title="Quorum", page_icon="🗳️", layout="wide")
+page = st.navigation(
+    [
+        st.Page(ROOT / "pages" / "runs.py", title="Runs", icon=":material/play_circle:", default=True),
+        st.Page(ROOT / "pages" / "contributions.py", title="Contributions", icon=":material/bar_chart:"),
+    ]
+)
+try:
+    jobs.shared().begin_if_empty()
+    page.run()
+except QuorumError as error:
+    views.show_error(error)

@@ -1,0 +1,47 @@
+"""What a browser session remembers, and what its address says: nothing else touches session_state or query_params."""
+
+import uuid
+
+import streamlit as st
+
+from app.jobs import Job
+
+
+def client() -> str:
+    """This session's name: its newest preview request replaces its earlier one, and nobody else's."""
+    return str(st.session_state.setdefault("client", uuid.uuid4().hex))
+
+
+def run_in_address() -> str | None:
+    """The run that the address names (?run=ab12cd34), whether it exists or not."""
+    return st.query_params.get("run")
+
+
+def remember_run(run: str) -> None:
+    """Puts the run into the address, so that the page can be sent to a colleague."""
+    if st.query_params.get("run") != run:
+        st.query_params["run"] = run
+    st.session_state["run"] = run
+
+
+def remembered_run() -> str | None:
+    """The run that this session looked at last, on any page."""
+    return st.session_state.get("run")
+
+
+def forget_run(run: str) -> None:
+    """Drops a deleted run from the address and from the session."""
+    if st.query_params.get("run") == run:
+        del st.query_params["run"]
+    if st.session_state.get("run") == run:
+        del st.session_state["run"]
+
+
+def remember_preview(job: Job) -> None:
+    """The measurement that this session asked for last."""
+    st.session_state["preview"] = job
+
+
+def remembered_preview() -> Job | None:
+    """The measurement that this session asked for last, if any."""
+    return st.session_state.get("preview")

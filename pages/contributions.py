@@ -1,0 +1,115 @@
+"""What each layer contributes: bars with intervals, the heatmap over strata, their quality, and a measurement."""
+
+import streamlit as st
+
+from app import jobs, state, views
+from app.figures import contribution_bars, contribution_heatmap
+from app.jobs import Job
+from core.types import Fit, RunResult, RunSpec
+
+shared = jobs.shared()
+
+st.title("Contributions")
+chosen = views.pick_run(shared.database)
+
+
+def watch(job: Job, seen: int) -> None:
+    """Progress of the run on show; new contributions redraw the page."""
+    views.show_progress(job, shared)
+    if job.revision != seen:
+        st.rerun(scope="app")
+
+
+def show_quality(result: RunResult) -> None:
+    """How well the surrogate behind the contributions predicts masks that it has not seen."""
+    st.subheader("How far to trust them")
+    st.markdown(
+        "The contributions come from a surrogate, a small network that predicts the score of a set of layers. These "
+        "figures compare its predictions with measurements of sets that it was **not** trained on (five folds)."
+    )
+    show_fit("Ensemble of five, the one in use", result.surrogate)
+    if result.paper_surrogate is not None:
+        show_fit("For comparison: one network, trained as in the paper", result.paper_surrogate)
+        st.caption(
+            "The paper trains on about 8,000 coalitions; with a few hundred its recipe has hardly begun to learn."
+        )
+    if result.not_finite:
+        st.warning(f"{result.not_finite} coalitions have a loss that is not a number; they are in no fit.")
+
+
+def show_fit(title: str, fit: Fit) -> None:
+    st.markdown(f"**{title}**")
+    with st.container(horizontal=True):
+        st.metric("R²", f"{fit.r2:.3f}", help="1 is perfect, 0 is no better than the mean")
+        st.metric("Spearman", f"{fit.spearman:.3f}", help="Agreement of the two rankings; 1 is perfect")
+        st.metric("Mean absolute error", f"{fit.mae:.4f}", help="In units of the score PPL_dense / PPL")
+        st.metric("Coalitions tested", fit.masks)
+
+
+def show_measurement(spec: RunSpec, result: RunResult) -> None:
+    """The perplexity without the layers that the user names: measured, ahead of any run that goes on."""
+    st.subheader("Measure it")
+    removed = st.multiselect(
+        "Layers to remove",
+        range(result.model.layers),
+        max_selections=result.model.layers - 1,
+        help="The model is measured without them, on the text of this run",
+    )
+    if removed and st.button("Measure", type="primary", icon=":material/speed:"):
+        state.remember_preview(shared.preview(state.client(), spec, tuple(sorted(removed))))
+    job = state.remembered_preview()
+    if job is not None and job.spec == spec:
+        st.fragment(answer, run_every=0.5 if job.active else None)(job, result)
+
+
+def answer(job: Job, result: RunResult) -> None:
+    """The measurement, or that it is under way."""
+    layers = ", ".join(map(str, job.removed or ()))
+    if job.active:
+        st.markdown(f"Measuring without layers {layers} … {job.stage}")
+    elif job.measured is not None:
+        change = job.measured.perplexity / result.dense_perplexity - 1
+        st.metric(
+            f"Perplexity without layers {layers} (measured)",
+            f"{job.measured.perplexity:.2f}",
+            f"{change:+.1%} against the dense {result.dense_perplexity:.2f}",
+            delta_color="inverse",
+            help=str(job.measured.protocol),
+        )
+    elif job.status == "failed":
+        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+
+
+if chosen is not None and chosen.result is not None:
+    running = shared.newest()
+    if running is not None and running.active and running.run == chosen.run:
+        st.fragment(watch, run_every=1.0)(running, running.revision)
+    elif chosen.status != "finished":
+        st.warning(f"This run is {chosen.status}: these are the contributions so far. Resume it on the page Runs.")
+    shown = chosen.result
+    st.caption(
+        f"{shown.model.source} ({shown.model.architecture}, {shown.model.parameters / 1e6:,.0f} M parameters, "
+        f"{shown.model.dtype} on {shown.model.device}) · dense perplexity {shown.dense_perplexity:.2f} (measured) · "
+        f"{shown.protocol} · {shown.surrogate.masks} of {shown.masks} coalitions measured"
+    )
+    st.markdown(
+        "**Stratified contribution** (the paper's): how much of the score PPL_dense / PPL is lost on average when this "
+        "layer goes, over random sets of the sizes that were sampled. The Shapley value weighs all sizes alike; this "
+        "one does not."
+    )
+    views.show_chart(contribution_bars(shown), key="bars")
+    st.caption(
+        "Whiskers: 90 % bootstrap intervals over the measured coalitions (estimated). "
+        "They do not hold the choice of the calibration text."
+    )
+    st.subheader("By number of layers kept")
+    st.markdown(
+        "Read a column downwards: a layer that matters only while few others are missing fades towards the bottom."
+    )
+    views.show_chart(contribution_heatmap(shown), key="heatmap")
+    with st.expander("As a table"):
+        table = views.contribution_table(shown)
+        st.dataframe(table, hide_index=True, alt="Contribution of each layer, least needed first")
+        st.download_button("Download CSV", table.to_csv(index=False), f"contributions-{shown.run}.csv", "text/csv")
+    show_quality(shown)
+    show_measurement(chosen.spec, shown)

@@ -1,0 +1,154 @@
+"""Start a run, watch it, cancel it, resume it; and the runs there have been."""
+
+import pandas as pd
+import streamlit as st
+
+from app import jobs, state, views
+from app.figures import contribution_bars
+from cache.queries import StoredRun
+from cache.store import Store
+from core.corpora import CORPORA
+from core.errors import QuorumError, SelectionError
+from core.types import RunSpec
+
+shared = jobs.shared()
+job = shared.newest()
+
+st.title("Which layers does this model need?")
+st.markdown(
+    "The layers are players of a cooperative game. A run switches off many random sets of layers, measures how much "
+    "worse the model then predicts text, and estimates from that what each layer contributes."
+)
+
+
+def live() -> None:
+    """What the worker does now; a new result or the end redraws the page, whose charts otherwise keep their zoom."""
+    if job is None:
+        return
+    if job.active:
+        views.show_progress(job, shared)
+    if job.revision != seen:
+        st.rerun(scope="app")
+
+
+def show_newest() -> None:
+    """The run that goes on, or how the last one ended."""
+    if job is None:
+        return
+    if job.active and job.spec == RunSpec() and len(views.stored_runs(shared.database)) <= 1:
+        st.info("This is the first start, so a run with the default settings has begun by itself. You can cancel it.")
+    st.fragment(live, run_every=1.0 if job.active else None)()
+    if job.status == "failed":
+        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+    elif job.status == "cancelled":
+        st.warning("The run was cancelled. Everything measured is kept: resume it below, or start it again.")
+    elif job.status == "finished" and job.result is not None:
+        result = job.result
+        st.success(
+            f"Run {result.run} is finished: {result.measured} coalitions measured, {result.cached} taken from the "
+            f"cache, {result.seconds:.0f} s. Dense perplexity {result.dense_perplexity:.2f} on {result.protocol}."
+        )
+    if job.result is not None:
+        st.subheader("Contributions" + (" so far" if job.active else ""))
+        st.caption(
+            f"From {job.result.surrogate.masks} of {job.result.masks} coalitions; they sharpen as the run goes on. "
+            "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
+        )
+        views.show_chart(contribution_bars(job.result), key="newest-bars")
+
+
+def show_form() -> None:
+    """The request for a run, with defaults that one click starts."""
+    default = RunSpec()
+    with st.form("start", border=True):
+        left, middle, right = st.columns(3)
+        model = left.text_input("Model", default.model, help="bundled, a Hugging Face Hub id, or a local folder")
+        corpus = middle.selectbox(
+            "Calibration text",
+            CORPORA,
+            accept_new_options=True,
+            help="A named corpus, or type the path of a .txt, .jsonl or .parquet file",
+        )
+        masks = right.number_input("Coalitions", 10, 100_000, default.masks, help="More give narrower intervals")
+        with st.expander("More settings"):
+            first, second, third = st.columns(3)
+            sequences = first.number_input("Sequences", 1, 10_000, default.sequences)
+            window = second.number_input("Tokens in a sequence", 2, 8192, default.window)
+            seed = third.number_input("Seed", 0, 2**31 - 1, default.seed)
+            strata = first.text_input("Strata", "", placeholder="automatic", help="Numbers of kept layers, as 28,25,22")
+            dtype = second.selectbox("dtype", ("auto", "float32", "bfloat16", "float16"))
+            device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1 or mps")
+        if st.form_submit_button("Start run", type="primary", icon=":material/play_arrow:"):
+            submit(
+                RunSpec(
+                    model=model.strip(),
+                    corpus=corpus or default.corpus,
+                    sequences=int(sequences),
+                    window=int(window),
+                    masks=int(masks),
+                    strata=integers(strata),
+                    seed=int(seed),
+                    dtype=dtype,
+                    device=device.strip(),
+                )
+            )
+
+
+def integers(text: str) -> tuple[int, ...] | None:
+    """The strata that were typed; none for an empty text."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip()) or None
+    except ValueError as cause:
+        raise SelectionError(f"Strata are numbers: {text} is not.", "Write them like this: 28,25,22,19,16") from cause
+
+
+def submit(spec: RunSpec) -> None:
+    shared.submit(spec)
+    st.rerun()
+
+
+def show_history() -> None:
+    """All runs of this file, and what can be done with one."""
+    runs = views.stored_runs(shared.database)
+    if not runs:
+        return
+    st.subheader("History")
+    st.dataframe(pd.DataFrame([row(run) for run in runs]), hide_index=True, alt="All runs, the newest first")
+    chosen = st.selectbox("Run", runs, format_func=lambda run: f"{run.run} ({run.status})")
+    with st.container(horizontal=True):
+        if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
+            st.switch_page("pages/contributions.py", query_params={"run": chosen.run})
+        label = "Run again" if chosen.status == "finished" else "Resume"
+        if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
+            submit(chosen.spec)
+        if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running"):
+            Store(shared.database).delete(chosen.run)
+            state.forget_run(chosen.run)
+            st.rerun()
+    st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
+
+
+def row(run: StoredRun) -> dict[str, object]:
+    spec, result = run.spec, run.result
+    return {
+        "run": run.run,
+        "status": run.status,
+        "started": run.started,
+        "model": spec.model,
+        "text": spec.corpus,
+        "coalitions": spec.masks,
+        "sequences": f"{spec.sequences} x {spec.window}",
+        "seed": spec.seed,
+        "dense perplexity": result.dense_perplexity if result else None,
+        "surrogate R2": result.surrogate.r2 if result else None,
+        "message": run.message or "",
+    }
+
+
+seen = job.revision if job is not None else 0
+show_newest()
+try:
+    show_form()
+except QuorumError as error:
+    views.show_error(error)
+show_history()
