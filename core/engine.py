@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.corpora import read
-from core.errors import EvaluationError, QuorumError
+from core.errors import EvaluationError, QuorumError, SelectionError
 from core.evaluation import Evaluator, batch_losses, perplexity
 from core.export import check_target, export
 from core.masks import Masks, default_strata, encode, stratified, without
 from core.model import Checkpoint, LoadedModel, load, locate
+from core.surrogate import FEWEST_MASKS
 from core.tally import Tally
 from core.types import (
     Estimated,
@@ -94,6 +95,10 @@ class Engine:
         started = time.monotonic()
 
         def sample(layers: int) -> tuple[tuple[int, ...], Masks]:
+            if spec.masks < FEWEST_MASKS:
+                raise SelectionError(
+                    f"{spec.masks} masks are too few to learn from.", f"Ask for at least {FEWEST_MASKS}; 300 is usual."
+                )
             strata = spec.strata or default_strata(layers)
             return strata, stratified(layers, strata, spec.masks, spec.seed)
 

@@ -21,7 +21,7 @@ from core.types import Fit
 Scores = NDArray[np.float64]  # (masks,), PPL_dense / PPL; 1 means that nothing was lost
 
 # Below this, five folds hold too little to learn from or to test on.
-FEWEST_MASKS = 20
+FEWEST_MASKS = 10
 FOLDS = 5
 MEMBERS = 5
 _STEPS = 1000

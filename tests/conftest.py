@@ -1,0 +1,122 @@
+"""Small models that tests make themselves, and the real one. Nothing is downloaded."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    Gemma3TextConfig,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
+
+from core.model import LoadedModel, load, locate
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = 6
+SMALL: dict[str, Any] = {
+    "vocab_size": 258,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "bos_token_id": 256,
+    "eos_token_id": 257,
+    "pad_token_id": 257,
+}
+
+# Layers that differ (sliding and full attention), biases, learned positions: what skipping has to get right.
+CONFIGS: dict[str, Callable[[], PreTrainedConfig]] = {
+    "llama": lambda: LlamaConfig(**SMALL, tie_word_embeddings=True),
+    "qwen2": lambda: Qwen2Config(**SMALL, use_sliding_window=True, sliding_window=4, max_window_layers=3),
+    "gemma3": lambda: Gemma3TextConfig(**SMALL, head_dim=8, sliding_window=4),
+    "gpt2": lambda: GPT2Config(
+        vocab_size=258, n_embd=32, n_layer=LAYERS, n_head=4, n_positions=256, bos_token_id=256, eos_token_id=257
+    ),
+}
+
+
+def save_tokenizer(folder: Path, *, adds_bos: bool = False) -> None:
+    """A tokenizer whose tokens are bytes."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {symbol: index for index, symbol in enumerate([*alphabet, "<s>", "</s>"])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    if adds_bos:
+        from tokenizers.processors import TemplateProcessing
+
+        tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
+
+
+def save_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:
+    """A random model of a family, with weights large enough that every layer matters, and its tokenizer."""
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_config(CONFIGS[family](), dtype=torch.float32)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.normal_(0, 0.12)
+    model.save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random Llama of six layers."""
+    return save_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_loaded(tiny: Path) -> LoadedModel:
+    return load(locate(str(tiny)), "float32", "cpu")
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text of about 12,000 bytes."""
+    path = tmp_path_factory.mktemp("text") / "tale.txt"
+    path.write_text(" ".join(f"The {n}th traveller told a tale of {n * n} winters." for n in range(260)))
+    return path
+
+
+@pytest.fixture
+def cache_file(tmp_path: Path) -> Path:
+    return tmp_path / "results.duckdb"
+
+
+Cli = Callable[..., tuple[int, dict[str, Any], str]]
+
+
+@pytest.fixture
+def cli(cache_file: Path) -> Cli:
+    """Runs `python -m app …--json` as a user would, and gives (exit status, the object, standard error)."""
+
+    def call(*arguments: object, cache: Path | None = None, **environment: str) -> tuple[int, dict[str, Any], str]:
+        command = [sys.executable, "-m", "app", *map(str, arguments), "--json", "--cache", str(cache or cache_file)]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
+        )
+        answer = json.loads(done.stdout, parse_constant=_not_strict) if done.stdout else {}
+        return done.returncode, answer, done.stderr
+
+    return call
+
+
+def _not_strict(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")

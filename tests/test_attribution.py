@@ -1,0 +1,113 @@
+"""Contributions against brute force, closed forms, axioms, and shap."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import shap
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.attribution import estimate, stratified_contributions
+from core.masks import Masks, stratified
+from core.surrogate import fit
+
+LAYERS = 6
+EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])
+
+
+def table_game(seed: int) -> np.ndarray:
+    """A worth for each of the 2^n coalitions."""
+    return np.random.default_rng(seed).normal(size=2**LAYERS)
+
+
+def player(worths: np.ndarray, masks: Masks) -> np.ndarray:
+    return worths[masks @ (1 << np.arange(masks.shape[-1]))]
+
+
+def by_hand(worths: np.ndarray, strata: list[int]) -> np.ndarray:
+    """The definition, over all masks of each stratum: mean of v(q with i) - v(q without i)."""
+    rows = []
+    for kept in strata:
+        effects = []
+        for chosen in combinations(range(LAYERS), kept):
+            q = np.isin(np.arange(LAYERS), chosen)
+            effects.append([
+                player(worths, (q | (np.arange(LAYERS) == i))[None])[0] - player(worths, (q & (np.arange(LAYERS) != i))[None])[0]
+                for i in range(LAYERS)
+            ])
+        rows.append(np.mean(effects, axis=0))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("strata", [[5, 4, 3], [1], [6, 0]])
+def test_agrees_with_the_definition(strata: list[int]) -> None:
+    worths = table_game(0)
+    ours = stratified_contributions(lambda masks: player(worths, masks), LAYERS, strata, 60_000, 0)
+    np.testing.assert_allclose(ours, by_hand(worths, strata), atol=0.05)
+
+
+def test_all_sizes_together_give_shaps_shapley_values() -> None:
+    """Strata 0..n, averaged, are the Shapley value: shap's exact explainer on a trained surrogate agrees."""
+    masks = stratified(LAYERS, (5, 4, 3, 2, 1), 50, 0)
+    worths = table_game(1)
+    networks = fit(masks, 1 / (1 + np.exp(-player(worths, masks))), np.ones((1, 50)), 0)
+    ours = stratified_contributions(networks.predict, LAYERS, range(LAYERS + 1), 70_000, 0).mean(axis=0)
+    explainer = shap.explainers.Exact(lambda rows: networks.predict(rows.astype(bool)), np.zeros((1, LAYERS)))
+    np.testing.assert_allclose(ours, explainer(np.ones((1, LAYERS))).values[0], atol=0.01)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 100), st.lists(st.integers(1, LAYERS - 1), min_size=1, max_size=3, unique=True))
+def test_axioms(seed: int, strata: list[int]) -> None:
+    """Null player, symmetry and linearity hold for every sample of masks, not only in the limit."""
+    rng = np.random.default_rng(seed)
+    first, second = table_game(seed), table_game(seed + 1)
+
+    def contributions(worths: np.ndarray) -> np.ndarray:
+        return stratified_contributions(lambda masks: player(worths, masks), LAYERS, strata, 500, 0)
+
+    a, b = rng.normal(size=2)
+    np.testing.assert_allclose(contributions(a * first + b * second), a * contributions(first) + b * contributions(second))
+    null = player(first, EVERY & (np.arange(LAYERS) != 2))  # layer 2 changes nothing
+    assert np.abs(contributions(null)[:, 2]).max() < 1e-12
+    additive = EVERY @ np.array([1.0, 1.0, 2.0, 0.0, -1.0, 3.0])
+    np.testing.assert_allclose(contributions(additive), np.tile([1.0, 1.0, 2.0, 0.0, -1.0, 3.0], (len(strata), 1)), atol=1e-9)
+
+
+def test_quadratic_game_has_its_closed_form() -> None:
+    """c_i = b_i + (mean kept / n) sum_j B_ij for a game of single and pair terms."""
+    rng = np.random.default_rng(3)
+    single, pair = rng.normal(size=12), np.triu(rng.normal(size=(12, 12)), 1)
+
+    def worth(masks: Masks) -> np.ndarray:
+        return masks @ single + np.einsum("mi,ij,mj->m", masks, pair, masks)
+
+    strata = (11, 10, 9, 8, 7)
+    ours = stratified_contributions(worth, 12, strata, 100_000, 0).mean(axis=0)
+    expected = single + np.mean(strata) / 12 * (pair + pair.T).sum(axis=1)
+    np.testing.assert_allclose(ours, expected, atol=0.03)
+
+
+def test_estimate_finds_the_layers_that_matter() -> None:
+    """On a game with known contributions: the right order, and intervals that hold most of the true values."""
+    weight = np.array([2.0, 0.1, 1.0, 0.0, 0.6, 0.0, 1.5, 0.3])
+
+    def score(masks: Masks) -> np.ndarray:
+        return np.exp(-((~masks) @ weight))
+
+    strata = (7, 6, 5, 4)
+    masks = stratified(8, strata, 120, 0)
+    found = [item for item in estimate(masks, score(masks), strata, 0) if item.stratum is None]
+    truth = stratified_contributions(score, 8, strata, 80_000, 1).mean(axis=0)
+    values = np.array([item.value for item in found])
+    assert np.corrcoef(values, truth)[0, 1] > 0.98
+    assert [item.layer for item in found] == list(range(8))
+    assert all(item.low <= item.value <= item.high for item in found)
+    assert np.abs(values - truth).max() < 0.03
+
+
+def test_estimate_is_reproducible() -> None:
+    masks = stratified(LAYERS, (5, 4, 3), 30, 0)
+    scores = np.exp(-(~masks).sum(axis=1) / 3.0)
+    assert estimate(masks, scores, (5, 4, 3), 7) == estimate(masks, scores, (5, 4, 3), 7)

@@ -1,0 +1,172 @@
+"""Runs as processes: killed, resumed, cancelled, two at once; and what they end with."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cache import queries
+from cache.database import Database
+from cache.store import Store
+from core.engine import Engine
+from core.errors import EvaluationError
+from core.masks import stratified
+from core.types import Estimated, Event, Finished, Losses, Progress, RunSpec, Started
+from tests.conftest import ROOT, Cli
+
+OPTIONS = ("--sequences", 4, "--window", 16, "--masks", 50)
+
+
+def figures(answer: dict) -> dict:
+    return {key: answer[key] for key in ("run", "dense_perplexity", "contributions", "surrogate", "paper_surrogate")}
+
+
+def test_killed_run_resumes_with_the_same_numbers(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    """kill -9 in the middle; the second start repeats no stored evaluation and ends like an unbroken run."""
+    request = ("run", "--model", tiny, "--corpus", text_file, "--sequences", 40, "--window", 64, "--masks", 50)
+    broken, whole = tmp_path / "broken.duckdb", tmp_path / "whole.duckdb"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", *map(str, request), "--cache", str(broken)], cwd=ROOT, stderr=subprocess.DEVNULL
+    )
+    stored = 0
+    while stored < 20 and process.poll() is None:
+        time.sleep(0.05)
+        stored = queries.count_evaluations(Database(broken)) if broken.exists() else 0
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stored = queries.count_evaluations(Database(broken))
+    assert 20 <= stored < 51, "the run must be killed in its middle"
+    assert queries.find_run(Database(broken), queries.runs(Database(broken))[0].run).status == "interrupted"
+
+    status, resumed, errors = cli(*request, cache=broken)
+    assert status == 0, errors
+    assert resumed["evaluations"] == {"measured": 51 - stored, "cached": stored}
+    _, unbroken, _ = cli(*request, cache=whole)
+    assert unbroken["evaluations"] == {"measured": 51, "cached": 0}
+    assert figures(resumed) == figures(unbroken)
+    _, again, _ = cli(*request, cache=whole)
+    assert again["evaluations"] == {"measured": 0, "cached": 51}
+    assert figures(again) == figures(unbroken)
+
+
+def test_two_processes_share_one_run(cli: Cli, tiny: Path, text_file: Path, cache_file: Path) -> None:
+    """Started at once, they measure every coalition once between them, and both end with the same numbers."""
+    command = [sys.executable, "-m", "app", "run", "--json", "--model", tiny, "--corpus", text_file, "--cache", cache_file]
+    both = [
+        subprocess.Popen([*map(str, (*command, *OPTIONS))], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    answers = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    assert queries.count_evaluations(Database(cache_file)) == 51
+    import json
+
+    objects = [json.loads(out) for out, _ in answers]
+    assert sum(answer["evaluations"]["measured"] for answer in objects) == 51
+    assert figures(objects[0]) == figures(objects[1])
+
+
+def test_interrupted_by_ctrl_c_is_cancelled(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    command = [sys.executable, "-m", "app", "run", "--model", tiny, "--corpus", text_file, "--cache", cache_file]
+    process = subprocess.Popen(
+        [*map(str, command), "--sequences", "90", "--window", "128", "--masks", "56"],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    )
+    while process.poll() is None and not (cache_file.exists() and queries.count_evaluations(Database(cache_file))):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert "run the same command again" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    [run] = queries.runs(Database(cache_file))
+    assert run.status == "cancelled"
+    assert queries.count_evaluations(Database(cache_file)) > 0
+
+
+def spec(tiny: Path, text_file: Path, **changes: object) -> RunSpec:
+    return RunSpec(**{"model": str(tiny), "corpus": str(text_file), "sequences": 4, "window": 16, "masks": 50, **changes})
+
+
+def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.engine._FLUSH_SECONDS", 0.0)
+    engine = Engine(Store(Database(cache_file)))
+    events: list[Event] = list(engine.run(spec(tiny, text_file)))
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.done for event in progress] == sorted(event.done for event in progress)
+    assert progress[-1].done == progress[-1].total == 51
+    early = [event for event in events if isinstance(event, Estimated)]
+    assert len(early) >= 2, "contributions must appear while the run goes on"
+    assert early[0].result.surrogate.masks < early[-1].result.surrogate.masks
+    finished = events[-1]
+    assert isinstance(finished, Finished) and isinstance(next(e for e in events if isinstance(e, Started)), Started)
+    assert queries.find_run(Database(cache_file), finished.result.run).result == finished.result
+
+
+def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    engine = Engine(Store(Database(cache_file)))
+    events = engine.run(spec(tiny, text_file))
+    for event in events:
+        if isinstance(event, Progress):
+            break
+    events.close()
+    [run] = queries.runs(Database(cache_file))
+    assert run.status == "cancelled"
+    assert isinstance(list(engine.run(spec(tiny, text_file)))[-1], Finished)
+
+
+def test_a_preview_between_two_events_changes_nothing(tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.engine._FLUSH_SECONDS", 0.0)
+    request = spec(tiny, text_file)
+    alone = list(Engine(Store(Database(tmp_path / "alone"))).run(request))[-1]
+    engine = Engine(Store(Database(tmp_path / "disturbed")))
+    last: Event | None = None
+    for number, event in enumerate(engine.run(request)):
+        last = event
+        if number % 7 == 3:
+            assert list(engine.measure(request, request.text(), [number % 6]))
+    assert isinstance(alone, Finished) and isinstance(last, Finished)
+    assert last.result.contributions == alone.result.contributions
+
+
+class NotNumbers(Store):
+    """A store that knows a few losses already, and they are not numbers."""
+
+    def known(self, game: str, masks: np.ndarray) -> dict[int, Losses]:
+        found = super().known(game, masks)
+        return found | {row: np.full(4, value, np.float32) for row, value in ((3, np.nan), (4, np.inf), (9, np.nan))}
+
+
+def test_losses_that_are_no_numbers_are_counted_not_shifted(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    """A NaN leaves the fit together with its own mask; an infinite loss is a score of zero."""
+    from core.tally import Tally
+
+    masks = np.concatenate([np.ones((1, 6), bool), stratified(6, (5, 4, 3), 30, 0)])
+    losses = {row: np.full(4, 2.0 + row / 10, np.float32) for row in range(31)}
+    losses[3][1], losses[4][:] = np.nan, np.inf
+    tally = Tally("run", None, None, (5, 4, 3), 0, masks, losses)
+    kept, scores, not_finite = tally.scores()
+    assert not_finite == 1 and len(kept) == len(scores) == 29
+    rows = [row for row in range(1, 31) if row != 3]
+    np.testing.assert_array_equal(kept, masks[rows])
+    expected = [0.0 if row == 4 else np.exp(-row / 10) for row in rows]
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    result = list(Engine(NotNumbers(Database(cache_file))).run(spec(tiny, text_file)))[-1]
+    assert isinstance(result, Finished) and result.result.not_finite == 2
+
+
+class NoNumbers(Store):
+    """A store in which all losses but a few are not numbers."""
+
+    def known(self, game: str, masks: np.ndarray) -> dict[int, Losses]:
+        return {row: np.full(4, np.nan if row > 5 else 2.0, np.float32) for row in range(len(masks))}
+
+
+def test_too_few_numbers_is_an_error_that_says_so(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    with pytest.raises(EvaluationError, match="5 of 50"):
+        list(Engine(NoNumbers(Database(cache_file))).run(spec(tiny, text_file)))
+    [run] = queries.runs(Database(cache_file))
+    assert run.status == "failed" and "5 of 50" in (run.message or "")

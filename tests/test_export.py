@@ -1,0 +1,82 @@
+"""Exported folders, opened by a process that knows nothing of Quorum."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.export import check_target, export
+from core.errors import ExportError
+from core.model import load, locate
+from core.skipping import skipping
+from core.types import Contribution, TextSpec
+from core.corpora import read
+from core.selection import least_contributing
+from core.windows import cut
+from tests.conftest import CONFIGS, LAYERS, save_model
+
+# What anybody would write, with nothing but transformers: logits, and generation with and without a cache.
+STRANGER = """
+import sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32).eval()
+tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+ids = torch.load(sys.argv[2])
+with torch.inference_mode():
+    logits = model(input_ids=ids).logits
+    options = dict(max_new_tokens=12, do_sample=False, pad_token_id=0)
+    cached = model.generate(ids[:1], use_cache=True, **options)
+    plain = model.generate(ids[:1], use_cache=False, **options)
+assert not any(name.split(".")[0] in ("core", "cache", "app") for name in sys.modules)
+torch.save({"logits": logits, "same": torch.equal(cached, plain), "text": tokenizer.decode(ids[0])}, sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_a_stranger_gets_the_masked_models_logits(family: str, tmp_path: Path, text_file: Path) -> None:
+    loaded = load(locate(str(save_model(tmp_path / family, family))), "float32", "cpu")
+    windows = cut(read(str(text_file), "evaluation"), loaded.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4))
+    removed, out = (0, 3, 4), tmp_path / "small"
+    export(loaded, windows, removed, out, "ab12cd34")
+
+    torch.save(windows.ids, tmp_path / "ids.pt")
+    command = [sys.executable, "-c", STRANGER, str(out), str(tmp_path / "ids.pt"), str(tmp_path / "answer.pt")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    answer = torch.load(tmp_path / "answer.pt")
+    mask = ~np.isin(np.arange(LAYERS), removed)
+    with torch.inference_mode(), skipping(loaded.blocks, mask):
+        masked = loaded.model(input_ids=windows.ids).logits
+    assert (answer["logits"] - masked).abs().max().item() == 0
+    assert answer["same"] and answer["text"] == loaded.tokenizer.decode(windows.ids[0])
+    origin = json.loads((out / "quorum.json").read_text())
+    assert origin["removed"] == [0, 3, 4] and origin["parent"]["fingerprint"] == loaded.info.fingerprint
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_export_can_be_pruned_again(tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    loaded = load(locate(str(tiny)), "float32", "cpu")
+    windows = cut(read(str(text_file), "evaluation"), loaded.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4))
+    once = export(loaded, windows, (1, 4), tmp_path / "once", "a")
+    assert np.array_equal(export(loaded, windows, (4, 1), tmp_path / "same", "a"), once)
+    again = load(locate(str(tmp_path / "once")), "float32", "cpu")
+    twice = export(again, windows, (2,), tmp_path / "twice", "b")  # layer 3 of the original
+    assert np.array_equal(twice, export(loaded, windows, (1, 3, 4), tmp_path / "direct", "c"))
+
+
+def test_nothing_existing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ExportError, match="exists"):
+        check_target(tmp_path / "full")
+    assert (tmp_path / "full" / "thesis.txt").read_text() == "years of work"
+
+
+def test_least_contributing_layers_go_first() -> None:
+    values = [0.3, -0.1, 0.2, 0.0, 0.5]
+    contributions = [Contribution(layer, value, value, value) for layer, value in enumerate(values)]
+    assert least_contributing(contributions, 3) == (1, 2, 3)

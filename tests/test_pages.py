@@ -1,0 +1,169 @@
+"""Every page in its empty, running, finished, cancelled and failed states, by Streamlit's own test driver."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import jobs
+from app.jobs import Jobs
+from cache import queries
+from cache.database import Database
+from core.types import RunSpec
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def shared(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The server's jobs, on an empty results file."""
+    monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
+    jobs.shared.cache_clear()
+    yield jobs.shared()
+    jobs.shared().stop()
+    jobs.shared.cache_clear()
+
+
+@pytest.fixture
+def spec(tiny: Path, text_file: Path) -> RunSpec:
+    return RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)
+
+
+def open_page(page: str = "", **address: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
+    for key, value in address.items():
+        app.query_params[key] = value
+    app.run()
+    if page:
+        app.switch_page(f"../pages/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def wait(condition: Callable[[], object], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def finish(shared: Jobs, spec: RunSpec) -> str:
+    job = shared.submit(spec)
+    wait(lambda: not job.active)
+    assert job.result is not None, job.message
+    return job.result.run
+
+
+def said(app: AppTest) -> str:
+    parts = (app.markdown, app.info, app.error, app.warning, app.success, app.caption, app.title, app.subheader)
+    return "\n".join(element.value for elements in parts for element in elements)
+
+
+def button(app: AppTest, label: str) -> object:
+    return next(element for element in app.button if element.label == label)
+
+
+def test_empty_file_starts_the_default_run_visibly(shared: Jobs) -> None:
+    app = open_page()
+    job = shared.newest()
+    assert job is not None and job.spec == RunSpec() and job.active
+    assert "begun by itself" in said(app)
+    button(app, "Cancel").click().run()
+    wait(lambda: not job.active)
+    assert job.status == "cancelled"
+    app = open_page()
+    assert "cancelled" in said(app) and shared.newest() is job, "it does not start again"
+    assert "No run has contributions yet" in said(open_page("contributions"))
+
+
+def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> None:
+    run = finish(shared, spec)
+    app = open_page()
+    assert f"Run {run} is finished" in said(app)
+    assert app.dataframe[0].value.loc[0, "run"] == run
+    page = open_page("contributions")
+    result = queries.find_run(shared.database, run).result
+    assert result is not None
+    assert f"dense perplexity {result.dense_perplexity:.2f} (measured)" in said(page) and str(result.protocol) in said(page)
+    shown = page.dataframe[0].value
+    assert sorted(shown["layer"]) == list(range(6)) and shown["contribution"].is_monotonic_increasing
+    metrics = {metric.label: metric.value for metric in page.metric}
+    assert float(metrics["R²"]) == pytest.approx(result.paper_surrogate.r2 if result.paper_surrogate else 0, abs=1e-3)
+    assert len(page.get("plotly_chart")) == 2
+
+
+def test_unknown_run_in_the_address_is_named(shared: Jobs, spec: RunSpec) -> None:
+    run = finish(shared, spec)
+    page = open_page("contributions", run="nonesuch")
+    assert "There is no run nonesuch" in said(page) and run in said(page)
+
+
+def test_running_run_has_progress_and_a_button(shared: Jobs, spec: RunSpec) -> None:
+    job = shared.submit(RunSpec(**{**vars(spec), "sequences": 90, "window": 120, "masks": 56}))
+    wait(lambda: job.progress is not None and job.progress.done > 5)
+    app = open_page()
+    assert "begun by itself" not in said(app)
+    assert {metric.label for metric in app.metric} >= {"Coalitions a minute", "Time left", "From the cache"}
+    button(app, "Cancel").click().run()
+    wait(lambda: not job.active)
+    app = open_page()
+    assert "Everything measured is kept" in said(app)
+    button(app, "Resume").click().run()
+    resumed = shared.newest()
+    assert resumed is not None and resumed is not job and resumed.spec == job.spec
+    shared.cancel(resumed)
+
+
+def test_failed_run_says_what_to_do(shared: Jobs, spec: RunSpec) -> None:
+    finish(shared, spec)
+    job = shared.submit(RunSpec(**{**vars(spec), "model": "/nowhere/at/all"}))
+    wait(lambda: not job.active)
+    assert "There is no model /nowhere/at/all" in said(open_page())
+
+
+def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, spec: RunSpec) -> None:
+    finish(shared, spec)
+    app = open_page()
+    app.text_input[0].set_value(spec.model)
+    app.selectbox[0].set_value(spec.corpus)
+    app.number_input[0].set_value(51)
+    app.number_input[1].set_value(4)
+    app.number_input[2].set_value(16)
+    button(app, "Start run").click().run()
+    job = shared.newest()
+    assert job is not None and (job.spec.masks, job.spec.window) == (51, 16)
+    wait(lambda: not job.active)
+    assert job.status == "finished", job.message
+    app = open_page()
+    app.text_input[1].set_value("many")
+    button(app, "Start run").click().run()
+    assert not app.exception and "Strata are numbers" in said(app)
+
+
+def test_measuring_without_layers(shared: Jobs, spec: RunSpec) -> None:
+    finish(shared, spec)
+    page = open_page("contributions")
+    page.multiselect[0].set_value([1, 3]).run()
+    button(page, "Measure").click().run()
+    job = page.session_state["preview"]
+    wait(lambda: not job.active)
+    page.run()
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert float(shown["Perplexity without layers 1, 3 (measured)"]) == pytest.approx(job.measured.perplexity, abs=0.01)
+
+
+def test_deleting_a_run_keeps_its_evaluations(shared: Jobs, spec: RunSpec) -> None:
+    finish(shared, spec)
+    before = queries.count_evaluations(shared.database)
+    app = open_page()
+    button(app, "Delete").click().run()
+    assert not queries.runs(shared.database) and queries.count_evaluations(shared.database) == before > 50
+
+
+def test_unusable_results_file_is_said_in_words(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache_file.write_bytes(b"no database" * 1000)
+    monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
+    jobs.shared.cache_clear()
+    app = open_page()
+    assert "corrupt" in said(app) and "--cache FILE" in said(app)
