@@ -16,7 +16,7 @@ from typing import Any
 
 from cache import queries
 from cache.database import Database, default_file
-from core.types import Measured, ModelInfo, Progress, Protocol, RunResult, RunSpec
+from core.types import Measured, Progress, RunResult, RunSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 ACTIVE = ("waiting", "running", "cancelling")
@@ -58,8 +58,7 @@ class Job:
             self.result = RunResult.from_dict(event["result"])
             self._become("finished" if kind == "finished" else self.status)
         elif kind == "measured":
-            protocol, model = Protocol(**event.pop("protocol")), ModelInfo(**event.pop("model"))
-            self.measured = Measured(**event, protocol=protocol, model=model)
+            self.measured = Measured.from_dict(event)
             self._become("finished")
         elif kind == "cancelled":
             self._become("cancelled")

@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from core.errors import QuorumError
 from core.types import Event, Progress, RunResult, Stage
 
 
-def follow(events: Iterable[Event]) -> Event:
+def follow(events: Iterator[Event]) -> Event:
     """Shows stages and progress on standard error, and returns the last event."""
     last: Event | None = None
     bar: tqdm[Any] | None = None

@@ -188,7 +188,7 @@ class Engine:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""
         try:
             yield from self._measuring(tally, game)
-        except GeneratorExit:
+        except (GeneratorExit, KeyboardInterrupt):
             self._store.close(tally.run, "cancelled")
             raise
         except Exception as failure:

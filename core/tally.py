@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attribution import estimate
+from core.attribution import EARLY_SAMPLES, SAMPLES, estimate
 from core.evaluation import perplexity
 from core.masks import Masks
 from core.surrogate import FEWEST_MASKS, Scores, cross_validate, cross_validate_as_paper
@@ -89,7 +89,7 @@ class Tally:
             strata=self.strata,
             masks=len(self.masks) - 1,
             dense_perplexity=self.dense_perplexity,
-            contributions=estimate(masks, scores, self.strata, self.seed),
+            contributions=estimate(masks, scores, self.strata, self.seed, SAMPLES if final else EARLY_SAMPLES),
             surrogate=fit,
             paper_surrogate=cross_validate_as_paper(masks, scores, self.seed) if final else None,
             not_finite=not_finite,

@@ -213,6 +213,18 @@ class Measured(Event):
     protocol: Protocol
     model: ModelInfo
 
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Measured":
+        """The event that `dataclasses.asdict` wrote (without its kind), also after a trip through JSON."""
+        return cls(
+            **{
+                **fields,
+                "removed": tuple(fields["removed"]),
+                "protocol": Protocol(**fields["protocol"]),
+                "model": ModelInfo(**fields["model"]),
+            }
+        )
+
 
 @dataclass(frozen=True)
 class Exported(Event):

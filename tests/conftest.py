@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
-    GPT2Config,
     Gemma3TextConfig,
+    GPT2Config,
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
@@ -24,7 +24,7 @@ from transformers import (
 from core.model import LoadedModel, load, locate
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = 6
+LAYERS = 8
 SMALL: dict[str, Any] = {
     "vocab_size": 258,
     "hidden_size": 32,
@@ -57,9 +57,7 @@ def save_tokenizer(folder: Path, *, adds_bos: bool = False) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     if adds_bos:
-        from tokenizers.processors import TemplateProcessing
-
-        tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
 
 
@@ -78,7 +76,7 @@ def save_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a random Llama of six layers."""
+    """A folder with a random Llama of eight layers."""
     return save_model(tmp_path_factory.mktemp("tiny"))
 
 
@@ -89,9 +87,9 @@ def tiny_loaded(tiny: Path) -> LoadedModel:
 
 @pytest.fixture(scope="session")
 def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A text of about 12,000 bytes."""
+    """A text of about 70,000 bytes."""
     path = tmp_path_factory.mktemp("text") / "tale.txt"
-    path.write_text(" ".join(f"The {n}th traveller told a tale of {n * n} winters." for n in range(260)))
+    path.write_text(" ".join(f"The {n}th traveller told a tale of {n * n} winters." for n in range(1500)))
     return path
 
 

@@ -32,10 +32,13 @@ def by_hand(worths: np.ndarray, strata: list[int]) -> np.ndarray:
         effects = []
         for chosen in combinations(range(LAYERS), kept):
             q = np.isin(np.arange(LAYERS), chosen)
-            effects.append([
-                player(worths, (q | (np.arange(LAYERS) == i))[None])[0] - player(worths, (q & (np.arange(LAYERS) != i))[None])[0]
-                for i in range(LAYERS)
-            ])
+            effects.append(
+                [
+                    player(worths, (q | (np.arange(LAYERS) == i))[None])[0]
+                    - player(worths, (q & (np.arange(LAYERS) != i))[None])[0]
+                    for i in range(LAYERS)
+                ]
+            )
         rows.append(np.mean(effects, axis=0))
     return np.array(rows)
 
@@ -68,11 +71,15 @@ def test_axioms(seed: int, strata: list[int]) -> None:
         return stratified_contributions(lambda masks: player(worths, masks), LAYERS, strata, 500, 0)
 
     a, b = rng.normal(size=2)
-    np.testing.assert_allclose(contributions(a * first + b * second), a * contributions(first) + b * contributions(second))
+    np.testing.assert_allclose(
+        contributions(a * first + b * second), a * contributions(first) + b * contributions(second)
+    )
     null = player(first, EVERY & (np.arange(LAYERS) != 2))  # layer 2 changes nothing
     assert np.abs(contributions(null)[:, 2]).max() < 1e-12
     additive = EVERY @ np.array([1.0, 1.0, 2.0, 0.0, -1.0, 3.0])
-    np.testing.assert_allclose(contributions(additive), np.tile([1.0, 1.0, 2.0, 0.0, -1.0, 3.0], (len(strata), 1)), atol=1e-9)
+    np.testing.assert_allclose(
+        contributions(additive), np.tile([1.0, 1.0, 2.0, 0.0, -1.0, 3.0], (len(strata), 1)), atol=1e-9
+    )
 
 
 def test_quadratic_game_has_its_closed_form() -> None:

@@ -78,7 +78,9 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
-    page.on("response", lambda answer: faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+    page.on(
+        "response", lambda answer: faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
+    )
     yield page
     assert page.locator("[data-testid=stException]").count() == 0
     context.close()
@@ -108,7 +110,9 @@ def test_first_start(server: tuple[str, Path, int], page: Page) -> None:
     assert queries.count_evaluations(Database(file)) > 0
 
 
-def test_small_run_and_its_contributions(server: tuple[str, Path, int], page: Page, tiny: Path, text_file: Path) -> None:
+def test_small_run_and_its_contributions(
+    server: tuple[str, Path, int], page: Page, tiny: Path, text_file: Path
+) -> None:
     address, _, _ = server
     page.goto(address)
     page.get_by_label("Model").fill(str(tiny))
@@ -122,8 +126,8 @@ def test_small_run_and_its_contributions(server: tuple[str, Path, int], page: Pa
     expect(page.get_by_text(re.compile(r"Run \w{8} is finished"))).to_be_visible(timeout=120_000)
     page.get_by_role("button", name="Show contributions").click()
     expect(page.get_by_role("heading", name="Contributions")).to_be_visible()
-    expect(page.get_by_role("figure", name=re.compile("Bars: contribution of each of 6 layers"))).to_be_visible()
-    expect(page.get_by_role("figure", name=re.compile("Heatmap: contribution of 6 layers"))).to_be_visible()
+    expect(page.get_by_role("figure", name=re.compile("Bars: contribution of each of 8 layers"))).to_be_visible()
+    expect(page.get_by_role("figure", name=re.compile("Heatmap: contribution of 8 layers"))).to_be_visible()
     assert re.search(r"\?run=\w{8}", page.url)
     page.get_by_label("Layers to remove").click()
     page.keyboard.type("3")

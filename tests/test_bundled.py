@@ -18,7 +18,7 @@ from core.types import TextSpec
 from core.windows import Windows, cut
 from tests.conftest import Cli
 
-# Layer evaluations of 300 masks in five strata where prefixes are shared, as a share of evaluating every layer of every mask.
+# Layer evaluations of 300 masks with shared prefixes, as a share of evaluating every layer of every mask.
 SHARED_AT_300 = 0.48
 
 
@@ -40,7 +40,11 @@ def test_dequantised_weights_are_those_of_the_file(bundled: LoadedModel) -> None
     )
     ours = dict(bundled.model.named_parameters())
     assert all(torch.equal(weight, ours[name]) for name, weight in direct.named_parameters())
-    assert (bundled.info.layers, bundled.info.parameters, bundled.info.architecture) == (30, 134_515_008, "LlamaForCausalLM")
+    assert (bundled.info.layers, bundled.info.parameters, bundled.info.architecture) == (
+        30,
+        134_515_008,
+        "LlamaForCausalLM",
+    )
     assert "quantization_config" not in bundled.model.config.to_dict(), "packed weights would be several times slower"
 
 
@@ -84,7 +88,7 @@ def test_the_whole_way_on_the_real_model(cli: Cli, tmp_path: Path) -> None:
     assert run["layers"] == 30 and run["model"]["source"] == "bundled"
     assert {item["layer"] for item in run["contributions"]} == set(range(30))
     out = tmp_path / "smaller"
-    status, exported, errors = cli("export", run["run"], "--count", 3, "--out", out)
+    status, _, errors = cli("export", run["run"], "--count", 3, "--out", out)
     assert status == 0, errors
     code = (
         "import sys, torch; from transformers import AutoModelForCausalLM as M, AutoTokenizer as T\n"
@@ -94,5 +98,7 @@ def test_the_whole_way_on_the_real_model(cli: Cli, tmp_path: Path) -> None:
         "a, b = (m.generate(ids, max_new_tokens=6, do_sample=False, use_cache=c) for c in (True, False))\n"
         "assert torch.equal(a, b) and m.dtype == torch.float32; print(t.decode(a[0]))"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(out)], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(out)], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0 and done.stdout.startswith("The capital of France is"), done.stderr

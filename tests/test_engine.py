@@ -1,6 +1,6 @@
 """Runs as processes: killed, resumed, cancelled, two at once; and what they end with."""
 
-import os
+import json
 import signal
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from cache.store import Store
 from core.engine import Engine
 from core.errors import EvaluationError
 from core.masks import stratified
+from core.tally import Tally
 from core.types import Estimated, Event, Finished, Losses, Progress, RunSpec, Started
 from tests.conftest import ROOT, Cli
 
@@ -28,7 +29,7 @@ def figures(answer: dict) -> dict:
 
 def test_killed_run_resumes_with_the_same_numbers(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
     """kill -9 in the middle; the second start repeats no stored evaluation and ends like an unbroken run."""
-    request = ("run", "--model", tiny, "--corpus", text_file, "--sequences", 40, "--window", 64, "--masks", 50)
+    request = ("run", "--model", tiny, "--corpus", text_file, "--sequences", 160, "--window", 128, "--masks", 60)
     broken, whole = tmp_path / "broken.duckdb", tmp_path / "whole.duckdb"
     process = subprocess.Popen(
         [sys.executable, "-m", "app", *map(str, request), "--cache", str(broken)], cwd=ROOT, stderr=subprocess.DEVNULL
@@ -40,23 +41,35 @@ def test_killed_run_resumes_with_the_same_numbers(cli: Cli, tiny: Path, text_fil
     process.send_signal(signal.SIGKILL)
     process.wait()
     stored = queries.count_evaluations(Database(broken))
-    assert 20 <= stored < 51, "the run must be killed in its middle"
+    assert 20 <= stored < 61, "the run must be killed in its middle"
     assert queries.find_run(Database(broken), queries.runs(Database(broken))[0].run).status == "interrupted"
 
     status, resumed, errors = cli(*request, cache=broken)
     assert status == 0, errors
-    assert resumed["evaluations"] == {"measured": 51 - stored, "cached": stored}
+    assert resumed["evaluations"] == {"measured": 61 - stored, "cached": stored}
     _, unbroken, _ = cli(*request, cache=whole)
-    assert unbroken["evaluations"] == {"measured": 51, "cached": 0}
+    assert unbroken["evaluations"] == {"measured": 61, "cached": 0}
     assert figures(resumed) == figures(unbroken)
     _, again, _ = cli(*request, cache=whole)
-    assert again["evaluations"] == {"measured": 0, "cached": 51}
+    assert again["evaluations"] == {"measured": 0, "cached": 61}
     assert figures(again) == figures(unbroken)
 
 
 def test_two_processes_share_one_run(cli: Cli, tiny: Path, text_file: Path, cache_file: Path) -> None:
     """Started at once, they measure every coalition once between them, and both end with the same numbers."""
-    command = [sys.executable, "-m", "app", "run", "--json", "--model", tiny, "--corpus", text_file, "--cache", cache_file]
+    command = [
+        sys.executable,
+        "-m",
+        "app",
+        "run",
+        "--json",
+        "--model",
+        tiny,
+        "--corpus",
+        text_file,
+        "--cache",
+        cache_file,
+    ]
     both = [
         subprocess.Popen([*map(str, (*command, *OPTIONS))], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
@@ -64,8 +77,6 @@ def test_two_processes_share_one_run(cli: Cli, tiny: Path, text_file: Path, cach
     answers = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], answers
     assert queries.count_evaluations(Database(cache_file)) == 51
-    import json
-
     objects = [json.loads(out) for out, _ in answers]
     assert sum(answer["evaluations"]["measured"] for answer in objects) == 51
     assert figures(objects[0]) == figures(objects[1])
@@ -74,8 +85,10 @@ def test_two_processes_share_one_run(cli: Cli, tiny: Path, text_file: Path, cach
 def test_interrupted_by_ctrl_c_is_cancelled(tiny: Path, text_file: Path, cache_file: Path) -> None:
     command = [sys.executable, "-m", "app", "run", "--model", tiny, "--corpus", text_file, "--cache", cache_file]
     process = subprocess.Popen(
-        [*map(str, command), "--sequences", "90", "--window", "128", "--masks", "56"],
-        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+        [*map(str, command), "--sequences", "250", "--window", "128", "--masks", "100"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while process.poll() is None and not (cache_file.exists() and queries.count_evaluations(Database(cache_file))):
         time.sleep(0.05)
@@ -88,7 +101,9 @@ def test_interrupted_by_ctrl_c_is_cancelled(tiny: Path, text_file: Path, cache_f
 
 
 def spec(tiny: Path, text_file: Path, **changes: object) -> RunSpec:
-    return RunSpec(**{"model": str(tiny), "corpus": str(text_file), "sequences": 4, "window": 16, "masks": 50, **changes})
+    return RunSpec(
+        **{"model": str(tiny), "corpus": str(text_file), "sequences": 4, "window": 16, "masks": 50, **changes}
+    )
 
 
 def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +133,9 @@ def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cach
     assert isinstance(list(engine.run(spec(tiny, text_file)))[-1], Finished)
 
 
-def test_a_preview_between_two_events_changes_nothing(tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_between_two_events_changes_nothing(
+    tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("core.engine._FLUSH_SECONDS", 0.0)
     request = spec(tiny, text_file)
     alone = list(Engine(Store(Database(tmp_path / "alone"))).run(request))[-1]
@@ -142,8 +159,6 @@ class NotNumbers(Store):
 
 def test_losses_that_are_no_numbers_are_counted_not_shifted(tiny: Path, text_file: Path, cache_file: Path) -> None:
     """A NaN leaves the fit together with its own mask; an infinite loss is a score of zero."""
-    from core.tally import Tally
-
     masks = np.concatenate([np.ones((1, 6), bool), stratified(6, (5, 4, 3), 30, 0)])
     losses = {row: np.full(4, 2.0 + row / 10, np.float32) for row in range(31)}
     losses[3][1], losses[4][:] = np.nan, np.inf

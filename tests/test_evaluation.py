@@ -14,7 +14,9 @@ from core.model import LoadedModel, load, locate
 from tests.conftest import CONFIGS, LAYERS, save_model
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
-MASKS = np.concatenate([np.ones((1, LAYERS), bool), stratified(LAYERS, (5, 4, 3, 2, 1), 40, 0), np.zeros((1, LAYERS), bool)])
+MASKS = np.concatenate(
+    [np.ones((1, LAYERS), bool), stratified(LAYERS, (5, 4, 3, 2, 1), 40, 0), np.zeros((1, LAYERS), bool)]
+)
 
 
 def evaluate(loaded: LoadedModel, masks: Masks) -> np.ndarray:
@@ -70,7 +72,10 @@ def test_each_prefix_is_computed_once(tiny_loaded: LoadedModel) -> None:
 def test_model_is_left_as_found(tiny_loaded: LoadedModel) -> None:
     def picture() -> list[object]:
         weights = [(name, weight.sum().item()) for name, weight in tiny_loaded.model.named_parameters()]
-        own = [(sorted(vars(module)), len(module._forward_hooks), len(module._forward_pre_hooks)) for module in tiny_loaded.model.modules()]
+        own = [
+            (sorted(vars(module)), len(module._forward_hooks), len(module._forward_pre_hooks))
+            for module in tiny_loaded.model.modules()
+        ]
         return [*weights, *own]
 
     before = picture()

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from core.export import check_target, export
+from core.corpora import read
 from core.errors import ExportError
+from core.export import check_target, export
 from core.model import load, locate
+from core.selection import least_contributing
 from core.skipping import skipping
 from core.types import Contribution, TextSpec
-from core.corpora import read
-from core.selection import least_contributing
 from core.windows import cut
 from tests.conftest import CONFIGS, LAYERS, save_model
 

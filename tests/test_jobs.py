@@ -32,7 +32,7 @@ def spec(tiny: Path, text_file: Path) -> RunSpec:
 @pytest.fixture
 def long(spec: RunSpec) -> RunSpec:
     """A run of many seconds."""
-    return RunSpec(**{**vars(spec), "sequences": 90, "window": 120, "masks": 56})
+    return RunSpec(**{**vars(spec), "sequences": 250, "window": 128, "masks": 100})
 
 
 def wait(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -85,7 +85,7 @@ def test_previews_overtake_a_run_and_the_newest_wins(jobs: Jobs, long: RunSpec) 
 def test_a_wrong_request_fails_in_words_and_the_worker_goes_on(jobs: Jobs, spec: RunSpec) -> None:
     job = jobs.submit(RunSpec(**{**vars(spec), "strata": (9,)}))
     wait(lambda: not job.active)
-    assert job.status == "failed" and "9" in job.message and "between 1 and 5" in job.hint
+    assert job.status == "failed" and "9" in job.message and "between 1 and 7" in job.hint
     good = jobs.submit(spec)
     wait(lambda: not good.active)
     assert good.status == "finished"
@@ -112,13 +112,16 @@ from app.jobs import Jobs
 from cache.database import Database
 from core.types import RunSpec
 jobs = Jobs(Database(Path(sys.argv[1])))
-job = jobs.submit(RunSpec(model=sys.argv[2], corpus=sys.argv[3], sequences=90, window=120, masks=56))
-while job.progress is None: time.sleep(0.05)
+job = jobs.submit(RunSpec(model=sys.argv[2], corpus=sys.argv[3], sequences=250, window=128, masks=100))
+while job.active and job.progress is None: time.sleep(0.05)
 print(jobs._worker.pid, flush=True)
 time.sleep(60)
 """
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(cache_file), long.model, long.corpus], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(cache_file), long.model, long.corpus],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())

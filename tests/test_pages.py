@@ -10,7 +10,6 @@ from streamlit.testing.v1 import AppTest
 from app import jobs
 from app.jobs import Jobs
 from cache import queries
-from cache.database import Database
 from core.types import RunSpec
 from tests.conftest import ROOT
 
@@ -85,9 +84,11 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     page = open_page("contributions")
     result = queries.find_run(shared.database, run).result
     assert result is not None
-    assert f"dense perplexity {result.dense_perplexity:.2f} (measured)" in said(page) and str(result.protocol) in said(page)
+    assert f"dense perplexity {result.dense_perplexity:.2f} (measured)" in said(page) and str(result.protocol) in said(
+        page
+    )
     shown = page.dataframe[0].value
-    assert sorted(shown["layer"]) == list(range(6)) and shown["contribution"].is_monotonic_increasing
+    assert sorted(shown["layer"]) == list(range(8)) and shown["contribution"].is_monotonic_increasing
     metrics = {metric.label: metric.value for metric in page.metric}
     assert float(metrics["R²"]) == pytest.approx(result.paper_surrogate.r2 if result.paper_surrogate else 0, abs=1e-3)
     assert len(page.get("plotly_chart")) == 2
@@ -100,7 +101,7 @@ def test_unknown_run_in_the_address_is_named(shared: Jobs, spec: RunSpec) -> Non
 
 
 def test_running_run_has_progress_and_a_button(shared: Jobs, spec: RunSpec) -> None:
-    job = shared.submit(RunSpec(**{**vars(spec), "sequences": 90, "window": 120, "masks": 56}))
+    job = shared.submit(RunSpec(**{**vars(spec), "sequences": 250, "window": 128, "masks": 100}))
     wait(lambda: job.progress is not None and job.progress.done > 5)
     app = open_page()
     assert "begun by itself" not in said(app)
@@ -126,7 +127,6 @@ def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, spec: RunSpec) -> 
     finish(shared, spec)
     app = open_page()
     app.text_input[0].set_value(spec.model)
-    app.selectbox[0].set_value(spec.corpus)
     app.number_input[0].set_value(51)
     app.number_input[1].set_value(4)
     app.number_input[2].set_value(16)

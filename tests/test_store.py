@@ -54,7 +54,14 @@ def test_the_first_measurement_stays(cache_file: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"fingerprint": "0" * 16}, {"dtype": "bfloat16"}, {"tokens": "b" * 16}, {"window": 9}, {"stride": 4}, {"bos": "window"}],
+    [
+        {"fingerprint": "0" * 16},
+        {"dtype": "bfloat16"},
+        {"tokens": "b" * 16},
+        {"window": 9},
+        {"stride": 4},
+        {"bos": "window"},
+    ],
 )
 def test_what_does_not_compare_has_another_key(cache_file: Path, change: dict[str, object]) -> None:
     store = Store(Database(cache_file))
@@ -86,8 +93,11 @@ def test_a_run_whose_process_died_is_interrupted(cache_file: Path) -> None:
 
 
 def _status_elsewhere(file: Path, run: str) -> str:
-    code = "import sys; from pathlib import Path; from cache.database import Database; from cache.queries import find_run\n"
-    code += "print(find_run(Database(Path(sys.argv[1])), sys.argv[2]).status)"
+    code = """
+        import sys; from pathlib import Path
+        from cache.database import Database; from cache.queries import find_run
+        print(find_run(Database(Path(sys.argv[1])), sys.argv[2]).status)
+    """
     return python(code, file, run).communicate(timeout=60)[0].strip()
 
 
@@ -172,7 +182,8 @@ def test_damaged_file_is_refused(cache_file: Path) -> None:
 def test_file_held_by_a_foreign_program(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Database(cache_file)
     holder = python(
-        "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)", cache_file
+        "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)",
+        cache_file,
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     monkeypatch.setattr("cache.database._PATIENCE", 0.5)
@@ -186,7 +197,8 @@ def test_file_held_by_a_foreign_program(cache_file: Path, monkeypatch: pytest.Mo
 def test_a_foreign_program_that_lets_go_is_waited_for(cache_file: Path) -> None:
     Database(cache_file)
     holder = python(
-        "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(1)", cache_file
+        "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(1)",
+        cache_file,
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
     begun = time.monotonic()

@@ -10,7 +10,7 @@ from core.masks import stratified
 from core.surrogate import FOLDS, Networks, _folds, _initial, cross_validate, fit, fit_as_paper
 
 MASKS = stratified(10, (9, 8, 7, 6, 5), 200, 0)
-SCORES = np.exp(-(~MASKS) @ np.linspace(0.05, 1.5, 10))
+SCORES = np.exp(-((~MASKS) @ np.linspace(0.05, 1.5, 10)))
 
 
 def plain(networks: Networks) -> nn.Sequential:
@@ -28,7 +28,7 @@ def plain(networks: Networks) -> nn.Sequential:
 def test_papers_recipe_is_the_papers() -> None:
     """Linear - CELU - Linear - Sigmoid, MSE, SGD 0.008 with momentum 0.9, 300 epochs of batches of 300, StepLR."""
     masks = stratified(10, (9, 8, 7, 6, 5), 400, 0)
-    scores = np.exp(-(~masks) @ np.linspace(0.05, 1.5, 10))
+    scores = np.exp(-((~masks) @ np.linspace(0.05, 1.5, 10)))
     model = plain(_initial(1, 10, 5))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.008, momentum=0.9)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 100, 0.1)
@@ -67,7 +67,7 @@ def test_members_train_as_if_alone() -> None:
 def test_predicts_masks_it_has_not_seen() -> None:
     other = stratified(10, (9, 8, 7, 6, 5), 400, 1)
     predicted = fit(MASKS, SCORES, np.ones((5, 200)), 0).predict(other)
-    assert r2_score(np.exp(-(~other) @ np.linspace(0.05, 1.5, 10)), predicted) > 0.95
+    assert r2_score(np.exp(-((~other) @ np.linspace(0.05, 1.5, 10))), predicted) > 0.95
 
 
 def test_cross_validation_does_not_leak() -> None:

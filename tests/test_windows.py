@@ -45,7 +45,9 @@ def test_calibration_and_evaluation_share_no_token(
     unique = "".join(chr(33 + number // 90) + chr(33 + number % 90) for number in range(500))
     positions = {}
     for split in ("calibration", "evaluation"):
-        found = cut(Corpus("t", split, unique, True), tokenizer, spec(split, window=window, sequences=sequences, seed=seed))
+        found = cut(
+            Corpus("t", split, unique, True), tokenizer, spec(split, window=window, sequences=sequences, seed=seed)
+        )
         pieces = [tokenizer.decode(row) for row in found.ids]
         positions[split] = [unique.index(piece) for piece in pieces if len(piece) > 3]
         assert len(pieces) == sequences == found.protocol.sequences and all(piece in unique for piece in pieces)
@@ -77,7 +79,9 @@ def test_files_of_every_kind_hold_the_same_text(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\n\n".join(documents), encoding="utf-8")
     (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"text": d, "id": 1}) for d in documents) + "\n")
     pd.DataFrame({"text": documents}).to_parquet(tmp_path / "a.parquet")
-    assert {read(str(tmp_path / f"a.{kind}"), "whole").text for kind in ("txt", "jsonl", "parquet")} == {"\n\n".join(documents)}
+    assert {read(str(tmp_path / f"a.{kind}"), "whole").text for kind in ("txt", "jsonl", "parquet")} == {
+        "\n\n".join(documents)
+    }
 
 
 def test_embedded_corpus_needs_no_network() -> None:
