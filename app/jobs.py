@@ -121,6 +121,11 @@ class Jobs:
             active = [job for job in runs if job.active]
             return active[0] if active else runs[-1] if runs else None
 
+    def waiting(self, behind: Job) -> list[Job]:
+        """The runs that come after one that goes on."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.removed is None and job.active and job is not behind]
+
     def stop(self) -> None:
         """Ends the worker, which then ends its run; everything measured is stored."""
         with self._lock:

@@ -88,6 +88,11 @@ def show_progress(job: Job, jobs: Jobs) -> None:
             st.metric("Coalitions a minute", f"{60 * progress.per_second:.0f}" if progress.per_second else "–")
             st.metric("Time left", _duration(progress))
             st.metric("From the cache", progress.cached)
+    cancel_button(job, jobs)
+
+
+def cancel_button(job: Job, jobs: Jobs) -> None:
+    """Ends a job that goes on or waits."""
     st.button(
         "Cancel",
         key=f"cancel-{job.name}",

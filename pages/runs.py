@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from app import jobs, state, views
+from app import jobs, navigation, state, views
 from app.figures import contribution_bars
 from cache.queries import StoredRun
 from cache.store import Store
@@ -27,6 +27,10 @@ def live() -> None:
         return
     if job.active:
         views.show_progress(job, shared)
+        for other in shared.waiting(behind=job):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"Next: {other.spec.model} on {other.spec.corpus}, {other.spec.masks} coalitions")
+                views.cancel_button(other, shared)
     if job.revision != seen:
         st.rerun(scope="app")
 
@@ -117,7 +121,7 @@ def show_history() -> None:
     chosen = st.selectbox("Run", runs, format_func=lambda run: f"{run.run} ({run.status})")
     with st.container(horizontal=True):
         if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
-            st.switch_page("pages/contributions.py", query_params={"run": chosen.run})
+            st.switch_page(navigation.contributions(), query_params={"run": chosen.run})
         label = "Run again" if chosen.status == "finished" else "Resume"
         if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
             submit(chosen.spec)

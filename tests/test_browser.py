@@ -115,13 +115,17 @@ def test_small_run_and_its_contributions(
 ) -> None:
     address, _, _ = server
     page.goto(address)
-    page.get_by_label("Model").fill(str(tiny))
-    page.get_by_label("Coalitions").fill("40")
+    expect(page.get_by_role("heading", name="History")).to_be_visible(timeout=60_000)
+    if page.get_by_role("button", name="Cancel").count():
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("The run was cancelled.")).to_be_visible(timeout=60_000)
+    page.get_by_role("textbox", name="Model").fill(str(tiny))
+    page.get_by_role("spinbutton", name="Coalitions").fill("40")
     page.get_by_role("combobox", name=re.compile("Calibration text")).fill(str(text_file))
     page.keyboard.press("Enter")
     page.get_by_text("More settings").click()
-    page.get_by_label("Sequences").fill("4")
-    page.get_by_label("Tokens in a sequence").fill("16")
+    page.get_by_role("spinbutton", name="Sequences").fill("4")
+    page.get_by_role("spinbutton", name="Tokens in a sequence").fill("16")
     page.get_by_role("button", name="Start run").click()
     expect(page.get_by_text(re.compile(r"Run \w{8} is finished"))).to_be_visible(timeout=120_000)
     page.get_by_role("button", name="Show contributions").click()
@@ -129,11 +133,11 @@ def test_small_run_and_its_contributions(
     expect(page.get_by_role("figure", name=re.compile("Bars: contribution of each of 8 layers"))).to_be_visible()
     expect(page.get_by_role("figure", name=re.compile("Heatmap: contribution of 8 layers"))).to_be_visible()
     assert re.search(r"\?run=\w{8}", page.url)
-    page.get_by_label("Layers to remove").click()
+    page.get_by_role("combobox", name="Layers to remove").click()
     page.keyboard.type("3")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Measure").click()
+    page.get_by_role("button", name="Measure", exact=True).click()
     expect(page.get_by_text("Perplexity without layers 3 (measured)")).to_be_visible(timeout=60_000)
 
 
