@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 
 
-def runs() -> StreamlitPage:
+def runs() -> st.Page:
     return st.Page(PAGES / "runs.py", title="Runs", icon=":material/play_circle:", default=True)
 
 
-def contributions() -> StreamlitPage:
+def contributions() -> st.Page:
     return st.Page(PAGES / "contributions.py", title="Contributions", icon=":material/bar_chart:")
