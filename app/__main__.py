@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from app import commands
+from app.requests import located
 from app.terminal import complain
 from core.corpora import CORPORA
 from core.errors import QuorumError
@@ -25,22 +26,22 @@ def main(arguments: list[str] | None = None) -> int:
         complain(options.json, error)
         return 1
     except KeyboardInterrupt:
-        print("Stopped. What was measured is kept; run the same command again to go on.", file=sys.stderr)
+        print("Stopped. What a run has measured is kept; run the same command again to go on.", file=sys.stderr)
         return 130
 
 
 def spec_of(options: argparse.Namespace) -> RunSpec:
     """The run specification among the parsed options."""
     given = vars(options)
-    return RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given})
+    return located(RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given}))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m app", description="Which layers does a language model need?")
-    commands_ = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
-        added = commands_.add_parser(name, help=text, description=text)
+        added = subparsers.add_parser(name, help=text, description=text)
         added.set_defaults(command=function)
         added.add_argument("--json", action="store_true", help="one JSON object on standard output")
         added.add_argument("--cache", type=Path, metavar="FILE", help="the DuckDB file of results")
@@ -90,7 +91,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _integers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(",") if part.strip())
+    return tuple(int(part) for part in text.split(","))
 
 
 if __name__ == "__main__":

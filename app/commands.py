@@ -2,17 +2,17 @@
 
 import argparse
 import os
-import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from app.terminal import follow, result_object, result_text, say
 from cache import queries
 from cache.database import Database, default_file
 from cache.store import Store
 from core.errors import RunNotFound
+from core.paths import user_path
 from core.selection import least_contributing
 from core.types import Exported, Finished, Measured, RunResult, RunSpec, TextSpec
 
@@ -70,11 +70,11 @@ def perplexity(options: argparse.Namespace) -> None:
         "model": asdict(found.model),
     }
     without = f" without layers {', '.join(map(str, found.removed))}" if found.removed else ""
-    text_ = (
+    sentence = (
         f"perplexity {found.perplexity:.4f} ({found.mean_nll:.4f} nats a token over {found.protocol.predicted:,} "
         f"tokens){without}\n{found.model.source}, {found.model.dtype} on {found.model.device}\n{found.protocol}"
     )
-    say(options.json, answer, text_)
+    say(options.json, answer, sentence)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -82,7 +82,7 @@ def export(options: argparse.Namespace) -> None:
     database = _database(options)
     result, spec = _finished(database, options.run)
     removed = options.remove or least_contributing(result.overall, options.count)
-    done = follow(_engine(database).export(result.run, spec, removed, options.out))
+    done = follow(_engine(database).export(result, spec, removed, options.out))
     assert isinstance(done, Exported)
     answer = {
         "path": done.path,
@@ -110,17 +110,17 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
-def serve(options: argparse.Namespace) -> int:
+def serve(options: argparse.Namespace) -> NoReturn:
     """Starts the dashboard; its other settings are in app/.streamlit/config.toml."""
     _database(options)  # a results file that cannot be used is said here, not in the browser
     arguments = [f"--server.port={options.port}", f"--server.address={options.address}"]
     environment = {**os.environ, "QUORUM_CACHE": str(_file(options))}
     server = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "server.py"), *arguments]
-    return subprocess.call(server, cwd=ROOT, env=environment)
+    os.execve(sys.executable, server, environment)  # signals then reach the server itself
 
 
 def _file(options: argparse.Namespace) -> Path:
-    return (options.cache or default_file()).expanduser().resolve()
+    return user_path(options.cache or default_file()).resolve()
 
 
 def _database(options: argparse.Namespace) -> Database:
@@ -140,7 +140,7 @@ def _finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
     found = queries.find_run(database, name)
     if found.result is None or found.status != "finished":
         raise RunNotFound(f"Run {found.run} is {found.status}, not finished.", "Finish it first: start it again.")
-    return found.result, found.spec
+    return found.result, replace(found.spec, dtype=found.result.model.dtype)
 
 
 def _summary(run: queries.StoredRun) -> dict[str, object]:

@@ -71,7 +71,7 @@ def _packages() -> tuple[bool, str, str]:
 def _device() -> tuple[bool, str, str]:
     import torch
 
-    from core.model import choose_device, choose_dtype
+    from core.device import choose_device, choose_dtype
 
     device = choose_device()
     detail = f"{device}, {choose_dtype('auto', device)}, {torch.get_num_threads()} threads, {os.cpu_count()} cores"

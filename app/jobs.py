@@ -28,6 +28,7 @@ class Job:
 
     spec: RunSpec
     removed: tuple[int, ...] | None = None  # of a preview; None for a run
+    worker: int = 0  # the process that was asked
     status: str = "waiting"
     run: str | None = None
     stage: str = ""
@@ -88,7 +89,7 @@ class Jobs:
         """Asks for a run; an active one of the same specification is returned instead of a second."""
         with self._lock:
             for job in self._jobs.values():
-                if job.active and job.spec == spec:
+                if job.removed is None and job.status in ("waiting", "running") and job.spec == spec:
                     return job
             return self._ask(Job(spec), "run", spec=asdict(spec))
 
@@ -137,18 +138,19 @@ class Jobs:
 
     def _ask(self, job: Job, what: str, **details: Any) -> Job:
         if self._worker is None or self._worker.poll() is not None:
-            self._start()
-        self._jobs[job.name] = job
+            self._worker = self._start()
         command = {"do": what, "job": job.name, **details}
         try:
             self._write(command)
         except BrokenPipeError:  # it died since it was looked at
-            self._start()
+            self._worker = self._start()
             self._write(command)
+        job.worker = self._worker.pid
+        self._jobs[job.name] = job
         return job
 
-    def _start(self) -> None:
-        self._worker = subprocess.Popen(
+    def _start(self) -> "subprocess.Popen[str]":
+        worker = subprocess.Popen(
             [sys.executable, "-m", "app.worker", str(self.database.file)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -156,7 +158,8 @@ class Jobs:
             text=True,
             start_new_session=True,  # Ctrl-C is for the server, which then closes the worker's input
         )
-        threading.Thread(target=self._listen, args=(self._worker,), daemon=True).start()
+        threading.Thread(target=self._listen, args=(worker,), daemon=True).start()
+        return worker
 
     def _write(self, command: dict[str, Any]) -> None:
         assert self._worker is not None and self._worker.stdin is not None
@@ -173,7 +176,7 @@ class Jobs:
         code = worker.wait()
         with self._lock:
             for job in self._jobs.values():
-                if job.active:
+                if job.active and job.worker == worker.pid:
                     job.fail(
                         f"The process that computes has ended unexpectedly (exit status {code}).",
                         "Start the run again: everything measured is kept. If memory ran out, use fewer sequences.",

@@ -18,7 +18,8 @@ from app import jobs  # noqa: E402
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Ends the worker with the server; killed with -9, the server leaves a worker whose input ends, and it goes too."""
     yield
-    jobs.shared().stop()
+    if jobs.shared.cache_info().currsize:
+        jobs.shared().stop()
 
 
 app = st.App(ROOT / "app" / "main.py", lifespan=lifespan)

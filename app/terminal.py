@@ -19,8 +19,8 @@ def follow(events: Iterator[Event]) -> Event:
     bar: tqdm[Any] | None = None
     try:
         for event in events:
-            last = event
-            if isinstance(event, Stage):
+            before, last = last, event
+            if isinstance(event, Stage) and event != before:
                 tqdm.write(f"{event.text} …", file=sys.stderr)
             elif isinstance(event, Progress):
                 bar = bar or tqdm(total=event.total, initial=event.cached, unit="", disable=None, file=sys.stderr)

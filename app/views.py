@@ -55,7 +55,8 @@ def pick_run(database: Database) -> StoredRun | None:
             f"{run.run} · {run.spec.model} · {run.spec.corpus} · {run.spec.masks} masks · {run.status}"
         ),
     )
-    state.remember_run(chosen.run)
+    if asked is None or asked in names:  # an unknown run stays in the address, and its error on the page
+        state.remember_run(chosen.run)
     return chosen
 
 

@@ -21,7 +21,7 @@ from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
 from core.errors import QuorumError
-from core.types import Event, RunSpec
+from core.types import Event, Finished, RunSpec
 
 Command = dict[str, Any]
 
@@ -51,11 +51,12 @@ class Worker:
         for event in events:
             self._send(job, asdict(event))
             self._receive(wait=False)
-            if job in self._cancelled:
+            if job in self._cancelled and not isinstance(event, Finished):
                 events.close()
                 self._send(job, {"kind": "cancelled"})
-                return
+                break
             self._answer_previews()
+        self._cancelled.discard(job)
 
     def _answer_previews(self) -> None:
         while self._previews:

@@ -32,7 +32,7 @@ def main() -> None:
     quiet()
     loaded = load(locate("bundled"))
     spec = TextSpec(EMBEDDED, "calibration", 128, 10, seed=0)
-    ids = cut(read(EMBEDDED, "calibration"), loaded.tokenizer, spec).ids
+    ids = cut(read(EMBEDDED, "calibration"), loaded.checkpoint.tokenizer, spec).ids
     layers = loaded.info.layers
     strata = default_strata(layers)
     masks = stratified(layers, strata, options.masks, 0)

@@ -15,10 +15,12 @@ from filelock import FileLock, Timeout
 
 from cache import schema
 from core.errors import CacheBusy, CacheError, CacheTooNew, CacheUnreadable, DiskFull, NotWritable
-from core.paths import home, write_errors
+from core.paths import home, user_path, write_errors
 
 # A foreign program may hold the file for a moment, as a `duckdb` shell does.
 _PATIENCE = 10.0
+# What DuckDB raises when a statement of ours is at fault, and not the file.
+_OUR_FAULTS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError)
 
 
 def default_file() -> Path:
@@ -35,7 +37,7 @@ class Database:
         Raises:
             CacheUnreadable, CacheTooNew, CacheBusy, NotWritable, DiskFull.
         """
-        self.file = file.expanduser().resolve()
+        self.file = user_path(file).resolve()
         if self.file.is_dir():
             raise CacheUnreadable(f"{self.file} is a folder.", "Name a file with --cache FILE.")
         with write_errors(self.file):
@@ -47,8 +49,12 @@ class Database:
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for reading, held for as short as possible: it locks out every other process."""
         lock = FileLock(f"{self.file}.lock", timeout=_PATIENCE)
-        with write_errors(self.file), _named_errors(self.file), lock, self._connect() as connection:
-            yield connection
+        with write_errors(self.file), _named_errors(self.file), lock:
+            fresh = not self.file.exists()  # new, or deleted under a server that goes on
+            with self._connect() as connection:
+                if fresh:
+                    schema.migrate(connection)
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -64,16 +70,18 @@ class Database:
 
     def revision(self) -> tuple[int, int]:
         """Changes whenever the contents do; costs one stat."""
+        if not self.file.exists():
+            return 0, 0
         status = self.file.stat()
         return status.st_mtime_ns, status.st_size
 
     @contextmanager
-    def claim(self, game: str) -> Iterator[bool]:
-        """Whether this process alone may measure a game now. The claim ends with the block, or with the process."""
+    def claim(self, name: str) -> Iterator[bool]:
+        """Whether this process alone may measure a game, or a run. It ends with the block, or with the process."""
         folder = Path(f"{self.file}.claims")
         with write_errors(folder):
             folder.mkdir(exist_ok=True)
-            lock = FileLock(folder / f"{game}.lock", timeout=0)
+            lock = FileLock(folder / f"{name}.lock", timeout=0)
             try:
                 lock.acquire()
             except Timeout:
@@ -108,6 +116,8 @@ def _named_errors(file: Path) -> Iterator[None]:
             f"The results file {file} has been in use for {_PATIENCE:.0f} seconds.",
             "Wait for the other Quorum process, or name another file with --cache FILE.",
         ) from cause
+    except _OUR_FAULTS:
+        raise
     except duckdb.Error as cause:
         raise _named(file, str(cause)) from cause
 

@@ -1,6 +1,7 @@
 """The read side of the cache: named reads for the pages and the command line."""
 
 import json
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,9 @@ import pandas as pd
 from cache.database import Database
 from core.errors import RunNotFound
 from core.types import RunResult, RunSpec
+
+# Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
+_LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,15 @@ def runs(database: Database) -> list[StoredRun]:
 
 
 def settled(database: Database, run: StoredRun) -> StoredRun:
-    """A run that says running, while no process holds its game, was killed: it is interrupted."""
+    """A run that says running, while no process holds it, was killed: it is interrupted."""
     if run.status != "running":
         return run
-    with database.claim(run.game) as free:
-        return replace(run, status="interrupted") if free else run
+    for _ in range(_LOOKS):
+        with database.claim(run.run) as free:
+            if free:
+                return replace(run, status="interrupted")
+        time.sleep(0.005)
+    return run
 
 
 def find_run(database: Database, name: str) -> StoredRun:

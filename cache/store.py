@@ -31,9 +31,9 @@ class Store:
         return game
 
     @contextmanager
-    def claim(self, game: str) -> Iterator[bool]:
-        """Whether this process alone may measure the game now."""
-        with self._database.claim(game) as granted:
+    def claim(self, name: str) -> Iterator[bool]:
+        """Whether this process alone may measure a game, or a run, now."""
+        with self._database.claim(name) as granted:
             yield granted
 
     def begin(self, game: str, spec: RunSpec, protocol: Protocol, strata: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from core.errors import CorpusError
 from core.hub import corpus_is_reachable
+from core.paths import user_path
 
 EMBEDDED = "python-docs"
 
@@ -79,6 +80,14 @@ def read(corpus: str, split: str) -> Corpus:
     return Corpus(Path(corpus).name, split, text, halved and split != "whole")
 
 
+def stamp(corpus: str) -> tuple[int, int] | None:
+    """Changes when a local file does; None for a corpus that has no file."""
+    if corpus in CORPORA:
+        return None
+    status = user_path(corpus).stat()
+    return status.st_size, status.st_mtime_ns
+
+
 def _embedded() -> list[str]:
     """Python's own reference documentation, which the standard library carries as text."""
     from pydoc_data.topics import topics
@@ -92,7 +101,7 @@ def _from_file(path: str) -> Iterable[str]:
         ".jsonl": _read_jsonl,
         ".parquet": _read_parquet,
     }
-    file = Path(path).expanduser()
+    file = user_path(path)
     if not file.is_file():
         raise CorpusError(
             f"There is no corpus {path}.",

@@ -1,4 +1,4 @@
-"""The pipeline, in order: text -> model -> windows -> masks -> evaluation -> surrogate -> contributions.
+"""The pipeline, in order: game -> masks -> evaluation -> surrogate -> contributions.
 
 A run is a generator of events, and that is its whole concurrency: whoever drives it may answer a preview between two
 events, or close it. Everything that an event has reported is stored, so that a run can be killed at any time; started
@@ -6,22 +6,19 @@ again, it measures only what is missing and ends with the same numbers.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.corpora import read
-from core.errors import EvaluationError, QuorumError, SelectionError
-from core.evaluation import Evaluator, batch_losses, perplexity
+from core.errors import EvaluationError, ExportError, QuorumError, SelectionError
+from core.evaluation import batch_losses, perplexity
 from core.export import check_target, export
+from core.game import Game, Games
 from core.masks import Masks, default_strata, encode, stratified, without
-from core.model import Checkpoint, LoadedModel, load, locate
 from core.surrogate import FEWEST_MASKS
 from core.tally import Tally
 from core.types import (
@@ -40,10 +37,8 @@ from core.types import (
     Started,
     TextSpec,
 )
-from core.windows import Windows, cut
 
-# Contributions are estimated anew each time that this share of the masks has been added.
-_REFIT = 0.2
+_MOST_MASKS = 1_000_000
 _FLUSH_SECONDS = 1.0
 
 
@@ -52,7 +47,7 @@ class Store(Interface):
 
     def open_game(self, model: ModelInfo, protocol: Protocol) -> str: ...
 
-    def claim(self, game: str) -> AbstractContextManager[bool]: ...
+    def claim(self, name: str) -> AbstractContextManager[bool]: ...
 
     def begin(self, game: str, spec: RunSpec, protocol: Protocol, strata: Sequence[int]) -> str: ...
 
@@ -65,26 +60,13 @@ class Store(Interface):
     def close(self, run: str, status: str, message: str | None = None) -> None: ...
 
 
-@dataclass(frozen=True)
-class Game:
-    """A model on a text: what coalitions are measured in."""
-
-    key: str
-    loaded: LoadedModel
-    windows: Windows
-
-    @cached_property
-    def evaluator(self) -> Evaluator:
-        return Evaluator(self.loaded, self.windows.ids)
-
-
 class Engine:
-    """Runs and single measurements on one store. Keeps the last model and the last game, since opening them is slow."""
+    """Runs, single measurements and exports on one store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._model: tuple[object, LoadedModel] | None = None
-        self._game: tuple[object, Game] | None = None
+        self._games = Games(store.open_game)
+        self._under_way: tuple[str, Tally] | None = None  # a run's game and tally, which a measurement may add to
 
     def run(self, spec: RunSpec) -> Iterator[Event]:
         """Measures what is missing of a run, and estimates contributions as it goes on.
@@ -93,34 +75,25 @@ class Engine:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
         started = time.monotonic()
-
-        def sample(layers: int) -> tuple[tuple[int, ...], Masks]:
-            if spec.masks < FEWEST_MASKS:
-                raise SelectionError(
-                    f"{spec.masks} masks are too few to learn from.", f"Ask for at least {FEWEST_MASKS}; 300 is usual."
-                )
-            strata = spec.strata or default_strata(layers)
-            return strata, stratified(layers, strata, spec.masks, spec.seed)
-
-        game = yield from self._open(spec, spec.text(), check=sample)
+        _check_size(spec)
+        game = yield from self._games.open(spec, spec.text(), check=lambda layers: _sample(spec, layers))
         info, protocol = game.loaded.info, game.windows.protocol
-        strata, drawn = sample(info.layers)
-        masks = np.concatenate([np.ones((1, info.layers), dtype=np.bool_), drawn])
-        claimed = False
-        while not claimed:
-            with self._store.claim(game.key) as claimed:
-                if claimed:
-                    run = self._store.begin(game.key, spec, protocol, strata)
-                    yield Started(run, len(masks))
-                    known = self._store.known(game.key, masks)
-                    tally = Tally(run, info, protocol, strata, spec.seed, masks, known, started)
-                    yield from self._settling(tally, game)
-            if not claimed:
+        strata, masks = _sample(spec, info.layers)
+        with ExitStack() as held:
+            while not held.enter_context(self._store.claim(game.key)):
                 yield Stage("Another process measures this model on this text; waiting for it")
                 time.sleep(0.5)
+            run = self._store.begin(game.key, spec, protocol, strata)
+            while not held.enter_context(self._store.claim(run)):
+                time.sleep(0.01)  # a reader, who looks whether the run is alive, holds it for a moment
+            yield Started(run, len(masks))
+            known = self._store.known(game.key, masks)
+            tally = Tally(run, info, protocol, strata, spec.seed, masks, known, started)
+            result = yield from self._settling(tally, game)
+        yield Finished(result)
 
     def measure(self, spec: RunSpec, text: TextSpec, removed: Sequence[int]) -> Iterator[Event]:
-        """The perplexity without some layers, by the model's own forward; from the store if it is there.
+        """The perplexity without some layers; from the store if it is there.
 
         Args:
             spec: names the model, its dtype and its device.
@@ -130,64 +103,54 @@ class Engine:
         Raises:
             QuorumError: before any forward if the request is wrong.
         """
-        game = yield from self._open(spec, text, check=lambda layers: without(layers, removed))
-        info, protocol, ids = game.loaded.info, game.windows.protocol, game.windows.ids
+        game = yield from self._games.open(spec, text, check=lambda layers: without(layers, removed))
+        info, protocol = game.loaded.info, game.windows.protocol
         mask = without(info.layers, removed)
         known = self._store.known(game.key, mask[None])
-        if known:
-            losses = known[0]
-        else:
-            parts: list[Losses] = []
-            begun = time.monotonic()
-            for part in batch_losses(game.loaded, ids, mask):
-                parts.append(part)
-                done = sum(map(len, parts))
-                rate = done / (time.monotonic() - begun)
-                yield Progress(done, len(ids), 0, rate, (len(ids) - done) / rate)
-            losses = np.concatenate(parts)
-            self._store.record(game.key, [(encode(mask), losses)])
+        losses = known[0] if known else (yield from self._measure(game, mask))
         mean = float(losses.mean(dtype=np.float64))
         yield Measured(tuple(sorted(removed)), perplexity(losses), mean, protocol, info)
 
-    def export(self, run: str, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
+    def export(self, result: RunResult, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
         """Writes the run's model without some layers, and measures it on text that the run has not used.
 
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
         out = check_target(out)
-        game = yield from self._open(spec, spec.text("evaluation"), check=lambda layers: without(layers, removed))
+        game = yield from self._games.open(spec, spec.text("evaluation"), check=lambda layers: without(layers, removed))
+        if game.loaded.info.fingerprint != result.model.fingerprint:
+            raise ExportError(
+                f"The model {spec.model} has changed since run {result.run} measured it.",
+                "Run it again: what has not changed is taken from the cache.",
+            )
         yield Stage(f"Writing, reloading and measuring {out.name}")
-        losses = export(game.loaded, game.windows, removed, out, run)
+        losses = export(game.loaded, game.windows, removed, out, result.run)
         yield Exported(str(out), tuple(sorted(removed)), perplexity(losses), game.windows.protocol)
 
-    def _open(self, spec: RunSpec, text: TextSpec, check: Callable[[int], object]) -> Generator[Event, None, Game]:
-        """Opens a game. What can be wrong without the weights is found first: `check` raises, given the layers."""
-        corpus = read(text.corpus, text.split)
-        yield Stage(f"Finding the model {spec.model}")
-        checkpoint = locate(spec.model)
-        if checkpoint.layers is not None:
-            check(checkpoint.layers)
-        loaded = yield from self._load(checkpoint, spec)
-        windows = cut(corpus, loaded.tokenizer, text)
-        if self._game is None or self._game[0] != (loaded.info, windows.protocol):
-            self._game = None
-            key = self._store.open_game(loaded.info, windows.protocol)
-            self._game = (loaded.info, windows.protocol), Game(key, loaded, windows)
-        return self._game[1]
+    def _measure(self, game: Game, mask: NDArray[np.bool_]) -> Generator[Event, None, Losses]:
+        """Measures and stores one coalition; a run of the same game that goes on need not measure it again."""
+        if game.windows.protocol.split == "calibration":
+            [(_, losses)] = game.evaluator.losses(mask[None])  # as a run does it, to the last bit
+        else:
+            parts: list[Losses] = []
+            total, begun = len(game.windows.ids), time.monotonic()
+            for part in batch_losses(game.loaded, game.windows.ids, mask):
+                parts.append(part)
+                done = sum(map(len, parts))
+                rate = done / (time.monotonic() - begun)
+                yield Progress(done, total, 0, rate, (total - done) / rate)
+            losses = np.concatenate(parts)
+        self._store.record(game.key, [(encode(mask), losses)])
+        if self._under_way is not None and self._under_way[0] == game.key:
+            self._under_way[1].learn(mask, losses)
+        return losses
 
-    def _load(self, checkpoint: Checkpoint, spec: RunSpec) -> Generator[Event, None, LoadedModel]:
-        wanted = (checkpoint.folder, checkpoint.stamp, spec.dtype, spec.device)
-        if self._model is None or self._model[0] != wanted:
-            yield Stage(f"Loading the model {spec.model}")
-            self._model = self._game = None  # two models need not fit into memory at once
-            self._model = wanted, load(checkpoint, spec.dtype, spec.device)
-        return self._model[1]
-
-    def _settling(self, tally: Tally, game: Game) -> Iterator[Event]:
+    def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""
+        self._under_way = game.key, tally
         try:
-            yield from self._measuring(tally, game)
+            return (yield from self._measuring(tally, game))
         except (GeneratorExit, KeyboardInterrupt):
             self._store.close(tally.run, "cancelled")
             raise
@@ -195,20 +158,21 @@ class Engine:
             message = failure.message if isinstance(failure, QuorumError) else repr(failure)
             self._store.close(tally.run, "failed", message)
             raise
+        finally:
+            self._under_way = None
 
-    def _measuring(self, tally: Tally, game: Game) -> Iterator[Event]:
-        refit_at = 0
+    def _measuring(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         yield tally.progress()
         for rows in tally.rounds():
             for _ in self._stored(tally, game, rows):
                 yield tally.progress()
-                if len(tally.losses) >= refit_at:
-                    result = tally.result(final=False)
-                    refit_at = len(tally.losses) + int(_REFIT * len(tally.masks))
-                    if result is not None:
-                        self._store.save(result, "running")
-                        yield Estimated(result)
-        yield tally.progress()
+            yield tally.progress()
+            if not np.isfinite(tally.dense_perplexity):
+                raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
+            early = tally.result(final=False)
+            if early is not None:
+                self._store.save(early, "running")
+                yield Estimated(early)
         yield Stage("Estimating contributions")
         result = tally.result(final=True)
         if result is None:
@@ -217,14 +181,15 @@ class Engine:
                 "Use more masks; if losses are NaN, try --dtype float32.",
             )
         self._store.save(result, "finished")
-        yield Finished(result)
+        return result
 
     def _stored(self, tally: Tally, game: Game, rows: NDArray[np.int64]) -> Iterator[None]:
         """Evaluates rows of the tally, and yields each time that what was measured has been stored."""
         unstored: list[tuple[int, Losses]] = []
         stored_at = time.monotonic()
         try:
-            for index, losses in game.evaluator.losses(tally.masks[rows]):
+            masks = tally.masks[rows]
+            for index, losses in game.evaluator.losses(masks, wanted=lambda index: tally.lacks(int(rows[index]))):
                 unstored.append((int(rows[index]), losses))
                 if time.monotonic() - stored_at > _FLUSH_SECONDS:
                     self._store_all(tally, game, unstored)
@@ -239,3 +204,20 @@ class Engine:
             self._store.record(game.key, [(encode(tally.masks[row]), losses) for row, losses in unstored])
             tally.losses.update(unstored)
             unstored.clear()
+
+
+def _check_size(spec: RunSpec) -> None:
+    if not FEWEST_MASKS <= spec.masks <= _MOST_MASKS:
+        raise SelectionError(
+            f"{spec.masks:,} masks are too few or too many.",
+            f"Ask for {FEWEST_MASKS} to {_MOST_MASKS:,}; 300 is usual.",
+        )
+    if not 0 <= spec.seed < 2**63:
+        raise SelectionError(f"The seed {spec.seed} is out of range.", "Use a number from 0 to 2^63 - 1.")
+
+
+def _sample(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
+    """The strata, and the coalitions to evaluate: the whole model, then the sample."""
+    strata = spec.strata or default_strata(layers)
+    sample = stratified(layers, strata, spec.masks, spec.seed)
+    return strata, np.concatenate([np.ones((1, layers), dtype=np.bool_), sample])

@@ -16,6 +16,7 @@
     │   ├── CacheTooNew
     │   ├── CacheBusy         held by another program
     │   └── RunNotFound
+    ├── BadPath               a path that no system takes
     ├── NotWritable           a folder or file that may not be written
     └── DiskFull
 
@@ -78,6 +79,9 @@ class CacheBusy(CacheError): ...
 
 
 class RunNotFound(CacheError): ...
+
+
+class BadPath(QuorumError): ...
 
 
 class NotWritable(QuorumError): ...

@@ -6,7 +6,7 @@ where it leaves its predecessor. What surrounds the blocks (embedding, masks, ro
 scaling of logits) is the model's own forward, in which the blocks answer without computing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,8 @@ from core.types import Losses
 
 # Logits alive at once, in elements: 128 MiB in fp32.
 _LOGITS = 2**25
+# Bytes that hidden states may take, one for each depth of a path.
+_STATES = 2**31
 # Tokens in one batch of the plain forward.
 _BATCH_TOKENS = 1280
 
@@ -71,17 +73,31 @@ class Evaluator:
             _check(loaded, ids[:1])
         self._loaded = loaded
         self._ids = ids.to(loaded.info.device)
-        self._start, self._calls = self._record()
+        hidden = ids.numel() * loaded.model.config.get_text_config().hidden_size * loaded.model.dtype.itemsize
+        self._shares = (len(loaded.blocks) + 1) * hidden <= _STATES
+        if self._shares:
+            self._start, self._calls = self._record()
 
-    def losses(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
+    def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
         """Yields (row of `masks`, losses (sequences,)) in the order in which prefixes are shared.
 
-        Memory: one hidden state for each depth, whatever the number of masks.
+        Memory: one hidden state for each depth, whatever the number of masks. Where even that is too much, prefixes are
+        not shared: each mask is a plain forward, batch by batch.
+
+        Args:
+            masks: (masks, layers).
+            wanted: asked for each row just before it is evaluated; one that is not wanted any more is left out.
         """
+        if not self._shares:
+            for row in filter(wanted, range(len(masks))):
+                yield row, sequence_losses(self._loaded, self._ids, masks[row])
+            return
         layers = len(self._loaded.blocks)
         path: list[torch.Tensor] = [self._start] * (layers + 1)  # path[d]: hidden state after the first d decisions
         previous: NDArray[np.bool_] | None = None
         for row in np.lexsort(masks.T[::-1]):
+            if not wanted(int(row)):
+                continue
             mask = masks[row]
             shared = 0 if previous is None else int(np.argmax(np.append(mask != previous, True)))
             with torch.inference_mode():

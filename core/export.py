@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +18,7 @@ from core.errors import ExportError
 from core.evaluation import perplexity, sequence_losses
 from core.masks import without
 from core.model import LoadedModel, load, locate, read_weights
-from core.paths import write_errors
+from core.paths import user_path, write_errors
 from core.types import Losses
 from core.windows import Windows
 
@@ -27,15 +28,12 @@ _NOT_PER_LAYER = {"architectures", "eos_token_id", "pad_token_id", "bos_token_id
 
 def check_target(out: Path) -> Path:
     """The absolute path of a folder that export may create, or ExportError."""
-    out = out.expanduser().resolve()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"{out} exists already.", "Choose a new folder with --out DIR.")
+    out = user_path(out).resolve()
     with write_errors(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ExportError(f"{out} exists already.", "Choose a new folder with --out DIR.")
         out.parent.mkdir(parents=True, exist_ok=True)
-        trial = _unfinished(out)
-        shutil.rmtree(trial, ignore_errors=True)
-        trial.mkdir()
-        trial.rmdir()
+        _unfinished(out).rmdir()
     return out
 
 
@@ -60,8 +58,8 @@ def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: P
     """
     out = check_target(out)
     mask = without(len(loaded.blocks), removed)
-    unfinished = _unfinished(out)
     with write_errors(out):
+        unfinished = _unfinished(out)
         try:
             _write(loaded, mask, unfinished)
             losses = _verify(loaded, mask, unfinished, windows)
@@ -108,7 +106,7 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
         model.save_pretrained(folder)
     except SafetensorError as cause:  # it keeps the system's error as text only
         raise OSError(errno.ENOSPC if "os error 28" in str(cause) else errno.EIO, str(cause)) from cause
-    loaded.tokenizer.save_pretrained(folder)
+    loaded.checkpoint.tokenizer.save_pretrained(folder)
 
 
 def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows: Windows) -> Losses:
@@ -124,4 +122,7 @@ def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows:
 
 
 def _unfinished(out: Path) -> Path:
-    return out.with_name(f"{out.name}.part")
+    """A new folder beside `out`, readable like any other."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    folder.chmod(0o755)
+    return folder

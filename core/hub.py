@@ -1,20 +1,23 @@
 """The Hugging Face Hub: asked once, answered fast, and only for files that hold no code."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-from core.errors import ModelNotFound, UnsafeWeights
+from core.errors import ModelNotFound, QuorumError, UnsafeWeights
 
 _SECONDS = 10
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 
 
-def fetch_model(repository: str) -> Path:
+def fetch_model(repository: str, check_config: Callable[[Path], object]) -> Path:
     """The local folder of a Hub model; downloads what is missing.
 
-    A copy in the local Hub cache is used as it is, so that a model does not change between two runs.
+    A complete copy in the local Hub cache is used as it is, so that a model does not change between two runs.
+    `check_config` sees the folder when it holds config.json alone, and raises if the model is of no use.
 
     Raises:
         ModelNotFound: no such model, no access to it, or no network.
@@ -22,7 +25,7 @@ def fetch_model(repository: str) -> Path:
     """
     try:
         folder = Path(snapshot_download(repository, local_files_only=True))
-        if any(folder.glob("*.safetensors")):
+        if _is_complete(folder):
             return folder
     except (LocalEntryNotFoundError, HFValidationError):
         pass
@@ -34,6 +37,7 @@ def fetch_model(repository: str) -> Path:
                 f"{repository} has no safetensors weights on the Hub; other formats can execute code when they load.",
                 "Use a revision of the model that was saved as safetensors.",
             )
+        check_config(Path(snapshot_download(repository, allow_patterns=["config.json"])))
         return Path(snapshot_download(repository, allow_patterns=_FILES))
     except GatedRepoError as cause:
         raise ModelNotFound(
@@ -41,13 +45,22 @@ def fetch_model(repository: str) -> Path:
         ) from cause
     except (RepositoryNotFoundError, HFValidationError) as cause:
         raise ModelNotFound(f"There is no model {repository}, here or on the Hub.", hint) from cause
-    except UnsafeWeights:
+    except QuorumError:
         raise
     except Exception as cause:  # the Hub client's transport errors share no base class across its versions
         raise ModelNotFound(
             f"{repository} is not on this machine, and the Hub cannot be reached ({type(cause).__name__}).",
             hint,
         ) from cause
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether all shards are there: a download may have been interrupted."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return any(folder.glob("*.safetensors"))
+    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    return all((folder / shard).is_file() for shard in shards)
 
 
 def corpus_is_reachable(repository: str) -> bool:

@@ -114,8 +114,3 @@ def without(layers: int, removed: Sequence[int]) -> NDArray[np.bool_]:
 def encode(mask: NDArray[np.bool_]) -> str:
     """A mask as text, '1' for a kept layer: the form in which it is stored and shown."""
     return "".join("1" if kept else "0" for kept in mask)
-
-
-def decode(text: str) -> NDArray[np.bool_]:
-    """The mask that `encode` wrote."""
-    return np.array([digit == "1" for digit in text], dtype=np.bool_)

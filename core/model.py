@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from core import gguf_weights, hub
-from core.errors import DeviceError, ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
+from core.device import DTYPES, choose_device, choose_dtype
+from core.errors import ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
+from core.paths import user_path
 from core.players import Blocks, find_blocks
-from core.types import ModelInfo
+from core.types import BUNDLED, ModelInfo
 
-BUNDLED = "bundled"
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Fields of config.json that say how a model was saved, not what it computes.
 _NOT_THE_MODEL = ("transformers_version", "_name_or_path", "_model_name_or_path", "dtype", "torch_dtype", "use_cache")
@@ -36,6 +37,20 @@ class Checkpoint:
         """The number of layers that the configuration names, if it does: a check before the weights are read."""
         return getattr(self.config.get_text_config(), "num_hidden_layers", None)
 
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's tokenizer, or UnsupportedModel. It is needed before the weights: does the text suffice?"""
+        try:
+            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                self.folder, trust_remote_code=False, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, TypeError, ImportError) as cause:
+            raise UnsupportedModel(
+                f"{self.source} has no tokenizer that can be read: {str(cause).strip()[:200]}",
+                "Save the tokenizer into the model's folder: tokenizer.save_pretrained(folder).",
+            ) from cause
+        return found
+
     @property
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Changes when a file of the model does; costs one stat a file."""
@@ -49,7 +64,6 @@ class LoadedModel:
 
     info: ModelInfo
     model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
     blocks: Blocks
     checkpoint: Checkpoint
 
@@ -63,7 +77,7 @@ def locate(source: str) -> Checkpoint:
     Raises:
         ModelError: one of its kinds, each naming the cause and the next step.
     """
-    path = Path(source).expanduser()
+    path = user_path(source)
     if source == BUNDLED:
         folder = gguf_weights.dequantised(gguf_weights.bundled_file())
     elif path.is_file() and path.suffix == ".gguf":
@@ -71,7 +85,7 @@ def locate(source: str) -> Checkpoint:
     elif path.exists():
         folder = _check_folder(path)
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
-        folder = hub.fetch_model(source)
+        folder = hub.fetch_model(source, check_config=lambda fetched: _read_config(source, fetched))
     else:
         raise ModelNotFound(
             f"There is no model {source}.", "Use bundled, a Hub id such as owner/name, or an existing folder."
@@ -94,13 +108,12 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     kind = choose_dtype(dtype, on)
     try:
         model = read_weights(checkpoint, DTYPES[kind])
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False, local_files_only=True)
+        model.to(on)  # type: ignore[arg-type]  # transformers narrows torch's signature
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as cause:
         raise UnsupportedModel(
             f"{checkpoint.source} cannot be loaded: {type(cause).__name__}: {str(cause).strip()[:300]}",
-            "Check that the folder is complete: config.json, safetensors weights and the tokenizer's files.",
+            "Check that the folder is complete, and that the model fits into the memory of the device.",
         ) from cause
-    model.to(on)  # type: ignore[arg-type]  # transformers narrows torch's signature
     blocks = find_blocks(model)
     info = ModelInfo(
         source=checkpoint.source,
@@ -111,7 +124,7 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
         dtype=kind,
         device=on,
     )
-    return LoadedModel(info, model, tokenizer, blocks, checkpoint)
+    return LoadedModel(info, model, blocks, checkpoint)
 
 
 def read_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> PreTrainedModel:
@@ -154,38 +167,6 @@ def fingerprint(checkpoint: Checkpoint) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
-
-
-def choose_device(device: str = "auto") -> str:
-    """The device to compute on; auto prefers CUDA, then MPS, then the CPU."""
-    have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if have[name])
-    kind, _, index = device.partition(":")
-    exists = have.get(kind, False) and (not index or (kind == "cuda" and index.isdecimal()))
-    if not exists or (index and int(index) >= torch.cuda.device_count()):
-        raise DeviceError(
-            f"This machine has no device {device}.",
-            f"Use --device auto, or one of: {', '.join(name for name in have if have[name])}.",
-        )
-    return device
-
-
-def choose_dtype(dtype: str, device: str) -> str:
-    """The dtype to compute in; auto takes 16 bits where the device multiplies in them natively, and float32 elsewhere.
-
-    A CPU without native bf16 emulates it, several times slower than float32.
-    """
-    if dtype == "auto":
-        if device.startswith("cuda"):
-            return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-        if device == "mps":
-            return "float16"
-        able = torch.cpu.get_capabilities()
-        return "bfloat16" if any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")) else "float32"
-    if dtype not in DTYPES:
-        raise DeviceError(f"There is no dtype {dtype}.", f"Use auto, {', '.join(DTYPES)}.")
-    return dtype
 
 
 def _check_folder(folder: Path) -> Path:

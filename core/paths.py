@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import DiskFull, NotWritable
+from core.errors import BadPath, DiskFull, NotWritable
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -14,6 +14,16 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def home() -> Path:
     """The folder of results and prepared models: $QUORUM_HOME, or ~/.quorum."""
     return Path(os.environ.get("QUORUM_HOME") or "~/.quorum").expanduser().resolve()
+
+
+def user_path(text: str | Path) -> Path:
+    """The path that a user typed, with ~ expanded, or BadPath: no such user, or a name that no system takes."""
+    try:
+        path = Path(text).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as cause:
+        raise BadPath(f"{str(text)[:100]} is no usable path: {cause}.", "Give the path of a file or folder.") from cause
+    return path
 
 
 @contextmanager

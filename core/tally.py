@@ -14,9 +14,9 @@ from core.masks import Masks
 from core.surrogate import FEWEST_MASKS, Scores, cross_validate, cross_validate_as_paper
 from core.types import Losses, ModelInfo, Progress, Protocol, RunResult
 
-# Masks are walked in rounds: the dense model, a balanced first share for early contributions, then all the rest, since
-# prefixes are shared best in one large round.
-_FIRST_ROUND = 0.2
+# Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
+# particular kind of masks; and they are few, since prefixes are shared best in large ones.
+_ROUNDS = (0.1, 0.4, 1.0)
 
 
 @dataclass
@@ -37,13 +37,22 @@ class Tally:
         self._measuring_since = time.monotonic()
 
     def rounds(self) -> Iterator[NDArray[np.int64]]:
-        """The rows that are missing, round by round."""
-        missing = np.array([row for row in range(len(self.masks)) if row not in self.losses], dtype=np.int64)
-        bounds = [0, 1, 1 + int(_FIRST_ROUND * len(self.masks)), len(self.masks)]
+        """The rows that are missing, round by round; the whole model comes first."""
+        sample = len(self.masks) - 1
+        bounds = [0, 1, *(1 + int(share * sample) for share in _ROUNDS)]
         for low, high in pairwise(bounds):
-            rows = missing[(missing >= low) & (missing < high)]
+            rows = np.array([row for row in range(low, high) if self.lacks(row)], dtype=np.int64)
             if len(rows):
                 yield rows
+
+    def lacks(self, row: int) -> bool:
+        """Whether the mask in this row has not been measured yet."""
+        return row not in self.losses
+
+    def learn(self, mask: NDArray[np.bool_], losses: Losses) -> None:
+        """Takes in what somebody else has measured, if the mask is one of this run's."""
+        for row in np.flatnonzero((self.masks == mask).all(axis=1)):
+            self.losses[int(row)] = losses
 
     @property
     def dense_perplexity(self) -> float:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, nats a token, (sequences,)
 
+BUNDLED = "bundled"  # the name of the embedded default model
 BOS_CHOICES = ("auto", "none", "corpus", "window")
 
 
@@ -66,7 +67,7 @@ class TextSpec:
 class RunSpec:
     """What a user asks for. `None` and "auto" are settled when the model is known."""
 
-    model: str = "bundled"
+    model: str = BUNDLED
     corpus: str = "python-docs"
     sequences: int = 10
     window: int = 128
@@ -92,8 +93,8 @@ class RunSpec:
 class Contribution:
     """One layer's stratified contribution, in units of the score PPL_dense / PPL.
 
-    `low` and `high` bound 90 % of the bootstrap over evaluated masks. `stratum` is the number of kept layers that it
-    was averaged over; None is the mean of all strata, the paper's number.
+    `low` and `high` are a 90 % interval: 1.645 standard deviations of a bootstrap over evaluated masks either way.
+    `stratum` is the number of kept layers that it was averaged over; None is the mean of all strata, the paper's number.
     """
 
     layer: int

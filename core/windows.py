@@ -34,6 +34,11 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
             f"{sequences} sequences of {window} tokens cannot be measured.",
             "Use at least 1 sequence of at least 2 tokens.",
         )
+    if spec.bos == "corpus" and (spec.seed is not None or corpus.halved):
+        raise CorpusError(
+            "One BOS in front of the corpus needs the whole text in order, and a run draws its windows.",
+            "Use --bos window, none or auto.",
+        )
     bos, bos_id = _settle_bos(tokenizer, spec.bos)
     stream = tokenizer(corpus.text, add_special_tokens=False, verbose=False)["input_ids"]
     if bos == "corpus":

@@ -1,5 +1,7 @@
 """What each layer contributes: bars with intervals, the heatmap over strata, their quality, and a measurement."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from app import jobs, state, views
@@ -64,18 +66,22 @@ def show_measurement(spec: RunSpec, result: RunResult) -> None:
 
 def answer(job: Job, result: RunResult) -> None:
     """The measurement, or that it is under way."""
-    layers = ", ".join(map(str, job.removed or ()))
+    layers = ("layers " if len(job.removed or ()) > 1 else "layer ") + ", ".join(map(str, job.removed or ()))
     if job.active:
-        st.markdown(f"Measuring without layers {layers} … {job.stage}")
+        st.markdown(f"Measuring without {layers} … {job.stage}")
     elif job.measured is not None:
-        change = job.measured.perplexity / result.dense_perplexity - 1
+        measured = job.measured
+        comparable = measured.protocol == result.protocol and measured.model.fingerprint == result.model.fingerprint
+        change = measured.perplexity / result.dense_perplexity - 1
         st.metric(
-            f"Perplexity without layers {layers} (measured)",
-            f"{job.measured.perplexity:.2f}",
-            f"{change:+.1%} against the dense {result.dense_perplexity:.2f}",
+            f"Perplexity without {layers} (measured)",
+            f"{measured.perplexity:.2f}",
+            f"{change:+.1%} against the whole model's {result.dense_perplexity:.2f}" if comparable else None,
             delta_color="inverse",
-            help=str(job.measured.protocol),
+            help=str(measured.protocol),
         )
+        if not comparable:
+            st.warning("The model or the text has changed since the run, so this figure does not compare with it.")
     elif job.status == "failed":
         st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
 
@@ -99,8 +105,8 @@ if chosen is not None and chosen.result is not None:
     )
     views.show_chart(contribution_bars(shown), key="bars")
     st.caption(
-        "Whiskers: 90 % bootstrap intervals over the measured coalitions (estimated). "
-        "They do not hold the choice of the calibration text."
+        "Whiskers: 90 % intervals, estimated by fitting again on resampled coalitions (bootstrap). "
+        "They do not include the effect of choosing another text."
     )
     st.subheader("By number of layers kept")
     st.markdown(
@@ -112,4 +118,4 @@ if chosen is not None and chosen.result is not None:
         st.dataframe(table, hide_index=True, alt="Contribution of each layer, least needed first")
         st.download_button("Download CSV", table.to_csv(index=False), f"contributions-{shown.run}.csv", "text/csv")
     show_quality(shown)
-    show_measurement(chosen.spec, shown)
+    show_measurement(replace(chosen.spec, dtype=shown.model.dtype), shown)

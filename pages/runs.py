@@ -5,6 +5,7 @@ import streamlit as st
 
 from app import jobs, navigation, state, views
 from app.figures import contribution_bars
+from app.requests import located
 from cache.queries import StoredRun
 from cache.store import Store
 from core.corpora import CORPORA
@@ -66,21 +67,34 @@ def show_form() -> None:
     default = RunSpec()
     with st.form("start", border=True):
         left, middle, right = st.columns(3)
-        model = left.text_input("Model", default.model, help="bundled, a Hugging Face Hub id, or a local folder")
+        model = left.text_input(
+            "Model", default.model, help="bundled, a Hugging Face Hub id, a local folder, or a .gguf file"
+        )
         corpus = middle.selectbox(
             "Calibration text",
             CORPORA,
             accept_new_options=True,
             help="A named corpus, or type the path of a .txt, .jsonl or .parquet file",
         )
-        masks = right.number_input("Coalitions", 10, 100_000, default.masks, help="More give narrower intervals")
+        masks = right.number_input(
+            "Coalitions",
+            10,
+            100_000,
+            default.masks,
+            help="Random sets of layers to measure; more give narrower intervals",
+        )
         with st.expander("More settings"):
             first, second, third = st.columns(3)
             sequences = first.number_input("Sequences", 1, 10_000, default.sequences)
             window = second.number_input("Tokens in a sequence", 2, 8192, default.window)
             seed = third.number_input("Seed", 0, 2**31 - 1, default.seed)
-            strata = first.text_input("Strata", "", placeholder="automatic", help="Numbers of kept layers, as 28,25,22")
-            dtype = second.selectbox("dtype", ("auto", "float32", "bfloat16", "float16"))
+            strata = first.text_input(
+                "Strata",
+                "",
+                placeholder="automatic",
+                help="Sizes of the coalitions: numbers of layers kept, as 28,25,22",
+            )
+            dtype = second.selectbox("Precision", ("auto", "float32", "bfloat16", "float16"))
             device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1 or mps")
         if st.form_submit_button("Start run", type="primary", icon=":material/play_arrow:"):
             submit(
@@ -107,7 +121,7 @@ def integers(text: str) -> tuple[int, ...] | None:
 
 
 def submit(spec: RunSpec) -> None:
-    shared.submit(spec)
+    shared.submit(located(spec))
     st.rerun()
 
 

@@ -29,7 +29,9 @@ def bundled() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def windows(bundled: LoadedModel) -> Windows:
-    return cut(read(EMBEDDED, "evaluation"), bundled.tokenizer, TextSpec(EMBEDDED, "evaluation", 48, 3, seed=0))
+    return cut(
+        read(EMBEDDED, "evaluation"), bundled.checkpoint.tokenizer, TextSpec(EMBEDDED, "evaluation", 48, 3, seed=0)
+    )
 
 
 def test_dequantised_weights_are_those_of_the_file(bundled: LoadedModel) -> None:

@@ -39,7 +39,9 @@ torch.save({"logits": logits, "same": torch.equal(cached, plain), "text": tokeni
 @pytest.mark.parametrize("family", CONFIGS)
 def test_a_stranger_gets_the_masked_models_logits(family: str, tmp_path: Path, text_file: Path) -> None:
     loaded = load(locate(str(save_model(tmp_path / family, family))), "float32", "cpu")
-    windows = cut(read(str(text_file), "evaluation"), loaded.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4))
+    windows = cut(
+        read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4)
+    )
     removed, out = (0, 3, 4), tmp_path / "small"
     export(loaded, windows, removed, out, "ab12cd34")
 
@@ -52,7 +54,7 @@ def test_a_stranger_gets_the_masked_models_logits(family: str, tmp_path: Path, t
     with torch.inference_mode(), skipping(loaded.blocks, mask):
         masked = loaded.model(input_ids=windows.ids).logits
     assert (answer["logits"] - masked).abs().max().item() == 0
-    assert answer["same"] and answer["text"] == loaded.tokenizer.decode(windows.ids[0])
+    assert answer["same"] and answer["text"] == loaded.checkpoint.tokenizer.decode(windows.ids[0])
     origin = json.loads((out / "quorum.json").read_text())
     assert origin["removed"] == [0, 3, 4] and origin["parent"]["fingerprint"] == loaded.info.fingerprint
     assert not list(tmp_path.glob("*.part"))
@@ -60,7 +62,9 @@ def test_a_stranger_gets_the_masked_models_logits(family: str, tmp_path: Path, t
 
 def test_export_can_be_pruned_again(tiny: Path, text_file: Path, tmp_path: Path) -> None:
     loaded = load(locate(str(tiny)), "float32", "cpu")
-    windows = cut(read(str(text_file), "evaluation"), loaded.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4))
+    windows = cut(
+        read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4)
+    )
     once = export(loaded, windows, (1, 4), tmp_path / "once", "a")
     assert np.array_equal(export(loaded, windows, (4, 1), tmp_path / "same", "a"), once)
     again = load(locate(str(tmp_path / "once")), "float32", "cpu")

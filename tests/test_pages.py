@@ -89,8 +89,9 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     )
     shown = page.dataframe[0].value
     assert sorted(shown["layer"]) == list(range(8)) and shown["contribution"].is_monotonic_increasing
-    metrics = {metric.label: metric.value for metric in page.metric}
-    assert float(metrics["R²"]) == pytest.approx(result.paper_surrogate.r2 if result.paper_surrogate else 0, abs=1e-3)
+    fits = [float(metric.value) for metric in page.metric if metric.label == "R²"]
+    assert result.paper_surrogate is not None
+    assert fits == pytest.approx([result.surrogate.r2, result.paper_surrogate.r2], abs=1e-3)
     assert len(page.get("plotly_chart")) == 2
 
 

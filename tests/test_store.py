@@ -86,7 +86,7 @@ def test_a_run_whose_process_died_is_interrupted(cache_file: Path) -> None:
     store = Store(Database(cache_file))
     game = store.open_game(MODEL, PROTOCOL)
     run = store.begin(game, RunSpec(), PROTOCOL, (5, 4))
-    with store.claim(game) as granted:
+    with store.claim(run) as granted:
         assert granted
         assert _status_elsewhere(cache_file, run) == "running"
     assert _status_elsewhere(cache_file, run) == "interrupted"

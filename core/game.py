@@ -1,0 +1,81 @@
+"""A model on a text: what coalitions are measured in; and opening it, with everything that can be wrong found early."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.corpora import HUB, read, stamp
+from core.device import choose_device, choose_dtype
+from core.errors import CorpusError
+from core.evaluation import Evaluator
+from core.model import Checkpoint, LoadedModel, load, locate
+from core.types import Event, ModelInfo, Protocol, RunSpec, Stage, TextSpec
+from core.windows import Windows, cut
+
+
+@dataclass(frozen=True)
+class Game:
+    """A loaded model and its windows, under the key of their evaluations in the store."""
+
+    key: str
+    loaded: LoadedModel
+    windows: Windows
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return Evaluator(self.loaded, self.windows.ids)
+
+
+class Games:
+    """Opens games. Keeps the last model and the last game, since opening them is slow."""
+
+    def __init__(self, name: Callable[[ModelInfo, Protocol], str]) -> None:
+        """`name` gives a game's key."""
+        self._name = name
+        self._model: tuple[object, LoadedModel] | None = None
+        self._game: tuple[object, Game] | None = None
+
+    def open(self, spec: RunSpec, text: TextSpec, check: Callable[[int], object]) -> Generator[Event, None, Game]:
+        """Opens a game, telling what takes a while.
+
+        Args:
+            spec: names the model, its dtype and its device.
+            text: the windows to measure on.
+            check: is given the number of layers before the weights are read, and raises if they do not suit.
+
+        Raises:
+            QuorumError: whatever is wrong; what needs no download comes first, what needs the weights last.
+        """
+        dtype = choose_dtype(spec.dtype, choose_device(spec.device))
+        if text.corpus not in HUB:
+            read(text.corpus, text.split)
+        yield Stage(f"Finding the model {spec.model}")
+        checkpoint = locate(spec.model)
+        if checkpoint.layers is not None:
+            check(checkpoint.layers)
+        model = (checkpoint.folder, checkpoint.stamp, dtype, spec.device)
+        request = (model, text, stamp(text.corpus))
+        if self._game is None or self._game[0] != request:
+            yield Stage(f"Reading the text {text.corpus}")
+            windows = cut(read(text.corpus, text.split), checkpoint.tokenizer, text)
+            _check_length(checkpoint, windows)
+            self._game = None
+            if self._model is None or self._model[0] != model:
+                yield Stage(f"Loading the model {spec.model}")
+                self._model = None  # two models need not fit into memory at once
+                self._model = model, load(checkpoint, dtype, spec.device)
+            loaded = self._model[1]
+            check(loaded.info.layers)
+            self._game = request, Game(self._name(loaded.info, windows.protocol), loaded, windows)
+        return self._game[1]
+
+
+def _check_length(checkpoint: Checkpoint, windows: Windows) -> None:
+    """Learned positions end somewhere; beyond it, a forward would fail in the middle."""
+    longest = getattr(checkpoint.config.get_text_config(), "max_position_embeddings", None)
+    length = windows.ids.shape[1]
+    if isinstance(longest, int) and 0 < longest < length:
+        raise CorpusError(
+            f"Windows of {length} tokens are too long: {checkpoint.source} has {longest} positions.",
+            f"Use --window {longest - 1} or less.",
+        )
