@@ -9,7 +9,7 @@ COPY cache cache
 COPY core core
 COPY pages pages
 
-ENV QUORUM_HOME=/data PYTHONUNBUFFERED=1
+ENV QUORUM_HOME=/data HF_HOME=/data/huggingface PYTHONUNBUFFERED=1
 RUN mkdir /data && chown quorum /data
 VOLUME /data
 USER quorum

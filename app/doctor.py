@@ -56,7 +56,8 @@ def _python() -> tuple[bool, str, str]:
 
 
 def _packages() -> tuple[bool, str, str]:
-    pins = [line.split("==") for line in _REQUIREMENTS.read_text().splitlines() if "==" in line and line[0] != "#"]
+    lines = [line.partition("#")[0].strip() for line in _REQUIREMENTS.read_text().splitlines()]
+    pins = [line.split("==") for line in lines if line]
     wrong = []
     for name, pin in pins:
         try:

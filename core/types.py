@@ -94,7 +94,7 @@ class Contribution:
     """One layer's stratified contribution, in units of the score PPL_dense / PPL.
 
     `low` and `high` are a 90 % interval: 1.645 standard deviations of a bootstrap over evaluated masks either way.
-    `stratum` is the number of kept layers that it was averaged over; None is the mean of all strata, the paper's number.
+    `stratum` is the number of kept layers that it was averaged over; None is the mean of all, the paper's number.
     """
 
     layer: int

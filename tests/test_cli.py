@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
-from tests.conftest import ROOT, Cli, save_tokenizer
+from tests.conftest import ROOT, Cli, save_model, save_tokenizer
 
 MASKS = ("--masks", 40)
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
@@ -217,6 +217,29 @@ def test_export_refuses_before_it_writes(cli: Cli, tiny: Path, text_file: Path, 
         status, answer, _ = cli("export", run, *arguments)
         assert status == 1 and answer["error"]["kind"] == error
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir() and "claims" not in path.name) == ["taken"]
+
+
+def test_a_changed_model_is_not_exported(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny, model)
+    run = cli("run", "--model", model, "--corpus", text_file, *RUN)[1]["run"]
+    save_model(model, seed=1)
+    status, answer, _ = cli("export", run, "--count", 1, "--out", tmp_path / "out")
+    assert status == 1 and "has changed" in answer["error"]["message"] and not (tmp_path / "out").exists()
+
+
+def test_relative_paths_mean_the_same_later(
+    tiny: Path, text_file: Path, tmp_path: Path, cli: Cli, cache_file: Path
+) -> None:
+    shutil.copytree(tiny, tmp_path / "model")
+    shutil.copy(text_file, tmp_path / "tale.txt")
+    here = [sys.executable, "-m", "app", "run", "--model", "model", "--corpus", "tale.txt", *map(str, RUN)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*here, "--json", "--cache", str(cache_file)], cwd=tmp_path, env=environment, capture_output=True
+    )
+    status, exported, errors = cli("export", json.loads(done.stdout)["run"], "--count", 1, "--out", tmp_path / "out")
+    assert status == 0 and exported["verified"], errors
 
 
 def test_doctor(cli: Cli, cache_file: Path) -> None:

@@ -15,7 +15,7 @@ from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
 from core.errors import EvaluationError
-from core.masks import stratified
+from core.masks import encode, stratified
 from core.tally import Tally
 from core.types import Estimated, Event, Finished, Losses, Progress, RunSpec, Started
 from tests.conftest import ROOT, Cli
@@ -147,6 +147,42 @@ def test_a_preview_between_two_events_changes_nothing(
             assert list(engine.measure(request, request.text(), [number % 6]))
     assert isinstance(alone, Finished) and isinstance(last, Finished)
     assert last.result.contributions == alone.result.contributions
+
+
+def test_a_preview_is_not_measured_again(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    """A coalition of the run, measured by a preview while the run goes on: the run takes it as it is."""
+    request = spec(tiny, text_file)
+    store = Store(Database(cache_file))
+    engine = Engine(store)
+    events = engine.run(request)
+    next(event for event in events if isinstance(event, Progress))
+    ours = stratified(8, (7, 6, 5, 4), 50, 0)[-1]
+    measured = list(engine.measure(request, request.text(), [int(layer) for layer in np.flatnonzero(~ours)]))
+    evaluated: list[str] = []
+    record = store.record
+    store.record = lambda game, rows: (evaluated.extend(mask for mask, _ in rows), record(game, rows))[1]  # type: ignore
+    last = list(events)[-1]
+    assert isinstance(last, Finished) and measured
+    assert encode(ours) not in evaluated and len(evaluated) == len(set(evaluated)) == 50
+
+
+def test_cancelling_too_late_leaves_a_finished_run(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    events = Engine(Store(Database(cache_file))).run(spec(tiny, text_file))
+    for event in events:
+        if isinstance(event, Finished):
+            break
+    events.close()
+    assert queries.runs(Database(cache_file))[0].status == "finished"
+
+
+def test_a_whole_model_without_numbers_ends_the_run_at_once(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    class Dense(Store):
+        def known(self, game: str, masks: np.ndarray) -> dict[int, Losses]:
+            return {0: np.full(4, np.nan, np.float32)}
+
+    with pytest.raises(EvaluationError, match="whole model"):
+        list(Engine(Dense(Database(cache_file))).run(spec(tiny, text_file)))
+    assert queries.count_evaluations(Database(cache_file)) <= 50 * 0.1 + 1
 
 
 class NotNumbers(Store):

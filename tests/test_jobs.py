@@ -143,3 +143,40 @@ def test_default_run_starts_only_into_an_empty_file(jobs: Jobs, spec: RunSpec) -
     other = Jobs(jobs.database)
     other.begin_if_empty()
     assert other.newest() is None
+
+
+def test_a_preview_is_no_run(jobs: Jobs, spec: RunSpec) -> None:
+    preview = jobs.preview("a browser", spec, (1,))
+    run = jobs.submit(spec)
+    assert run is not preview
+    wait(lambda: not run.active and not preview.active)
+    assert run.status == "finished" and preview.measured is not None
+    assert jobs.newest() is run
+
+
+def test_runs_wait_for_their_turn_and_can_be_cancelled_before_it(jobs: Jobs, long: RunSpec, spec: RunSpec) -> None:
+    first, second = jobs.submit(long), jobs.submit(spec)
+    wait(lambda: measuring(first))
+    assert second.status == "waiting" and jobs.newest() is first and jobs.waiting(behind=first) == [second]
+    jobs.cancel(second)
+    wait(lambda: not second.active)
+    assert second.status == "cancelled" and first.active
+    jobs.cancel(first)
+    third = jobs.submit(long)
+    assert third is not first, "a run that is being cancelled is not the one that was asked for"
+    wait(lambda: measuring(third))
+    jobs.cancel(third)
+
+
+def test_the_end_of_an_old_worker_does_not_touch_the_jobs_of_a_new_one(jobs: Jobs, long: RunSpec) -> None:
+    job = jobs.submit(long)
+    wait(lambda: measuring(job))
+    old = jobs._worker
+    assert old is not None
+    jobs._worker = jobs._start()
+    other = jobs.submit(RunSpec(**{**vars(long), "seed": 1}))
+    old.kill()
+    wait(lambda: not job.active)
+    assert job.status == "failed" and other.active
+    wait(lambda: measuring(other))
+    jobs.cancel(other)
