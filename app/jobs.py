@@ -45,7 +45,9 @@ class Job:
         return self.status in ACTIVE
 
     def hear(self, event: dict[str, Any]) -> None:
-        """Takes in one event of the worker."""
+        """Takes in one event of the worker; a job that has ended hears nothing more."""
+        if not self.active:
+            return
         kind = event.pop("kind")
         if kind in ("stage", "started", "progress") and self.status == "waiting":
             self._become("running")

@@ -77,11 +77,9 @@ class Tally:
         An infinite loss is a score of 0. A NaN has no score: its mask is left out together with it, and counted.
         """
         rows = np.array(sorted(row for row in self.losses if row > 0), dtype=np.int64)
-        with np.errstate(over="ignore"):
-            rises = np.array([self.losses[row].mean(dtype=np.float64) for row in rows]) - self.losses[0].mean(
-                dtype=np.float64
-            )
-            scores = np.exp(-rises)
+        means = np.array([self.losses[row].mean(dtype=np.float64) for row in rows])
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = np.exp(self.losses[0].mean(dtype=np.float64) - means)
         finite = np.isfinite(scores)
         return self.masks[rows[finite]], scores[finite], int((~finite).sum())
 
