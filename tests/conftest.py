@@ -21,6 +21,7 @@ from transformers import (
     Qwen2Config,
 )
 
+from app.__main__ import main
 from core.model import LoadedModel, load, locate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,18 +103,35 @@ Cli = Callable[..., tuple[int, dict[str, Any], str]]
 
 
 @pytest.fixture
-def cli(cache_file: Path) -> Cli:
-    """Runs `python -m app …--json` as a user would, and gives (exit status, the object, standard error)."""
+def cli(cache_file: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Runs a command with --json in this process, and gives (exit status, the object, standard error)."""
+
+    def call(*arguments: object, cache: Path | None = None) -> tuple[int, dict[str, Any], str]:
+        status = main([*map(str, arguments), "--json", "--cache", str(cache or cache_file)])
+        out, errors = capsys.readouterr()
+        return status, _parsed(out), errors
+
+    return call
+
+
+@pytest.fixture
+def program(cache_file: Path) -> Cli:
+    """The same as a user does it: `python -m app …` in a process of its own, which takes seconds to start."""
 
     def call(*arguments: object, cache: Path | None = None, **environment: str) -> tuple[int, dict[str, Any], str]:
         command = [sys.executable, "-m", "app", *map(str, arguments), "--json", "--cache", str(cache or cache_file)]
         done = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
         )
-        answer = json.loads(done.stdout, parse_constant=_not_strict) if done.stdout else {}
-        return done.returncode, answer, done.stderr
+        return done.returncode, _parsed(done.stdout), done.stderr
 
     return call
+
+
+def _parsed(answer: str) -> dict[str, Any]:
+    """The object that is all of an answer."""
+    parsed: dict[str, Any] = json.loads(answer, parse_constant=_not_strict) if answer else {}
+    return parsed
 
 
 def _not_strict(constant: str) -> None:

@@ -19,8 +19,8 @@ MASKS = ("--masks", 40)
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
 
 
-def test_run_show_export_and_back(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
-    status, run, errors = cli("run", "--model", tiny, "--corpus", text_file, *RUN)
+def test_run_show_export_and_back(program: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    status, run, errors = program("run", "--model", tiny, "--corpus", text_file, *RUN)
     assert status == 0, errors
     assert {
         "run",
@@ -38,13 +38,13 @@ def test_run_show_export_and_back(cli: Cli, tiny: Path, text_file: Path, tmp_pat
     assert {"r2", "spearman", "mae"} <= set(run["surrogate"])
     assert run["protocol"]["sequences"] == 4 and run["protocol"]["split"] == "calibration"
 
-    assert cli("runs")[1]["runs"][0]["run"] == run["run"]
-    shown = cli("show", run["run"][:4])[1]
+    assert program("runs")[1]["runs"][0]["run"] == run["run"]
+    shown = program("show", run["run"][:4])[1]
     assert shown["status"] == "finished"
     assert {key: shown[key] for key in run} == run
 
     out = tmp_path / "small"
-    status, exported, errors = cli("export", run["run"], "--count", 2, "--out", out)
+    status, exported, errors = program("export", run["run"], "--count", 2, "--out", out)
     assert status == 0, errors
     ranked = sorted(run["contributions"], key=lambda item: item["value"])
     assert exported["removed"] == sorted(item["layer"] for item in ranked[:2])
@@ -108,8 +108,6 @@ def folder(path: Path, *, config: dict | None = None, files: dict[str, bytes] | 
 def bad_model(kind: str, tmp_path: Path, tiny: Path) -> str:
     """A model that cannot be used, made for real."""
     path = tmp_path / kind
-    if kind == "nowhere":
-        return "nobody/has-made-this-model"
     if kind == "missing":
         return str(path)
     if kind == "no-weights":
@@ -140,7 +138,6 @@ def bad_model(kind: str, tmp_path: Path, tiny: Path) -> str:
 @pytest.mark.parametrize(
     ("kind", "error", "said"),
     [
-        ("nowhere", "ModelNotFound", "Hub cannot be reached"),
         ("missing", "ModelNotFound", "no model"),
         ("no-weights", "ModelNotFound", "holds no weights"),
         ("pickle", "UnsafeWeights", "pickle"),
@@ -154,13 +151,19 @@ def bad_model(kind: str, tmp_path: Path, tiny: Path) -> str:
 def test_unusable_models(
     cli: Cli, tmp_path: Path, tiny: Path, text_file: Path, kind: str, error: str, said: str
 ) -> None:
-    offline = {"HF_ENDPOINT": "http://127.0.0.1:9"} if kind == "nowhere" else {}
-    status, answer, errors = cli(
-        "run", "--model", bad_model(kind, tmp_path, tiny), "--corpus", text_file, *MASKS, **offline
-    )
+    model = bad_model(kind, tmp_path, tiny)
+    status, answer, errors = cli("run", "--model", model, "--corpus", text_file, *MASKS)
     assert status == 1 and answer["error"]["kind"] == error, (answer, errors)
     assert said in answer["error"]["message"] and answer["error"]["hint"]
     assert "Traceback" not in errors and "executed" not in errors
+
+
+def test_unreachable_hub(program: Cli, text_file: Path) -> None:
+    arguments = ("run", "--model", "nobody/has-made-this-model", "--corpus", text_file, *MASKS)
+    status, answer, errors = program(*arguments, HF_ENDPOINT="http://127.0.0.1:9")
+    assert status == 1 and answer["error"]["kind"] == "ModelNotFound", (answer, errors)
+    assert "Hub cannot be reached" in answer["error"]["message"] and "bundled" in answer["error"]["hint"]
+    assert "Traceback" not in errors
 
 
 @pytest.mark.parametrize(
@@ -178,7 +181,7 @@ def test_unusable_models(
         (["--window", 300, *MASKS], "CorpusError", "256 positions"),
         (["--bos", "corpus", *MASKS], "CorpusError", "draws its windows"),
         (["--corpus", "x" * 300], "BadPath", "path"),
-        (["--model", "~nobody/x"], "BadPath", "path"),
+        (["--model", "~no-such-user/x"], "BadPath", "path"),
         (["--dtype", "float8"], "DeviceError", "float8"),
         (["--device", "cuda:7"], "DeviceError", "cuda:7"),
     ],
