@@ -16,7 +16,7 @@ from typing import Any
 
 from cache import queries
 from cache.database import Database, default_file
-from core.types import Measured, Progress, RunResult, RunSpec
+from core.types import Measured, Partial, Progress, RunResult, RunSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 ACTIVE = ("waiting", "running", "cancelling")
@@ -33,6 +33,7 @@ class Job:
     run: str | None = None
     stage: str = ""
     progress: Progress | None = None
+    partial: Partial | None = None
     result: RunResult | None = None
     measured: Measured | None = None
     message: str = ""
@@ -49,7 +50,7 @@ class Job:
         if not self.active:
             return
         kind = event.pop("kind")
-        if kind in ("stage", "started", "progress") and self.status == "waiting":
+        if kind in ("stage", "started", "progress", "partial") and self.status == "waiting":
             self._become("running")
         if kind == "stage":
             self.stage = event["text"]
@@ -57,6 +58,8 @@ class Job:
             self.run, self.stage = event["run"], "Measuring"
         elif kind == "progress":
             self.progress = Progress(**event)
+        elif kind == "partial":
+            self.partial = Partial(**event)
         elif kind in ("estimated", "finished"):
             self.result = RunResult.from_dict(event["result"])
             self._become("finished" if kind == "finished" else self.status)

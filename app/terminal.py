@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from core.errors import QuorumError
-from core.types import Event, Progress, RunResult, Stage
+from core.types import Event, Partial, Progress, RunResult, Stage
 
 
 def follow(events: Iterator[Event]) -> Event:
@@ -22,8 +22,9 @@ def follow(events: Iterator[Event]) -> Event:
             before, last = last, event
             if isinstance(event, Stage) and event != before:
                 tqdm.write(f"{event.text} …", file=sys.stderr)
-            elif isinstance(event, Progress):
-                bar = bar or tqdm(total=event.total, initial=event.cached, unit="", disable=None, file=sys.stderr)
+            elif isinstance(event, Progress | Partial):
+                cached = event.cached if isinstance(event, Progress) else 0
+                bar = bar or tqdm(total=event.total, initial=cached, unit="", disable=None, file=sys.stderr)
                 bar.update(event.done - bar.n)
     finally:
         if bar is not None:

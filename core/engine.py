@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvaluationError, ExportError, QuorumError, SelectionError
-from core.evaluation import batch_losses, perplexity
 from core.export import check_target, export
 from core.game import Game, Games
+from core.losses import perplexity
 from core.masks import Masks, default_strata, encode, stratified, without
+from core.running import running
 from core.surrogate import FEWEST_MASKS
 from core.tally import Tally
 from core.types import (
@@ -29,7 +30,6 @@ from core.types import (
     Losses,
     Measured,
     ModelInfo,
-    Progress,
     Protocol,
     RunResult,
     RunSpec,
@@ -106,8 +106,8 @@ class Engine:
         game = yield from self._games.open(spec, text, check=lambda layers: without(layers, removed))
         info, protocol = game.loaded.info, game.windows.protocol
         mask = without(info.layers, removed)
-        known = self._store.known(game.key, mask[None])
-        losses = known[0] if known else (yield from self._measure(game, mask))
+        known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
+        losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
         mean = float(losses.mean(dtype=np.float64))
         yield Measured(tuple(sorted(removed)), perplexity(losses), mean, protocol, info)
 
@@ -128,19 +128,12 @@ class Engine:
         losses = export(game.loaded, game.windows, removed, out, result.run)
         yield Exported(str(out), tuple(sorted(removed)), perplexity(losses), game.windows.protocol)
 
-    def _measure(self, game: Game, mask: NDArray[np.bool_]) -> Generator[Event, None, Losses]:
+    def _measure(self, game: Game, mask: NDArray[np.bool_], dense: Losses | None) -> Generator[Event, None, Losses]:
         """Measures and stores one coalition; a run of the same game that goes on need not measure it again."""
-        if game.windows.protocol.split == "calibration":
-            [(_, losses)] = game.evaluator.losses(mask[None])  # as a run does it, to the last bit
-        else:
-            parts: list[Losses] = []
-            total, begun = len(game.windows.ids), time.monotonic()
-            for part in batch_losses(game.loaded, game.windows.ids, mask):
-                parts.append(part)
-                done = sum(map(len, parts))
-                rate = done / (time.monotonic() - begun)
-                yield Progress(done, total, 0, rate, (total - done) / rate)
-            losses = np.concatenate(parts)
+        losses = np.zeros(0, dtype=np.float32)
+        for part in game.preview.stream(mask):
+            losses = np.concatenate([losses, part])
+            yield running(losses, len(game.windows.ids), dense)
         self._store.record(game.key, [(encode(mask), losses)])
         if self._under_way is not None and self._under_way[0] == game.key:
             self._under_way[1].learn(mask, losses)

@@ -15,10 +15,11 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from core.errors import ExportError
-from core.evaluation import perplexity, sequence_losses
+from core.losses import perplexity
 from core.masks import without
 from core.model import LoadedModel, load, locate, read_weights
 from core.paths import user_path, write_errors
+from core.reference import sequence_losses
 from core.types import Losses
 from core.windows import Windows
 

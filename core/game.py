@@ -7,8 +7,9 @@ from functools import cached_property
 from core.corpora import HUB, read, stamp
 from core.device import choose_device, choose_dtype
 from core.errors import CorpusError
-from core.evaluation import Evaluator
+from core.evaluation import STATES, Evaluator
 from core.model import Checkpoint, LoadedModel, load, locate
+from core.packing import PackedLinears
 from core.types import Event, ModelInfo, Protocol, RunSpec, Stage, TextSpec
 from core.windows import Windows, cut
 
@@ -22,8 +23,19 @@ class Game:
     windows: Windows
 
     @cached_property
+    def packed(self) -> PackedLinears:
+        return PackedLinears(self.loaded.model)
+
+    @cached_property
     def evaluator(self) -> Evaluator:
-        return Evaluator(self.loaded, self.windows.ids)
+        """For many coalitions."""
+        return Evaluator(self.loaded, self.windows.ids, self.packed)
+
+    @cached_property
+    def preview(self) -> Evaluator:
+        """For one coalition that somebody waits for. Only calibration windows are asked about again and again."""
+        states = STATES if self.windows.protocol.split == "calibration" else 0
+        return Evaluator(self.loaded, self.windows.ids, self.packed, states=states, growing=True)
 
 
 class Games:

@@ -2,17 +2,18 @@
 
 A dropped block is skipped, not zeroed: its forward is replaced by one that hands its input on, inside the model's own
 forward. Every other block keeps its index, its attention mask and its position inputs, so that this is exact for
-models whose layers differ. Afterwards the model is as it was found.
+models whose layers differ.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.forwards import replaced
 from core.players import Blocks, hidden_of
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
@@ -23,27 +24,14 @@ def pass_on(hidden: torch.Tensor) -> torch.Tensor:
     return hidden
 
 
-@contextmanager
-def answering(blocks: Blocks, answers: dict[int, Answer]) -> Iterator[None]:
+def answering(blocks: Blocks, answers: dict[int, Answer]) -> AbstractContextManager[None]:
     """Lets block i answer `answers[i](hidden)`, in the form in which this model's blocks return it."""
-    found = {index: vars(blocks.modules[index]).get("forward") for index in answers}
-    try:
-        for index, answer in answers.items():
-            vars(blocks.modules[index])["forward"] = _forward(answer, blocks.tuples)
-        yield
-    finally:
-        for index, forward in found.items():
-            if forward is None:
-                vars(blocks.modules[index]).pop("forward", None)
-            else:  # accelerate and others put a forward of their own on a module
-                vars(blocks.modules[index])["forward"] = forward
+    return replaced([(blocks.modules[index], _forward(answer, blocks.tuples)) for index, answer in answers.items()])
 
 
-@contextmanager
-def skipping(blocks: Blocks, mask: NDArray[np.bool_]) -> Iterator[None]:
+def skipping(blocks: Blocks, mask: NDArray[np.bool_]) -> AbstractContextManager[None]:
     """Skips the blocks that `mask` (blocks,) does not keep."""
-    with answering(blocks, {int(index): pass_on for index in np.flatnonzero(~mask)}):
-        yield
+    return answering(blocks, {int(index): pass_on for index in np.flatnonzero(~mask)})
 
 
 def _forward(answer: Answer, tuples: bool) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attribution import EARLY_SAMPLES, SAMPLES, estimate
-from core.evaluation import perplexity
+from core.losses import perplexity
 from core.masks import Masks
 from core.surrogate import FEWEST_MASKS, Scores, cross_validate, cross_validate_as_paper
 from core.types import Losses, ModelInfo, Progress, Protocol, RunResult

@@ -181,7 +181,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Progress(Event):
-    """Coalitions of a run, or windows of one perplexity, measured so far; the rate leaves out what was cached."""
+    """Coalitions of a run measured so far; the rate leaves out what was cached."""
 
     done: int
     total: int
@@ -202,6 +202,17 @@ class Finished(Event):
     """The last event of a run that ended by itself."""
 
     result: RunResult
+
+
+@dataclass(frozen=True)
+class Partial(Event):
+    """One perplexity, estimated from the sequences measured so far, with a 90 % interval; at the end it is exact."""
+
+    done: int
+    total: int
+    perplexity: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)

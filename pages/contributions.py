@@ -1,5 +1,6 @@
 """What each layer contributes: bars with intervals, the heatmap over strata, their quality, and a measurement."""
 
+import math
 from dataclasses import replace
 
 import streamlit as st
@@ -69,6 +70,16 @@ def answer(job: Job, result: RunResult) -> None:
     layers = ("layers " if len(job.removed or ()) > 1 else "layer ") + ", ".join(map(str, job.removed or ()))
     if job.active:
         st.markdown(f"Measuring without {layers} … {job.stage}")
+        if job.partial is not None:
+            so_far = job.partial
+            interval = f"90 % interval {so_far.low:.2f} to {so_far.high:.2f}" if math.isfinite(so_far.high) else None
+            st.metric(
+                f"Perplexity so far, from {so_far.done} of {so_far.total} sequences (estimated)",
+                f"{so_far.perplexity:.2f}",
+                interval,
+                delta_color="off",
+                delta_arrow="off",
+            )
     elif job.measured is not None:
         measured = job.measured
         comparable = measured.protocol == result.protocol and measured.model.fingerprint == result.model.fingerprint

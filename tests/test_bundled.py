@@ -10,10 +10,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from core.corpora import EMBEDDED, read
-from core.evaluation import Evaluator, sequence_losses
+from core.evaluation import Evaluator
 from core.gguf_weights import bundled_file
 from core.masks import default_strata, stratified
 from core.model import LoadedModel, load, locate
+from core.reference import sequence_losses
 from core.types import TextSpec
 from core.windows import Windows, cut
 from tests.conftest import Cli
@@ -73,8 +74,10 @@ def test_perplexity_of_the_pruned_model(cli: Cli, bundled: LoadedModel, tmp_path
 
 def test_shared_prefixes_on_the_real_model(bundled: LoadedModel, windows: Windows) -> None:
     masks = stratified(30, default_strata(30), 10, 0)
+    preview = Evaluator(bundled, windows.ids, growing=True)
     for row, losses in Evaluator(bundled, windows.ids).losses(masks):
         np.testing.assert_allclose(losses, sequence_losses(bundled, windows.ids, masks[row]), rtol=1e-5)
+        np.testing.assert_array_equal(np.concatenate(list(preview.stream(masks[row]))), losses)
 
 
 def test_paper_sampler_shares_as_much_as_it_should() -> None:

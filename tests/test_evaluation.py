@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
-from core.evaluation import Evaluator, sequence_losses
+from core.evaluation import Evaluator
 from core.export import delete_blocks
 from core.masks import Masks, stratified
 from core.model import LoadedModel, load, locate
+from core.reference import sequence_losses
 from tests.conftest import CONFIGS, LAYERS, save_model
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
@@ -45,12 +48,58 @@ def test_losses_are_those_of_deleted_blocks(family: str, tmp_path: Path) -> None
 
 
 def test_shared_prefixes_change_nothing(tiny_loaded: LoadedModel) -> None:
-    """Whatever the order, and whatever shares a prefix with what: the same losses to the last bit."""
+    """Whatever the order, what shares a prefix with what, and who asks: the same losses to the last bit."""
     together = evaluate(tiny_loaded, MASKS)
     order = np.random.default_rng(0).permutation(len(MASKS))
     np.testing.assert_array_equal(evaluate(tiny_loaded, MASKS[order]), together[order])
-    for mask, losses in zip(MASKS, together, strict=True):
-        np.testing.assert_array_equal(sequence_losses(tiny_loaded, IDS, mask), losses)
+    evaluator, growing = Evaluator(tiny_loaded, IDS), Evaluator(tiny_loaded, IDS, growing=True)
+    for row in order:  # one call each: what is left of the last mask is used
+        [(_, alone)] = evaluator.losses(MASKS[row][None])
+        np.testing.assert_array_equal(alone, together[row])
+        parts = list(growing.stream(MASKS[row]))
+        assert [len(part) for part in parts] == [1, 2]
+        np.testing.assert_array_equal(np.concatenate(parts), together[row])
+        np.testing.assert_allclose(sequence_losses(tiny_loaded, IDS, MASKS[row]), together[row], rtol=1e-5)
+
+
+def test_an_interrupted_stream_leaves_nothing_wrong(tiny_loaded: LoadedModel) -> None:
+    together = evaluate(tiny_loaded, MASKS)
+    evaluator = Evaluator(tiny_loaded, IDS, growing=True)
+    for row in (3, 17, 4, 30):
+        next(evaluator.stream(MASKS[row]))
+        np.testing.assert_array_equal(np.concatenate(list(evaluator.stream(MASKS[row + 1]))), together[row + 1])
+
+
+@pytest.mark.parametrize("sequences", [0, 1, 2])
+def test_states_stay_in_their_budget(tiny_loaded: LoadedModel, sequences: int) -> None:
+    """Sequences beyond the budget are measured all the same, without states; the number of masks changes nothing."""
+    a_sequence = (LAYERS + 1) * IDS.shape[1] * 32 * 4
+    evaluator = Evaluator(tiny_loaded, IDS, states=sequences * a_sequence, growing=True)
+    found = dict(evaluator.losses(MASKS))
+    together = evaluate(tiny_loaded, MASKS)
+    np.testing.assert_allclose(np.stack([found[row] for row in range(len(MASKS))]), together, rtol=1e-5)
+    states = [batch._states for batch in evaluator._batches if batch._keep]
+    held = {state.data_ptr(): state.nbytes for path in states for state in path}
+    assert sum(held.values()) <= sequences * a_sequence
+    assert bool(held) == (sequences > 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    data=st.data(),
+    family=st.sampled_from(sorted(CONFIGS)),
+    seed=st.integers(0, 2**20),
+    shape=st.tuples(st.integers(1, 5), st.integers(2, 20)),
+)
+def test_any_model_and_any_masks(
+    data: st.DataObject, family: str, seed: int, shape: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A property: random weights, texts and masks, against the model's own forward with the blocks skipped."""
+    loaded = load(locate(str(save_model(tmp_path_factory.mktemp(family), family, seed))), "float32", "cpu")
+    ids = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed))
+    masks = np.array(data.draw(st.lists(st.lists(st.booleans(), min_size=8, max_size=8), min_size=1, max_size=6)))
+    for row, losses in Evaluator(loaded, ids).losses(masks):
+        np.testing.assert_allclose(losses, sequence_losses(loaded, ids, masks[row]), rtol=1e-5)
 
 
 def test_each_prefix_is_computed_once(tiny_loaded: LoadedModel) -> None:

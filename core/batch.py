@@ -1,0 +1,98 @@
+"""A few sequences, and the hidden states along the last mask that they were evaluated under.
+
+What surrounds the blocks (embedding, attention masks, rotary inputs, final norm, head, any scaling of logits) is the
+model's own forward, in which the blocks answer without computing; the blocks are called with the very arguments that
+this forward gives them.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.losses import sequence_nll
+from core.model import LoadedModel
+from core.players import hidden_of
+from core.skipping import answering, pass_on, skipping
+
+
+class Batch:
+    """Sequences `ids` (sequences, length) on the model's device."""
+
+    def __init__(self, loaded: LoadedModel, ids: torch.Tensor, at_once: int, *, keep: bool) -> None:
+        """Takes sequences whose logits may exist for `at_once` of them at a time.
+
+        `keep` allows one hidden state for each depth; without it, every mask is a plain forward.
+        """
+        self._loaded = loaded
+        self._ids = ids
+        self._at_once = at_once
+        self._keep = keep
+        self._mask = np.zeros(0, dtype=np.bool_)  # the decisions that led to the last of the states
+        if keep:
+            self._states, self._calls = self._record()
+
+    def losses(self, mask: NDArray[np.bool_]) -> torch.Tensor:
+        """The mean NLL of each sequence under a mask (layers,), (sequences,) on the device."""
+        blocks = self._loaded.blocks
+        if not self._keep:
+            with skipping(blocks, mask):
+                return torch.cat([self._forward(ids) for ids in torch.split(self._ids, self._at_once)])
+        answers = dict.fromkeys(range(len(blocks)), pass_on)
+        losses = []
+        for ids, state in zip(
+            torch.split(self._ids, self._at_once), torch.split(self._follow(mask), self._at_once), strict=True
+        ):
+            with answering(blocks, {**answers, 0: partial(_give, state)}):
+                losses.append(self._forward(ids))
+        return torch.cat(losses)
+
+    def _forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return sequence_nll(self._loaded.model(input_ids=ids, use_cache=False).logits, ids)
+
+    def _follow(self, mask: NDArray[np.bool_]) -> torch.Tensor:
+        """The hidden state after the last layer, computed from where `mask` leaves the one before."""
+        known = len(self._mask)
+        shared = int(np.argmin(np.append(self._mask == mask[:known], False)))
+        del self._states[shared + 1 :]
+        self._mask = mask[:shared]  # true also if a forward is interrupted
+        for depth in range(shared, len(mask)):
+            state = self._states[-1]
+            self._states.append(self._block(depth, state) if mask[depth] else state)
+        self._mask = mask.copy()
+        return self._states[-1]
+
+    def _block(self, index: int, hidden: torch.Tensor) -> torch.Tensor:
+        args, kwargs = self._calls[index]
+        if args:
+            args = (hidden, *args[1:])
+        else:
+            kwargs = {**kwargs, "hidden_states": hidden}
+        output = self._loaded.blocks.modules[index](*args, **kwargs)
+        result: torch.Tensor = output[0] if self._loaded.blocks.tuples else output
+        return result
+
+    def _record(self) -> tuple[list[torch.Tensor], list[tuple[tuple[Any, ...], dict[str, Any]]]]:
+        """The hidden state that enters the first block, and the arguments of each block's call."""
+        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+        blocks = self._loaded.blocks
+        handles = [
+            block.register_forward_pre_hook(lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True)
+            for block in blocks.modules
+        ]
+        try:
+            with torch.inference_mode(), answering(blocks, dict.fromkeys(range(len(blocks)), pass_on)):
+                self._loaded.model.base_model(input_ids=self._ids, use_cache=False)
+        finally:
+            for handle in handles:
+                handle.remove()
+        start = hidden_of(*calls[0])
+        assert start is not None  # find_blocks has seen it
+        return [start], calls
+
+
+def _give(state: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    """The answer of a block that has been computed elsewhere."""
+    return state

@@ -1,0 +1,23 @@
+"""What is read off a forward: the mean negative log-likelihood of each sequence, and the perplexity of many."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from core.types import Losses
+
+
+def sequence_nll(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """The mean NLL of each sequence in nats a token, (sequences,) in fp32.
+
+    Args:
+        logits: (sequences, length, vocabulary), of any dtype; summed up in fp32, one sequence at a time.
+        ids: (sequences, length); the first token of each is not predicted.
+    """
+    return torch.stack([F.cross_entropy(one[:-1].float(), text[1:]) for one, text in zip(logits, ids, strict=True)])
+
+
+def perplexity(losses: Losses) -> float:
+    """exp of the mean loss; infinite where that overflows, NaN where a loss is."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(losses.mean(dtype=np.float64)))
