@@ -22,7 +22,7 @@ check: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest tests/test_structure.py
 
 bench: setup
-	$(BIN)/python -m benchmarks.pipeline
+	$(BIN)/python -m benchmarks.evaluation
 
 # A stamp says that these very requirements are installed: a second start takes no time.
 $(VENV)/.ready: requirements.txt

@@ -129,10 +129,10 @@ def _database(options: argparse.Namespace) -> Database:
 
 def _engine(database: Database) -> "Engine":
     """The engine, with torch behind it: imported only by the commands that compute."""
-    from app.libraries import prepare
+    from app.libraries import quiet
     from core.engine import Engine
 
-    prepare()
+    quiet()
     return Engine(Store(database))
 
 

@@ -39,10 +39,24 @@ def contribution_bars(result: RunResult) -> Chart:
                 "color": "#888888",
             },
             marker_color=[_BLUE if item.value >= 0 else _VERMILION for item in items],
-            customdata=[(item.low, item.high) for item in items],
+            customdata=[(item.low, item.high, item.calibration) for item in items],
             hovertemplate="layer %{x}<br>contribution %{y:.4f}<br>90 % interval %{customdata[0]:.4f} to "
-            f"%{{customdata[1]:.4f}}<br>{result.protocol}<extra></extra>",
+            "%{customdata[1]:.4f} over coalitions<br>± %{customdata[2]:.4f} over texts<br>"
+            f"{result.protocol}<extra></extra>",
         )
+    )
+    figure.add_scatter(  # the other doubt, as a broad grey band behind each whisker
+        x=[item.layer for item in items],
+        y=[item.value for item in items],
+        mode="markers",
+        marker={"size": 1, "color": "#888888"},
+        error_y={
+            "array": [item.calibration for item in items],
+            "thickness": 9,
+            "width": 0,
+            "color": "rgba(136,136,136,0.35)",
+        },
+        hoverinfo="skip",
     )
     figure.update_layout(
         height=380,

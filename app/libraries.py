@@ -1,14 +1,6 @@
-"""The heavy libraries, made ready: quiet, so that our own output can be read, and with memory that is kept."""
+"""The heavy libraries, made quiet, so that our own output can be read."""
 
 import os
-
-from core.allocator import keep_freed_memory
-
-
-def prepare() -> None:
-    """What a process that computes does first."""
-    quiet()
-    keep_freed_memory()
 
 
 def quiet() -> None:

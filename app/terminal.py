@@ -57,10 +57,18 @@ def result_object(result: RunResult) -> dict[str, Any]:
         "masks": result.masks,
         "dense_perplexity": result.dense_perplexity,
         "contributions": [
-            {"layer": item.layer, "value": item.value, "low": item.low, "high": item.high} for item in result.overall
+            {
+                "layer": item.layer,
+                "value": item.value,
+                "low": item.low,
+                "high": item.high,
+                "calibration": item.calibration,
+            }
+            for item in result.overall
         ],
         "surrogate": asdict(result.surrogate),
-        "paper_surrogate": asdict(result.paper_surrogate) if result.paper_surrogate else None,
+        "precision": asdict(result.precision) if result.precision else None,
+        "other_surrogates": [asdict(fit) for fit in result.others],
         "not_finite": result.not_finite,
         "evaluations": {"measured": result.measured, "cached": result.cached},
         "seconds": result.seconds,
@@ -74,6 +82,7 @@ def result_text(result: RunResult) -> str:
         f"run {result.run}: {result.model.source} ({result.model.architecture}, {result.model.layers} layers, "
         f"{result.model.dtype} on {result.model.device})",
         f"measured on {result.protocol}",
+        *([str(result.precision)] if result.precision else []),
         f"dense perplexity {result.dense_perplexity:.3f}; {result.measured} evaluations measured, "
         f"{result.cached} from the cache, {result.seconds:.0f} s",
         f"surrogate on masks it has not seen: R2 {fit.r2:.3f}, Spearman {fit.spearman:.3f}, MAE {fit.mae:.4f} "

@@ -70,10 +70,25 @@ def show_chart(chart: Chart, key: str) -> None:
 def contribution_table(result: RunResult) -> pd.DataFrame:
     """The contributions as a table, least needed first."""
     rows = [
-        {"layer": item.layer, "contribution": item.value, "low (90 %)": item.low, "high (90 %)": item.high}
+        {
+            "layer": item.layer,
+            "contribution": item.value,
+            "low (90 %)": item.low,
+            "high (90 %)": item.high,
+            "other text (90 %)": item.calibration,
+        }
         for item in result.overall
     ]
     return pd.DataFrame(rows).sort_values("contribution", ignore_index=True)
+
+
+def fit_table(result: RunResult) -> pd.DataFrame:
+    """The held-out quality of every kind of surrogate, the best first."""
+    rows = [
+        {"surrogate": fit.name, "R²": fit.r2, "Spearman": fit.spearman, "mean absolute error": fit.mae}
+        for fit in (result.surrogate, *result.others)
+    ]
+    return pd.DataFrame(rows).sort_values("R²", ascending=False, ignore_index=True)
 
 
 def show_progress(job: Job, jobs: Jobs) -> None:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from app.libraries import prepare
+from app.libraries import quiet
 from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
@@ -114,7 +114,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, inbox), daemon=True).start()
-    prepare()
+    quiet()
     Worker(Engine(Store(Database(Path(sys.argv[1])))), inbox, out).serve()
 
 

@@ -38,7 +38,24 @@ def m001_games_evaluations_runs(connection: DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (m001_games_evaluations_runs,)
+def m002_precision(connection: DuckDBPyConnection) -> None:
+    """What 16 bits cost is measured once for a game."""
+    connection.execute("ALTER TABLE games ADD COLUMN precision VARCHAR")  # JSON of core.types.Precision
+
+
+def m003_named_surrogates(connection: DuckDBPyConnection) -> None:
+    """Results name the surrogate behind them. Older ones are estimated again, from evaluations that all stay."""
+    connection.execute("""
+        UPDATE runs SET result = NULL, status = 'cancelled', message = 'Estimated by an earlier release; resume it.'
+        WHERE result IS NOT NULL
+    """)
+
+
+MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
+    m001_games_evaluations_runs,
+    m002_precision,
+    m003_named_surrogates,
+)
 
 
 def migrate(connection: DuckDBPyConnection) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from cache.database import Database
 from cache.keys import game_key, run_key
 from core.masks import Masks, encode
-from core.types import Losses, ModelInfo, Protocol, RunResult, RunSpec
+from core.types import Losses, ModelInfo, Precision, Protocol, RunResult, RunSpec
 
 
 class Store:
@@ -25,7 +25,7 @@ class Store:
         game = game_key(model, protocol)
         with self._database.writing() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO games VALUES (?, ?, ?)",
+                "INSERT OR IGNORE INTO games (game, model, protocol) VALUES (?, ?, ?)",
                 [game, json.dumps(asdict(model)), json.dumps(asdict(protocol))],
             )
         return game
@@ -73,6 +73,17 @@ class Store:
         with self._database.writing() as connection:
             connection.register("fresh", rows)
             connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
+
+    def precision(self, game: str) -> Precision | None:
+        """What 16 bits cost in this game, if it has been measured."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT precision FROM games WHERE game = ?", [game]).fetchone()
+        return Precision(**json.loads(row[0])) if row and row[0] else None
+
+    def save_precision(self, game: str, precision: Precision) -> None:
+        """Keeps it for every run of the game."""
+        with self._database.writing() as connection:
+            connection.execute("UPDATE games SET precision = ? WHERE game = ?", [json.dumps(asdict(precision)), game])
 
     def save(self, result: RunResult, status: str) -> None:
         """Keeps what a run has found so far, or at its end."""

@@ -1,92 +1,98 @@
-"""What each layer contributes: the paper's stratified contribution, vectorised, with bootstrap intervals."""
+"""What each layer contributes: the paper's stratified contribution, vectorised, and how sure it is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.masks import Masks
-from core.surrogate import MEMBERS, Scores, fit
+from core.measurements import Floats
+from core.surrogate import Surrogate, Worth
 from core.types import Contribution
 
-Predict = Callable[[Masks], NDArray[np.floating]]
-
-# Masks q in the mean: the paper's number. What is shown while a run goes on, and an interval's replicate, need fewer.
+# Masks q in the mean: the paper's number. What is shown while a run goes on, and each draw of an interval, need fewer.
 SAMPLES = 80_000
 EARLY_SAMPLES = 8_000
-_REPLICATE_SAMPLES = 4_000
-_REPLICATES = 20
+_DRAW_SAMPLES = 4_000
+_DRAWS = 40
+_CHUNK = 4_000
 _Z90 = 1.6449
 
 
-def stratified_contributions(
-    predict: Predict, layers: int, strata: Sequence[int], samples: int, seed: int
-) -> NDArray[np.float64]:
+def stratified_contributions(worth: Worth, layers: int, strata: Sequence[int], samples: int, seed: int) -> Floats:
     """The mean over masks q of each stratum of v(q with i) - v(q without i) (arXiv 2602.07804, stage 2).
 
     This is not the Shapley value: that one weighs all sizes 0..n alike. With `strata` = 0..n, it is
     (sum over strata k of (k/n) D_i(k-1) + (1-k/n) D_i(k)) / (n+1) = sum over sizes s of D_i(s) / n, the Shapley value.
 
     Args:
-        predict: the worth of masks (masks, n), as (masks,) or, for several games at once, (games, masks).
+        worth: the game; one of "with" and "without" is q itself, so that only q and its flips are asked for.
         layers: n.
         strata: numbers of kept layers, 0..n; the masks are spread over them equally.
         samples: number of masks q in all.
         seed: of the masks.
 
     Returns:
-        (strata, n), or (games, strata, n). The mean over the strata is the paper's contribution.
+        (strata, n). The mean over the strata is the paper's contribution.
     """
     rng = np.random.default_rng(seed)
     each = -(-samples // len(strata))
-    masks = np.concatenate([_uniform(rng, layers, kept, each) for kept in strata])
-    whole = predict(masks)
-    effects = np.empty((*whole.shape[:-1], len(strata), layers))
-    for layer in range(layers):
-        inside = masks[:, layer].copy()
-        masks[:, layer] = ~inside
-        # One of "with" and "without" is the mask itself, so that only its flip is evaluated.
-        effect = np.where(inside, 1, -1) * (whole - predict(masks))
-        masks[:, layer] = inside
-        effects[..., layer] = effect.reshape(*whole.shape[:-1], len(strata), each).mean(axis=-1)
-    return effects
+    return np.stack([_mean_effect(worth, _uniform(rng, layers, kept, each)) for kept in strata])
+
+
+def _mean_effect(worth: Worth, masks: Masks) -> Floats:
+    total = np.zeros(masks.shape[1])
+    for part in np.array_split(masks, -(-len(masks) // _CHUNK)):
+        whole, flipped = worth.with_flips(part)
+        total += (np.where(part, 1, -1) * (whole[:, None] - flipped)).sum(axis=0)
+    return np.asarray(total / len(masks))
 
 
 def estimate(
-    masks: Masks, scores: Scores, strata: Sequence[int], seed: int, samples: int = SAMPLES
+    surrogate: Surrogate, other: Surrogate, strata: Sequence[int], seed: int, samples: int = SAMPLES
 ) -> tuple[Contribution, ...]:
-    """Contributions of the layers from evaluated masks.
+    """Contributions of the layers by a surrogate, with two doubts that are told apart.
 
-    The value comes from an ensemble of surrogates on all masks. The interval is 90 % of a bootstrap over the evaluated
-    masks: each replicate trains a surrogate of its own on a resample. It holds the doubt of sampling and of training,
-    not the doubt of the calibration text, and not the surrogate's own bias.
+    Both intervals are 90 %: 1.645 standard deviations either way. For the doubt of sampling, the variance is that over
+    40 games drawn from the surrogate's posterior, plus the square of its distance to the other surrogate: a posterior
+    knows only what its own model leaves open. For the doubt of calibration, it is that over bootstrap resamples of the
+    calibration sequences.
 
     Args:
-        masks: (masks, n).
-        scores: (masks,), finite.
+        surrogate: what predicts the score.
+        other: another model of the same measurements.
         strata: numbers of kept layers to average over.
-        seed: of the surrogate and of the resamples.
+        seed: of the masks q and of the draws.
         samples: masks q in the mean.
 
     Returns:
         The mean over strata, layer by layer, then each stratum in the order given.
     """
-    layers = masks.shape[1]
+    layers = surrogate.measured.masks.shape[1]
+
+    def contributions(game: Worth, samples: int = _DRAW_SAMPLES) -> Floats:
+        """The mean over strata, then each stratum, (1 + strata, n)."""
+        found = stratified_contributions(game, layers, strata, samples, seed)
+        return np.concatenate([found.mean(axis=0, keepdims=True), found])
+
+    def variance(games: Iterable[Worth]) -> Floats:
+        return np.asarray(np.var([contributions(game) for game in games], axis=0, ddof=1))
+
     rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(masks), np.full(len(masks), 1 / len(masks)), size=_REPLICATES)
-    weights = np.concatenate([np.ones((MEMBERS, len(masks))), draws])
-    networks = fit(masks, scores, weights, seed)
-    ensemble, replicates = networks[:MEMBERS], networks[MEMBERS:]
-    value = stratified_contributions(ensemble.predict, layers, strata, samples, seed)
-    spread = stratified_contributions(replicates.members, layers, strata, _REPLICATE_SAMPLES, seed)
-    rows = [
-        (None, value.mean(axis=0), spread.mean(axis=1)),
-        *((k, value[s], spread[:, s]) for s, k in enumerate(strata)),
-    ]
+    value = contributions(surrogate, samples)
+    model = (contributions(other) - contributions(surrogate)) ** 2
+    sampling = _Z90 * np.sqrt(variance(surrogate.draws(_DRAWS, rng)) + model)
+    calibration = _Z90 * np.sqrt(variance(surrogate.on_other_sequences(_DRAWS, rng)))
     return tuple(
-        Contribution(layer, float(mean[layer]), float(mean[layer] - half), float(mean[layer] + half), stratum)
-        for stratum, mean, replica in rows
-        for layer, half in enumerate(_Z90 * replica.std(axis=0, ddof=1))
+        Contribution(
+            layer=layer,
+            value=float(mean[layer]),
+            low=float(mean[layer] - half[layer]),
+            high=float(mean[layer] + half[layer]),
+            calibration=float(text[layer]),
+            stratum=stratum,
+        )
+        for stratum, mean, half, text in zip((None, *strata), value, sampling, calibration, strict=True)
+        for layer in range(layers)
     )
 
 

@@ -7,9 +7,8 @@ again, it measures only what is missing and ends with the same numbers.
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,9 @@ from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import Masks, default_strata, encode, stratified, without
+from core.precision import compare
 from core.running import running
-from core.surrogate import FEWEST_MASKS
+from core.storage import Store
 from core.tally import Tally
 from core.types import (
     Estimated,
@@ -29,35 +29,17 @@ from core.types import (
     Finished,
     Losses,
     Measured,
-    ModelInfo,
-    Protocol,
+    Precision,
     RunResult,
     RunSpec,
     Stage,
     Started,
     TextSpec,
 )
+from core.validation import FEWEST_MASKS
 
 _MOST_MASKS = 1_000_000
 _FLUSH_SECONDS = 1.0
-
-
-class Store(Interface):
-    """What the engine asks of a cache; `cache.store.Store` is one."""
-
-    def open_game(self, model: ModelInfo, protocol: Protocol) -> str: ...
-
-    def claim(self, name: str) -> AbstractContextManager[bool]: ...
-
-    def begin(self, game: str, spec: RunSpec, protocol: Protocol, strata: Sequence[int]) -> str: ...
-
-    def known(self, game: str, masks: Masks) -> dict[int, Losses]: ...
-
-    def record(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None: ...
-
-    def save(self, result: RunResult, status: str) -> None: ...
-
-    def close(self, run: str, status: str, message: str | None = None) -> None: ...
 
 
 class Engine:
@@ -166,15 +148,28 @@ class Engine:
             if early is not None:
                 self._store.save(early, "running")
                 yield Estimated(early)
+        precision = yield from self._precision(tally, game)
         yield Stage("Estimating contributions")
-        result = tally.result(final=True)
+        result = tally.result(final=True, precision=precision)
         if result is None:
             raise EvaluationError(
-                f"Only {len(tally.scores()[1])} of {len(tally.masks) - 1} masks have a loss that is a number.",
+                f"Only {len(tally.measurements())} of {len(tally.masks) - 1} masks have a loss that is a number.",
                 "Use more masks; if losses are NaN, try --dtype float32.",
             )
         self._store.save(result, "finished")
         return result
+
+    def _precision(self, tally: Tally, game: Game) -> Generator[Event, None, Precision | None]:
+        """What 16 bits cost, measured once for a game."""
+        known = self._store.precision(game.key)
+        if known is not None or game.loaded.info.dtype == "float32":
+            return known
+        yield Stage(f"Comparing {game.loaded.info.dtype} with float32")
+        game.release()  # so that the float32 model fits into the memory that measuring took
+        found = compare(game.loaded, game.windows.ids, tally.masks, tally.losses)
+        if found is not None:
+            self._store.save_precision(game.key, found)
+        return found
 
     def _stored(self, tally: Tally, game: Game, rows: NDArray[np.int64]) -> Iterator[None]:
         """Evaluates rows of the tally, and yields each time that what was measured has been stored."""

@@ -37,6 +37,11 @@ class Game:
         states = STATES if self.windows.protocol.split == "calibration" else 0
         return Evaluator(self.loaded, self.windows.ids, self.packed, states=states, growing=True)
 
+    def release(self) -> None:
+        """Gives back the memory of packed weights and hidden states; they are made again when they are needed."""
+        for made in ("packed", "evaluator", "preview"):
+            vars(self).pop(made, None)
+
 
 class Games:
     """Opens games. Keeps the last model and the last game, since opening them is slow."""

@@ -111,6 +111,11 @@ def without(layers: int, removed: Sequence[int]) -> NDArray[np.bool_]:
     return mask
 
 
+def layer_evaluations(masks: Masks) -> int:
+    """Layers computed for masks (masks, n) if each shared prefix is computed once: the kept nodes of their trie."""
+    return len({mask[: depth + 1].tobytes() for mask in masks for depth in np.flatnonzero(mask)})
+
+
 def encode(mask: NDArray[np.bool_]) -> str:
     """A mask as text, '1' for a kept layer: the form in which it is stored and shown."""
     return "".join("1" if kept else "0" for kept in mask)

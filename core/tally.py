@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from core.attribution import EARLY_SAMPLES, SAMPLES, estimate
 from core.losses import perplexity
 from core.masks import Masks
-from core.surrogate import FEWEST_MASKS, Scores, cross_validate, cross_validate_as_paper
-from core.types import Losses, ModelInfo, Progress, Protocol, RunResult
+from core.measurements import Measurements
+from core.surrogate import fit
+from core.types import Losses, ModelInfo, Precision, Progress, Protocol, RunResult
+from core.validation import FEWEST_MASKS, compare, preliminary
 
 # Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
 # particular kind of masks; and they are few, since prefixes are shared best in large ones.
@@ -71,24 +73,22 @@ class Tally:
             seconds_left=left / rate if fresh else float("nan"),
         )
 
-    def scores(self) -> tuple[Masks, Scores, int]:
-        """Masks with their scores PPL_dense / PPL, and how many masks have a loss that is not a number.
+    def measurements(self) -> Measurements:
+        """What the surrogate learns from. A mask with a NaN has no score: it is left out together with its losses."""
+        rows = [row for row in sorted(self.losses) if row > 0 and not np.isnan(self.losses[row]).any()]
+        losses = np.array([self.losses[row] for row in rows], dtype=np.float64)
+        return Measurements(self.masks[rows], losses, self.losses[0].astype(np.float64))
 
-        An infinite loss is a score of 0. A NaN has no score: its mask is left out together with it, and counted.
-        """
-        rows = np.array(sorted(row for row in self.losses if row > 0), dtype=np.int64)
-        means = np.array([self.losses[row].mean(dtype=np.float64) for row in rows])
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = np.exp(self.losses[0].mean(dtype=np.float64) - means)
-        finite = np.isfinite(scores)
-        return self.masks[rows[finite]], scores[finite], int((~finite).sum())
-
-    def result(self, *, final: bool) -> RunResult | None:
+    def result(self, *, final: bool, precision: Precision | None = None) -> RunResult | None:
         """Contributions and the surrogate's quality; None while there are too few scores to fit anything."""
-        masks, scores, not_finite = self.scores()
-        if len(scores) < FEWEST_MASKS:
+        measured = self.measurements()
+        if len(measured) < FEWEST_MASKS:
             return None
-        fit = cross_validate(masks, scores, self.seed)
+        if final:
+            log, quality, others = compare(measured, self.seed)
+        else:
+            log, quality, others = True, preliminary(measured, self.seed), ()
+        surrogate, other = fit(measured, log=log), fit(measured, log=not log)
         return RunResult(
             run=self.run,
             model=self.model,
@@ -96,11 +96,12 @@ class Tally:
             strata=self.strata,
             masks=len(self.masks) - 1,
             dense_perplexity=self.dense_perplexity,
-            contributions=estimate(masks, scores, self.strata, self.seed, SAMPLES if final else EARLY_SAMPLES),
-            surrogate=fit,
-            paper_surrogate=cross_validate_as_paper(masks, scores, self.seed) if final else None,
-            not_finite=not_finite,
+            contributions=estimate(surrogate, other, self.strata, self.seed, SAMPLES if final else EARLY_SAMPLES),
+            surrogate=quality,
+            others=others,
+            not_finite=len(self.losses) - 1 - len(measured),
             measured=len(self.losses) - self.cached,
             cached=self.cached,
             seconds=time.monotonic() - self.started,
+            precision=precision,
         )

@@ -93,7 +93,8 @@ class RunSpec:
 class Contribution:
     """One layer's stratified contribution, in units of the score PPL_dense / PPL.
 
-    `low` and `high` are a 90 % interval: 1.645 standard deviations of a bootstrap over evaluated masks either way.
+    `low` and `high` are a 90 % interval for the doubt that comes from measuring some masks only. `calibration` is half
+    the width of a 90 % interval for the doubt that comes from measuring on this text; it comes on top.
     `stratum` is the number of kept layers that it was averaged over; None is the mean of all, the paper's number.
     """
 
@@ -101,6 +102,7 @@ class Contribution:
     value: float
     low: float
     high: float
+    calibration: float
     stratum: int | None = None
 
 
@@ -108,10 +110,28 @@ class Contribution:
 class Fit:
     """How well a surrogate predicts the score of masks that it has not seen (five-fold cross-validation)."""
 
+    name: str  # of the kind of surrogate
     r2: float
     spearman: float
     mae: float
     masks: int  # masks that it was tested on
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How far losses in 16 bits are from float32's, on the same coalitions and sequences."""
+
+    dtype: str
+    mean_absolute_nll: float  # nats a token, over masks and sequences
+    spearman: float  # of the masks' mean losses
+    masks: int
+    sequences: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.dtype} against float32, measured on {self.masks} coalitions x {self.sequences} sequences: mean "
+            f"absolute difference {self.mean_absolute_nll:.4f} nats a token, rank correlation {self.spearman:.4f}"
+        )
 
 
 @dataclass(frozen=True)
@@ -125,12 +145,13 @@ class RunResult:
     masks: int  # masks asked for; those measured so far are `surrogate.masks` + `not_finite`
     dense_perplexity: float
     contributions: tuple[Contribution, ...]  # the mean over strata, layer by layer, then each stratum
-    surrogate: Fit  # the ensemble that the contributions come from
-    paper_surrogate: Fit | None  # the same network trained as in the paper; None while the run goes on
+    surrogate: Fit  # the one that the contributions come from
+    others: tuple[Fit, ...]  # kinds that it was compared with; none while the run goes on
     not_finite: int  # masks left out of every fit because their loss is not a number
     measured: int  # evaluations made by this start of the run, the dense model's included
     cached: int  # evaluations found in the cache
     seconds: float
+    precision: Precision | None  # None in float32, while the run goes on, and for large models
 
     @property
     def overall(self) -> tuple[Contribution, ...]:
@@ -140,7 +161,7 @@ class RunResult:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "RunResult":
         """The result that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        paper = fields["paper_surrogate"]
+        precision = fields["precision"]
         return cls(
             **{
                 **fields,
@@ -149,7 +170,8 @@ class RunResult:
                 "strata": tuple(fields["strata"]),
                 "contributions": tuple(Contribution(**item) for item in fields["contributions"]),
                 "surrogate": Fit(**fields["surrogate"]),
-                "paper_surrogate": Fit(**paper) if paper else None,
+                "others": tuple(Fit(**item) for item in fields["others"]),
+                "precision": Precision(**precision) if precision else None,
             }
         )
 

@@ -8,7 +8,7 @@ import streamlit as st
 from app import jobs, state, views
 from app.figures import contribution_bars, contribution_heatmap
 from app.jobs import Job
-from core.types import Fit, RunResult, RunSpec
+from core.types import RunResult, RunSpec
 
 shared = jobs.shared()
 
@@ -26,27 +26,26 @@ def watch(job: Job, seen: int) -> None:
 def show_quality(result: RunResult) -> None:
     """How well the surrogate behind the contributions predicts masks that it has not seen."""
     st.subheader("How far to trust them")
+    fit = result.surrogate
     st.markdown(
-        "The contributions come from a surrogate, a small network that predicts the score of a set of layers. These "
-        "figures compare its predictions with measurements of sets that it was **not** trained on (five folds)."
+        "The contributions come from a surrogate that predicts the score of a set of layers. These figures compare its "
+        f"predictions with measurements of sets that it has **not** seen (five folds). In use: **{fit.name}**."
     )
-    show_fit("Ensemble of five, the one in use", result.surrogate)
-    if result.paper_surrogate is not None:
-        show_fit("For comparison: one network, trained as in the paper", result.paper_surrogate)
-        st.caption(
-            "The paper trains on about 8,000 coalitions; with a few hundred its recipe has hardly begun to learn."
-        )
-    if result.not_finite:
-        st.warning(f"{result.not_finite} coalitions have a loss that is not a number; they are in no fit.")
-
-
-def show_fit(title: str, fit: Fit) -> None:
-    st.markdown(f"**{title}**")
     with st.container(horizontal=True):
         st.metric("R²", f"{fit.r2:.3f}", help="1 is perfect, 0 is no better than the mean")
         st.metric("Spearman", f"{fit.spearman:.3f}", help="Agreement of the two rankings; 1 is perfect")
         st.metric("Mean absolute error", f"{fit.mae:.4f}", help="In units of the score PPL_dense / PPL")
         st.metric("Coalitions tested", fit.masks)
+    if result.others:
+        st.markdown("Other kinds of surrogate on the same coalitions and folds:")
+        st.dataframe(views.fit_table(result), hide_index=True, alt="Held-out quality of each kind of surrogate")
+        st.caption(
+            "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
+        )
+    if result.precision is not None:
+        st.caption(f"{result.precision}.")
+    if result.not_finite:
+        st.warning(f"{result.not_finite} coalitions have a loss that is not a number; they are in no fit.")
 
 
 def show_measurement(spec: RunSpec, result: RunResult) -> None:
@@ -116,8 +115,8 @@ if chosen is not None and chosen.result is not None:
     )
     views.show_chart(contribution_bars(shown), key="bars")
     st.caption(
-        "Whiskers: 90 % intervals, estimated by fitting again on resampled coalitions (bootstrap). "
-        "They do not include the effect of choosing another text."
+        "Whiskers: 90 % intervals for the doubt of having measured some coalitions only (draws from the surrogate's "
+        "posterior). Grey bands: 90 % for the doubt of having measured on this text (resampled sequences)."
     )
     st.subheader("By number of layers kept")
     st.markdown(

@@ -1,5 +1,6 @@
 """Contributions against brute force, closed forms, axioms, and shap."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -10,10 +11,21 @@ from hypothesis import strategies as st
 
 from core.attribution import estimate, stratified_contributions
 from core.masks import Masks, stratified
+from core.measurements import Measurements
 from core.surrogate import fit
+from core.types import Contribution
 
 LAYERS = 6
 EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])
+
+
+def measured(masks: Masks, losses: np.ndarray) -> Measurements:
+    return Measurements(masks, losses[:, None] + np.array([3.0, 4.0]), np.array([3.0, 4.0]))
+
+
+def overall(seen: Measurements, strata: tuple[int, ...]) -> list[Contribution]:
+    found = estimate(fit(seen), fit(seen, log=False), strata, seed=0, samples=8000)
+    return [item for item in found if item.stratum is None]
 
 
 def table_game(seed: int) -> np.ndarray:
@@ -23,6 +35,17 @@ def table_game(seed: int) -> np.ndarray:
 
 def player(worths: np.ndarray, masks: Masks) -> np.ndarray:
     return worths[masks @ (1 << np.arange(masks.shape[-1]))]
+
+
+class Game:
+    """A worth for any masks, asked for flip by flip."""
+
+    def __init__(self, worth: Callable[[Masks], np.ndarray]) -> None:
+        self.worth = worth
+
+    def with_flips(self, masks: Masks) -> tuple[np.ndarray, np.ndarray]:
+        flips = [self.worth(masks ^ (np.arange(masks.shape[1]) == layer)) for layer in range(masks.shape[1])]
+        return self.worth(masks), np.stack(flips, axis=1)
 
 
 def by_hand(worths: np.ndarray, strata: list[int]) -> np.ndarray:
@@ -46,17 +69,16 @@ def by_hand(worths: np.ndarray, strata: list[int]) -> np.ndarray:
 @pytest.mark.parametrize("strata", [[5, 4, 3], [1], [6, 0]])
 def test_agrees_with_the_definition(strata: list[int]) -> None:
     worths = table_game(0)
-    ours = stratified_contributions(lambda masks: player(worths, masks), LAYERS, strata, 60_000, 0)
+    ours = stratified_contributions(Game(lambda masks: player(worths, masks)), LAYERS, strata, 60_000, 0)
     np.testing.assert_allclose(ours, by_hand(worths, strata), atol=0.05)
 
 
 def test_all_sizes_together_give_shaps_shapley_values() -> None:
     """Strata 0..n, averaged, are the Shapley value: shap's exact explainer on a trained surrogate agrees."""
     masks = stratified(LAYERS, (5, 4, 3, 2, 1), 50, 0)
-    worths = table_game(1)
-    networks = fit(masks, 1 / (1 + np.exp(-player(worths, masks))), np.ones((1, 50)), 0)
-    ours = stratified_contributions(networks.predict, LAYERS, range(LAYERS + 1), 70_000, 0).mean(axis=0)
-    explainer = shap.explainers.Exact(lambda rows: networks.predict(rows.astype(bool)), np.zeros((1, LAYERS)))
+    surrogate = fit(measured(masks, player(np.abs(table_game(1)), masks)))
+    ours = stratified_contributions(surrogate, LAYERS, range(LAYERS + 1), 70_000, 0).mean(axis=0)
+    explainer = shap.explainers.Exact(lambda rows: surrogate.predict(rows.astype(bool)), np.zeros((1, LAYERS)))
     np.testing.assert_allclose(ours, explainer(np.ones((1, LAYERS))).values[0], atol=0.01)
 
 
@@ -68,7 +90,7 @@ def test_axioms(seed: int, strata: list[int]) -> None:
     first, second = table_game(seed), table_game(seed + 1)
 
     def contributions(worths: np.ndarray) -> np.ndarray:
-        return stratified_contributions(lambda masks: player(worths, masks), LAYERS, strata, 500, 0)
+        return stratified_contributions(Game(lambda masks: player(worths, masks)), LAYERS, strata, 500, 0)
 
     a, b = rng.normal(size=2)
     np.testing.assert_allclose(
@@ -91,7 +113,7 @@ def test_quadratic_game_has_its_closed_form() -> None:
         return masks @ single + np.einsum("mi,ij,mj->m", masks, pair, masks)
 
     strata = (11, 10, 9, 8, 7)
-    ours = stratified_contributions(worth, 12, strata, 100_000, 0).mean(axis=0)
+    ours = stratified_contributions(Game(worth), 12, strata, 100_000, 0).mean(axis=0)
     expected = single + np.mean(strata) / 12 * (pair + pair.T).sum(axis=1)
     np.testing.assert_allclose(ours, expected, atol=0.03)
 
@@ -105,8 +127,8 @@ def test_estimate_finds_the_layers_that_matter() -> None:
 
     strata = (7, 6, 5, 4)
     masks = stratified(8, strata, 120, 0)
-    found = [item for item in estimate(masks, score(masks), strata, 0) if item.stratum is None]
-    truth = stratified_contributions(score, 8, strata, 80_000, 1).mean(axis=0)
+    found = overall(measured(masks, -np.log(score(masks))), strata)
+    truth = stratified_contributions(Game(score), 8, strata, 80_000, 1).mean(axis=0)
     values = np.array([item.value for item in found])
     assert np.corrcoef(values, truth)[0, 1] > 0.98
     assert [item.layer for item in found] == list(range(8))
@@ -116,5 +138,25 @@ def test_estimate_finds_the_layers_that_matter() -> None:
 
 def test_estimate_is_reproducible() -> None:
     masks = stratified(LAYERS, (5, 4, 3), 30, 0)
-    scores = np.exp(-(~masks).sum(axis=1) / 3.0)
-    assert estimate(masks, scores, (5, 4, 3), 7) == estimate(masks, scores, (5, 4, 3), 7)
+    seen = measured(masks, (~masks).sum(axis=1) / 3.0)
+    assert overall(seen, (5, 4, 3)) == overall(seen, (5, 4, 3))
+
+
+def test_intervals_cover_what_they_claim() -> None:
+    """Over games drawn at random, the 90 % intervals hold the true contributions about as often as they say."""
+    strata, held = (11, 10, 9, 8, 7), []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        single = rng.exponential(0.3, size=12)
+        pair = np.triu(rng.normal(0, 0.15, size=(12, 12)), 1)
+
+        def loss(masks: Masks, single: np.ndarray = single, pair: np.ndarray = pair) -> np.ndarray:
+            gone = (~masks).astype(float)
+            return gone @ single + np.einsum("mi,ij,mj->m", gone, pair, gone)
+
+        masks = stratified(12, strata, 60, seed)
+        found = overall(measured(masks, loss(masks)), strata)
+        game = Game(lambda masks, loss=loss: np.exp(-loss(masks)))
+        truth = stratified_contributions(game, 12, strata, 40_000, 1).mean(axis=0)
+        held += [item.low <= value <= item.high for item, value in zip(found, truth, strict=True)]
+    assert 0.8 <= np.mean(held) <= 0.99

@@ -24,7 +24,7 @@ OPTIONS = ("--sequences", 4, "--window", 16, "--masks", 50)
 
 
 def figures(answer: dict) -> dict:
-    return {key: answer[key] for key in ("run", "dense_perplexity", "contributions", "surrogate", "paper_surrogate")}
+    return {key: answer[key] for key in ("run", "dense_perplexity", "contributions", "surrogate", "other_surrogates")}
 
 
 def test_killed_run_resumes_with_the_same_numbers(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
@@ -199,12 +199,12 @@ def test_losses_that_are_no_numbers_are_counted_not_shifted(tiny: Path, text_fil
     losses = {row: np.full(4, 2.0 + row / 10, np.float32) for row in range(31)}
     losses[3][1], losses[4][:] = np.nan, np.inf
     tally = Tally("run", None, None, (5, 4, 3), 0, masks, losses)
-    kept, scores, not_finite = tally.scores()
-    assert not_finite == 1 and len(kept) == len(scores) == 29
+    measured = tally.measurements()
     rows = [row for row in range(1, 31) if row != 3]
-    np.testing.assert_array_equal(kept, masks[rows])
+    np.testing.assert_array_equal(measured.masks, masks[rows])
     expected = [0.0 if row == 4 else np.exp(-row / 10) for row in rows]
-    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    np.testing.assert_allclose(measured.scores, expected, rtol=1e-5)
+    assert np.isfinite(measured.log_scores).all()
     result = list(Engine(NotNumbers(Database(cache_file))).run(spec(tiny, text_file)))[-1]
     assert isinstance(result, Finished) and result.result.not_finite == 2
 

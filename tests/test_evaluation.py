@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from core.evaluation import Evaluator
 from core.export import delete_blocks
-from core.masks import Masks, stratified
+from core.masks import Masks, layer_evaluations, stratified
 from core.model import LoadedModel, load, locate
 from core.reference import sequence_losses
 from tests.conftest import CONFIGS, LAYERS, save_model
@@ -115,7 +115,7 @@ def test_each_prefix_is_computed_once(tiny_loaded: LoadedModel) -> None:
     for handle in handles:
         handle.remove()
     nodes = {mask[: depth + 1].tobytes() for mask in MASKS for depth in range(LAYERS) if mask[depth]}
-    assert calls == len(nodes)
+    assert calls == len(nodes) == layer_evaluations(MASKS)
 
 
 def test_model_is_left_as_found(tiny_loaded: LoadedModel) -> None:

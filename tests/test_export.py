@@ -82,5 +82,5 @@ def test_nothing_existing_is_overwritten(tmp_path: Path) -> None:
 
 def test_least_contributing_layers_go_first() -> None:
     values = [0.3, -0.1, 0.2, 0.0, 0.5]
-    contributions = [Contribution(layer, value, value, value) for layer, value in enumerate(values)]
+    contributions = [Contribution(layer, value, value, value, 0.0) for layer, value in enumerate(values)]
     assert least_contributing(contributions, 3) == (1, 2, 3)

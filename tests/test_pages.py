@@ -90,8 +90,9 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     shown = page.dataframe[0].value
     assert sorted(shown["layer"]) == list(range(8)) and shown["contribution"].is_monotonic_increasing
     fits = [float(metric.value) for metric in page.metric if metric.label == "R²"]
-    assert result.paper_surrogate is not None
-    assert fits == pytest.approx([result.surrogate.r2, result.paper_surrogate.r2], abs=1e-3)
+    assert fits == pytest.approx([result.surrogate.r2], abs=1e-3)
+    kinds = next(frame.value for frame in page.dataframe if "surrogate" in frame.value)
+    assert len(kinds) == 6 and kinds.set_index("surrogate").loc[result.surrogate.name, "R²"] == result.surrogate.r2
     assert len(page.get("plotly_chart")) == 2
 
 

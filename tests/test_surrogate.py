@@ -1,81 +1,117 @@
-"""The surrogate against an independent torch implementation, and its cross-validation against leaks."""
+"""The Gaussian process against scikit-learn's, its draws against its own posterior, and validation against leaks."""
 
 import numpy as np
 import pytest
-import torch
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.metrics import r2_score
-from torch import nn
 
+from core.gaussian import Kernel, condition, learn
 from core.masks import stratified
-from core.surrogate import FOLDS, Networks, _folds, _initial, cross_validate, fit, fit_as_paper
+from core.measurements import Measurements
+from core.surrogate import fit
+from core.validation import FOLDS, _folds, compare, preliminary
 
-MASKS = stratified(10, (9, 8, 7, 6, 5), 200, 0)
-SCORES = np.exp(-((~MASKS) @ np.linspace(0.05, 1.5, 10)))
-
-
-def plain(networks: Networks) -> nn.Sequential:
-    """The paper's network, written with torch's own layers, with the same initial weights."""
-    layers = networks.hidden.shape[1]
-    model = nn.Sequential(nn.Linear(layers, 2 * layers), nn.CELU(), nn.Linear(2 * layers, 1), nn.Sigmoid())
-    with torch.no_grad():
-        model[0].weight.copy_(networks.hidden[0].T)
-        model[0].bias.copy_(networks.hidden_bias[0, 0])
-        model[2].weight.copy_(networks.output[0].T)
-        model[2].bias.copy_(networks.output_bias[0, 0])
-    return model
+LAYERS = 10
+STRATA = (9, 8, 7, 6, 5)
+MASKS = stratified(LAYERS, STRATA, 150, 0)
+OTHERS = stratified(LAYERS, STRATA, 400, 1)
+WEIGHT = np.linspace(0.05, 1.5, LAYERS)
 
 
-def test_papers_recipe_is_the_papers() -> None:
-    """Linear - CELU - Linear - Sigmoid, MSE, SGD 0.008 with momentum 0.9, 300 epochs of batches of 300, StepLR."""
-    masks = stratified(10, (9, 8, 7, 6, 5), 400, 0)
-    scores = np.exp(-((~masks) @ np.linspace(0.05, 1.5, 10)))
-    model = plain(_initial(1, 10, 5))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.008, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 100, 0.1)
-    generator = torch.Generator().manual_seed(5)
-    inputs, targets = torch.from_numpy(masks).float(), torch.from_numpy(scores).float()
-    for _ in range(300):
-        order = torch.randperm(400, generator=generator)
-        for batch in (order[:300], order[300:]):
-            loss = nn.functional.mse_loss(model(inputs[batch]).squeeze(1), targets[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        schedule.step()
-    expected = model(inputs).squeeze(1).detach().numpy()
-    np.testing.assert_allclose(fit_as_paper(masks, scores, 5).predict(masks), expected, atol=1e-5)
+def loss(masks: np.ndarray) -> np.ndarray:
+    """A game in which neighbours make up for each other."""
+    gone = ~masks
+    return gone @ WEIGHT + 0.6 * (gone[:, 1:] & gone[:, :-1]).sum(axis=1)
 
 
-def test_initial_weights_are_those_of_torch_linear() -> None:
-    torch.manual_seed(0)
-    theirs = [nn.Linear(30, 60) for _ in range(200)]
-    ours = _initial(200, 30, 0)
-    for mine, other in ((ours.hidden, "weight"), (ours.hidden_bias, "bias")):
-        values = torch.cat([getattr(layer, other).flatten() for layer in theirs])
-        assert mine.abs().max().item() == pytest.approx(values.abs().max().item(), rel=0.01)
-        assert mine.std().item() == pytest.approx(values.std().item(), rel=0.05)
+def measured(masks: np.ndarray, losses: np.ndarray) -> Measurements:
+    """Three sequences of which one is easier and one is harder."""
+    return Measurements(masks, losses[:, None] + np.array([3.5, 4.0, 4.5]), np.array([3.5, 4.0, 4.5]))
 
 
-def test_members_train_as_if_alone() -> None:
-    """A member with weights of its own does not depend on who trains beside it."""
-    weights = np.random.default_rng(0).multinomial(200, np.full(200, 1 / 200), size=3).astype(float)
-    together = fit(MASKS, SCORES, weights, 0)[:1].predict(MASKS)
-    changed = fit(MASKS, SCORES, np.stack([weights[0], weights[2], weights[1]]), 0)[:1].predict(MASKS)
-    np.testing.assert_allclose(together, changed, atol=1e-4)
+def scikit(kernel: Kernel, masks: np.ndarray, targets: np.ndarray) -> GaussianProcessRegressor:
+    """The same process: on masks, RBF with length l has the factor exp(-1 / (2 l^2)) for a layer that differs."""
+    theirs = ConstantKernel(kernel.variance) * RBF(np.sqrt(1 / (2 * kernel.decay))) + WhiteKernel(kernel.noise)
+    return GaussianProcessRegressor(theirs, optimizer=None, alpha=0).fit(masks.astype(float), targets)
 
 
-def test_predicts_masks_it_has_not_seen() -> None:
-    other = stratified(10, (9, 8, 7, 6, 5), 400, 1)
-    predicted = fit(MASKS, SCORES, np.ones((5, 200)), 0).predict(other)
-    assert r2_score(np.exp(-((~other) @ np.linspace(0.05, 1.5, 10))), predicted) > 0.95
+def test_posterior_is_scikit_learns() -> None:
+    targets = -loss(MASKS)
+    kernel = Kernel(np.linspace(0.02, 1.0, LAYERS), 1.7, 0.03)
+    standard = (targets - targets.mean()) / targets.std()
+    ours, theirs = condition(kernel, MASKS, targets), scikit(kernel, MASKS, standard)
+    expected = theirs.predict(OTHERS.astype(float)) * targets.std() + targets.mean()
+    np.testing.assert_allclose(ours.predict(OTHERS), expected, rtol=1e-8)
 
 
-def test_cross_validation_does_not_leak() -> None:
-    """Scores that are noise cannot be predicted for held-out masks, however well they are learnt by heart."""
-    noise = np.random.default_rng(0).uniform(size=200)
-    learnt = r2_score(noise, fit(MASKS, noise, np.ones((1, 200)), 0).predict(MASKS))
-    assert learnt > 0.5
-    assert cross_validate(MASKS, noise, 0).r2 < 0.1
+def test_learnt_hyperparameters_are_likely() -> None:
+    """Beside scikit-learn's own search: a likelihood near its optimum (ours also holds a prior)."""
+    targets = -loss(MASKS)
+    standard = (targets - targets.mean()) / targets.std()
+    theirs = ConstantKernel(1.0) * RBF(np.full(LAYERS, 1.5)) + WhiteKernel(0.02)
+    best = GaussianProcessRegressor(theirs, alpha=0).fit(MASKS.astype(float), standard).log_marginal_likelihood_value_
+    ours = scikit(learn(MASKS, targets), MASKS, standard).log_marginal_likelihood_value_
+    assert ours > best - 15
+
+
+def test_flips_are_predictions_of_flipped_masks() -> None:
+    process = condition(learn(MASKS, -loss(MASKS)), MASKS, -loss(MASKS))
+    for game in (process, process.draw(np.random.default_rng(0))):
+        whole, flipped = game.with_flips(OTHERS)
+        np.testing.assert_allclose(whole, game.predict(OTHERS))
+        for layer in range(LAYERS):
+            other = OTHERS.copy()
+            other[:, layer] ^= True
+            np.testing.assert_allclose(flipped[:, layer], game.predict(other), rtol=1e-5, atol=1e-6)
+
+
+def test_draws_have_the_posteriors_mean_and_deviation() -> None:
+    targets = -loss(MASKS)
+    kernel = Kernel(np.full(LAYERS, 0.3), 1.0, 0.05)
+    process = condition(kernel, MASKS, targets)
+    rng = np.random.default_rng(0)
+    drawn = np.stack([process.draw(rng).predict(OTHERS[:50]) for _ in range(600)])
+    theirs = scikit(kernel, MASKS, (targets - targets.mean()) / targets.std())
+    _, deviation = theirs.predict(OTHERS[:50].astype(float), return_std=True)
+    without_noise = np.sqrt(deviation**2 - kernel.noise) * targets.std()
+    np.testing.assert_allclose(
+        drawn.mean(axis=0), process.predict(OTHERS[:50]), atol=5 * without_noise.max() / 600**0.5
+    )
+    np.testing.assert_allclose(drawn.std(axis=0), without_noise, rtol=0.2)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_predicts_masks_it_has_not_seen(log: bool) -> None:
+    predicted = fit(measured(MASKS, loss(MASKS)), log=log).predict(OTHERS)
+    assert r2_score(np.exp(-loss(OTHERS)), predicted) > 0.95
+
+
+def test_a_resample_of_the_sequences_is_what_would_have_been_learnt() -> None:
+    """Sequences that all rise alike say nothing about the choice of text; others do."""
+    rng = np.random.default_rng(0)
+    alike = fit(measured(MASKS, loss(MASKS)))
+    noisy = measured(MASKS, loss(MASKS))
+    noisy.losses[:] += rng.normal(0, 0.5, noisy.losses.shape)
+    spreads = []
+    for surrogate in (alike, fit(noisy)):
+        games = list(surrogate.on_other_sequences(10, np.random.default_rng(1)))
+        spreads.append(np.std([game.predict(OTHERS) for game in games], axis=0).mean())
+    assert spreads[0] < 1e-9 < 1e-3 < spreads[1]
+
+
+def test_validation_does_not_leak() -> None:
+    """Losses that are noise cannot be predicted for held-out masks, by any kind of surrogate."""
+    noise = measured(MASKS, np.random.default_rng(0).uniform(0, 2, size=len(MASKS)))
+    _, found, others = compare(noise, 0)
+    assert all(item.r2 < 0.1 for item in (found, *others))
+
+
+def test_the_better_process_is_chosen_and_all_are_told() -> None:
+    _, found, others = compare(measured(MASKS, loss(MASKS)), 0)
+    assert len({found.name, *(item.name for item in others)}) == 6
+    assert found.r2 > 0.95 and found.r2 >= max(item.r2 for item in others if item.name.startswith("Gaussian"))
+    assert preliminary(measured(MASKS, loss(MASKS)), 0) in (found, others[0])
 
 
 def test_folds_share_every_hamming_weight() -> None:

@@ -1,0 +1,52 @@
+"""Measured coalitions as a surrogate takes them: masks, the losses of their sequences, and the worth that follows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.masks import Masks
+
+Floats = NDArray[np.float64]
+
+# Below this score nothing differs any more: the model is ruined. It bounds the logarithm of the score.
+_RUINED = 1e-5
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Coalitions `masks` (masks, n), none of which has a NaN, and the sequences they were measured on."""
+
+    masks: Masks
+    losses: Floats  # (masks, sequences), mean NLL in nats a token; may be infinite
+    dense: Floats  # (sequences,), the whole model's
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def rises(self) -> Floats:
+        """How much the mean NLL rises above the whole model's, (masks,), nats a token."""
+        return np.asarray(self.losses.mean(axis=1) - self.dense.mean())
+
+    @property
+    def scores(self) -> Floats:
+        """PPL_dense / PPL, (masks,): 1 means that nothing was lost, and an infinite loss is a score of 0."""
+        with np.errstate(over="ignore"):
+            return np.exp(-self.rises)
+
+    @property
+    def log_scores(self) -> Floats:
+        """The logarithm of the scores, (masks,), bounded below where a model is ruined."""
+        return np.log(np.maximum(self.scores, _RUINED))
+
+    def __getitem__(self, some: NDArray[np.bool_]) -> "Measurements":
+        """Some of the masks."""
+        return replace(self, masks=self.masks[some], losses=self.losses[some])
+
+    def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Measurements"]:
+        """The same masks as if other texts of this kind had been drawn: bootstrap resamples of the sequences."""
+        for _ in range(count):
+            drawn = rng.integers(0, len(self.dense), len(self.dense))
+            yield replace(self, losses=self.losses[:, drawn], dense=self.dense[drawn])

@@ -1,0 +1,46 @@
+"""What 16 bits cost: the same coalitions measured again in float32."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from core.masks import Masks
+from core.model import LoadedModel, load
+from core.reference import sequence_losses
+from core.types import Losses, Precision
+
+# Coalitions and sequences that are measured again: enough for a mean and a ranking, in a few seconds.
+_MASKS, _SEQUENCES = 16, 2
+# A larger model is not loaded a second time only for this, in parameters.
+_LARGEST = 500_000_000
+
+
+def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mapping[int, Losses]) -> Precision | None:
+    """Holds measured losses against float32's, on some masks and sequences spread over all.
+
+    Args:
+        loaded: the model in its 16 bits; it is loaded once more for this.
+        ids: token ids (sequences, length).
+        masks: (masks, layers).
+        losses: what was measured, by row of `masks`.
+
+    Returns:
+        None for a model that is too large to be loaded twice.
+    """
+    if loaded.info.parameters > _LARGEST:
+        return None
+    exact = load(loaded.checkpoint, "float32", loaded.info.device)
+    known = sorted(row for row, found in losses.items() if np.isfinite(found).all())
+    rows = [known[index] for index in np.linspace(0, len(known) - 1, min(_MASKS, len(known))).astype(int)]
+    some = ids[:_SEQUENCES]
+    ours = np.stack([losses[row][: len(some)] for row in rows])
+    theirs = np.stack([sequence_losses(exact, some, masks[row]) for row in rows])
+    return Precision(
+        dtype=loaded.info.dtype,
+        mean_absolute_nll=float(np.abs(ours - theirs).mean()),
+        spearman=float(spearmanr(ours.mean(axis=1), theirs.mean(axis=1)).statistic),
+        masks=len(rows),
+        sequences=len(some),
+    )

@@ -1,0 +1,104 @@
+"""Surrogates held against measurements that they have not seen, side by side: five-fold cross-validation."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+
+from core import network
+from core.masks import Masks
+from core.measurements import Floats, Measurements
+from core.surrogate import fit
+from core.types import Fit
+
+# Below this, five folds hold too little to learn from or to test on.
+FEWEST_MASKS = 10
+FOLDS = 5
+
+Predictor = Callable[[Measurements, Masks, int], Floats]  # (seen, masks, seed) -> predicted scores of the masks
+
+
+def compare(measured: Measurements, seed: int) -> tuple[bool, Fit, tuple[Fit, ...]]:
+    """Whether the process on the log score is the better one, the better one's quality, and that of all others."""
+    on_log, on_score = (cross_validate(name, predictor, measured, seed) for name, predictor in _PROCESSES.items())
+    log = on_log.r2 >= on_score.r2
+    found, second = (on_log, on_score) if log else (on_score, on_log)
+    compared = (cross_validate(name, predictor, measured, seed) for name, predictor in _COMPARED.items())
+    return log, found, (second, *compared)
+
+
+def preliminary(measured: Measurements, seed: int) -> Fit:
+    """The quality of the process on the log score, which is in use while a run goes on."""
+    name, predictor = next(iter(_PROCESSES.items()))
+    return cross_validate(name, predictor, measured, seed)
+
+
+def cross_validate(name: str, predictor: Predictor, measured: Measurements, seed: int) -> Fit:
+    """R2, rank correlation and mean absolute error of a predictor on scores that it has not seen."""
+    folds = _folds(measured.masks, seed)
+    predicted = np.empty(len(measured))
+    for fold in range(FOLDS):
+        held_out = folds == fold
+        predicted[held_out] = predictor(measured[~held_out], measured.masks[held_out], seed)
+    return quality(name, measured.scores, predicted)
+
+
+def quality(name: str, scores: Floats, predictions: NDArray[np.floating]) -> Fit:
+    """R2, Spearman's rank correlation and mean absolute error of predictions."""
+    return Fit(
+        name=name,
+        r2=float(r2_score(scores, predictions)),
+        spearman=float(spearmanr(scores, predictions).statistic),
+        mae=float(mean_absolute_error(scores, predictions)),
+        masks=len(scores),
+    )
+
+
+def _folds(masks: Masks, seed: int) -> NDArray[np.int64]:
+    """The fold of each mask; every fold has its share of every Hamming weight."""
+    folds = np.empty(len(masks), dtype=np.int64)
+    order = np.random.default_rng(seed).permutation(len(masks))
+    order = order[np.argsort(masks[order].sum(axis=1), kind="stable")]
+    folds[order] = np.arange(len(masks)) % FOLDS
+    return folds
+
+
+def _process(log: bool, seen: Measurements, masks: Masks, seed: int) -> Floats:
+    return fit(seen, log=log).predict(masks)
+
+
+def _network(seen: Measurements, masks: Masks, seed: int) -> Floats:
+    return network.fit(seen.masks, seen.scores, seed).predict(masks)
+
+
+def _paper(seen: Measurements, masks: Masks, seed: int) -> Floats:
+    return network.fit_as_paper(seen.masks, seen.scores, seed).predict(masks)
+
+
+def _trees(seen: Measurements, masks: Masks, seed: int) -> Floats:
+    model = HistGradientBoostingRegressor(min_samples_leaf=5, max_leaf_nodes=8, random_state=seed)
+    return np.asarray(np.exp(model.fit(seen.masks, seen.log_scores).predict(masks)))
+
+
+def _pairs(seen: Measurements, masks: Masks, seed: int) -> Floats:
+    model = make_pipeline(PolynomialFeatures(2, interaction_only=True), RidgeCV(np.logspace(-2, 4, 13)))
+    return np.asarray(model.fit(seen.masks, seen.scores).predict(masks))
+
+
+_PROCESSES: dict[str, Predictor] = {
+    "Gaussian process on the log score": partial(_process, True),
+    "Gaussian process on the score": partial(_process, False),
+}
+_COMPARED: dict[str, Predictor] = {
+    "Network ensemble (AdamW)": _network,
+    "Network, trained as in the paper": _paper,
+    "Boosted trees on the log score": _trees,
+    "Ridge on pairs of layers": _pairs,
+}
