@@ -1,6 +1,7 @@
 """python -m app COMMAND: everything that the dashboard does, without it."""
 
 import argparse
+import os
 import signal
 import sys
 from dataclasses import fields
@@ -25,6 +26,9 @@ def main(arguments: list[str] | None = None) -> int:
     except QuorumError as error:
         complain(options.json, error)
         return 1
+    except BrokenPipeError:  # whoever read our answer has read enough: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("Stopped. What a run has measured is kept; run the same command again to go on.", file=sys.stderr)
         return 130

@@ -45,7 +45,7 @@ def contribution_bars(result: RunResult) -> Chart:
             f"{result.protocol}<extra></extra>",
         )
     )
-    figure.add_scatter(  # the other doubt, as a broad grey band behind each whisker
+    figure.add_scatter(  # the other doubt, as a broad band behind each whisker
         x=[item.layer for item in items],
         y=[item.value for item in items],
         mode="markers",
@@ -54,7 +54,7 @@ def contribution_bars(result: RunResult) -> Chart:
             "array": [item.calibration for item in items],
             "thickness": 9,
             "width": 0,
-            "color": "rgba(136,136,136,0.35)",
+            "color": "rgba(230,159,0,0.6)",
         },
         hoverinfo="skip",
     )

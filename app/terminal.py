@@ -85,14 +85,16 @@ def result_text(result: RunResult) -> str:
         *([str(result.precision)] if result.precision else []),
         f"dense perplexity {result.dense_perplexity:.3f}; {result.measured} evaluations measured, "
         f"{result.cached} from the cache, {result.seconds:.0f} s",
-        f"surrogate on masks it has not seen: R2 {fit.r2:.3f}, Spearman {fit.spearman:.3f}, MAE {fit.mae:.4f} "
-        f"({fit.masks} masks, predicted score against measured score)",
+        f"surrogate ({fit.name}) on {fit.masks} masks it has not seen: R2 {fit.r2:.3f}, Spearman {fit.spearman:.3f}, "
+        f"MAE {fit.mae:.4f}",
         "",
-        "stratified contribution to the score PPL_dense / PPL, least needed first; 90 % bootstrap interval over masks",
-        "layer    value      low     high",
+        "stratified contribution to the score PPL_dense / PPL, least needed first; 90 % intervals: masks, texts",
+        "layer    value      low     high     text",
     ]
     ranked = sorted(result.overall, key=lambda item: item.value)
-    lines += [f"{item.layer:5d} {item.value:8.4f} {item.low:8.4f} {item.high:8.4f}" for item in ranked]
+    lines += [
+        f"{item.layer:5d} {item.value:8.4f} {item.low:8.4f} {item.high:8.4f} {item.calibration:8.4f}" for item in ranked
+    ]
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from core.corpora import HUB, read, stamp
 from core.device import choose_device, choose_dtype
 from core.errors import CorpusError
 from core.evaluation import STATES, Evaluator
+from core.memory import give_back
 from core.model import Checkpoint, LoadedModel, load, locate
 from core.packing import PackedLinears
 from core.types import Event, ModelInfo, Protocol, RunSpec, Stage, TextSpec
@@ -41,6 +42,7 @@ class Game:
         """Gives back the memory of packed weights and hidden states; they are made again when they are needed."""
         for made in ("packed", "evaluator", "preview"):
             vars(self).pop(made, None)
+        give_back()
 
 
 class Games:
