@@ -12,6 +12,7 @@ from app.requests import located
 from app.terminal import complain
 from core.corpora import CORPORA
 from core.errors import QuorumError
+from core.results import VALUES, WORTHS
 from core.types import BOS_CHOICES, RunSpec
 
 _DEFAULTS = RunSpec()
@@ -64,6 +65,17 @@ def _parser() -> argparse.ArgumentParser:
 
     show = command("show", commands.show, "show one run, complete or so far")
     show.add_argument("run", metavar="RUN")
+
+    values = command("values", commands.values, "one kind of value of every layer of a run")
+    values.add_argument("run", metavar="RUN")
+    values.add_argument("--value", choices=VALUES, default="stratified")
+    values.add_argument("--worth", choices=WORTHS, default="score")
+
+    interactions = command("interactions", commands.interactions, "how pairs of layers depend on each other")
+    interactions.add_argument("run", metavar="RUN")
+    interactions.add_argument("--value", choices=VALUES[1:], default="shapley")
+    interactions.add_argument("--worth", choices=WORTHS, default="log_score")
+    interactions.add_argument("--top", type=int, default=20, metavar="N", help="pairs to print; --json has all")
 
     perplexity = command("perplexity", commands.perplexity, "measure perplexity, whole or without some layers")
     _add_model(perplexity)

@@ -12,13 +12,17 @@ from cache import queries
 from cache.database import Database, default_file
 from cache.store import Store
 from core.errors import RunNotFound
+from core.events import Exported, Finished, Measured
 from core.paths import user_path
+from core.results import LayerValues, PairInteractions, RunResult
 from core.selection import least_contributing
-from core.types import Exported, Finished, Measured, RunResult, RunSpec, TextSpec
+from core.types import RunSpec, TextSpec
 
 if TYPE_CHECKING:
     from core.engine import Engine
 
+# A smaller share of extrapolation is not worth a line.
+_NOTICEABLE = 0.005
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -53,6 +57,44 @@ def show(options: argparse.Namespace) -> None:
     else:
         text += "\nIt has no contributions yet; run it again to go on."
     say(options.json, answer, text)
+
+
+def values(options: argparse.Namespace) -> None:
+    """One kind of value of every layer, from everything measured in the run's game."""
+    from core.estimates import layer_values
+
+    database = _database(options)
+    run = queries.find_run(database, options.run)
+    measured = queries.measurements(database, run)
+    found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed)
+    lines = [
+        f"{found.kind} value of {found.worth}, least first; 90 % interval of the surrogate's posterior",
+        *_basis(found),
+    ]
+    lines += [
+        f"{item.layer:5d} {item.value:9.4f} {item.low:9.4f} {item.high:9.4f}"
+        for item in sorted(found.values, key=lambda item: item.value)
+    ]
+    say(options.json, {"run": run.run, **asdict(found)}, "\n".join(lines))
+
+
+def interactions(options: argparse.Namespace) -> None:
+    """The interaction of every pair of layers, the strongest first."""
+    from core.estimates import pair_interactions
+
+    database = _database(options)
+    run = queries.find_run(database, options.run)
+    found = pair_interactions(queries.measurements(database, run), options.value, options.worth, run.spec.seed)
+    pairs = [{**asdict(pair), "meaning": pair.meaning} for pair in found.pairs]
+    lines = [
+        f"{found.kind} interactions in {found.worth}, strongest first; 90 % interval of the posterior",
+        *_basis(found),
+    ]
+    lines += [
+        f"{pair.first:3d} {pair.second:3d} {pair.value:9.4f} {pair.low:9.4f} {pair.high:9.4f}  {pair.meaning}"
+        for pair in found.pairs[: options.top]
+    ]
+    say(options.json, {"run": run.run, **asdict(found), "pairs": pairs}, "\n".join(lines))
 
 
 def perplexity(options: argparse.Namespace) -> None:
@@ -151,3 +193,12 @@ def _summary(run: queries.StoredRun) -> dict[str, object]:
         "started": run.started.isoformat(),
         "spec": asdict(run.spec),
     }
+
+
+def _basis(found: LayerValues | PairInteractions) -> list[str]:
+    """What an estimate rests on."""
+    fit = found.surrogate
+    lines = [f"{fit.name}: R2 {fit.r2:.3f} on {fit.masks} masks it has not seen"]
+    if found.extrapolated > _NOTICEABLE:
+        lines.append(f"extrapolated: {found.extrapolated:.0%} of it rests on fewer layers kept than were ever measured")
+    return lines

@@ -16,7 +16,9 @@ from typing import Any
 
 from cache import queries
 from cache.database import Database, default_file
-from core.types import Measured, Partial, Progress, RunResult, RunSpec
+from core.events import Measured, Partial, Progress
+from core.results import RunResult
+from core.types import RunSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 ACTIVE = ("waiting", "running", "cancelling")

@@ -11,5 +11,9 @@ def runs() -> st.Page:
     return st.Page(PAGES / "runs.py", title="Runs", icon=":material/play_circle:", default=True)
 
 
+def interactions() -> st.Page:
+    return st.Page(PAGES / "interactions.py", title="Interactions", icon=":material/grid_on:")
+
+
 def contributions() -> st.Page:
     return st.Page(PAGES / "contributions.py", title="Contributions", icon=":material/bar_chart:")

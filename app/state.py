@@ -45,3 +45,14 @@ def remember_preview(job: Job) -> None:
 def remembered_preview() -> Job | None:
     """The measurement that this session asked for last, if any."""
     return st.session_state.get("preview")
+
+
+def remember_pair(asked: list[Job], pair: tuple[int, int]) -> None:
+    """The measurements behind a pair of layers that this session asked for last."""
+    st.session_state["pair"] = pair, asked
+
+
+def remembered_pair(pair: tuple[int, int]) -> list[Job]:
+    """These measurements, if the session's last ones were of this pair."""
+    last, asked = st.session_state.get("pair", (None, []))
+    return asked if last == pair else []

@@ -10,7 +10,8 @@ from typing import Any
 from tqdm import tqdm
 
 from core.errors import QuorumError
-from core.types import Event, Partial, Progress, RunResult, Stage
+from core.events import Event, Partial, Progress, Stage
+from core.results import RunResult
 
 
 def follow(events: Iterator[Event]) -> Event:

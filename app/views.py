@@ -13,7 +13,8 @@ from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.errors import QuorumError
-from core.types import Progress, RunResult
+from core.events import Progress
+from core.results import PairInteractions, RunResult
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -89,6 +90,22 @@ def fit_table(result: RunResult) -> pd.DataFrame:
         for fit in (result.surrogate, *result.others)
     ]
     return pd.DataFrame(rows).sort_values("R²", ascending=False, ignore_index=True)
+
+
+def interaction_table(found: PairInteractions) -> pd.DataFrame:
+    """All pairs, the strongest first."""
+    rows = [
+        {
+            "first": pair.first,
+            "second": pair.second,
+            "interaction": pair.value,
+            "low (90 %)": pair.low,
+            "high (90 %)": pair.high,
+            "meaning": pair.meaning,
+        }
+        for pair in found.pairs
+    ]
+    return pd.DataFrame(rows)
 
 
 def show_progress(job: Job, jobs: Jobs) -> None:

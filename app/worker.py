@@ -21,7 +21,8 @@ from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
 from core.errors import QuorumError
-from core.types import Event, Finished, RunSpec
+from core.events import Event, Finished
+from core.types import RunSpec
 
 Command = dict[str, Any]
 

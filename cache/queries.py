@@ -5,11 +5,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cache.database import Database
 from core.errors import RunNotFound
-from core.types import RunResult, RunSpec
+from core.masks import decode
+from core.measurements import Measurements
+from core.results import RunResult
+from core.types import RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
 _LOOKS = 3
@@ -66,6 +70,24 @@ def find_run(database: Database, name: str) -> StoredRun:
             f"Runs in {database.file}: {names}.",
         )
     return settled(database, matches[0])
+
+
+def measurements(database: Database, run: StoredRun) -> Measurements:
+    """Everything measured in a run's game, also by previews and other runs, in an order that favours no kind of mask.
+
+    Raises:
+        RunNotFound: the whole model has not been measured yet.
+    """
+    with database.reading() as connection:
+        rows = connection.execute("SELECT mask, losses FROM evaluations WHERE game = ? ORDER BY mask", [run.game])
+        found = {mask: np.array(losses, dtype=np.float64) for mask, losses in rows.fetchall()}
+    dense = next((losses for mask, losses in found.items() if "0" not in mask), None)
+    if dense is None:
+        raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
+    usable = [mask for mask, losses in found.items() if "0" in mask and not np.isnan(losses).any()]
+    usable = [usable[index] for index in np.random.default_rng(0).permutation(len(usable))]
+    masks = np.array([decode(mask) for mask in usable], dtype=np.bool_)
+    return Measurements(masks, np.array([found[mask] for mask in usable]), dense)
 
 
 def count_evaluations(database: Database, game: str | None = None) -> int:

@@ -31,7 +31,7 @@ def m001_games_evaluations_runs(connection: DuckDBPyConnection) -> None:
             strata INTEGER[] NOT NULL,
             status VARCHAR NOT NULL,    -- running, cancelled, failed or finished
             message VARCHAR,            -- of the failure
-            result VARCHAR,             -- JSON of core.types.RunResult, complete or so far
+            result VARCHAR,             -- JSON of core.results.RunResult, complete or so far
             started TIMESTAMP NOT NULL,
             changed TIMESTAMP NOT NULL
         );
@@ -40,7 +40,7 @@ def m001_games_evaluations_runs(connection: DuckDBPyConnection) -> None:
 
 def m002_precision(connection: DuckDBPyConnection) -> None:
     """What 16 bits cost is measured once for a game."""
-    connection.execute("ALTER TABLE games ADD COLUMN precision VARCHAR")  # JSON of core.types.Precision
+    connection.execute("ALTER TABLE games ADD COLUMN precision VARCHAR")  # JSON of core.results.Precision
 
 
 def m003_named_surrogates(connection: DuckDBPyConnection) -> None:

@@ -11,7 +11,8 @@ import pandas as pd
 from cache.database import Database
 from cache.keys import game_key, run_key
 from core.masks import Masks, encode
-from core.types import Losses, ModelInfo, Precision, Protocol, RunResult, RunSpec
+from core.results import Precision, RunResult
+from core.types import Losses, ModelInfo, Protocol, RunSpec
 
 
 class Store:

@@ -6,13 +6,13 @@ import numpy as np
 
 from core.masks import Masks
 from core.measurements import Floats
+from core.results import Contribution
 from core.surrogate import Surrogate, Worth
-from core.types import Contribution
 
 # Masks q in the mean: the paper's number. What is shown while a run goes on, and each draw of an interval, need fewer.
 SAMPLES = 80_000
 EARLY_SAMPLES = 8_000
-_DRAW_SAMPLES = 4_000
+_DRAW_SAMPLES = 2_000
 _DRAWS = 40
 _CHUNK = 4_000
 _Z90 = 1.6449

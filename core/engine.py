@@ -14,28 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvaluationError, ExportError, QuorumError, SelectionError
+from core.events import Estimated, Event, Exported, Finished, Measured, Stage, Started
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import Masks, default_strata, encode, stratified, without
 from core.precision import compare
+from core.results import Precision, RunResult
 from core.running import running
 from core.storage import Store
 from core.tally import Tally
-from core.types import (
-    Estimated,
-    Event,
-    Exported,
-    Finished,
-    Losses,
-    Measured,
-    Precision,
-    RunResult,
-    RunSpec,
-    Stage,
-    Started,
-    TextSpec,
-)
+from core.types import Losses, RunSpec, TextSpec
 from core.validation import FEWEST_MASKS
 
 _MOST_MASKS = 1_000_000

@@ -8,10 +8,11 @@ from core.corpora import HUB, read, stamp
 from core.device import choose_device, choose_dtype
 from core.errors import CorpusError
 from core.evaluation import STATES, Evaluator
+from core.events import Event, Stage
 from core.memory import give_back
 from core.model import Checkpoint, LoadedModel, load, locate
 from core.packing import PackedLinears
-from core.types import Event, ModelInfo, Protocol, RunSpec, Stage, TextSpec
+from core.types import ModelInfo, Protocol, RunSpec, TextSpec
 from core.windows import Windows, cut
 
 

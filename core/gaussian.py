@@ -24,7 +24,7 @@ _START_DECAY, _START_NOISE = 0.2, 0.02
 # Masks predicted at once: their kernel then takes some tens of megabytes.
 _CHUNK = 4000
 # Walsh functions in a draw from the prior.
-_FEATURES = 1000
+_FEATURES = 512
 
 
 @dataclass(frozen=True)

@@ -119,3 +119,8 @@ def layer_evaluations(masks: Masks) -> int:
 def encode(mask: NDArray[np.bool_]) -> str:
     """A mask as text, '1' for a kept layer: the form in which it is stored and shown."""
     return "".join("1" if kept else "0" for kept in mask)
+
+
+def decode(text: str) -> NDArray[np.bool_]:
+    """The mask (layers,) that `encode` wrote."""
+    return np.array([kept == "1" for kept in text], dtype=np.bool_)

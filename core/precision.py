@@ -9,7 +9,8 @@ from scipy.stats import spearmanr
 from core.masks import Masks
 from core.model import LoadedModel, load
 from core.reference import sequence_losses
-from core.types import Losses, Precision
+from core.results import Precision
+from core.types import Losses
 
 # Coalitions and sequences that are measured again: enough for a mean and a ranking, in a few seconds.
 _MASKS, _SEQUENCES = 16, 2

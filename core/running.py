@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.stats import t
 
+from core.events import Partial
 from core.losses import perplexity
-from core.types import Losses, Partial
+from core.types import Losses
 
 
 def running(measured: Losses, total: int, dense: Losses | None) -> Partial:

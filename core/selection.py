@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from core.errors import SelectionError
-from core.types import Contribution
+from core.results import Contribution
 
 
 def least_contributing(contributions: Sequence[Contribution], count: int) -> tuple[int, ...]:

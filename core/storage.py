@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol as Interface
 
 from core.masks import Masks
-from core.types import Losses, ModelInfo, Precision, Protocol, RunResult, RunSpec
+from core.results import Precision, RunResult
+from core.types import Losses, ModelInfo, Protocol, RunSpec
 
 
 class Store(Interface):

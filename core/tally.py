@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attribution import EARLY_SAMPLES, SAMPLES, estimate
+from core.estimates import pair_interactions
+from core.events import Progress
 from core.losses import perplexity
 from core.masks import Masks
 from core.measurements import Measurements
+from core.results import Precision, RunResult
 from core.surrogate import fit
-from core.types import Losses, ModelInfo, Precision, Progress, Protocol, RunResult
-from core.validation import FEWEST_MASKS, compare, preliminary
+from core.types import Losses, ModelInfo, Protocol
+from core.validation import FEWEST_MASKS, compare, of_process
 
 # Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
 # particular kind of masks; and they are few, since prefixes are shared best in large ones.
@@ -87,7 +90,7 @@ class Tally:
         if final:
             log, quality, others = compare(measured, self.seed)
         else:
-            log, quality, others = True, preliminary(measured, self.seed), ()
+            log, quality, others = True, of_process(measured, True, self.seed), ()
         surrogate, other = fit(measured, log=log), fit(measured, log=not log)
         return RunResult(
             run=self.run,
@@ -104,4 +107,5 @@ class Tally:
             cached=self.cached,
             seconds=time.monotonic() - self.started,
             precision=precision,
+            interactions=pair_interactions(measured, "local", "log_score", self.seed) if final else None,
         )

@@ -15,8 +15,8 @@ from sklearn.preprocessing import PolynomialFeatures
 from core import network
 from core.masks import Masks
 from core.measurements import Floats, Measurements
+from core.results import Fit
 from core.surrogate import fit
-from core.types import Fit
 
 # Below this, five folds hold too little to learn from or to test on.
 FEWEST_MASKS = 10
@@ -27,16 +27,16 @@ Predictor = Callable[[Measurements, Masks, int], Floats]  # (seen, masks, seed) 
 
 def compare(measured: Measurements, seed: int) -> tuple[bool, Fit, tuple[Fit, ...]]:
     """Whether the process on the log score is the better one, the better one's quality, and that of all others."""
-    on_log, on_score = (cross_validate(name, predictor, measured, seed) for name, predictor in _PROCESSES.items())
+    on_log, on_score = (of_process(measured, log, seed) for log in (True, False))
     log = on_log.r2 >= on_score.r2
     found, second = (on_log, on_score) if log else (on_score, on_log)
     compared = (cross_validate(name, predictor, measured, seed) for name, predictor in _COMPARED.items())
     return log, found, (second, *compared)
 
 
-def preliminary(measured: Measurements, seed: int) -> Fit:
-    """The quality of the process on the log score, which is in use while a run goes on."""
-    name, predictor = next(iter(_PROCESSES.items()))
+def of_process(measured: Measurements, log: bool, seed: int) -> Fit:
+    """The quality of a Gaussian process alone, on the log score or on the score."""
+    name, predictor = list(_PROCESSES.items())[not log]
     return cross_validate(name, predictor, measured, seed)
 
 

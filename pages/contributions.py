@@ -8,7 +8,8 @@ import streamlit as st
 from app import jobs, state, views
 from app.figures import contribution_bars, contribution_heatmap
 from app.jobs import Job
-from core.types import RunResult, RunSpec
+from core.results import RunResult
+from core.types import RunSpec
 
 shared = jobs.shared()
 

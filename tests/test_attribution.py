@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from core.attribution import estimate, stratified_contributions
 from core.masks import Masks, stratified
 from core.measurements import Measurements
+from core.results import Contribution
 from core.surrogate import fit
-from core.types import Contribution
 
 LAYERS = 6
 EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])

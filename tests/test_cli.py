@@ -53,6 +53,25 @@ def test_run_show_export_and_back(program: Cli, tiny: Path, text_file: Path, tmp
     assert AutoModelForCausalLM.from_pretrained(out).config.num_hidden_layers == 6
 
 
+def test_values_and_interactions(cli: Cli, tiny: Path, text_file: Path) -> None:
+    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+    for kind in ("stratified", "shapley", "banzhaf", "local"):
+        for worth in ("score", "log_score"):
+            status, answer, errors = cli("values", run, "--value", kind, "--worth", worth)
+            assert status == 0, errors
+            assert (answer["kind"], answer["worth"]) == (kind, worth) and len(answer["values"]) == 8
+            assert all(item["low"] <= item["value"] <= item["high"] for item in answer["values"])
+            assert (answer["extrapolated"] > 0.2) == (kind in ("shapley", "banzhaf"))
+    shapley = cli("values", run, "--value", "shapley", "--worth", "log_score")[1]
+    local = cli("values", run, "--value", "local", "--worth", "log_score")[1]
+    assert shapley["values"] != local["values"]
+    pairs = cli("interactions", run)[1]["pairs"]
+    assert len(pairs) == 28 and {pair["meaning"] for pair in pairs} <= {"synergy", "redundancy", "undecided"}
+    strengths = [abs(pair["value"]) for pair in pairs]
+    assert strengths == sorted(strengths, reverse=True)
+    assert cli("values", "zzzz")[1]["error"]["kind"] == "RunNotFound"
+
+
 def test_perplexity_is_that_of_a_plain_forward(cli: Cli, tiny: Path, text_file: Path) -> None:
     """transformers' own loss of a model whose ModuleList lost the blocks, on windows cut by hand."""
     _, answer, errors = cli(

@@ -15,9 +15,10 @@ from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
 from core.errors import EvaluationError
+from core.events import Estimated, Event, Finished, Progress, Started
 from core.masks import encode, stratified
 from core.tally import Tally
-from core.types import Estimated, Event, Finished, Losses, Progress, RunSpec, Started
+from core.types import Losses, RunSpec
 from tests.conftest import ROOT, Cli
 
 OPTIONS = ("--sequences", 4, "--window", 16, "--masks", 50)

@@ -13,9 +13,10 @@ from core.corpora import read
 from core.errors import ExportError
 from core.export import check_target, export
 from core.model import load, locate
+from core.results import Contribution
 from core.selection import least_contributing
 from core.skipping import skipping
-from core.types import Contribution, TextSpec
+from core.types import TextSpec
 from core.windows import cut
 from tests.conftest import CONFIGS, LAYERS, save_model
 

@@ -155,6 +155,31 @@ def test_measuring_without_layers(shared: Jobs, spec: RunSpec) -> None:
     assert float(shown["Perplexity without layers 1, 3 (measured)"]) == pytest.approx(job.measured.perplexity, abs=0.01)
 
 
+def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, spec: RunSpec) -> None:
+    run = finish(shared, spec)
+    page = open_page("interactions", run=run)
+    result = queries.find_run(shared.database, run).result
+    assert result is not None and result.interactions is not None
+    assert len(page.get("plotly_chart")) == 1 and len(page.dataframe[0].value) == 10
+    strongest = result.interactions.pairs[0]
+    assert f"layers {strongest.first} and {strongest.second}" in said(page)
+    button(page, "Measure the four worths").click().run()
+    _, asked = page.session_state["pair"]
+    wait(lambda: not any(job.active for job in asked))
+    page.run()
+    shown = {metric.label: float(metric.value) for metric in page.metric}
+    assert shown["Whole model (measured)"] == pytest.approx(result.dense_perplexity, abs=0.01)
+    assert len(shown) == 4 and "Measured interaction" in said(page)
+
+
+def test_interactions_wait_for_the_end_of_a_run(shared: Jobs, spec: RunSpec) -> None:
+    job = shared.submit(RunSpec(**{**vars(spec), "sequences": 250, "window": 128, "masks": 100}))
+    wait(lambda: job.result is not None)
+    shared.cancel(job)
+    wait(lambda: not job.active)
+    assert "at the end of a run" in said(open_page("interactions"))
+
+
 def test_deleting_a_run_keeps_its_evaluations(shared: Jobs, spec: RunSpec) -> None:
     finish(shared, spec)
     before = queries.count_evaluations(shared.database)

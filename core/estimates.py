@@ -1,0 +1,102 @@
+"""Measured coalitions -> named values of the layers and interactions of their pairs, with intervals and their reach."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from core.attribution import stratified_contributions
+from core.errors import SelectionError
+from core.gaussian import Draw, GaussianProcess
+from core.measurements import Floats, Measurements
+from core.results import VALUES, WORTHS, LayerValues, PairInteraction, PairInteractions, ValueEstimate
+from core.surrogate import ScoreOf, fit
+from core.validation import FEWEST_MASKS, of_process
+from core.values import interactions, measure, sizes, values
+
+_DRAWS = 40
+_Z90 = 1.6449
+_SAMPLES = 20_000
+
+Process = GaussianProcess | Draw
+
+
+def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int) -> LayerValues:
+    """One kind of value of every layer.
+
+    Shapley, Banzhaf and local values are exact for the surrogate (`core.values`); the stratified contribution is a mean
+    over 20,000 masks. Intervals are 90 % of the surrogate's posterior; they do not hold its misfit.
+
+    Args:
+        measured: the coalitions.
+        kind: stratified, shapley, banzhaf or local.
+        worth: score (PPL_dense / PPL) or log_score (the negative rise of the mean NLL).
+        strata: numbers of kept layers, for the stratified contribution.
+        seed: of masks and draws.
+    """
+    _check(measured, kind, VALUES, worth)
+    layers = measured.masks.shape[1]
+
+    def of(game: Process) -> Floats:
+        if kind != "stratified":
+            return values(game, measure(kind, layers))
+        return np.asarray(stratified_contributions(ScoreOf(game, False), layers, strata, _SAMPLES, seed).mean(axis=0))
+
+    centre, half = _with_doubt(measured, worth, of, seed)
+    return LayerValues(
+        kind=kind,
+        worth=worth,
+        values=tuple(
+            ValueEstimate(layer, float(value), float(value - doubt), float(value + doubt))
+            for layer, (value, doubt) in enumerate(zip(centre, half, strict=True))
+        ),
+        surrogate=of_process(measured, worth == "log_score", seed),
+        extrapolated=0.0 if kind == "stratified" else _extrapolated(measured, kind),
+    )
+
+
+def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
+    """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
+    _check(measured, kind, VALUES[1:], worth)
+    how = measure(kind, measured.masks.shape[1])
+    centre, half = _with_doubt(measured, worth, lambda game: interactions(game, how), seed)
+    pairs = [
+        PairInteraction(
+            int(i), int(j), *(float(v) for v in (centre[i, j], centre[i, j] - half[i, j], centre[i, j] + half[i, j]))
+        )
+        for i, j in zip(*np.triu_indices(len(centre), 1), strict=True)
+    ]
+    return PairInteractions(
+        kind=kind,
+        worth=worth,
+        pairs=tuple(sorted(pairs, key=lambda pair: -abs(pair.value))),
+        surrogate=of_process(measured, worth == "log_score", seed),
+        extrapolated=_extrapolated(measured, kind),
+    )
+
+
+def _with_doubt(
+    measured: Measurements, worth: str, of: Callable[[Process], Floats], seed: int
+) -> tuple[Floats, Floats]:
+    """A figure of the surrogate, and half the width of its 90 % interval over draws from the posterior."""
+    process = fit(measured, log=worth == "log_score").process
+    rng = np.random.default_rng(seed)
+    drawn: Iterable[Floats] = (of(process.draw(rng)) for _ in range(_DRAWS))
+    return of(process), np.asarray(_Z90 * np.std(list(drawn), axis=0, ddof=1))
+
+
+def _extrapolated(measured: Measurements, kind: str) -> float:
+    """The share of the value that rests on coalitions with fewer layers than any that was measured."""
+    layers = measured.masks.shape[1]
+    return float(sizes(measure(kind, layers), layers)[: measured.masks.sum(axis=1).min()].sum())
+
+
+def _check(measured: Measurements, kind: str, kinds: Sequence[str], worth: str) -> None:
+    if kind not in kinds or worth not in WORTHS:
+        raise SelectionError(
+            f"There is no value {kind} of the worth {worth}.",
+            f"Values: {', '.join(kinds)}. Worths: {', '.join(WORTHS)}.",
+        )
+    if len(measured) < FEWEST_MASKS:
+        raise SelectionError(
+            f"Only {len(measured)} coalitions are measured.", f"Measure {FEWEST_MASKS} or more: python -m app run."
+        )

@@ -1,0 +1,152 @@
+"""What a run finds, in the form in which it is stored, shown and printed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.types import ModelInfo, Protocol
+
+VALUES = ("stratified", "shapley", "banzhaf", "local")
+WORTHS = ("score", "log_score")  # PPL_dense / PPL, and its logarithm: the negative rise of the mean NLL
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """One layer's stratified contribution, in units of the score PPL_dense / PPL.
+
+    `low` and `high` are a 90 % interval for the doubt that comes from measuring some masks only. `calibration` is half
+    the width of a 90 % interval for the doubt that comes from measuring on this text; it comes on top.
+    `stratum` is the number of kept layers that it was averaged over; None is the mean of all, the paper's number.
+    """
+
+    layer: int
+    value: float
+    low: float
+    high: float
+    calibration: float
+    stratum: int | None = None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a surrogate predicts the score of masks that it has not seen (five-fold cross-validation)."""
+
+    name: str  # of the kind of surrogate
+    r2: float
+    spearman: float
+    mae: float
+    masks: int  # masks that it was tested on
+
+
+@dataclass(frozen=True)
+class ValueEstimate:
+    """The value of one layer, with a 90 % interval of the surrogate's posterior."""
+
+    layer: int
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """One kind of value of every layer, in units of the worth."""
+
+    kind: str
+    worth: str
+    values: tuple[ValueEstimate, ...]
+    surrogate: Fit
+    extrapolated: float  # share that rests on coalitions smaller than any that was measured
+
+
+@dataclass(frozen=True)
+class PairInteraction:
+    """The interaction of two layers: positive is synergy, negative is redundancy; 90 % interval of the posterior."""
+
+    first: int
+    second: int
+    value: float
+    low: float
+    high: float
+
+    @property
+    def meaning(self) -> str:
+        """In a word; an interval that holds zero says neither."""
+        return "synergy" if self.low > 0 else "redundancy" if self.high < 0 else "undecided"
+
+
+@dataclass(frozen=True)
+class PairInteractions:
+    """The interactions of all pairs, the strongest first."""
+
+    kind: str
+    worth: str
+    pairs: tuple[PairInteraction, ...]
+    surrogate: Fit
+    extrapolated: float
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "PairInteractions":
+        """The interactions that `dataclasses.asdict` wrote, also after a trip through JSON."""
+        pairs = tuple(PairInteraction(**pair) for pair in fields["pairs"])
+        return cls(**{**fields, "pairs": pairs, "surrogate": Fit(**fields["surrogate"])})
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How far losses in 16 bits are from float32's, on the same coalitions and sequences."""
+
+    dtype: str
+    mean_absolute_nll: float  # nats a token, over masks and sequences
+    spearman: float  # of the masks' mean losses
+    masks: int
+    sequences: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.dtype} against float32, measured on {self.masks} coalitions x {self.sequences} sequences: mean "
+            f"absolute difference {self.mean_absolute_nll:.4f} nats a token, rank correlation {self.spearman:.4f}"
+        )
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run found, complete or so far."""
+
+    run: str
+    model: ModelInfo
+    protocol: Protocol
+    strata: tuple[int, ...]
+    masks: int  # masks asked for; those measured so far are `surrogate.masks` + `not_finite`
+    dense_perplexity: float
+    contributions: tuple[Contribution, ...]  # the mean over strata, layer by layer, then each stratum
+    surrogate: Fit  # the one that the contributions come from
+    others: tuple[Fit, ...]  # kinds that it was compared with; none while the run goes on
+    not_finite: int  # masks left out of every fit because their loss is not a number
+    measured: int  # evaluations made by this start of the run, the dense model's included
+    cached: int  # evaluations found in the cache
+    seconds: float
+    precision: Precision | None = None  # None in float32, while the run goes on, and for large models
+    interactions: PairInteractions | None = None  # local, on the log score; None while the run goes on
+
+    @property
+    def overall(self) -> tuple[Contribution, ...]:
+        """One contribution for each layer: the mean over the strata."""
+        return tuple(item for item in self.contributions if item.stratum is None)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "RunResult":
+        """The result that `dataclasses.asdict` wrote, also after a trip through JSON."""
+        precision, pairs = fields.get("precision"), fields.get("interactions")
+        return cls(
+            **{
+                **fields,
+                "model": ModelInfo(**fields["model"]),
+                "protocol": Protocol(**fields["protocol"]),
+                "strata": tuple(fields["strata"]),
+                "contributions": tuple(Contribution(**item) for item in fields["contributions"]),
+                "surrogate": Fit(**fields["surrogate"]),
+                "others": tuple(Fit(**item) for item in fields["others"]),
+                "precision": Precision(**precision) if precision else None,
+                "interactions": PairInteractions.from_dict(pairs) if pairs else None,
+            }
+        )

@@ -1,0 +1,97 @@
+"""Closed forms against brute force over all coalitions, shap, shapiq, and the axioms."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import shap
+import shapiq
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.gaussian import Draw, GaussianProcess, Kernel, condition
+from core.masks import stratified
+from core.values import KINDS, interactions, measure, sizes, values
+
+LAYERS = 8
+EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])
+MASKS = stratified(LAYERS, (7, 6, 5, 4, 3), 40, 0)
+
+
+def process(seed: int) -> GaussianProcess:
+    rng = np.random.default_rng(seed)
+    return condition(Kernel(rng.uniform(0.01, 1.5, LAYERS), 1.3, 0.01), MASKS, rng.normal(size=len(MASKS)))
+
+
+def games(seed: int) -> list[GaussianProcess | Draw]:
+    return [process(seed), process(seed).draw(np.random.default_rng(seed))]
+
+
+def by_hand(worth: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Expected marginal contributions: all coalitions of the others of one size alike, sizes by `weights`."""
+    found = np.zeros(LAYERS)
+    for layer in range(LAYERS):
+        others = [other for other in range(LAYERS) if other != layer]
+        for size in range(LAYERS):
+            marginals = [
+                worth[sum(1 << i for i in chosen) | 1 << layer] - worth[sum(1 << i for i in chosen)]
+                for chosen in combinations(others, size)
+            ]
+            found[layer] += weights[size] * np.mean(marginals)
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("which", [0, 1])
+def test_values_are_those_of_brute_force(kind: str, which: int) -> None:
+    game = games(3)[which]
+    how = measure(kind, LAYERS)
+    np.testing.assert_allclose(values(game, how), by_hand(game.predict(EVERY), sizes(how, LAYERS)), atol=1e-6)
+
+
+def test_sizes_are_the_definitions() -> None:
+    np.testing.assert_allclose(sizes(measure("shapley", LAYERS), LAYERS), 1 / LAYERS)
+    binomial = np.array([len(list(combinations(range(LAYERS - 1), size))) for size in range(LAYERS)])
+    np.testing.assert_allclose(sizes(measure("banzhaf", LAYERS), LAYERS), binomial / 2 ** (LAYERS - 1))
+    local = sizes(measure("local", LAYERS), LAYERS)
+    assert local.sum() == pytest.approx(1) and local[-1] == pytest.approx(0.9 ** (LAYERS - 1))
+
+
+def test_shapley_values_are_shaps() -> None:
+    game = process(1)
+    explainer = shap.explainers.Exact(lambda rows: game.predict(rows.astype(bool)), np.zeros((1, LAYERS)))
+    theirs = explainer(np.ones((1, LAYERS))).values[0]
+    np.testing.assert_allclose(values(game, measure("shapley", LAYERS)), theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "index"), [("shapley", "SII"), ("banzhaf", "BII")])
+@pytest.mark.parametrize("which", [0, 1])
+def test_interactions_are_shapiqs(kind: str, index: str, which: int) -> None:
+    game = games(2)[which]
+    exact = shapiq.ExactComputer(
+        n_players=LAYERS, game=lambda rows: game.predict(np.atleast_2d(np.asarray(rows, dtype=bool)))
+    )
+    theirs = exact(index, order=2)
+    ours = interactions(game, measure(kind, LAYERS))
+    for i, j in combinations(range(LAYERS), 2):
+        assert [ours[i, j], ours[j, i]] == pytest.approx([theirs[(i, j)]] * 2, abs=1e-6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1000))
+def test_axioms(seed: int) -> None:
+    """Efficiency; a layer that the kernel ignores is a null player; twins are treated alike; linear in the targets."""
+    how = measure("shapley", LAYERS)
+    for game in games(seed):
+        whole, nothing = game.predict(EVERY[[-1, 0]])
+        assert values(game, how).sum() == pytest.approx(whole - nothing, abs=1e-6)
+    rng = np.random.default_rng(seed)
+    decay = rng.uniform(0.01, 1.5, LAYERS)
+    decay[2], decay[5] = 1e-12, decay[4]
+    twins = np.concatenate([MASKS, MASKS[:, [0, 1, 2, 3, 5, 4, 6, 7]]])
+    targets = np.tile(rng.normal(size=len(MASKS)), 2)
+    game = condition(Kernel(decay, 1.0, 0.01), twins, targets)
+    found = values(game, how)
+    assert abs(found[2]) < 1e-9 and found[4] == pytest.approx(found[5], abs=1e-8)
+    assert np.abs(interactions(game, how)[2]).max() < 1e-9
+    np.testing.assert_allclose(values(game.retarget(2 * targets + 3), how), 2 * found, atol=1e-8)
