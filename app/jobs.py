@@ -61,7 +61,7 @@ class Job:
         elif kind == "progress":
             self.progress = Progress(**event)
         elif kind == "partial":
-            self.partial = Partial(**event)
+            self.partial, self.stage = Partial(**event), ""
         elif kind in ("estimated", "finished"):
             self.result = RunResult.from_dict(event["result"])
             self._become("finished" if kind == "finished" else self.status)

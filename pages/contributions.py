@@ -62,7 +62,7 @@ def show_measurement(spec: RunSpec, result: RunResult) -> None:
         state.remember_preview(shared.preview(state.client(), spec, tuple(sorted(removed))))
     job = state.remembered_preview()
     if job is not None and job.spec == spec:
-        st.fragment(answer, run_every=0.5 if job.active else None)(job, result)
+        st.fragment(answer, run_every=0.25 if job.active else None)(job, result)
 
 
 def answer(job: Job, result: RunResult) -> None:

@@ -1,13 +1,11 @@
 """Start a run, watch it, cancel it, resume it; and the runs there have been."""
 
-import pandas as pd
 import streamlit as st
 
-from app import jobs, navigation, state, views
+from app import jobs, views
 from app.figures import contribution_bars
+from app.history import show_history
 from app.requests import located
-from cache.queries import StoredRun
-from cache.store import Store
 from core.corpora import CORPORA
 from core.errors import QuorumError, SelectionError
 from core.types import RunSpec
@@ -125,48 +123,10 @@ def submit(spec: RunSpec) -> None:
     st.rerun()
 
 
-def show_history() -> None:
-    """All runs of this file, and what can be done with one."""
-    runs = views.stored_runs(shared.database)
-    if not runs:
-        return
-    st.subheader("History")
-    st.dataframe(pd.DataFrame([row(run) for run in runs]), hide_index=True, alt="All runs, the newest first")
-    chosen = st.selectbox("Run", runs, format_func=lambda run: f"{run.run} ({run.status})")
-    with st.container(horizontal=True):
-        if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
-            st.switch_page(navigation.contributions(), query_params={"run": chosen.run})
-        label = "Run again" if chosen.status == "finished" else "Resume"
-        if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
-            submit(chosen.spec)
-        if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running"):
-            Store(shared.database).delete(chosen.run)
-            state.forget_run(chosen.run)
-            st.rerun()
-    st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
-
-
-def row(run: StoredRun) -> dict[str, object]:
-    spec, result = run.spec, run.result
-    return {
-        "run": run.run,
-        "status": run.status,
-        "started": run.started,
-        "model": spec.model,
-        "text": spec.corpus,
-        "coalitions": spec.masks,
-        "sequences": f"{spec.sequences} x {spec.window}",
-        "seed": spec.seed,
-        "dense perplexity": result.dense_perplexity if result else None,
-        "surrogate R2": result.surrogate.r2 if result else None,
-        "message": run.message or "",
-    }
-
-
 seen = job.revision if job is not None else 0
 show_newest()
 try:
     show_form()
 except QuorumError as error:
     views.show_error(error)
-show_history()
+show_history(shared, submit)
