@@ -12,7 +12,7 @@ from app.requests import located
 from app.terminal import complain
 from core.corpora import CORPORA
 from core.errors import QuorumError
-from core.results import VALUES, WORTHS
+from core.results import CLOSED_FORMS, VALUES, WORTHS
 from core.types import BOS_CHOICES, RunSpec
 
 _DEFAULTS = RunSpec()
@@ -73,9 +73,9 @@ def _parser() -> argparse.ArgumentParser:
 
     interactions = command("interactions", commands.interactions, "how pairs of layers depend on each other")
     interactions.add_argument("run", metavar="RUN")
-    interactions.add_argument("--value", choices=VALUES[1:], default="shapley")
+    interactions.add_argument("--value", choices=CLOSED_FORMS, default="shapley")
     interactions.add_argument("--worth", choices=WORTHS, default="log_score")
-    interactions.add_argument("--top", type=int, default=20, metavar="N", help="pairs to print; --json has all")
+    interactions.add_argument("--top", type=_positive, default=20, metavar="N", help="pairs to print; --json has all")
 
     perplexity = command("perplexity", commands.perplexity, "measure perplexity, whole or without some layers")
     _add_model(perplexity)
@@ -104,6 +104,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default=_DEFAULTS.dtype, help="auto, float32, bfloat16 or float16")
     parser.add_argument("--device", default=_DEFAULTS.device, help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--bos", default=_DEFAULTS.bos, choices=BOS_CHOICES)
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def _integers(text: str) -> tuple[int, ...]:

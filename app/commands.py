@@ -198,7 +198,9 @@ def _summary(run: queries.StoredRun) -> dict[str, object]:
 def _basis(found: LayerValues | PairInteractions) -> list[str]:
     """What an estimate rests on."""
     fit = found.surrogate
-    lines = [f"{fit.name}: R2 {fit.r2:.3f} on {fit.masks} masks it has not seen"]
+    lines = [f"{fit.name}: R2 of the score {fit.r2:.3f} on {fit.masks} masks it has not seen"]
     if found.extrapolated > _NOTICEABLE:
-        lines.append(f"extrapolated: {found.extrapolated:.0%} of it rests on fewer layers kept than were ever measured")
+        lines.append(
+            f"extrapolated: {found.extrapolated:.0%} of it rests on numbers of kept layers that were never measured"
+        )
     return lines

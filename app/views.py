@@ -13,7 +13,7 @@ from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.errors import QuorumError
-from core.events import Progress
+from core.events import Measured, Progress
 from core.results import PairInteractions, RunResult
 
 
@@ -66,6 +66,11 @@ def show_chart(chart: Chart, key: str) -> None:
     st.plotly_chart(
         chart.figure, key=key, alt=chart.alt, config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
     )
+
+
+def compares(measured: Measured, result: RunResult) -> bool:
+    """Whether a measurement is of a run's model, on its text."""
+    return measured.protocol == result.protocol and measured.model.fingerprint == result.model.fingerprint
 
 
 def contribution_table(result: RunResult) -> pd.DataFrame:

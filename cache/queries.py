@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cache.database import Database
-from core.errors import RunNotFound
+from core.errors import EvaluationError, RunNotFound
 from core.masks import decode
 from core.measurements import Measurements
 from core.results import RunResult
@@ -77,6 +77,7 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
 
     Raises:
         RunNotFound: the whole model has not been measured yet.
+        EvaluationError: its loss is not a number.
     """
     with database.reading() as connection:
         rows = connection.execute("SELECT mask, losses FROM evaluations WHERE game = ? ORDER BY mask", [run.game])
@@ -84,6 +85,8 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
     dense = next((losses for mask, losses in found.items() if "0" not in mask), None)
     if dense is None:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
+    if not np.isfinite(dense).all():
+        raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
     usable = [mask for mask, losses in found.items() if "0" in mask and not np.isnan(losses).any()]
     usable = [usable[index] for index in np.random.default_rng(0).permutation(len(usable))]
     masks = np.array([decode(mask) for mask in usable], dtype=np.bool_)

@@ -46,8 +46,9 @@ def m002_precision(connection: DuckDBPyConnection) -> None:
 def m003_named_surrogates(connection: DuckDBPyConnection) -> None:
     """Results name the surrogate behind them. Older ones are estimated again, from evaluations that all stay."""
     connection.execute("""
-        UPDATE runs SET result = NULL, status = 'cancelled', message = 'Estimated by an earlier release; resume it.'
-        WHERE result IS NOT NULL
+        UPDATE runs SET status = 'cancelled', message = 'Estimated by an earlier release; resume it.'
+        WHERE status = 'finished';
+        UPDATE runs SET result = NULL;
     """)
 
 

@@ -13,9 +13,9 @@ from core.surrogate import Surrogate, Worth
 SAMPLES = 80_000
 EARLY_SAMPLES = 8_000
 _DRAW_SAMPLES = 2_000
-_DRAWS = 40
+DRAWS = 40
+Z90 = 1.6449
 _CHUNK = 4_000
-_Z90 = 1.6449
 
 
 def stratified_contributions(worth: Worth, layers: int, strata: Sequence[int], samples: int, seed: int) -> Floats:
@@ -80,8 +80,10 @@ def estimate(
     rng = np.random.default_rng(seed)
     value = contributions(surrogate, samples)
     model = (contributions(other) - contributions(surrogate)) ** 2
-    sampling = _Z90 * np.sqrt(variance(surrogate.draws(_DRAWS, rng)) + model)
-    calibration = _Z90 * np.sqrt(variance(surrogate.on_other_sequences(_DRAWS, rng)))
+    sampling = Z90 * np.sqrt(variance(surrogate.draws(DRAWS, rng)) + model)
+    calibration = Z90 * np.sqrt(variance(surrogate.on_other_sequences(DRAWS, rng)))
+    if len(surrogate.measured.dense) < 2:
+        calibration[:] = np.nan  # one sequence says nothing about others
     return tuple(
         Contribution(
             layer=layer,

@@ -56,8 +56,8 @@ class Batch:
         """The hidden state after the last layer, computed from where `mask` leaves the one before."""
         known = len(self._mask)
         shared = int(np.argmin(np.append(self._mask == mask[:known], False)))
+        self._mask = mask[:shared]  # true whenever what follows is interrupted
         del self._states[shared + 1 :]
-        self._mask = mask[:shared]  # true also if a forward is interrupted
         for depth in range(shared, len(mask)):
             state = self._states[-1]
             self._states.append(self._block(depth, state) if mask[depth] else state)

@@ -19,7 +19,7 @@ from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import Masks, default_strata, encode, stratified, without
-from core.precision import compare
+from core.precision import comparable, compare
 from core.results import Precision, RunResult
 from core.running import running
 from core.storage import Store
@@ -127,12 +127,12 @@ class Engine:
 
     def _measuring(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         yield tally.progress()
+        _check_dense(tally)
         for rows in tally.rounds():
             for _ in self._stored(tally, game, rows):
                 yield tally.progress()
             yield tally.progress()
-            if not np.isfinite(tally.dense_perplexity):
-                raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
+            _check_dense(tally)
             early = tally.result(final=False)
             if early is not None:
                 self._store.save(early, "running")
@@ -151,7 +151,7 @@ class Engine:
     def _precision(self, tally: Tally, game: Game) -> Generator[Event, None, Precision | None]:
         """What 16 bits cost, measured once for a game."""
         known = self._store.precision(game.key)
-        if known is not None or game.loaded.info.dtype == "float32":
+        if known is not None or not comparable(game.loaded):
             return known
         yield Stage(f"Comparing {game.loaded.info.dtype} with float32")
         game.release()  # so that the float32 model fits into the memory that measuring took
@@ -181,6 +181,12 @@ class Engine:
             self._store.record(game.key, [(encode(tally.masks[row]), losses) for row, losses in unstored])
             tally.losses.update(unstored)
             unstored.clear()
+
+
+def _check_dense(tally: Tally) -> None:
+    """Without the whole model's loss, which is measured first, no coalition has a score."""
+    if not tally.lacks(0) and not np.isfinite(tally.dense_perplexity):
+        raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
 
 
 def _check_size(spec: RunSpec) -> None:

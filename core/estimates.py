@@ -4,39 +4,43 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from core.attribution import stratified_contributions
+from core import network
+from core.attribution import DRAWS, SAMPLES, Z90, stratified_contributions
 from core.errors import SelectionError
 from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats, Measurements
-from core.results import VALUES, WORTHS, LayerValues, PairInteraction, PairInteractions, ValueEstimate
+from core.results import CLOSED_FORMS, VALUES, WORTHS, LayerValues, PairInteraction, PairInteractions, ValueEstimate
 from core.surrogate import ScoreOf, fit
-from core.validation import FEWEST_MASKS, of_process
+from core.validation import FEWEST_MASKS, of_paper, of_process
 from core.values import interactions, measure, sizes, values
 
-_DRAWS = 40
-_Z90 = 1.6449
 _SAMPLES = 20_000
+# Sizes at the lower end that hold less than this share of the measured masks count as not measured.
+_STRAY = 0.02
 
-Process = GaussianProcess | Draw
+Game = GaussianProcess | Draw
 
 
 def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int) -> LayerValues:
     """One kind of value of every layer.
 
     Shapley, Banzhaf and local values are exact for the surrogate (`core.values`); the stratified contribution is a mean
-    over 20,000 masks. Intervals are 90 % of the surrogate's posterior; they do not hold its misfit.
+    over 20,000 masks. Intervals are 90 % of the surrogate's posterior; they do not hold its misfit. `paper` is the
+    stratified contribution just as the paper has it, by its own network and over 80,000 masks; it has no interval.
 
     Args:
         measured: the coalitions.
-        kind: stratified, shapley, banzhaf or local.
+        kind: stratified, shapley, banzhaf, local or paper.
         worth: score (PPL_dense / PPL) or log_score (the negative rise of the mean NLL).
         strata: numbers of kept layers, for the stratified contribution.
         seed: of masks and draws.
     """
     _check(measured, kind, VALUES, worth)
     layers = measured.masks.shape[1]
+    if kind == "paper":
+        return _paper(measured, strata, seed)
 
-    def of(game: Process) -> Floats:
+    def of(game: Game) -> Floats:
         if kind != "stratified":
             return values(game, measure(kind, layers))
         return np.asarray(stratified_contributions(ScoreOf(game, False), layers, strata, _SAMPLES, seed).mean(axis=0))
@@ -50,13 +54,13 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
             for layer, (value, doubt) in enumerate(zip(centre, half, strict=True))
         ),
         surrogate=of_process(measured, worth == "log_score", seed),
-        extrapolated=0.0 if kind == "stratified" else _extrapolated(measured, kind),
+        extrapolated=0.0 if kind == "stratified" else _extrapolated(measured, kind, 1),
     )
 
 
 def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
     """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
-    _check(measured, kind, VALUES[1:], worth)
+    _check(measured, kind, CLOSED_FORMS, worth)
     how = measure(kind, measured.masks.shape[1])
     centre, half = _with_doubt(measured, worth, lambda game: interactions(game, how), seed)
     pairs = [
@@ -70,31 +74,53 @@ def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) 
         worth=worth,
         pairs=tuple(sorted(pairs, key=lambda pair: -abs(pair.value))),
         surrogate=of_process(measured, worth == "log_score", seed),
-        extrapolated=_extrapolated(measured, kind),
+        extrapolated=_extrapolated(measured, kind, 2),
     )
 
 
-def _with_doubt(
-    measured: Measurements, worth: str, of: Callable[[Process], Floats], seed: int
-) -> tuple[Floats, Floats]:
+def _with_doubt(measured: Measurements, worth: str, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
     """A figure of the surrogate, and half the width of its 90 % interval over draws from the posterior."""
     process = fit(measured, log=worth == "log_score").process
     rng = np.random.default_rng(seed)
-    drawn: Iterable[Floats] = (of(process.draw(rng)) for _ in range(_DRAWS))
-    return of(process), np.asarray(_Z90 * np.std(list(drawn), axis=0, ddof=1))
+    drawn: Iterable[Floats] = (of(process.draw(rng)) for _ in range(DRAWS))
+    return of(process), np.asarray(Z90 * np.std(list(drawn), axis=0, ddof=1))
 
 
-def _extrapolated(measured: Measurements, kind: str) -> float:
-    """The share of the value that rests on coalitions with fewer layers than any that was measured."""
+def _extrapolated(measured: Measurements, kind: str, together: int) -> float:
+    """The share of a figure that rests on coalitions outside the sizes that were measured.
+
+    Args:
+        measured: the coalitions.
+        kind: of the value.
+        together: layers whose presence changes in the figure: 1 in a value, 2 in an interaction.
+    """
     layers = measured.masks.shape[1]
-    return float(sizes(measure(kind, layers), layers)[: measured.masks.sum(axis=1).min()].sum())
+    kept = measured.masks.sum(axis=1)
+    low, high = np.quantile(kept, _STRAY), kept.max()
+    others = np.arange(layers - together + 1)
+    weight = sizes(measure(kind, layers), layers - together)
+    # Between the largest measured size and the whole model, which is measured too, a small gap is interpolated.
+    above = (others + together > high) & (high < layers - max(1, 0.1 * layers))
+    return float(weight[(others < low) | above].sum())
+
+
+def _paper(measured: Measurements, strata: Sequence[int], seed: int) -> LayerValues:
+    networks = network.fit_as_paper(measured.masks, measured.scores, seed)
+    found = stratified_contributions(networks, measured.masks.shape[1], strata, SAMPLES, seed).mean(axis=0)
+    return LayerValues(
+        kind="paper",
+        worth="score",
+        values=tuple(ValueEstimate(layer, float(value), np.nan, np.nan) for layer, value in enumerate(found)),
+        surrogate=of_paper(measured, seed),
+        extrapolated=0.0,
+    )
 
 
 def _check(measured: Measurements, kind: str, kinds: Sequence[str], worth: str) -> None:
-    if kind not in kinds or worth not in WORTHS:
+    if kind not in kinds or worth not in WORTHS or (kind == "paper" and worth != "score"):
         raise SelectionError(
             f"There is no value {kind} of the worth {worth}.",
-            f"Values: {', '.join(kinds)}. Worths: {', '.join(WORTHS)}.",
+            f"Values: {', '.join(kinds)}. Worths: {', '.join(WORTHS)}; the paper's is of the score.",
         )
     if len(measured) < FEWEST_MASKS:
         raise SelectionError(

@@ -19,8 +19,8 @@ from core.packing import PackedLinears
 from core.reference import sequence_losses
 from core.types import Losses
 
-# Bytes that hidden states may take; sequences beyond it go through a plain forward for each mask.
-STATES = 2**31
+# Bytes that the hidden states of one evaluator may take; sequences beyond it go through a plain forward for each mask.
+STATES = 2**30
 # Tokens in a batch, and logits alive at once in elements: small enough for a processor's cache, large enough for a GPU.
 _CPU, _ACCELERATOR = (1280, 2**24), (2**14, 2**28)
 

@@ -6,6 +6,7 @@ It models the logarithm of the score, so that effects of layers multiply, as the
 values rest on the product (Hamming kernels for attribution: Rundel et al., arXiv 2606.02247).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,11 +18,12 @@ from core.masks import Masks
 
 Floats = NDArray[np.float64]
 
-# Masks that the hyperparameters are learnt from; all masks enter the fit itself.
-_LEARNT_FROM = 400
+# Masks that the hyperparameters are learnt from, and that enter the fit: its memory grows with their square. Where more
+# were measured, the first ones are a balanced part of the sample, and more would change little.
+_LEARNT_FROM, _SEEN = 400, 3000
 _STEPS = 60
-_START_DECAY, _START_NOISE = 0.2, 0.02
-# Masks predicted at once: their kernel then takes some tens of megabytes.
+_START_DECAY, _START_NOISE, _JITTER = 0.2, 0.02, 1e-6
+# Masks predicted at once: their kernel then takes a hundred megabytes at most.
 _CHUNK = 4000
 # Walsh functions in a draw from the prior.
 _FEATURES = 512
@@ -72,6 +74,7 @@ class GaussianProcess:
 
     def retarget(self, targets: Floats) -> "GaussianProcess":
         """The posterior if the same masks had shown other targets (m,); hyperparameters and the factor stay."""
+        targets = targets[:_SEEN]
         mean, scale = float(targets.mean()), float(targets.std()) or 1.0
         return replace(self, weights=cho_solve(self.factor, (targets - mean) / scale), mean=mean, scale=scale)
 
@@ -116,27 +119,29 @@ def _signs(masks: Masks, sets: NDArray[np.bool_]) -> Floats:
 
 
 def condition(kernel: Kernel, masks: Masks, targets: Floats) -> GaussianProcess:
-    """The posterior after masks (m, n) with their targets (m,)."""
+    """The posterior after masks (m, n) with their targets (m,), or after the first 3,000 of them."""
+    masks, targets = masks[:_SEEN], targets[:_SEEN]
     covariance = kernel(masks, masks)
     covariance[np.diag_indices_from(covariance)] += kernel.noise
     blank = GaussianProcess(kernel, masks, cho_factor(covariance, lower=True), np.zeros(len(masks)), 0.0, 1.0)
     return blank.retarget(targets)
 
 
-def learn(masks: Masks, targets: Floats, start: Kernel | None = None) -> Kernel:
+def learn(masks: Masks, targets: Floats) -> Kernel:
     """Hyperparameters of the largest posterior density, from the first few hundred masks.
 
-    The prior holds the decays near a common size; without it, a layer that few masks drop would be declared irrelevant.
+    The prior holds the decays near a common size, and variance and noise near what a game looks like. Without it, a
+    layer that few masks drop would be declared irrelevant, and a few ruined models among good ones would make all of it
+    noise.
 
     Args:
         masks: (m, n).
         targets: (m,), finite.
-        start: of the search; that of nearly the same masks makes it short.
     """
     some = torch.from_numpy(masks[:_LEARNT_FROM]).double()
     values = torch.from_numpy(targets[:_LEARNT_FROM])
     values = (values - values.mean()) / (values.std() or 1.0)
-    start = start or Kernel(np.full(masks.shape[1], _START_DECAY), 1.0, _START_NOISE)
+    start = Kernel(np.full(masks.shape[1], _START_DECAY), 1.0, _START_NOISE)
     decay, variance, noise = (
         torch.tensor(np.log(part), dtype=torch.float64, requires_grad=True)
         for part in (start.decay, start.variance, start.noise)
@@ -144,19 +149,29 @@ def learn(masks: Masks, targets: Floats, start: Kernel | None = None) -> Kernel:
     optimizer = torch.optim.LBFGS([decay, variance, noise], max_iter=_STEPS, line_search_fn="strong_wolfe")
     unit = torch.eye(len(some), dtype=torch.float64)
     typical = float(np.log(_START_DECAY))
+    best = np.inf, start
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         rate = decay.exp()
         apart = (some * rate) @ (1 - some).T
-        covariance = variance.exp() * torch.exp(-apart - apart.T) + (noise.exp() + 1e-6) * unit
+        covariance = variance.exp() * torch.exp(-apart - apart.T) + (noise.exp() + _JITTER) * unit
         factor = torch.linalg.cholesky(covariance)
         fit = 0.5 * (torch.linalg.solve_triangular(factor, values[:, None], upper=False) ** 2).sum()
-        prior = 0.125 * (decay - typical).square().sum() + 0.02 * (noise - float(np.log(_START_NOISE))).square()
+        prior = (
+            0.125 * (decay - typical).square().sum()
+            + 0.125 * (noise - float(np.log(_START_NOISE))).square()
+            + 0.5 * variance.square()
+        )
         total = fit + factor.diagonal().log().sum() + prior
         torch.autograd.backward(total)
+        nonlocal best
+        if total.item() < best[0]:
+            found = [parameter.detach().exp().numpy().copy() for parameter in (decay, variance, noise)]
+            best = total.item(), Kernel(found[0], float(found[1]), float(found[2]) + _JITTER)
         return torch.as_tensor(total)
 
-    optimizer.step(loss)  # type: ignore[no-untyped-call]
-    found = [parameter.detach().exp().numpy() for parameter in (decay, variance, noise)]
-    return Kernel(found[0], float(found[1]), float(found[2]) + 1e-6)
+    # A step may leave where the covariance can be factored; the best point so far is then as good as any.
+    with suppress(RuntimeError):
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return best[1]

@@ -1,8 +1,9 @@
 """The paper's surrogate: a small network that predicts the score of a coalition from its mask.
 
 The network (arXiv 2602.07804, stage 2) is Linear(n, 2n) - CELU - Linear(2n, 1) - Sigmoid on the score PPL_dense / PPL.
-Two recipes train it. The paper's is SGD in batches of 300; it needs thousands of masks. Ours is AdamW on the full
-batch, averaged over several members that train side by side in one batched network; it is good from a few hundred.
+Two recipes train it here, to be compared with. The paper's is SGD in batches of 300; it needs thousands of masks. The
+other is AdamW on the full batch, averaged over several members that train side by side in one batched network; it is
+good from a few hundred.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
+from core.errors import ModelError
 from core.masks import Masks
 from core.model import LoadedModel, load
 from core.reference import sequence_losses
@@ -18,6 +19,11 @@ _MASKS, _SEQUENCES = 16, 2
 _LARGEST = 500_000_000
 
 
+def comparable(loaded: LoadedModel) -> bool:
+    """Whether a model computes in 16 bits and is small enough to be loaded twice."""
+    return loaded.info.dtype != "float32" and loaded.info.parameters <= _LARGEST
+
+
 def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mapping[int, Losses]) -> Precision | None:
     """Holds measured losses against float32's, on some masks and sequences spread over all.
 
@@ -28,11 +34,12 @@ def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mappin
         losses: what was measured, by row of `masks`.
 
     Returns:
-        None for a model that is too large to be loaded twice.
+        None where memory or the model's files do not allow it: that must not cost a run its end.
     """
-    if loaded.info.parameters > _LARGEST:
+    try:
+        exact = load(loaded.checkpoint, "float32", loaded.info.device)
+    except (ModelError, MemoryError, torch.OutOfMemoryError):
         return None
-    exact = load(loaded.checkpoint, "float32", loaded.info.device)
     known = sorted(row for row, found in losses.items() if np.isfinite(found).all())
     rows = [known[index] for index in np.linspace(0, len(known) - 1, min(_MASKS, len(known))).astype(int)]
     some = ids[:_SEQUENCES]

@@ -5,7 +5,8 @@ from typing import Any
 
 from core.types import ModelInfo, Protocol
 
-VALUES = ("stratified", "shapley", "banzhaf", "local")
+CLOSED_FORMS = ("shapley", "banzhaf", "local")
+VALUES = ("stratified", *CLOSED_FORMS, "paper")
 WORTHS = ("score", "log_score")  # PPL_dense / PPL, and its logarithm: the negative rise of the mean NLL
 
 

@@ -21,9 +21,13 @@ def running(measured: Losses, total: int, dense: Losses | None) -> Partial:
         dense: the whole model's losses of all sequences (total,), if they are known.
     """
     count = len(measured)
+    if dense is not None and not np.isfinite(dense).all():
+        dense = None
     if count == total:
         exact = perplexity(measured)
         return Partial(count, total, exact, exact, exact)
+    if not np.isfinite(measured).all():
+        return Partial(count, total, perplexity(measured), 0.0, np.inf)
     values = measured if dense is None else measured - dense[:count]
     base = 0.0 if dense is None else float(dense.mean(dtype=np.float64))
     mean = base + float(values.mean(dtype=np.float64))

@@ -65,11 +65,12 @@ class Surrogate(ScoreOf):
 
 
 def fit(measured: Measurements, *, log: bool = True) -> Surrogate:
-    """Learns a surrogate from measured coalitions."""
+    """Learns a surrogate from measured coalitions, and from the whole model, whose score is 1."""
+    masks = np.concatenate([np.ones_like(measured.masks[:1]), measured.masks])
     targets = _targets(measured, log)
-    process = condition(learn(measured.masks, targets), measured.masks, targets)
-    return Surrogate(process=process, log=log, measured=measured)
+    return Surrogate(process=condition(learn(masks, targets), masks, targets), log=log, measured=measured)
 
 
 def _targets(measured: Measurements, log: bool) -> Floats:
-    return measured.log_scores if log else measured.scores
+    """What the process learns: of the whole model first, then of each mask."""
+    return np.append(0.0, measured.log_scores) if log else np.append(1.0, measured.scores)

@@ -40,6 +40,11 @@ def of_process(measured: Measurements, log: bool, seed: int) -> Fit:
     return cross_validate(name, predictor, measured, seed)
 
 
+def of_paper(measured: Measurements, seed: int) -> Fit:
+    """The quality of the paper's network, trained as in the paper."""
+    return cross_validate(_PAPER, _COMPARED[_PAPER], measured, seed)
+
+
 def cross_validate(name: str, predictor: Predictor, measured: Measurements, seed: int) -> Fit:
     """R2, rank correlation and mean absolute error of a predictor on scores that it has not seen."""
     folds = _folds(measured.masks, seed)
@@ -47,16 +52,12 @@ def cross_validate(name: str, predictor: Predictor, measured: Measurements, seed
     for fold in range(FOLDS):
         held_out = folds == fold
         predicted[held_out] = predictor(measured[~held_out], measured.masks[held_out], seed)
-    return quality(name, measured.scores, predicted)
-
-
-def quality(name: str, scores: Floats, predictions: NDArray[np.floating]) -> Fit:
-    """R2, Spearman's rank correlation and mean absolute error of predictions."""
+    scores = measured.scores
     return Fit(
         name=name,
-        r2=float(r2_score(scores, predictions)),
-        spearman=float(spearmanr(scores, predictions).statistic),
-        mae=float(mean_absolute_error(scores, predictions)),
+        r2=float(r2_score(scores, predicted)),
+        spearman=float(spearmanr(scores, predicted).statistic),
+        mae=float(mean_absolute_error(scores, predicted)),
         masks=len(scores),
     )
 
@@ -96,9 +97,10 @@ _PROCESSES: dict[str, Predictor] = {
     "Gaussian process on the log score": partial(_process, True),
     "Gaussian process on the score": partial(_process, False),
 }
+_PAPER = "Network, trained as in the paper"
 _COMPARED: dict[str, Predictor] = {
     "Network ensemble (AdamW)": _network,
-    "Network, trained as in the paper": _paper,
+    _PAPER: _paper,
     "Boosted trees on the log score": _trees,
     "Ridge on pairs of layers": _pairs,
 }

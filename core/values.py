@@ -18,7 +18,6 @@ from scipy.stats import binom
 from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats
 
-KINDS = ("shapley", "banzhaf", "local")
 # Kept with this probability, nine layers of ten are there on average.
 _LOCAL = 0.9
 
@@ -39,9 +38,9 @@ def measure(kind: str, layers: int) -> Measure:
     return Measure(np.array([{"banzhaf": 0.5, "local": _LOCAL}[kind]]), np.ones(1))
 
 
-def sizes(how: Measure, layers: int) -> Floats:
-    """How much each number s = 0..n-1 of other layers counts, (n,); sums to 1."""
-    return np.asarray(how.weight @ binom.pmf(np.arange(layers), layers - 1, how.p[:, None]))
+def sizes(how: Measure, others: int) -> Floats:
+    """How much each number 0..others of other layers that are kept counts, (others + 1,); sums to 1."""
+    return np.asarray(how.weight @ binom.pmf(np.arange(others + 1), others, how.p[:, None]))
 
 
 def values(game: GaussianProcess | Draw, how: Measure) -> Floats:

@@ -58,8 +58,8 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
     if spec.seed is None:
         ids = ids[:wanted]
     else:
-        order = torch.randperm(available, generator=torch.Generator().manual_seed(spec.seed))
-        ids = ids[order[:wanted].sort().values]
+        # Left in the order in which they are drawn: any first few of them are a random sample, too.
+        ids = ids[torch.randperm(available, generator=torch.Generator().manual_seed(spec.seed))[:wanted]]
     if bos == "window":
         ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
     fingerprint = hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]

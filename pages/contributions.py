@@ -11,6 +11,8 @@ from app.jobs import Job
 from core.results import RunResult
 from core.types import RunSpec
 
+# With fewer, hyperparameters are in doubt, too, and no interval holds that.
+_MASKS_A_LAYER = 2
 shared = jobs.shared()
 
 st.title("Contributions")
@@ -37,6 +39,8 @@ def show_quality(result: RunResult) -> None:
         st.metric("Spearman", f"{fit.spearman:.3f}", help="Agreement of the two rankings; 1 is perfect")
         st.metric("Mean absolute error", f"{fit.mae:.4f}", help="In units of the score PPL_dense / PPL")
         st.metric("Coalitions tested", fit.masks)
+    if fit.masks < _MASKS_A_LAYER * result.model.layers:
+        st.warning("These are few coalitions for so many layers: the intervals may be too narrow. Measure more.")
     if result.others:
         st.markdown("Other kinds of surrogate on the same coalitions and folds:")
         st.dataframe(views.fit_table(result), hide_index=True, alt="Held-out quality of each kind of surrogate")
@@ -82,7 +86,7 @@ def answer(job: Job, result: RunResult) -> None:
             )
     elif job.measured is not None:
         measured = job.measured
-        comparable = measured.protocol == result.protocol and measured.model.fingerprint == result.model.fingerprint
+        comparable = views.compares(measured, result)
         change = measured.perplexity / result.dense_perplexity - 1
         st.metric(
             f"Perplexity without {layers} (measured)",

@@ -65,6 +65,9 @@ def test_values_and_interactions(cli: Cli, tiny: Path, text_file: Path) -> None:
     shapley = cli("values", run, "--value", "shapley", "--worth", "log_score")[1]
     local = cli("values", run, "--value", "local", "--worth", "log_score")[1]
     assert shapley["values"] != local["values"]
+    paper = cli("values", run, "--value", "paper")[1]
+    assert "as in the paper" in paper["surrogate"]["name"] and paper["values"][0]["low"] is None
+    assert cli("values", run, "--value", "paper", "--worth", "log_score")[1]["error"]["kind"] == "SelectionError"
     pairs = cli("interactions", run)[1]["pairs"]
     assert len(pairs) == 28 and {pair["meaning"] for pair in pairs} <= {"synergy", "redundancy", "undecided"}
     strengths = [abs(pair["value"]) for pair in pairs]

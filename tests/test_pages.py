@@ -163,7 +163,7 @@ def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, spec: RunS
     assert len(page.get("plotly_chart")) == 1 and len(page.dataframe[0].value) == 10
     strongest = result.interactions.pairs[0]
     assert f"layers {strongest.first} and {strongest.second}" in said(page)
-    button(page, "Measure the four worths").click().run()
+    button(page, "Measure the four perplexities").click().run()
     _, asked = page.session_state["pair"]
     wait(lambda: not any(job.active for job in asked))
     page.run()

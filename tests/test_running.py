@@ -42,3 +42,13 @@ def test_one_sequence_has_no_interval_and_all_of_them_need_none() -> None:
     assert (first.low, first.high) == (0, math.inf) and math.isfinite(first.perplexity)
     last = running(losses, 20, dense)
     assert last.low == last.high == last.perplexity == math.exp(losses.mean(dtype=np.float64))
+
+
+def test_losses_that_are_no_numbers_have_no_bounds() -> None:
+    dense, losses = sequences(np.random.default_rng(3))
+    spoilt = losses.copy()
+    spoilt[2] = math.inf
+    partial = running(spoilt[:6], 20, dense)
+    assert (partial.perplexity, partial.low, partial.high) == (math.inf, 0, math.inf)
+    dense[10] = math.nan
+    assert math.isfinite(running(losses[:6], 20, dense).perplexity), "then the whole model's losses are of no use"

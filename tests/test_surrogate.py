@@ -119,3 +119,37 @@ def test_folds_share_every_hamming_weight() -> None:
     for kept in np.unique(MASKS.sum(axis=1)):
         counts = np.bincount(folds[MASKS.sum(axis=1) == kept], minlength=FOLDS)
         assert np.ptp(counts) <= 1
+
+
+def test_a_few_ruined_models_do_not_hide_the_rest() -> None:
+    """Infinite losses among good ones: the effects of the layers are still seen, and nothing fails."""
+    for seed in range(8):
+        masks = stratified(LAYERS, STRATA, 40, seed)
+        losses = (~masks) @ np.full(LAYERS, 0.1)
+        losses[np.random.default_rng(seed).permutation(40)[:4]] = np.inf
+        process = fit(measured(masks, losses)).process
+        assert process.kernel.variance > 1e-2
+        assert process.predict(OTHERS).std() > 0.05
+
+
+def test_tiny_games_can_be_learnt() -> None:
+    """All coalitions of four layers, with ruined ones among them, noise, and no effect at all."""
+    every = np.array([[bool(bits >> layer & 1) for layer in range(4)] for bits in range(1, 15)])
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        masks = rng.permutation(every)
+        losses = (~masks) @ (rng.exponential(0.02, 4) * (seed % 3))
+        losses[: 1 + seed % 2] = np.inf
+        assert np.isfinite(fit(measured(masks, losses)).predict(every)).all()
+
+
+def test_the_whole_model_is_known_to_every_surrogate() -> None:
+    seen = measured(MASKS[MASKS.sum(axis=1) < 8], loss(MASKS[MASKS.sum(axis=1) < 8]))
+    for log in (True, False):
+        assert fit(seen, log=log).predict(np.ones((1, LAYERS), bool))[0] == pytest.approx(1, abs=0.05)
+
+
+def test_memory_does_not_grow_with_any_number_of_masks() -> None:
+    masks = np.random.default_rng(0).random((20_000, LAYERS)) < 0.7
+    process = fit(measured(masks, loss(masks))).process
+    assert len(process.masks) == len(process.weights) == 3000

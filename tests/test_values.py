@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from core.gaussian import Draw, GaussianProcess, Kernel, condition
 from core.masks import stratified
-from core.values import KINDS, interactions, measure, sizes, values
+from core.results import CLOSED_FORMS
+from core.values import interactions, measure, sizes, values
 
 LAYERS = 8
 EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])
@@ -41,19 +42,19 @@ def by_hand(worth: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLOSED_FORMS)
 @pytest.mark.parametrize("which", [0, 1])
 def test_values_are_those_of_brute_force(kind: str, which: int) -> None:
     game = games(3)[which]
     how = measure(kind, LAYERS)
-    np.testing.assert_allclose(values(game, how), by_hand(game.predict(EVERY), sizes(how, LAYERS)), atol=1e-6)
+    np.testing.assert_allclose(values(game, how), by_hand(game.predict(EVERY), sizes(how, LAYERS - 1)), atol=1e-6)
 
 
 def test_sizes_are_the_definitions() -> None:
-    np.testing.assert_allclose(sizes(measure("shapley", LAYERS), LAYERS), 1 / LAYERS)
+    np.testing.assert_allclose(sizes(measure("shapley", LAYERS), LAYERS - 1), 1 / LAYERS)
     binomial = np.array([len(list(combinations(range(LAYERS - 1), size))) for size in range(LAYERS)])
-    np.testing.assert_allclose(sizes(measure("banzhaf", LAYERS), LAYERS), binomial / 2 ** (LAYERS - 1))
-    local = sizes(measure("local", LAYERS), LAYERS)
+    np.testing.assert_allclose(sizes(measure("banzhaf", LAYERS), LAYERS - 1), binomial / 2 ** (LAYERS - 1))
+    local = sizes(measure("local", LAYERS), LAYERS - 1)
     assert local.sum() == pytest.approx(1) and local[-1] == pytest.approx(0.9 ** (LAYERS - 1))
 
 
