@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     perplexity.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE")
     perplexity.add_argument("--remove", type=_integers, default=(), metavar="I,J,…", help="layers to skip")
     perplexity.add_argument("--window", type=int, default=_DEFAULTS.window)
+    perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
     perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
 
     export = command("export", commands.export, "write a smaller model that plain transformers loads")

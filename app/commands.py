@@ -101,20 +101,22 @@ def perplexity(options: argparse.Namespace) -> None:
     """Measures perplexity on a text as one stream, by the model's own forward with the removed layers skipped."""
     spec = RunSpec(model=options.model, dtype=options.dtype, device=options.device)
     text = TextSpec(options.corpus, "whole", options.window, options.windows, options.bos)
-    found = follow(_engine(_database(options)).measure(spec, text, options.remove))
+    found = follow(_engine(_database(options)).measure(spec, text, options.remove, kl=options.kl))
     assert isinstance(found, Measured)
     answer = {
         "perplexity": found.perplexity,
         "mean_nll": found.mean_nll,
+        "kl": found.kl,
         "tokens": found.protocol.predicted,
         "removed": list(found.removed),
         "protocol": asdict(found.protocol),
         "model": asdict(found.model),
     }
     without = f" without layers {', '.join(map(str, found.removed))}" if found.removed else ""
+    kl = f"\nKL from the whole model's predictions: {found.kl:.4f} nats a token" if found.kl is not None else ""
     sentence = (
         f"perplexity {found.perplexity:.4f} ({found.mean_nll:.4f} nats a token over {found.protocol.predicted:,} "
-        f"tokens){without}\n{found.model.source}, {found.model.dtype} on {found.model.device}\n{found.protocol}"
+        f"tokens){without}{kl}\n{found.model.source}, {found.model.dtype} on {found.model.device}\n{found.protocol}"
     )
     say(options.json, answer, sentence)
 

@@ -52,10 +52,23 @@ def m003_named_surrogates(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m004_divergences(connection: DuckDBPyConnection) -> None:
+    """KL from the whole model's predictions, for those coalitions of which somebody asked it."""
+    connection.execute("""
+        CREATE TABLE divergences (
+            game VARCHAR NOT NULL,
+            mask VARCHAR NOT NULL,
+            kl FLOAT[] NOT NULL,        -- of each sequence, nats a token
+            PRIMARY KEY (game, mask)
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
     m003_named_surrogates,
+    m004_divergences,
 )
 
 

@@ -75,6 +75,17 @@ class Store:
             connection.register("fresh", rows)
             connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
 
+    def divergences(self, game: str, mask: str) -> Losses | None:
+        """The stored KL of each sequence from the whole model's predictions, if it was ever asked for."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT kl FROM divergences WHERE game = ? AND mask = ?", [game, mask]).fetchone()
+        return np.array(row[0], dtype=np.float32) if row else None
+
+    def record_divergences(self, game: str, mask: str, kl: Losses) -> None:
+        """Keeps it for ever."""
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO divergences VALUES (?, ?, ?)", [game, mask, kl.tolist()])
+
     def precision(self, game: str) -> Precision | None:
         """What 16 bits cost in this game, if it has been measured."""
         with self._database.reading() as connection:

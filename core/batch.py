@@ -5,14 +5,15 @@ model's own forward, in which the blocks answer without computing; the blocks ar
 this forward gives them.
 """
 
-from functools import partial
+from collections.abc import Iterator
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.losses import sequence_nll
+from core.losses import sequence_kl, sequence_nll
 from core.model import LoadedModel
 from core.players import hidden_of
 from core.skipping import answering, pass_on, skipping
@@ -36,21 +37,37 @@ class Batch:
 
     def losses(self, mask: NDArray[np.bool_]) -> torch.Tensor:
         """The mean NLL of each sequence under a mask (layers,), (sequences,) on the device."""
-        blocks = self._loaded.blocks
-        if not self._keep:
-            with skipping(blocks, mask):
-                return torch.cat([self._forward(ids) for ids in torch.split(self._ids, self._at_once)])
-        answers = dict.fromkeys(range(len(blocks)), pass_on)
-        losses = []
-        for ids, state in zip(
-            torch.split(self._ids, self._at_once), torch.split(self._follow(mask), self._at_once), strict=True
-        ):
-            with answering(blocks, {**answers, 0: partial(_give, state)}):
-                losses.append(self._forward(ids))
-        return torch.cat(losses)
+        return torch.cat([sequence_nll(logits, ids) for ids, logits in self._logits(mask)])
 
-    def _forward(self, ids: torch.Tensor) -> torch.Tensor:
-        return sequence_nll(self._loaded.model(input_ids=ids, use_cache=False).logits, ids)
+    def divergences(self, mask: NDArray[np.bool_]) -> torch.Tensor:
+        """The mean KL from the whole model's predictions for each sequence, (sequences,) on the device."""
+        whole = self._head(self._whole) if self._keep else self._logits(np.ones_like(mask))
+        pairs = zip(self._logits(mask), whole, strict=True)
+        return torch.cat([sequence_kl(logits, reference) for (_, logits), (_, reference) in pairs])
+
+    @cached_property
+    def _whole(self) -> torch.Tensor:
+        """The whole model's last hidden state: its predictions in the smallest form, one head away."""
+        return self._follow(np.ones(len(self._loaded.blocks), dtype=np.bool_))
+
+    def _logits(self, mask: NDArray[np.bool_]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Token ids and logits, for as many sequences at a time as may have logits at once."""
+        if self._keep:
+            yield from self._head(self._follow(mask))
+            return
+        for ids in torch.split(self._ids, self._at_once):
+            with skipping(self._loaded.blocks, mask):
+                logits = self._loaded.model(input_ids=ids, use_cache=False).logits
+            yield ids, logits
+
+    def _head(self, state: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """What the model's own forward makes of a last hidden state."""
+        blocks = self._loaded.blocks
+        answers = dict.fromkeys(range(len(blocks)), pass_on)
+        for ids, part in zip(torch.split(self._ids, self._at_once), torch.split(state, self._at_once), strict=True):
+            with answering(blocks, {**answers, 0: partial(_give, part)}):
+                logits = self._loaded.model(input_ids=ids, use_cache=False).logits
+            yield ids, logits
 
     def _follow(self, mask: NDArray[np.bool_]) -> torch.Tensor:
         """The hidden state after the last layer, computed from where `mask` leaves the one before."""

@@ -63,13 +63,14 @@ class Engine:
             result = yield from self._settling(tally, game)
         yield Finished(result)
 
-    def measure(self, spec: RunSpec, text: TextSpec, removed: Sequence[int]) -> Iterator[Event]:
+    def measure(self, spec: RunSpec, text: TextSpec, removed: Sequence[int], *, kl: bool = False) -> Iterator[Event]:
         """The perplexity without some layers; from the store if it is there.
 
         Args:
             spec: names the model, its dtype and its device.
             text: what it is measured on.
             removed: layers to skip; none gives the dense model's.
+            kl: also how far the predictions are from the dense model's.
 
         Raises:
             QuorumError: before any forward if the request is wrong.
@@ -80,7 +81,8 @@ class Engine:
         known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
         losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
         mean = float(losses.mean(dtype=np.float64))
-        yield Measured(tuple(sorted(removed)), perplexity(losses), mean, protocol, info)
+        divergence = float((yield from self._divergences(game, mask)).mean(dtype=np.float64)) if kl else None
+        yield Measured(tuple(sorted(removed)), perplexity(losses), mean, divergence, protocol, info)
 
     def export(self, result: RunResult, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
         """Writes the run's model without some layers, and measures it on text that the run has not used.
@@ -109,6 +111,14 @@ class Engine:
         if self._under_way is not None and self._under_way[0] == game.key:
             self._under_way[1].learn(mask, losses)
         return losses
+
+    def _divergences(self, game: Game, mask: NDArray[np.bool_]) -> Generator[Event, None, Losses]:
+        found = self._store.divergences(game.key, encode(mask))
+        if found is None:
+            yield Stage("Comparing the predictions with the whole model's")
+            found = np.concatenate(list(game.preview.divergences(mask)))
+            self._store.record_divergences(game.key, encode(mask), found)
+        return found
 
     def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""

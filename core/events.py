@@ -75,6 +75,7 @@ class Measured(Event):
     removed: tuple[int, ...]
     perplexity: float
     mean_nll: float  # nats a token
+    kl: float | None  # from the whole model's predictions, nats a token, if it was asked for
     protocol: Protocol
     model: ModelInfo
 

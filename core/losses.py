@@ -17,6 +17,20 @@ def sequence_nll(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     return torch.stack([F.cross_entropy(one[:-1].float(), text[1:]) for one, text in zip(logits, ids, strict=True)])
 
 
+def sequence_kl(logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
+    """The mean KL(reference || model) over the predicted tokens of each sequence in nats, (sequences,) in fp32.
+
+    Args:
+        logits: the model's, (sequences, length, vocabulary).
+        reference: the whole model's, of the same shape.
+    """
+    found = []
+    for one, other in zip(logits, reference, strict=True):
+        ours, theirs = (F.log_softmax(part[:-1], dim=-1, dtype=torch.float32) for part in (one, other))
+        found.append(F.kl_div(ours, theirs, reduction="batchmean", log_target=True))
+    return torch.stack(found)
+
+
 def perplexity(losses: Losses) -> float:
     """exp of the mean loss; infinite where that overflows, NaN where a loss is."""
     with np.errstate(over="ignore"):

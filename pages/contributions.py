@@ -121,7 +121,8 @@ if chosen is not None and chosen.result is not None:
     views.show_chart(contribution_bars(shown), key="bars")
     st.caption(
         "Whiskers: 90 % intervals for the doubt of having measured some coalitions only (draws from the surrogate's "
-        "posterior). Orange bands: 90 % for the doubt of having measured on this text (resampled sequences)."
+        "posterior, and how far a second surrogate differs). Orange bands: 90 % for the doubt of having measured on "
+        "this text (resampled sequences)."
     )
     st.subheader("By number of layers kept")
     st.markdown(

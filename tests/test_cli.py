@@ -91,6 +91,12 @@ def test_perplexity_is_that_of_a_plain_forward(cli: Cli, tiny: Path, text_file: 
     assert answer["perplexity"] == pytest.approx(math.exp(sum(losses) / len(losses)), rel=1e-3), errors
     assert answer["tokens"] == len(windows) * 31
     assert answer["removed"] == [1, 4]
+    assert answer["kl"] is None
+    kl = [
+        cli("perplexity", "--model", tiny, "--corpus", text_file, "--windows", 3, "--kl", f"--remove={layers}")[1]["kl"]
+        for layers in ("1", "1,4", "1")
+    ]
+    assert 0 < kl[0] < kl[1] and kl[2] == kl[0]
     some = cli("perplexity", "--model", tiny, "--corpus", text_file, "--windows", 3, "--bos", "window")[1]
     assert some["protocol"]["sequences"] == 3 and some["tokens"] == 3 * 128
 

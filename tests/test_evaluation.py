@@ -14,6 +14,7 @@ from core.export import delete_blocks
 from core.masks import Masks, layer_evaluations, stratified
 from core.model import LoadedModel, load, locate
 from core.reference import sequence_losses
+from core.skipping import skipping
 from tests.conftest import CONFIGS, LAYERS, save_model
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
@@ -60,6 +61,22 @@ def test_shared_prefixes_change_nothing(tiny_loaded: LoadedModel) -> None:
         assert [len(part) for part in parts] == [1, 2]
         np.testing.assert_array_equal(np.concatenate(parts), together[row])
         np.testing.assert_allclose(sequence_losses(tiny_loaded, IDS, MASKS[row]), together[row], rtol=1e-5)
+
+
+@pytest.mark.parametrize("states", [0, 2**30])
+def test_divergences_are_those_of_the_definition(tiny_loaded: LoadedModel, states: int) -> None:
+    """sum p log(p / q) over the vocabulary in float64, from plain forwards."""
+    evaluator = Evaluator(tiny_loaded, IDS, states=states, growing=True)
+    with torch.inference_mode():
+        whole = tiny_loaded.model(input_ids=IDS).logits.double().log_softmax(-1)[:, :-1]
+        for mask in MASKS[[0, 5, 20]]:
+            with skipping(tiny_loaded.blocks, mask):
+                ours = tiny_loaded.model(input_ids=IDS).logits.double().log_softmax(-1)[:, :-1]
+            expected = (whole.exp() * (whole - ours)).sum(-1).mean(-1).numpy()
+            found = np.concatenate(list(evaluator.divergences(mask)))
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+            losses = np.concatenate(list(evaluator.stream(mask)))
+            np.testing.assert_allclose(losses, sequence_losses(tiny_loaded, IDS, mask), rtol=1e-5)
 
 
 def test_an_interrupted_stream_leaves_nothing_wrong(tiny_loaded: LoadedModel) -> None:
