@@ -1,8 +1,9 @@
-"""A request in the form in which it means the same to every process."""
+"""What a user typed, as a request that means the same to every process."""
 
 from dataclasses import replace
 
 from core.corpora import CORPORA
+from core.errors import SelectionError
 from core.paths import user_path
 from core.types import BUNDLED, RunSpec
 
@@ -14,6 +15,14 @@ def located(spec: RunSpec) -> RunSpec:
         model=spec.model if spec.model == BUNDLED else _absolute(spec.model),
         corpus=spec.corpus if spec.corpus in CORPORA else _absolute(spec.corpus),
     )
+
+
+def integers(text: str) -> tuple[int, ...] | None:
+    """The strata that were typed; none for an empty text."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip()) or None
+    except ValueError as cause:
+        raise SelectionError(f"Strata are numbers: {text} is not.", "Write them like this: 28,25,22,19,16") from cause
 
 
 def _absolute(name: str) -> str:

@@ -9,8 +9,17 @@ from core.attribution import DRAWS, SAMPLES, Z90, stratified_contributions
 from core.errors import SelectionError
 from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats, Measurements
-from core.results import CLOSED_FORMS, VALUES, WORTHS, LayerValues, PairInteraction, PairInteractions, ValueEstimate
-from core.surrogate import ScoreOf, fit
+from core.results import (
+    CLOSED_FORMS,
+    VALUES,
+    WORTHS,
+    Fit,
+    LayerValues,
+    PairInteraction,
+    PairInteractions,
+    ValueEstimate,
+)
+from core.surrogate import Surrogate, fit
 from core.validation import FEWEST_MASKS, of_paper, of_process
 from core.values import interactions, measure, sizes, values
 
@@ -43,9 +52,9 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
     def of(game: Game) -> Floats:
         if kind != "stratified":
             return values(game, measure(kind, layers))
-        return np.asarray(stratified_contributions(ScoreOf(game, False), layers, strata, _SAMPLES, seed).mean(axis=0))
+        return np.asarray(stratified_contributions(game, layers, strata, _SAMPLES, seed).mean(axis=0))
 
-    centre, half = _with_doubt(measured, worth, of, seed)
+    centre, half = _with_doubt(fit(measured, log=worth == "log_score"), of, seed)
     return LayerValues(
         kind=kind,
         worth=worth,
@@ -61,8 +70,14 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
 def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
     """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
     _check(measured, kind, CLOSED_FORMS, worth)
-    how = measure(kind, measured.masks.shape[1])
-    centre, half = _with_doubt(measured, worth, lambda game: interactions(game, how), seed)
+    log = worth == "log_score"
+    return interactions_of(fit(measured, log=log), of_process(measured, log, seed), kind, seed)
+
+
+def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) -> PairInteractions:
+    """`pair_interactions` by a surrogate that is fitted already, of known quality."""
+    how = measure(kind, surrogate.measured.masks.shape[1])
+    centre, half = _with_doubt(surrogate, lambda game: interactions(game, how), seed)
     pairs = [
         PairInteraction(
             int(i), int(j), *(float(v) for v in (centre[i, j], centre[i, j] - half[i, j], centre[i, j] + half[i, j]))
@@ -71,16 +86,16 @@ def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) 
     ]
     return PairInteractions(
         kind=kind,
-        worth=worth,
+        worth="log_score" if surrogate.log else "score",
         pairs=tuple(sorted(pairs, key=lambda pair: -abs(pair.value))),
-        surrogate=of_process(measured, worth == "log_score", seed),
-        extrapolated=_extrapolated(measured, kind, 2),
+        surrogate=quality,
+        extrapolated=_extrapolated(surrogate.measured, kind, 2),
     )
 
 
-def _with_doubt(measured: Measurements, worth: str, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
+def _with_doubt(surrogate: Surrogate, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
     """A figure of the surrogate, and half the width of its 90 % interval over draws from the posterior."""
-    process = fit(measured, log=worth == "log_score").process
+    process = surrogate.process
     rng = np.random.default_rng(seed)
     drawn: Iterable[Floats] = (of(process.draw(rng)) for _ in range(DRAWS))
     return of(process), np.asarray(Z90 * np.std(list(drawn), axis=0, ddof=1))

@@ -2,8 +2,8 @@
 
 The kernel is a product over layers: two masks are alike by a factor 1 for each layer in which they agree, and by
 rho_i < 1 for each in which they differ; this is the squared exponential kernel with one length scale a layer, on masks.
-It models the logarithm of the score, so that effects of layers multiply, as they nearly do. Closed forms of Shapley
-values rest on the product (Hamming kernels for attribution: Rundel et al., arXiv 2606.02247).
+On the logarithm of a score, effects of layers multiply, as they nearly do. Closed forms of Shapley values rest on the
+product (Hamming kernels for attribution: Rundel et al., arXiv 2606.02247).
 """
 
 from contextlib import suppress
@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from core.masks import Masks
-
-Floats = NDArray[np.float64]
+from core.measurements import Floats
 
 # Masks that the hyperparameters are learnt from, and that enter the fit: its memory grows with their square. Where more
 # were measured, the first ones are a balanced part of the sample, and more would change little.
@@ -173,5 +172,5 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
 
     # A step may leave where the covariance can be factored; the best point so far is then as good as any.
     with suppress(RuntimeError):
-        optimizer.step(loss)  # type: ignore[no-untyped-call]
+        optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch gives LBFGS no types
     return best[1]

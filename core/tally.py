@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attribution import EARLY_SAMPLES, SAMPLES, estimate
-from core.estimates import pair_interactions
+from core.estimates import interactions_of
 from core.events import Progress
 from core.losses import perplexity
 from core.masks import Masks
@@ -92,6 +92,7 @@ class Tally:
         else:
             log, quality, others = True, of_process(measured, True, self.seed), ()
         surrogate, other = fit(measured, log=log), fit(measured, log=not log)
+        on_log = (surrogate, quality) if log else (other, others[0])
         return RunResult(
             run=self.run,
             model=self.model,
@@ -107,5 +108,5 @@ class Tally:
             cached=self.cached,
             seconds=time.monotonic() - self.started,
             precision=precision,
-            interactions=pair_interactions(measured, "local", "log_score", self.seed) if final else None,
+            interactions=interactions_of(*on_log, "local", self.seed) if final else None,
         )

@@ -1,15 +1,14 @@
 """What each layer contributes: bars with intervals, the heatmap over strata, their quality, and a measurement."""
 
-import math
 from dataclasses import replace
 
 import streamlit as st
 
-from app import jobs, state, views
+from app import jobs, views
 from app.figures import contribution_bars, contribution_heatmap
 from app.jobs import Job
+from app.what_if import show_what_if
 from core.results import RunResult
-from core.types import RunSpec
 
 # With fewer, hyperparameters are in doubt, too, and no interval holds that.
 _MASKS_A_LAYER = 2
@@ -53,54 +52,6 @@ def show_quality(result: RunResult) -> None:
         st.warning(f"{result.not_finite} coalitions have a loss that is not a number; they are in no fit.")
 
 
-def show_measurement(spec: RunSpec, result: RunResult) -> None:
-    """The perplexity without the layers that the user names: measured, ahead of any run that goes on."""
-    st.subheader("Measure it")
-    removed = st.multiselect(
-        "Layers to remove",
-        range(result.model.layers),
-        max_selections=result.model.layers - 1,
-        help="The model is measured without them, on the text of this run",
-    )
-    if removed and st.button("Measure", type="primary", icon=":material/speed:"):
-        state.remember_preview(shared.preview(state.client(), spec, tuple(sorted(removed))))
-    job = state.remembered_preview()
-    if job is not None and job.spec == spec:
-        st.fragment(answer, run_every=0.25 if job.active else None)(job, result)
-
-
-def answer(job: Job, result: RunResult) -> None:
-    """The measurement, or that it is under way."""
-    layers = ("layers " if len(job.removed or ()) > 1 else "layer ") + ", ".join(map(str, job.removed or ()))
-    if job.active:
-        st.markdown(f"Measuring without {layers} … {job.stage}")
-        if job.partial is not None:
-            so_far = job.partial
-            interval = f"90 % interval {so_far.low:.2f} to {so_far.high:.2f}" if math.isfinite(so_far.high) else None
-            st.metric(
-                f"Perplexity so far, from {so_far.done} of {so_far.total} sequences (estimated)",
-                f"{so_far.perplexity:.2f}",
-                interval,
-                delta_color="off",
-                delta_arrow="off",
-            )
-    elif job.measured is not None:
-        measured = job.measured
-        comparable = views.compares(measured, result)
-        change = measured.perplexity / result.dense_perplexity - 1
-        st.metric(
-            f"Perplexity without {layers} (measured)",
-            f"{measured.perplexity:.2f}",
-            f"{change:+.1%} against the whole model's {result.dense_perplexity:.2f}" if comparable else None,
-            delta_color="inverse",
-            help=str(measured.protocol),
-        )
-        if not comparable:
-            st.warning("The model or the text has changed since the run, so this figure does not compare with it.")
-    elif job.status == "failed":
-        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
-
-
 if chosen is not None and chosen.result is not None:
     running = shared.newest()
     if running is not None and running.active and running.run == chosen.run:
@@ -134,4 +85,4 @@ if chosen is not None and chosen.result is not None:
         st.dataframe(table, hide_index=True, alt="Contribution of each layer, least needed first")
         st.download_button("Download CSV", table.to_csv(index=False), f"contributions-{shown.run}.csv", "text/csv")
     show_quality(shown)
-    show_measurement(replace(chosen.spec, dtype=shown.model.dtype), shown)
+    show_what_if(shared, replace(chosen.spec, dtype=shown.model.dtype), shown)

@@ -5,9 +5,9 @@ import streamlit as st
 from app import jobs, views
 from app.figures import contribution_bars
 from app.history import show_history
-from app.requests import located
+from app.requests import integers, located
 from core.corpora import CORPORA
-from core.errors import QuorumError, SelectionError
+from core.errors import QuorumError
 from core.types import RunSpec
 
 shared = jobs.shared()
@@ -108,14 +108,6 @@ def show_form() -> None:
                     device=device.strip(),
                 )
             )
-
-
-def integers(text: str) -> tuple[int, ...] | None:
-    """The strata that were typed; none for an empty text."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip()) or None
-    except ValueError as cause:
-        raise SelectionError(f"Strata are numbers: {text} is not.", "Write them like this: 28,25,22,19,16") from cause
 
 
 def submit(spec: RunSpec) -> None:
