@@ -85,6 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
     perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
 
+    select = command("select", commands.select, "search for the best layers to remove, at every count or for a target")
+    select.add_argument("run", metavar="RUN")
+    target = select.add_mutually_exclusive_group()
+    target.add_argument("--count", type=_positive, metavar="K", help="remove K layers")
+    target.add_argument("--ratio", type=_share, metavar="R", help="remove this share of the layers: .2 or 20%%")
+    target.add_argument("--parameters", type=_positive, metavar="N", help="leave at most N parameters")
+    target.add_argument("--max-increase", type=_share, metavar="X", help="perplexity at most this much higher: 5%%")
+    select.add_argument("--protect", type=_integers, default=(), metavar="I,J,…", help="layers that stay")
+    select.add_argument("--most", type=_positive, metavar="K", help="plans of 1 to K layers (default: half of them)")
+    select.add_argument(
+        "--units", type=float, default=1.0, help="compute; 1 is SLEB's path to two fifths of the layers"
+    )
+
     export = command("export", commands.export, "write a smaller model that plain transformers loads")
     export.add_argument("run", metavar="RUN")
     which = export.add_mutually_exclusive_group(required=True)
@@ -111,6 +124,10 @@ def _positive(text: str) -> int:
     if int(text) < 1:
         raise ValueError(text)
     return int(text)
+
+
+def _share(text: str) -> float:
+    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
 
 
 def _integers(text: str) -> tuple[int, ...]:

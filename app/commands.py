@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -12,10 +13,10 @@ from cache import queries
 from cache.database import Database, default_file
 from cache.store import Store
 from core.errors import RunNotFound
-from core.events import Exported, Finished, Measured
+from core.events import Exported, Finished, Measured, Selected
 from core.paths import user_path
-from core.results import LayerValues, PairInteractions, RunResult
-from core.selection import least_contributing
+from core.results import LayerValues, PairInteractions, Plan, RunResult
+from core.selection import Request, Target, least_contributing
 from core.types import RunSpec, TextSpec
 
 if TYPE_CHECKING:
@@ -119,6 +120,38 @@ def perplexity(options: argparse.Namespace) -> None:
         f"tokens){without}{kl}\n{found.model.source}, {found.model.dtype} on {found.model.device}\n{found.protocol}"
     )
     say(options.json, answer, sentence)
+
+
+def select(options: argparse.Namespace) -> None:
+    """The best removals of every count, or for one target; from the last search if it was as large as is asked for."""
+    database = _database(options)
+    run = queries.find_run(database, options.run)
+    target = Target(options.count, options.ratio, options.parameters, options.max_increase)
+    request = Request(options.units, options.most, options.protect)
+    found = queries.selection(database, run.run, request.protected)
+    if found is None or found.units < request.units or len(found.plans) < (request.most or 0):
+        done = follow(_engine(database).select(run.run, run.spec, request))
+        assert isinstance(done, Selected)
+        found = done.selection
+    plans, path = target.choose(found), found.nested
+    text = [
+        f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.spent:.2f} units",
+        f"measured on {found.protocol}",
+        f"dense perplexity {found.dense_perplexity:.3f}; 90 % intervals for other text of this kind",
+        "removed  perplexity      low     high   parameters  layers",
+        *_rows(plans),
+    ]
+    if len(plans) == len(found.plans):
+        text += ["", "nested, each holds the one before", *_rows(path)]
+    say(options.json, {"run": run.run, **asdict(found), "plans": [asdict(plan) for plan in plans]}, "\n".join(text))
+
+
+def _rows(plans: Sequence[Plan]) -> list[str]:
+    return [
+        f"{plan.count:7d} {plan.perplexity:11.3f} {plan.low:8.2f} {plan.high:8.2f} {plan.parameters:12,d}  "
+        f"{','.join(map(str, plan.removed))}"
+        for plan in plans
+    ]
 
 
 def export(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from core.errors import QuorumError
-from core.events import Event, Partial, Progress, Stage
+from core.events import Event, Partial, Progress, Searching, Stage
 from core.results import RunResult
 
 
@@ -27,6 +27,11 @@ def follow(events: Iterator[Event]) -> Event:
                 cached = event.cached if isinstance(event, Progress) else 0
                 bar = bar or tqdm(total=event.total, initial=cached, unit="", disable=None, file=sys.stderr)
                 bar.update(event.done - bar.n)
+            elif isinstance(event, Searching):
+                bar = bar or tqdm(
+                    total=1, bar_format="{percentage:3.0f}%|{bar}| {elapsed}", disable=None, file=sys.stderr
+                )
+                bar.update(min(1, event.share) - bar.n)
     finally:
         if bar is not None:
             bar.close()

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from cache.database import Database
 from core.errors import EvaluationError, RunNotFound
 from core.masks import decode
 from core.measurements import Measurements
-from core.results import RunResult
+from core.results import RunResult, Selection
 from core.types import RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
@@ -91,6 +92,16 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
     usable = [usable[index] for index in np.random.default_rng(0).permutation(len(usable))]
     masks = np.array([decode(mask) for mask in usable], dtype=np.bool_)
     return Measurements(masks, np.array([found[mask] for mask in usable]), dense)
+
+
+def selection(database: Database, run: str, protected: Sequence[int]) -> Selection | None:
+    """What a search found for a run with these layers protected, if there was one."""
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT selection FROM selections WHERE run = ? AND protected = ?",
+            [run, json.dumps(sorted(set(protected)))],
+        ).fetchone()
+    return Selection.from_dict(json.loads(row[0])) if row else None
 
 
 def count_evaluations(database: Database, game: str | None = None) -> int:

@@ -64,11 +64,31 @@ def m004_divergences(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m005_screenings_selections(connection: DuckDBPyConnection) -> None:
+    """What a search looked at on the first few sequences only, and what it found."""
+    connection.execute("""
+        CREATE TABLE screenings (
+            game VARCHAR NOT NULL,
+            mask VARCHAR NOT NULL,
+            losses FLOAT[] NOT NULL,    -- of the first sequences of the game, as many as were measured
+            PRIMARY KEY (game, mask)
+        );
+        CREATE TABLE selections (
+            run VARCHAR NOT NULL,
+            protected VARCHAR NOT NULL, -- layers, as a JSON array
+            selection VARCHAR NOT NULL, -- JSON of core.results.Selection
+            changed TIMESTAMP NOT NULL,
+            PRIMARY KEY (run, protected)
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
     m003_named_surrogates,
     m004_divergences,
+    m005_screenings_selections,
 )
 
 

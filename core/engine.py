@@ -7,21 +7,24 @@ again, it measures only what is missing and ends with the same numbers.
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import EvaluationError, ExportError, QuorumError, SelectionError
-from core.events import Estimated, Event, Exported, Finished, Measured, Stage, Started
+from core.errors import CorpusError, EvaluationError, ExportError, QuorumError, SelectionError
+from core.events import Estimated, Event, Exported, Finished, Measured, Selected, Stage, Started
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import Masks, default_strata, encode, stratified, without
+from core.planning import plan
 from core.precision import comparable, compare
 from core.results import Precision, RunResult
 from core.running import running
+from core.selection import Request
 from core.storage import Store
 from core.tally import Tally
 from core.types import Losses, RunSpec, TextSpec
@@ -100,6 +103,28 @@ class Engine:
         yield Stage(f"Writing, reloading and measuring {out.name}")
         losses = export(game.loaded, game.windows, removed, out, result.run)
         yield Exported(str(out), tuple(sorted(removed)), perplexity(losses), game.windows.protocol)
+
+    def select(self, run: str, spec: RunSpec, request: Request) -> Iterator[Event]:
+        """Searches for the best removals of every count, beginning with what a run has measured.
+
+        Races run on the run's own windows; finalists are settled on as many further windows of the same text, if it
+        has them.
+
+        Raises:
+            QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
+        """
+        base = yield from self._games.open(spec, spec.text(), check=request.check)
+        with ExitStack() as held:
+            while not held.enter_context(self._store.claim(base.key)):
+                yield Stage("Another process measures this model on this text; waiting for it")
+                time.sleep(0.5)
+            game = base
+            with suppress(CorpusError):  # a short text has no further windows
+                text = replace(spec.text(), sequences=2 * spec.sequences)
+                game = yield from self._games.open(spec, text, check=request.check)
+            found = yield from plan(self._store, base.key, game, spec.sequences, request, spec.seed)
+            self._store.save_selection(run, found)
+        yield Selected(found)
 
     def _measure(self, game: Game, mask: NDArray[np.bool_], dense: Losses | None) -> Generator[Event, None, Losses]:
         """Measures and stores one coalition; a run of the same game that goes on need not measure it again."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.results import RunResult
+from core.results import RunResult, Selection
 from core.types import ModelInfo, Protocol
 
 
@@ -90,6 +90,20 @@ class Measured(Event):
                 "model": ModelInfo(**fields["model"]),
             }
         )
+
+
+@dataclass(frozen=True)
+class Searching(Event):
+    """A search has spent this share of its budget."""
+
+    share: float
+
+
+@dataclass(frozen=True)
+class Selected(Event):
+    """The last event of a search."""
+
+    selection: Selection
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,15 @@ class GaussianProcess:
         parts = np.array_split(masks, -(-len(masks) // _CHUNK))
         return self.mean + self.scale * np.concatenate([self.kernel(part, self.masks) @ self.weights for part in parts])
 
+    def deviation(self, masks: Masks) -> Floats:
+        """The posterior standard deviation, without noise, (masks,)."""
+        found = []
+        for part in np.array_split(masks, -(-len(masks) // _CHUNK)):
+            covariance = self.kernel(part, self.masks)
+            explained = (covariance * cho_solve(self.factor, covariance.T).T).sum(axis=1)
+            found.append(np.sqrt(np.maximum(self.kernel.variance - explained, 0)))
+        return self.scale * np.concatenate(found)
+
     def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
         """The posterior mean of masks (q, n), (q,), and of each with one layer flipped, (q, n).
 

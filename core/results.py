@@ -93,6 +93,50 @@ class PairInteractions:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Which layers to remove, and the perplexity that was measured without them.
+
+    `low` and `high` are a 90 % interval for other text of this kind, from the paired differences to the whole model.
+    """
+
+    count: int
+    removed: tuple[int, ...]
+    parameters: int  # of the model that is left
+    perplexity: float
+    low: float
+    high: float
+    source: str = "measured"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The best plans found, one for each number of removed layers; all on the same sequences."""
+
+    model: ModelInfo
+    protocol: Protocol
+    dense_perplexity: float
+    protected: tuple[int, ...]
+    plans: tuple[Plan, ...]  # each the best of its count
+    nested: tuple[Plan, ...]  # each holds the one before, for progressive removal
+    coalitions: int  # that were measured for it, on some of the sequences or on all
+    units: float  # compute that was asked for, and `spent`: SLEB's path to two fifths of the layers is 1
+    spent: float
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Selection":
+        """The selection that `dataclasses.asdict` wrote, also after a trip through JSON."""
+        plans, nested = (
+            tuple(Plan(**{**plan, "removed": tuple(plan["removed"])}) for plan in fields[name])
+            for name in ("plans", "nested")
+        )
+        model, protocol = ModelInfo(**fields["model"]), Protocol(**fields["protocol"])
+        protected = tuple(fields["protected"])
+        return cls(
+            **{**fields, "model": model, "protocol": protocol, "protected": protected, "plans": plans, "nested": nested}
+        )
+
+
+@dataclass(frozen=True)
 class Precision:
     """How far losses in 16 bits are from float32's, on the same coalitions and sequences."""
 

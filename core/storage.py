@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol as Interface
 
 from core.masks import Masks
-from core.results import Precision, RunResult
+from core.measurements import Floats
+from core.results import Precision, RunResult, Selection
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 
 
@@ -21,6 +22,12 @@ class Store(Interface):
     def known(self, game: str, masks: Masks) -> dict[int, Losses]: ...
 
     def record(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None: ...
+
+    def measured(self, game: str) -> tuple[Masks, list[Losses]]: ...
+
+    def record_screened(self, game: str, measured: Sequence[tuple[str, Floats]]) -> None: ...
+
+    def save_selection(self, run: str, selection: Selection) -> None: ...
 
     def divergences(self, game: str, mask: str) -> Losses | None: ...
 

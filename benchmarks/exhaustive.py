@@ -1,0 +1,96 @@
+"""Whole games, measured once and kept: what estimates and choices are held against.
+
+`removals` has every removal of one or two layers of the bundled model on 10 x 128 tokens, and every removal of three on
+the first two of these sequences; of the latter, the 400 best went on to all ten. `grouped` has all 4,096 coalitions of
+twelve groups of the layers, on 4 x 128. In float32, on windows drawn by seed 0 from the first half of the text that is
+given (WikiText-2's validation split). Stopped, it goes on where it was.
+"""
+
+import argparse
+from collections.abc import Iterator
+from itertools import combinations, product
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from app.libraries import quiet
+from cache.database import Database
+from cache.store import Store
+from core.game import Game, Games
+from core.masks import Masks, encode, without
+from core.types import RunSpec, TextSpec
+
+DATA = Path(__file__).parent / "data"
+REMOVALS, GROUPED = DATA / "removals.npz", DATA / "grouped.npz"
+LAYERS, GROUPS = 30, 12
+_FINISHED = 400
+_STORED_AT_ONCE = 50
+
+
+def removals(*counts: int) -> Masks:
+    """Every removal of that many layers, in the order of `itertools.combinations`, (removals, 30)."""
+    return np.array([without(LAYERS, gone) for count in counts for gone in combinations(range(LAYERS), count)])
+
+
+def grouped() -> Masks:
+    """All coalitions of the groups, (4096, 12), from none to all."""
+    return np.array(list(product((False, True), repeat=GROUPS)))
+
+
+def of_layers(coalitions: Masks) -> Masks:
+    """Coalitions of groups (coalitions, 12) as masks of layers (coalitions, 30)."""
+    parts = np.array_split(range(LAYERS), GROUPS)
+    return np.repeat(coalitions, [len(part) for part in parts], axis=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", help="the text to measure on: a .txt, .jsonl or .parquet file")
+    parser.add_argument("--cache", type=Path, default=Path("benchmarks/exhaustive.duckdb"))
+    options = parser.parse_args()
+    quiet()
+    store = Store(Database(options.cache))
+    games = {n: opened(store, RunSpec(corpus=options.text, sequences=n, dtype="float32")) for n in (10, 4, 2)}
+    DATA.mkdir(exist_ok=True)
+
+    few, triples = removals(0, 1, 2), removals(3)
+    whole = measured(store, games[10], few)
+    screened = measured(store, games[2], triples)
+    best = np.argsort(screened.mean(axis=1))[:_FINISHED]
+    finished = np.full((len(triples), 10), np.nan, dtype=np.float32)
+    finished[best] = measured(store, games[10], triples[best])
+    protocol = str(games[10].windows.protocol)
+    np.savez_compressed(REMOVALS, to_two=whole, three=finished, three_screened=screened, protocol=protocol)
+
+    losses = measured(store, games[4], of_layers(grouped()))
+    np.savez_compressed(GROUPED, losses=losses, protocol=str(games[4].windows.protocol))
+
+
+def opened(store: Store, spec: RunSpec, text: TextSpec | None = None) -> Game:
+    """The game of a run specification, on its calibration windows or another text."""
+    events: Iterator[object] = Games(store.open_game).open(spec, text or spec.text(), check=lambda _: None)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            game: Game = end.value
+            return game
+
+
+def measured(store: Store, game: Game, masks: Masks) -> np.ndarray:
+    """The losses (masks, sequences), from the store where they are there."""
+    known = store.known(game.key, masks)
+    missing = np.array([row for row in range(len(masks)) if row not in known], dtype=int)
+    fresh = []
+    for index, losses in tqdm(game.evaluator.losses(masks[missing]), total=len(missing)):
+        known[int(missing[index])] = losses
+        fresh.append((encode(masks[missing[index]]), losses))
+        if len(fresh) == _STORED_AT_ONCE or len(known) == len(masks):
+            store.record(game.key, fresh)
+            fresh.clear()
+    return np.stack([known[row] for row in range(len(masks))])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Which layers each method removes, and what that costs on text that none of them has seen.
+
+Every method chooses on the same model (bundled, float32) and calibration text (10 x 128 tokens; ours settles its
+finalists on further windows, and pays for them). Each plan is judged by its perplexity on 40 windows of 128 tokens of
+each held-out text. Compute is counted in block-token evaluations, heads as their equivalent in blocks; the unit is
+SLEB's path to 12 removed by plain forwards. Rivals are counted by plain forwards, ours as it computes. Seeds draw the
+calibration windows and whatever a method draws. Evaluations are kept in a results file: stopped, it goes on.
+"""
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from app.libraries import quiet
+from benchmarks.exhaustive import opened
+from cache.database import Database
+from cache.store import Store
+from core.evaluation import Evaluator
+from core.game import Game
+from core.losses import perplexity
+from core.masks import Masks, encode, without
+from core.meter import Meter
+from core.rivals import RIVALS, Contest, evopress
+from core.search import Search
+from core.similarity import similarity
+from core.types import Losses, RunSpec
+
+COUNTS = (3, 6, 9, 12)
+MOST = 15
+STAGES = (2, 5, 10, 40)
+Plans = dict[int, tuple[int, ...]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("calibration", help="a text to choose on")
+    parser.add_argument("held_out", nargs="+", help="texts to judge on")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--units", type=float, nargs="*", default=[1 / 3, 1, 4])
+    parser.add_argument("--rivals", nargs="*", default=[name for name in RIVALS if name != "evopress"])
+    parser.add_argument("--evopress", type=float, nargs="*", default=[1, 4], help="units for each count")
+    parser.add_argument("--cache", type=Path, default=Path("benchmarks/selection.duckdb"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/selection.json"))
+    options = parser.parse_args()
+    quiet()
+    store = Store(Database(options.cache))
+    judges = [judge(store, text) for text in options.held_out]
+    answer: dict[str, Any] = {"texts": [Path(text).name for text in options.held_out], "rows": []}
+    for seed in range(options.seeds):
+        game = opened(store, RunSpec(corpus=options.calibration, sequences=STAGES[-1], seed=seed, dtype="float32"))
+        for name, method in methods(options, game, store, seed):
+            begun = time.monotonic()
+            plans, costs = method()
+            seconds = time.monotonic() - begun
+            row = {"seed": seed, "method": name, **costs, "seconds": seconds, "plans": plans}
+            row["perplexity"] = {count: [held(plans[count]) for held in judges] for count in COUNTS if count in plans}
+            answer["rows"].append(row)
+            print(seed, name, {k: round(v, 3) for k, v in costs.items()}, f"{seconds:.0f} s", flush=True)
+            for count, found in row["perplexity"].items():
+                print(f"   {count:3d}  {'  '.join(f'{value:9.2f}' for value in found)}  {plans[count]}", flush=True)
+            options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+
+
+def methods(options: argparse.Namespace, game: Game, store: Store, seed: int) -> Iterator[tuple[str, Callable]]:
+    """The names of the methods that are asked for, and each as a function that gives plans and costs."""
+    for units in options.units:
+        yield f"ours, {units:.2g}", partial(ours, game, store, seed, units)
+    for name in options.rivals:
+        yield name, partial(rival, game, store, seed, RIVALS[name])
+    for units in options.evopress:
+        yield f"evopress, {units:.2g} each", partial(evolved, game, store, seed, units)
+
+
+def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
+    meter = metered(game, store, STAGES)
+    near = similarity(game.loaded, game.windows.ids[:10])
+    meter.charge(meter.layers * game.windows.ids[:10].numel(), game.windows.ids[:10].numel())
+    search = Search(meter, 1 - near.cosine, MOST, seed=seed)
+    unit = meter.unit(10)
+    for _ in search.run(units * unit - meter.spent):
+        pass
+    return {count: removed(mask) for count, mask in search.best.items()}, costs(meter)
+
+
+def rival(game: Game, store: Store, seed: int, method: Callable[[Contest], Plans]) -> tuple[Plans, dict[str, float]]:
+    meter = metered(game, store, (10,))
+    return method(Contest(game.loaded, game.windows.ids[:10], meter, MOST, seed=seed)), costs(meter)
+
+
+def evolved(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
+    meter = metered(game, store, (2, 10))
+    contest = Contest(game.loaded, game.windows.ids[:10], meter, MOST, seed=seed)
+    return {count: evopress(contest, count, units * meter.unit(10)) for count in COUNTS}, costs(meter)
+
+
+def costs(meter: Meter) -> dict[str, float]:
+    unit = meter.unit(10)
+    return {"units": meter.spent / unit, "plain_units": meter.plain / unit, "tokens": meter.tokens}
+
+
+def metered(game: Game, store: Store, stages: tuple[int, ...]) -> Meter:
+    remembered = partial(Remembered, store, game)
+    return Meter(game.loaded, game.windows.ids[: stages[-1]], stages, game.packed, evaluator=remembered)
+
+
+class Remembered(Evaluator):
+    """An evaluator that asks the results file first."""
+
+    def __init__(self, store: Store, game: Game, loaded: Any, ids: torch.Tensor, packed: Any, **options: Any) -> None:
+        super().__init__(loaded, ids, packed, **options)
+        self._store = store
+        self._key = f"{game.key}:{hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]}"
+
+    def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
+        known = self._store.known(self._key, masks)
+        order = [int(row) for row in np.lexsort(masks.T[::-1])]
+        missing = [row for row in order if row not in known]
+        fresh = []
+        for index, losses in super().losses(masks[missing]) if missing else ():
+            known[missing[index]] = losses
+            fresh.append((encode(masks[missing[index]]), losses))
+        if fresh:
+            self._store.record(self._key, fresh)
+        yield from ((row, known[row]) for row in order)
+
+    def divergences(self, mask: np.ndarray) -> Iterator[Losses]:
+        found = self._store.divergences(self._key, encode(mask))
+        if found is None:
+            found = np.concatenate(list(super().divergences(mask)))
+            self._store.record_divergences(self._key, encode(mask), found)
+        yield found
+
+
+def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:
+    """Gives the perplexity on 40 windows of a whole text without some layers."""
+    spec = RunSpec(corpus=text, sequences=40, dtype="float32")
+    game = opened(store, spec, spec.text("whole"))
+    evaluator = Remembered(store, game, game.loaded, game.windows.ids, game.packed)
+
+    def held(gone: tuple[int, ...]) -> float:
+        mask = without(game.loaded.info.layers, gone)
+        return perplexity(next(evaluator.losses(mask[None]))[1])
+
+    print(f"dense on {game.windows.protocol}: {held(()):.2f}", flush=True)
+    return held
+
+
+def removed(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(int(layer) for layer in np.flatnonzero(~mask))
+
+
+if __name__ == "__main__":
+    main()
