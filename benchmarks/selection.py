@@ -8,7 +8,6 @@ calibration windows and whatever a method draws. Evaluations are kept in a resul
 """
 
 import argparse
-import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -17,21 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from app.libraries import quiet
 from benchmarks.exhaustive import opened
 from cache.database import Database
 from cache.store import Store
-from core.evaluation import Evaluator
 from core.game import Game
 from core.losses import perplexity
-from core.masks import Masks, encode, without
+from core.masks import without
 from core.meter import Meter
+from core.remembered import Remembered
 from core.rivals import RIVALS, Contest, evopress
 from core.search import Search
 from core.similarity import similarity
-from core.types import Losses, RunSpec
+from core.types import RunSpec
 
 COUNTS = (3, 6, 9, 12)
 MOST = 15
@@ -83,7 +81,7 @@ def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict
     meter = metered(game, store, STAGES)
     near = similarity(game.loaded, game.windows.ids[:10])
     meter.charge(meter.layers * game.windows.ids[:10].numel(), game.windows.ids[:10].numel())
-    search = Search(meter, 1 - near.cosine, MOST, seed=seed)
+    search = Search(meter, 1 - near.cosine, MOST, 10, seed=seed)
     unit = meter.unit(10)
     for _ in search.run(units * unit - meter.spent):
         pass
@@ -107,43 +105,15 @@ def costs(meter: Meter) -> dict[str, float]:
 
 
 def metered(game: Game, store: Store, stages: tuple[int, ...]) -> Meter:
-    remembered = partial(Remembered, store, game)
+    remembered = partial(Remembered, store, game.windows.protocol)
     return Meter(game.loaded, game.windows.ids[: stages[-1]], stages, game.packed, evaluator=remembered)
-
-
-class Remembered(Evaluator):
-    """An evaluator that asks the results file first."""
-
-    def __init__(self, store: Store, game: Game, loaded: Any, ids: torch.Tensor, packed: Any, **options: Any) -> None:
-        super().__init__(loaded, ids, packed, **options)
-        self._store = store
-        self._key = f"{game.key}:{hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]}"
-
-    def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
-        known = self._store.known(self._key, masks)
-        order = [int(row) for row in np.lexsort(masks.T[::-1])]
-        missing = [row for row in order if row not in known]
-        fresh = []
-        for index, losses in super().losses(masks[missing]) if missing else ():
-            known[missing[index]] = losses
-            fresh.append((encode(masks[missing[index]]), losses))
-        if fresh:
-            self._store.record(self._key, fresh)
-        yield from ((row, known[row]) for row in order)
-
-    def divergences(self, mask: np.ndarray) -> Iterator[Losses]:
-        found = self._store.divergences(self._key, encode(mask))
-        if found is None:
-            found = np.concatenate(list(super().divergences(mask)))
-            self._store.record_divergences(self._key, encode(mask), found)
-        yield found
 
 
 def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:
     """Gives the perplexity on 40 windows of a whole text without some layers."""
     spec = RunSpec(corpus=text, sequences=40, dtype="float32")
     game = opened(store, spec, spec.text("whole"))
-    evaluator = Remembered(store, game, game.loaded, game.windows.ids, game.packed)
+    evaluator = Remembered(store, game.windows.protocol, game.loaded, game.windows.ids, game.packed, states=0)
 
     def held(gone: tuple[int, ...]) -> float:
         mask = without(game.loaded.info.layers, gone)

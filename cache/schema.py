@@ -64,15 +64,9 @@ def m004_divergences(connection: DuckDBPyConnection) -> None:
     """)
 
 
-def m005_screenings_selections(connection: DuckDBPyConnection) -> None:
-    """What a search looked at on the first few sequences only, and what it found."""
+def m005_selections(connection: DuckDBPyConnection) -> None:
+    """What searches found."""
     connection.execute("""
-        CREATE TABLE screenings (
-            game VARCHAR NOT NULL,
-            mask VARCHAR NOT NULL,
-            losses FLOAT[] NOT NULL,    -- of the first sequences of the game, as many as were measured
-            PRIMARY KEY (game, mask)
-        );
         CREATE TABLE selections (
             run VARCHAR NOT NULL,
             protected VARCHAR NOT NULL, -- layers, as a JSON array
@@ -88,7 +82,7 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m002_precision,
     m003_named_surrogates,
     m004_divergences,
-    m005_screenings_selections,
+    m005_selections,
 )
 
 

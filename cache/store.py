@@ -10,8 +10,7 @@ import pandas as pd
 
 from cache.database import Database
 from cache.keys import game_key, run_key
-from core.masks import Masks, decode, encode
-from core.measurements import Floats
+from core.masks import Masks, encode
 from core.results import Precision, RunResult, Selection
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 
@@ -76,32 +75,11 @@ class Store:
             connection.register("fresh", rows)
             connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
 
-    def measured(self, game: str) -> tuple[Masks, list[Losses]]:
-        """All masks of a game with the losses of the first of its sequences, or of all."""
+    def measured(self, game: str) -> dict[str, Losses]:
+        """Everything that was measured of a game, by mask."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                """
-                SELECT mask, losses FROM evaluations WHERE game = $game
-                UNION ALL SELECT mask, losses FROM screenings WHERE game = $game
-                ORDER BY len(losses), mask
-                """,
-                {"game": game},
-            ).fetchall()
-        masks = np.array([decode(mask) for mask, _ in rows], dtype=np.bool_)
-        return masks, [np.array(losses, dtype=np.float32) for _, losses in rows]
-
-    def record_screened(self, game: str, measured: Sequence[tuple[str, Floats]]) -> None:
-        """Keeps the losses of the first sequences of masks, in place of fewer."""
-        rows = pd.DataFrame(
-            {
-                "game": game,
-                "mask": [mask for mask, _ in measured],
-                "losses": [losses.tolist() for _, losses in measured],
-            }
-        )
-        with self._database.writing() as connection:
-            connection.register("fresh", rows)
-            connection.execute("INSERT OR REPLACE INTO screenings SELECT game, mask, losses FROM fresh")
+            rows = connection.execute("SELECT mask, losses FROM evaluations WHERE game = ?", [game]).fetchall()
+        return {mask: np.array(losses, dtype=np.float32) for mask, losses in rows}
 
     def save_selection(self, run: str, selection: Selection) -> None:
         """Keeps what a search found for a run, in place of an earlier one with the same layers protected."""

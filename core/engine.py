@@ -122,7 +122,8 @@ class Engine:
             with suppress(CorpusError):  # a short text has no further windows
                 text = replace(spec.text(), sequences=2 * spec.sequences)
                 game = yield from self._games.open(spec, text, check=request.check)
-            found = yield from plan(self._store, base.key, game, spec.sequences, request, spec.seed)
+            _, sample = _sample(spec, base.loaded.info.layers)
+            found = yield from plan(self._store, base, game, sample, request, spec.seed)
             self._store.save_selection(run, found)
         yield Selected(found)
 

@@ -21,8 +21,6 @@ from core.model import LoadedModel
 from core.packing import PackedLinears
 from core.types import Losses
 
-Keep = Callable[[Masks, Floats], None]
-
 
 class Meter:
     """Measures coalitions on sequences `ids` (sequences, length), cut at `stages`: numbers of sequences, ascending."""
@@ -33,7 +31,6 @@ class Meter:
         ids: torch.Tensor,
         stages: Sequence[int],
         packed: PackedLinears | None = None,
-        keep: Keep = lambda masks, losses: None,
         evaluator: Callable[..., Evaluator] = Evaluator,
     ) -> None:
         """Prepares the sequences.
@@ -43,8 +40,7 @@ class Meter:
             ids: token ids.
             stages: the last one is the number of sequences.
             packed: the model's, if there are any already.
-            keep: is given masks with the losses of their first sequences, as soon as they are measured.
-            evaluator: makes the evaluators.
+            evaluator: makes the evaluators of the parts between stages.
         """
         packed = packed or PackedLinears(loaded.model)
         self.layers = len(loaded.blocks)
@@ -52,7 +48,6 @@ class Meter:
         self._head, self._length = _head(loaded), ids.shape[1]
         self.spent = self.plain = 0.0
         self.coalitions = self.tokens = 0
-        self._keep = keep
         self._known: dict[tuple[bool, bytes], Floats] = {}
         self._parts: dict[tuple[int, int], _Part] = {}
         for begin, end in pairwise((0, *stages)):
@@ -108,7 +103,6 @@ class Meter:
 
     def _measure(self, masks: Masks, sequences: int, *, divergence: bool) -> Floats:
         masks = np.asarray(masks, dtype=np.bool_)
-        fresh: dict[bytes, int] = {}
         for (begin, end), part in self._parts.items():
             if end > sequences:
                 break
@@ -121,20 +115,18 @@ class Meter:
             for row, found in self._evaluate(part, masks[rows], divergence=divergence):
                 key = divergence, masks[rows[row]].tobytes()
                 self._known[key] = np.append(self._known.get(key, np.zeros(0)), found)
-            fresh |= missing
             self.coalitions += len(missing) * (begin == 0)
-        if fresh and not divergence:
-            rows = np.array(sorted(fresh.values()), dtype=np.int64)
-            self._keep(masks[rows], np.array([self.known(mask)[:sequences] for mask in masks[rows]]))
         return np.array([self._known[divergence, mask.tobytes()][:sequences] for mask in masks])
 
     def _evaluate(self, part: "_Part", masks: Masks, *, divergence: bool) -> Iterator[tuple[int, Floats]]:
-        for row, losses in part.divergences(masks) if divergence else part.evaluator.losses(masks):
-            shared = int(np.argmin(np.append(part.last == masks[row], False)))
-            self.spent += (masks[row, shared:].sum() + self._head) * part.tokens
-            self.plain += (masks[row].sum() + self._head) * part.tokens
+        """Measures masks, and charges them in the order in which they share prefixes."""
+        for mask in masks[np.lexsort(masks.T[::-1])]:
+            shared = int(np.argmin(np.append(part.last == mask, False)))
+            self.spent += (mask[shared:].sum() + self._head) * part.tokens
+            self.plain += (mask.sum() + self._head) * part.tokens
             self.tokens += part.tokens
-            part.last = masks[row]
+            part.last = mask
+        for row, losses in part.divergences(masks) if divergence else part.evaluator.losses(masks):
             yield row, losses.astype(np.float64)
 
 

@@ -1,6 +1,7 @@
 """The search on a run's game: it begins with what the run has measured, and everything that it measures is kept."""
 
 from collections.abc import Generator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from core.losses import perplexity
 from core.masks import Masks, encode
 from core.measurements import Floats
 from core.meter import Meter
+from core.remembered import Remembered
 from core.results import Plan, Selection
 from core.search import Search
 from core.selection import Request, nested
@@ -20,39 +22,35 @@ from core.storage import Store
 
 
 def plan(
-    store: Store, run_game: str, game: Game, run_sequences: int, request: Request, seed: int
+    store: Store, base: Game, game: Game, sample: Masks, request: Request, seed: int
 ) -> Generator[Event, None, Selection]:
     """Searches, and gives the best plan of each count and a nested path.
 
     Args:
-        store: knows what was measured, and keeps what is measured now.
-        run_game: key of the run's game, whose sequences are the first `run_sequences` of `game`'s.
-        game: on the sequences that the finalists are settled on.
-        run_sequences: the sequences that races run to.
+        store: keeps what is measured, so that a search that was stopped goes on, with the same result.
+        base: the run's game. Races run to its sequences, and what they measure is kept for it, too.
+        game: on the sequences of `base` and further ones, on which the finalists are settled.
+        sample: the run's masks; what is known of them is where the search begins, and costs it nothing.
         request: the budget, and what may be removed.
         seed: of the proposals.
     """
     most = request.check(game.loaded.info.layers)
-
-    def keep(masks: Masks, losses: Floats) -> None:
-        store.record_screened(game.key, [(encode(mask), found) for mask, found in zip(masks, losses, strict=True)])
-        if losses.shape[1] >= run_sequences:
-            known = losses[:, :run_sequences].astype(np.float32)
-            store.record(run_game, [(encode(mask), found) for mask, found in zip(masks, known, strict=True)])
-
-    ids = game.windows.ids
-    stages = {max(1, run_sequences // 5), max(1, run_sequences // 2), run_sequences, len(ids)}
-    meter = Meter(game.loaded, ids, sorted(stages), game.packed, keep)
-    for key in (run_game, game.key):
-        meter.learn(*store.measured(key))
+    ids, raced = game.windows.ids, len(base.windows.ids)
+    stages = sorted({max(1, raced // 5), max(1, raced // 2), raced, len(ids)})
+    evaluator = partial(Remembered, store, game.windows.protocol)
+    meter = Meter(game.loaded, ids, stages, game.packed, evaluator)
+    known = store.known(base.key, sample)
+    meter.learn(sample[list(known)], list(known.values()))
     yield Stage("Comparing the hidden states of the whole model")
-    near = similarity(game.loaded, ids[:run_sequences])
-    meter.charge(meter.layers * ids[:run_sequences].numel(), ids[:run_sequences].numel())
+    near = similarity(game.loaded, ids[:raced])
+    meter.charge(meter.layers * ids[:raced].numel(), ids[:raced].numel())
     yield Stage("Searching")
-    search = Search(meter, 1 - near.cosine, most, run_sequences, request.protected, seed)
-    unit = meter.unit(run_sequences)
+    search = Search(meter, 1 - near.cosine, most, raced, request.protected, seed)
+    unit = meter.unit(raced)
     for share in search.run(request.units * unit):
         yield Searching(share)
+    deep = [mask for count in search.tried for mask in search.ranked(count, raced)]
+    store.record(base.key, [(encode(mask), meter.known(mask)[:raced].astype(np.float32)) for mask in deep])
     path = nested({count: [(mask, search.rise(mask)) for mask in search.tried[count]] for count in search.tried})
     dense = meter.losses(meter.whole[None], len(ids))[0]
     best = [search.best[count] for count in sorted(search.best)]

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from typing import Protocol as Interface
 
 from core.masks import Masks
-from core.measurements import Floats
 from core.results import Precision, RunResult, Selection
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 
@@ -23,9 +22,7 @@ class Store(Interface):
 
     def record(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None: ...
 
-    def measured(self, game: str) -> tuple[Masks, list[Losses]]: ...
-
-    def record_screened(self, game: str, measured: Sequence[tuple[str, Floats]]) -> None: ...
+    def measured(self, game: str) -> dict[str, Losses]: ...
 
     def save_selection(self, run: str, selection: Selection) -> None: ...
 
