@@ -21,20 +21,20 @@ from app.libraries import quiet
 from benchmarks.exhaustive import opened
 from cache.database import Database
 from cache.store import Store
+from core.criteria import Plans
 from core.game import Game
 from core.losses import perplexity
 from core.masks import without
 from core.meter import Meter
+from core.planning import distances, metered
 from core.remembered import Remembered
-from core.rivals import RIVALS, Contest, evopress
+from core.rivals import RIVALS, Contest
 from core.search import Search
-from core.similarity import similarity
 from core.types import RunSpec
 
 COUNTS = (3, 6, 9, 12)
 MOST = 15
-STAGES = (2, 5, 10, 40)
-Plans = dict[int, tuple[int, ...]]
+STAGES = (2, 5, 10, 20)
 
 
 def main() -> None:
@@ -72,41 +72,29 @@ def methods(options: argparse.Namespace, game: Game, store: Store, seed: int) ->
     for units in options.units:
         yield f"ours, {units:.2g}", partial(ours, game, store, seed, units)
     for name in options.rivals:
-        yield name, partial(rival, game, store, seed, RIVALS[name])
+        yield name, partial(rival, game, store, seed, RIVALS[name], tuple(range(1, MOST + 1)), 1)
     for units in options.evopress:
-        yield f"evopress, {units:.2g} each", partial(evolved, game, store, seed, units)
+        yield f"evopress, {units:.2g} each", partial(rival, game, store, seed, RIVALS["evopress"], COUNTS, units)
 
 
 def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
-    meter = metered(game, store, STAGES)
-    near = similarity(game.loaded, game.windows.ids[:10])
-    meter.charge(meter.layers * game.windows.ids[:10].numel(), game.windows.ids[:10].numel())
-    search = Search(meter, 1 - near.cosine, MOST, 10, seed=seed)
-    unit = meter.unit(10)
-    for _ in search.run(units * unit - meter.spent):
+    meter = metered(store, game, STAGES)
+    search = Search(meter, distances(game, meter, 10), MOST, 10, seed=seed)
+    for _ in search.run(units * meter.unit(10) - meter.spent):
         pass
     return {count: removed(mask) for count, mask in search.best.items()}, costs(meter)
 
 
-def rival(game: Game, store: Store, seed: int, method: Callable[[Contest], Plans]) -> tuple[Plans, dict[str, float]]:
-    meter = metered(game, store, (10,))
-    return method(Contest(game.loaded, game.windows.ids[:10], meter, MOST, seed=seed)), costs(meter)
-
-
-def evolved(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
-    meter = metered(game, store, (2, 10))
-    contest = Contest(game.loaded, game.windows.ids[:10], meter, MOST, seed=seed)
-    return {count: evopress(contest, count, units * meter.unit(10)) for count in COUNTS}, costs(meter)
+def rival(
+    game: Game, store: Store, seed: int, method: Callable[[Contest], Plans], counts: tuple[int, ...], units: float
+) -> tuple[Plans, dict[str, float]]:
+    meter = metered(store, game, (2, 5, 10))
+    return method(Contest(game.loaded, game.windows.ids[:10], meter, counts, seed=seed, units=units)), costs(meter)
 
 
 def costs(meter: Meter) -> dict[str, float]:
     unit = meter.unit(10)
     return {"units": meter.spent / unit, "plain_units": meter.plain / unit, "tokens": meter.tokens}
-
-
-def metered(game: Game, store: Store, stages: tuple[int, ...]) -> Meter:
-    remembered = partial(Remembered, store, game.windows.protocol)
-    return Meter(game.loaded, game.windows.ids[: stages[-1]], stages, game.packed, evaluator=remembered)
 
 
 def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:

@@ -14,14 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core import precision
+from core.comparison import Match, compare
 from core.errors import CorpusError, EvaluationError, ExportError, QuorumError, SelectionError
-from core.events import Estimated, Event, Exported, Finished, Measured, Selected, Stage, Started
+from core.events import Compared, Estimated, Event, Exported, Finished, Measured, Selected, Stage, Started
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import Masks, default_strata, encode, stratified, without
 from core.planning import plan
-from core.precision import comparable, compare
 from core.results import Precision, RunResult
 from core.running import running
 from core.selection import Request
@@ -127,6 +128,20 @@ class Engine:
             self._store.save_selection(run, found)
         yield Selected(found)
 
+    def compare(self, spec: RunSpec, match: Match) -> Iterator[Event]:
+        """Lets methods choose layers on the calibration windows, and judges them on four times as many other ones.
+
+        Raises:
+            QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
+        """
+        base = yield from self._games.open(spec, spec.text(), check=match.check)
+        further = replace(spec.text(), sequences=2 * spec.sequences)
+        game = yield from self._games.open(spec, further, check=match.check)
+        other = replace(spec.text("evaluation"), sequences=4 * spec.sequences)
+        judge = yield from self._games.open(spec, other, check=match.check)
+        found = yield from compare(self._store, base, game, judge, match, spec.seed)
+        yield Compared(found)
+
     def _measure(self, game: Game, mask: NDArray[np.bool_], dense: Losses | None) -> Generator[Event, None, Losses]:
         """Measures and stores one coalition; a run of the same game that goes on need not measure it again."""
         losses = np.zeros(0, dtype=np.float32)
@@ -173,9 +188,9 @@ class Engine:
             if early is not None:
                 self._store.save(early, "running")
                 yield Estimated(early)
-        precision = yield from self._precision(tally, game)
+        sixteen = yield from self._precision(tally, game)
         yield Stage("Estimating contributions")
-        result = tally.result(final=True, precision=precision)
+        result = tally.result(final=True, precision=sixteen)
         if result is None:
             raise EvaluationError(
                 f"Only {len(tally.measurements())} of {len(tally.masks) - 1} masks have a loss that is a number.",
@@ -187,11 +202,11 @@ class Engine:
     def _precision(self, tally: Tally, game: Game) -> Generator[Event, None, Precision | None]:
         """What 16 bits cost, measured once for a game."""
         known = self._store.precision(game.key)
-        if known is not None or not comparable(game.loaded):
+        if known is not None or not precision.comparable(game.loaded):
             return known
         yield Stage(f"Comparing {game.loaded.info.dtype} with float32")
         game.release()  # so that the float32 model fits into the memory that measuring took
-        found = compare(game.loaded, game.windows.ids, tally.masks, tally.losses)
+        found = precision.compare(game.loaded, game.windows.ids, tally.masks, tally.losses)
         if found is not None:
             self._store.save_precision(game.key, found)
         return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.results import RunResult, Selection
+from core.results import Comparison, RunResult, Selection
 from core.types import ModelInfo, Protocol
 
 
@@ -104,6 +104,13 @@ class Selected(Event):
     """The last event of a search."""
 
     selection: Selection
+
+
+@dataclass(frozen=True)
+class Compared(Event):
+    """The last event of a comparison of methods."""
+
+    comparison: Comparison
 
 
 @dataclass(frozen=True)

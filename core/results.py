@@ -137,6 +137,29 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class MethodResult:
+    """What one method chose, and what that took."""
+
+    method: str
+    plans: tuple[Plan, ...]  # measured on the text that judges
+    coalitions: int
+    tokens: int
+    units: float  # compute as published, by forwards that share nothing
+    spent: float  # compute here, where prefixes are shared
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods that chose on one text, judged on another."""
+
+    model: ModelInfo
+    calibration: Protocol
+    evaluation: Protocol
+    dense_perplexity: float  # on the evaluation text
+    methods: tuple[MethodResult, ...]
+
+
+@dataclass(frozen=True)
 class Precision:
     """How far losses in 16 bits are from float32's, on the same coalitions and sequences."""
 

@@ -5,6 +5,7 @@ stay. EvoPress (arXiv 2410.14649) evolves one removal set for one count by swaps
 fitness, on few sequences first and on all for the best of them.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
@@ -33,10 +34,15 @@ class Contest:
 
     loaded: LoadedModel
     ids: torch.Tensor  # (sequences, length)
-    meter: Meter  # with a stage of all sequences; one for each rival, since it counts
-    most: int  # layers to remove
+    meter: Meter  # with a stage of all of them; one for each rival, since it counts
+    counts: tuple[int, ...]  # numbers of layers to remove, ascending
     protected: tuple[int, ...] = ()
     seed: int = 0
+    units: float | None = None  # compute for each count of a search that is not over by itself; None: as published
+
+    @property
+    def most(self) -> int:
+        return self.counts[-1]
 
     @property
     def sequences(self) -> int:
@@ -63,18 +69,18 @@ def sleb(contest: Contest) -> Plans:
     return plans
 
 
-def evopress(contest: Contest, count: int, budget: float | None = None) -> tuple[int, ...]:
-    """Evolves the removal of `count` layers.
+def evopress(contest: Contest) -> Plans:
+    """Evolves the removal of each count by itself."""
+    return {count: _evolve(contest, count) for count in contest.counts}
 
-    Args:
-        contest: its meter's first stage is what offspring are screened on, its last what decides.
-        count: layers to remove.
-        budget: block-token evaluations; None takes the published number of generations, k(n - k) / 1.5.
-    """
+
+def _evolve(contest: Contest, count: int) -> tuple[int, ...]:
+    """Screens offspring on the first stage of the meter, and decides on all sequences."""
     meter, rng = contest.meter, np.random.default_rng(contest.seed)
     few, all_ = meter.stages[0], contest.sequences
     free = np.array([layer for layer in range(meter.layers) if layer not in contest.protected])
-    begun = meter.plain
+    generations = int(count * (meter.layers - count) / 1.5) if contest.units is None else sys.maxsize
+    end = np.inf if contest.units is None else meter.plain + contest.units * meter.unit(all_)
 
     def best(masks: list[NDArray[np.bool_]], sequences: int, keep: int) -> list[NDArray[np.bool_]]:
         fitness = meter.divergences(np.array(masks), sequences).mean(axis=1)
@@ -94,8 +100,8 @@ def evopress(contest: Contest, count: int, budget: float | None = None) -> tuple
         return child
 
     parent = best([start() for _ in range(_FIRST)], few, 1)[0]
-    for _ in range(int(count * (meter.layers - count) / 1.5) if budget is None else 10**6):
-        if budget is not None and meter.plain - begun >= budget:
+    for _ in range(generations):
+        if meter.plain >= end:
             break
         screened = best([offspring(parent) for _ in range(_OFFSPRING)], few, _KEPT)
         parent = best([parent, *screened], all_, 1)[0]
@@ -153,11 +159,6 @@ def _taylor_plus(contest: Contest) -> Plans:
     return criteria.ranking(scores, contest.most, (*contest.protected, *stay))
 
 
-def _evopress(contest: Contest) -> Plans:
-    free = contest.meter.layers - len(contest.protected)
-    return {count: evopress(contest, count) for count in range(1, min(contest.most, free - 1) + 1)}
-
-
 def _removed(mask: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(layer) for layer in np.flatnonzero(~mask))
 
@@ -172,5 +173,5 @@ RIVALS: dict[str, Callable[[Contest], Plans]] = {
     "taylor+": _taylor_plus,
     "paper": paper,
     "sleb": sleb,
-    "evopress": _evopress,
+    "evopress": evopress,
 }

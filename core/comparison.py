@@ -1,0 +1,82 @@
+"""Ours and its rivals side by side: each chooses on the calibration text, and all are judged on text none has seen."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.criteria import Plans
+from core.errors import SelectionError
+from core.events import Event, Searching, Stage
+from core.game import Game
+from core.losses import perplexity
+from core.masks import without
+from core.meter import Meter
+from core.planning import distances, metered, stages
+from core.plans import measured
+from core.results import Comparison, MethodResult
+from core.rivals import RIVALS, Contest
+from core.search import Search
+from core.selection import Request
+from core.storage import Store
+
+OURS = "quorum"
+METHODS = (OURS, *RIVALS)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Who is compared, at which numbers of removed layers (ascending), with how much compute for those that search."""
+
+    methods: tuple[str, ...]
+    counts: tuple[int, ...] | None  # None takes 10, 20, 30 and 40 % of the layers
+    units: float = 1.0
+    protected: tuple[int, ...] = ()
+
+    def check(self, layers: int) -> tuple[int, ...]:
+        """The counts, or SelectionError."""
+        unknown = [name for name in self.methods if name not in METHODS]
+        if unknown:
+            raise SelectionError(f"There is no method {', '.join(unknown)}.", f"Methods: {', '.join(METHODS)}.")
+        counts = self.counts or tuple(sorted({max(1, round(share * layers)) for share in (0.1, 0.2, 0.3, 0.4)}))
+        for count in counts:
+            Request(self.units, count, self.protected).check(layers)
+        return tuple(sorted(counts))
+
+
+def compare(
+    store: Store, base: Game, game: Game, judge: Game, match: Match, seed: int
+) -> Generator[Event, None, Comparison]:
+    """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
+    counts = match.check(base.loaded.info.layers)
+    jury = metered(store, judge, (len(judge.windows.ids),))
+    results = []
+    for name in match.methods:
+        yield Stage(f"{name} chooses")
+        meter = metered(store, game, stages(len(base.windows.ids), len(game.windows.ids)))
+        if name == OURS:
+            plans = yield from _ours(meter, base, game, counts, match, seed)
+        else:
+            contest = Contest(base.loaded, base.windows.ids, meter, counts, match.protected, seed, match.units)
+            plans = RIVALS[name](contest)
+        yield Stage(f"Judging {name}")
+        masks = [without(meter.layers, plans[count]) for count in counts if count in plans]
+        unit = meter.unit(len(base.windows.ids))
+        found = measured(base.loaded, jury, masks)
+        results.append(
+            MethodResult(name, found, meter.coalitions, meter.tokens, meter.plain / unit, meter.spent / unit)
+        )
+    dense = jury.losses(jury.whole[None], jury.stages[-1])[0]
+    return Comparison(
+        base.loaded.info, base.windows.protocol, judge.windows.protocol, perplexity(dense), tuple(results)
+    )
+
+
+def _ours(
+    meter: Meter, base: Game, game: Game, counts: Sequence[int], match: Match, seed: int
+) -> Generator[Event, None, Plans]:
+    raced = len(base.windows.ids)
+    search = Search(meter, distances(game, meter, raced), counts[-1], raced, match.protected, seed)
+    for share in search.run(match.units * meter.unit(raced) - meter.spent):
+        yield Searching(share)
+    return {count: tuple(int(layer) for layer in np.flatnonzero(~search.best[count])) for count in counts}

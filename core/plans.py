@@ -1,0 +1,28 @@
+"""Masks measured as plans: what is left of the model, its perplexity, and how sure that is for other text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t
+
+from core.meter import Meter
+from core.model import LoadedModel
+from core.results import Plan
+
+
+def measured(loaded: LoadedModel, meter: Meter, masks: Sequence[NDArray[np.bool_]]) -> tuple[Plan, ...]:
+    """Masks as plans, measured on all sequences of a meter. The interval is 90 % by Student's t."""
+    whole = meter.losses(meter.whole[None], meter.stages[-1])[0]
+    layers = [sum(weight.numel() for weight in block.parameters()) for block in loaded.blocks.modules]
+    plans = []
+    for mask, losses in zip(masks, meter.losses(np.array(masks), meter.stages[-1]), strict=True):
+        removed = tuple(int(layer) for layer in np.flatnonzero(~mask))
+        rises = losses - whole
+        half = t.ppf(0.95, len(rises) - 1) * rises.std(ddof=1) / np.sqrt(len(rises)) if len(rises) > 1 else np.inf
+        middle = float(losses.mean())
+        with np.errstate(over="ignore"):
+            low, centre, high = (float(np.exp(value)) for value in (middle - half, middle, middle + half))
+        left = loaded.info.parameters - sum(layers[layer] for layer in removed)
+        plans.append(Plan(len(removed), removed, left, centre, low, high))
+    return tuple(plans)
