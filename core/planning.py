@@ -11,6 +11,7 @@ from core.losses import perplexity
 from core.masks import Masks, encode
 from core.measurements import Floats
 from core.meter import Meter
+from core.plans import measured
 from core.remembered import Remembered
 from core.results import Selection
 from core.search import Search
