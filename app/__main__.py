@@ -12,10 +12,12 @@ from app.requests import located
 from app.terminal import complain
 from core.corpora import CORPORA
 from core.errors import QuorumError
-from core.results import CLOSED_FORMS, VALUES, WORTHS
+from core.results import CLOSED_FORMS, METHODS, VALUES, WORTHS
 from core.types import BOS_CHOICES, RunSpec
 
 _DEFAULTS = RunSpec()
+# Those that are worth their time for everybody.
+_COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,12 +56,9 @@ def _parser() -> argparse.ArgumentParser:
 
     run = command("run", lambda options: commands.run(options, spec_of(options)), "measure, and estimate contributions")
     _add_model(run)
-    run.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=", ".join(CORPORA) + ", or a file")
-    run.add_argument("--sequences", type=int, default=_DEFAULTS.sequences, help="calibration windows")
-    run.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
+    _add_text(run)
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
     run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept layers (default: the paper's)")
-    run.add_argument("--seed", type=int, default=_DEFAULTS.seed)
 
     command("runs", commands.runs, "list the runs in the results file")
 
@@ -76,6 +75,20 @@ def _parser() -> argparse.ArgumentParser:
     interactions.add_argument("--value", choices=CLOSED_FORMS, default="shapley")
     interactions.add_argument("--worth", choices=WORTHS, default="log_score")
     interactions.add_argument("--top", type=_positive, default=20, metavar="N", help="pairs to print; --json has all")
+
+    predict = command("predict", commands.predict, "what the surrogate expects without some layers, and why")
+    predict.add_argument("run", metavar="RUN")
+    predict.add_argument("--remove", type=_integers, required=True, metavar="I,J,…", help="layers to remove")
+
+    compare = command("compare", lambda options: commands.compare(options, spec_of(options)), "ours and the rivals")
+    _add_model(compare)
+    _add_text(compare)
+    compare.add_argument("--methods", type=_names, default=_COMPARED, metavar="NAME,…", help=", ".join(METHODS))
+    compare.add_argument(
+        "--counts", type=_integers, metavar="K,…", help="layers to remove (default: 10 to 40 %% of them)"
+    )
+    compare.add_argument("--units", type=float, default=1.0, help="compute of quorum, and of evopress for each count")
+    compare.add_argument("--protect", type=_integers, default=(), metavar="I,J,…", help="layers that stay")
 
     perplexity = command("perplexity", commands.perplexity, "measure perplexity, whole or without some layers")
     _add_model(perplexity)
@@ -118,6 +131,18 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default=_DEFAULTS.dtype, help="auto, float32, bfloat16 or float16")
     parser.add_argument("--device", default=_DEFAULTS.device, help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--bos", default=_DEFAULTS.bos, choices=BOS_CHOICES)
+
+
+def _add_text(parser: argparse.ArgumentParser) -> None:
+    corpora = ", ".join(CORPORA) + ", or a file"
+    parser.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=corpora)
+    parser.add_argument("--sequences", type=int, default=_DEFAULTS.sequences, help="calibration windows")
+    parser.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
+    parser.add_argument("--seed", type=int, default=_DEFAULTS.seed)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _positive(text: str) -> int:

@@ -13,7 +13,8 @@ from cache import queries
 from cache.database import Database, default_file
 from cache.store import Store
 from core.errors import RunNotFound
-from core.events import Exported, Finished, Measured, Selected
+from core.events import Compared, Exported, Finished, Measured, Selected
+from core.measurements import Measurements
 from core.paths import user_path
 from core.results import LayerValues, PairInteractions, Plan, RunResult
 from core.selection import Request, Target, least_contributing
@@ -66,8 +67,7 @@ def values(options: argparse.Namespace) -> None:
 
     database = _database(options)
     run = queries.find_run(database, options.run)
-    measured = queries.measurements(database, run)
-    found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed)
+    found = layer_values(_worths(database, run, options.worth), options.value, options.worth, run.strata, run.spec.seed)
     lines = [
         f"{found.kind} value of {found.worth}, least first; 90 % interval of the surrogate's posterior",
         *_basis(found),
@@ -85,7 +85,7 @@ def interactions(options: argparse.Namespace) -> None:
 
     database = _database(options)
     run = queries.find_run(database, options.run)
-    found = pair_interactions(queries.measurements(database, run), options.value, options.worth, run.spec.seed)
+    found = pair_interactions(_worths(database, run, options.worth), options.value, options.worth, run.spec.seed)
     pairs = [{**asdict(pair), "meaning": pair.meaning} for pair in found.pairs]
     lines = [
         f"{found.kind} interactions in {found.worth}, strongest first; 90 % interval of the posterior",
@@ -96,6 +96,47 @@ def interactions(options: argparse.Namespace) -> None:
         for pair in found.pairs[: options.top]
     ]
     say(options.json, {"run": run.run, **asdict(found), "pairs": pairs}, "\n".join(lines))
+
+
+def predict(options: argparse.Namespace) -> None:
+    """What the surrogate expects without some layers, and which of them it blames."""
+    from core.prediction import predict as predicted
+
+    database = _database(options)
+    run = queries.find_run(database, options.run)
+    found = predicted(queries.measurements(database, run), options.remove, run.spec.seed)
+    band = found.band
+    lines = [
+        f"perplexity {found.perplexity:.2f} without layers {','.join(map(str, found.removed))}: predicted, not measured"
+        + (", extrapolated: far from every coalition that was measured" if found.extrapolated else ""),
+        f"90 % predictive interval {found.low:.2f} to {found.high:.2f}; with {band.fewest} to {band.most} layers kept, "
+        f"it held {band.coverage:.0%} of {band.masks} masks without a part in it",
+        "what each removed layer takes from the log score, nats a token:",
+        *(f"{share.layer:5d} {share.value:9.4f}" for share in sorted(found.shares, key=lambda share: share.value)),
+    ]
+    say(options.json, {"run": run.run, **asdict(found)}, "\n".join(lines))
+
+
+def compare(options: argparse.Namespace, spec: RunSpec) -> None:
+    """Ours and the rivals: each chooses on the calibration windows, and all are judged on others."""
+    from core.comparison import Match
+
+    match = Match(options.methods, options.counts, options.units, options.protect)
+    done = follow(_engine(_database(options)).compare(spec, match))
+    assert isinstance(done, Compared)
+    found = done.comparison
+    counts = sorted({plan.count for method in found.methods for plan in method.plans})
+    lines = [
+        f"perplexity of {found.model.source} on {found.evaluation}",
+        f"chosen on {found.calibration}; dense perplexity {found.dense_perplexity:.2f}",
+        "compute in units of SLEB's path to two fifths of the layers: as published, and here, with shared prefixes",
+        f"{'removed':12s}{''.join(f'{count:10d}' for count in counts)}  coalitions     units      here",
+    ]
+    for method in found.methods:
+        by_count = {plan.count: f"{plan.perplexity:10.2f}" for plan in method.plans}
+        row = "".join(by_count.get(count, f"{'':10s}") for count in counts)
+        lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.units:8.2f}  {method.spent:8.2f}")
+    say(options.json, asdict(found), "\n".join(lines))
 
 
 def perplexity(options: argparse.Namespace) -> None:
@@ -144,6 +185,14 @@ def select(options: argparse.Namespace) -> None:
     if len(plans) == len(found.plans):
         text += ["", "nested, each holds the one before", *_rows(path)]
     say(options.json, {"run": run.run, **asdict(found), "plans": [asdict(plan) for plan in plans]}, "\n".join(text))
+
+
+def _worths(database: Database, run: queries.StoredRun, worth: str) -> Measurements:
+    """What a worth is made of; KL is measured when it is first asked for."""
+    if worth != "kl":
+        return queries.measurements(database, run)
+    follow(_engine(database).diverge(run.spec))
+    return queries.divergences(database, run)
 
 
 def _rows(plans: Sequence[Plan]) -> list[str]:
@@ -233,6 +282,8 @@ def _summary(run: queries.StoredRun) -> dict[str, object]:
 def _basis(found: LayerValues | PairInteractions) -> list[str]:
     """What an estimate rests on."""
     fit = found.surrogate
+    if fit is None:
+        return ["exact: every coalition has been measured"]
     lines = [f"{fit.name}: R2 of the score {fit.r2:.3f} on {fit.masks} masks it has not seen"]
     if found.extrapolated > _NOTICEABLE:
         lines.append(

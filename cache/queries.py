@@ -12,7 +12,7 @@ import pandas as pd
 from cache.database import Database
 from core.errors import EvaluationError, RunNotFound
 from core.masks import decode
-from core.measurements import Measurements
+from core.measurements import Floats, Measurements
 from core.results import RunResult, Selection
 from core.types import RunSpec
 
@@ -88,6 +88,20 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
     if not np.isfinite(dense).all():
         raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
+    return _usable(found, dense)
+
+
+def divergences(database: Database, run: StoredRun) -> Measurements:
+    """Every KL from the whole model that was measured in a run's game, in place of losses; its own is zero."""
+    with database.reading() as connection:
+        rows = connection.execute("SELECT mask, kl FROM divergences WHERE game = ? ORDER BY mask", [run.game])
+        found = {mask: np.array(kl, dtype=np.float64) for mask, kl in rows.fetchall()}
+    if not found:
+        raise RunNotFound(f"Run {run.run} has measured no KL yet.", "Ask for it: python -m app values RUN --worth kl.")
+    return _usable(found, np.zeros_like(next(iter(found.values()))))
+
+
+def _usable(found: dict[str, Floats], dense: Floats) -> Measurements:
     usable = [mask for mask, losses in found.items() if "0" in mask and not np.isnan(losses).any()]
     usable = [usable[index] for index in np.random.default_rng(0).permutation(len(usable))]
     masks = np.array([decode(mask) for mask in usable], dtype=np.bool_)

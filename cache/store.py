@@ -64,39 +64,38 @@ class Store:
 
     def record(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None:
         """Keeps evaluations for ever, in one transaction; one that is already there stays as it is."""
-        rows = pd.DataFrame(
-            {
-                "game": game,
-                "mask": [mask for mask, _ in measured],
-                "losses": [losses.tolist() for _, losses in measured],
-            }
-        )
-        with self._database.writing() as connection:
-            connection.register("fresh", rows)
-            connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
+        self._keep("evaluations", game, measured)
 
     def measured(self, game: str) -> dict[str, Losses]:
         """Everything that was measured of a game, by mask."""
+        return self._all("SELECT mask, losses FROM evaluations WHERE game = ?", game)
+
+    def record_divergences(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None:
+        """Keeps each sequence's KL from the whole model's predictions for ever."""
+        self._keep("divergences", game, measured)
+
+    def divergences(self, game: str) -> dict[str, Losses]:
+        """Every KL that was measured of a game, by mask."""
+        return self._all("SELECT mask, kl FROM divergences WHERE game = ?", game)
+
+    def _keep(self, table: str, game: str, measured: Sequence[tuple[str, Losses]]) -> None:
+        rows = pd.DataFrame(
+            {"game": game, "mask": [mask for mask, _ in measured], "found": [found.tolist() for _, found in measured]}
+        )
+        with self._database.writing() as connection:
+            connection.register("fresh", rows)
+            connection.execute(f"INSERT OR IGNORE INTO {table} SELECT game, mask, found FROM fresh")
+
+    def _all(self, query: str, game: str) -> dict[str, Losses]:
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT mask, losses FROM evaluations WHERE game = ?", [game]).fetchall()
-        return {mask: np.array(losses, dtype=np.float32) for mask, losses in rows}
+            rows = connection.execute(query, [game]).fetchall()
+        return {mask: np.array(found, dtype=np.float32) for mask, found in rows}
 
     def save_selection(self, run: str, selection: Selection) -> None:
         """Keeps what a search found for a run, in place of an earlier one with the same layers protected."""
         row = [run, json.dumps(selection.protected), json.dumps(asdict(selection))]
         with self._database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?, now())", row)
-
-    def divergences(self, game: str, mask: str) -> Losses | None:
-        """The stored KL of each sequence from the whole model's predictions, if it was ever asked for."""
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT kl FROM divergences WHERE game = ? AND mask = ?", [game, mask]).fetchone()
-        return np.array(row[0], dtype=np.float32) if row else None
-
-    def record_divergences(self, game: str, mask: str, kl: Losses) -> None:
-        """Keeps it for ever."""
-        with self._database.writing() as connection:
-            connection.execute("INSERT OR IGNORE INTO divergences VALUES (?, ?, ?)", [game, mask, kl.tolist()])
 
     def precision(self, game: str) -> Precision | None:
         """What 16 bits cost in this game, if it has been measured."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from core.masks import Masks
+from core.masks import Masks, uniform
 from core.measurements import Floats
 from core.results import Contribution
 from core.surrogate import Surrogate, Worth
@@ -36,7 +36,7 @@ def stratified_contributions(worth: Worth, layers: int, strata: Sequence[int], s
     """
     rng = np.random.default_rng(seed)
     each = -(-samples // len(strata))
-    return np.stack([_mean_effect(worth, _uniform(rng, layers, kept, each)) for kept in strata])
+    return np.stack([_mean_effect(worth, uniform(rng, layers, kept, each)) for kept in strata])
 
 
 def _mean_effect(worth: Worth, masks: Masks) -> Floats:
@@ -96,11 +96,3 @@ def estimate(
         for stratum, mean, half, text in zip((None, *strata), value, sampling, calibration, strict=True)
         for layer in range(layers)
     )
-
-
-def _uniform(rng: np.random.Generator, layers: int, kept: int, count: int) -> Masks:
-    """`count` masks of one Hamming weight, uniform, repeats allowed."""
-    chosen = np.argpartition(rng.random((count, layers), dtype=np.float32), min(kept, layers - 1), axis=1)[:, :kept]
-    masks = np.zeros((count, layers), dtype=np.bool_)
-    np.put_along_axis(masks, chosen, True, axis=1)
-    return masks

@@ -14,14 +14,11 @@ from core.masks import without
 from core.meter import Meter
 from core.planning import distances, metered, stages
 from core.plans import measured
-from core.results import Comparison, MethodResult
+from core.results import METHODS, OURS, Comparison, MethodResult
 from core.rivals import RIVALS, Contest
 from core.search import Search
 from core.selection import Request
 from core.storage import Store
-
-OURS = "quorum"
-METHODS = (OURS, *RIVALS)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 from core import precision
 from core.comparison import Match, compare
 from core.errors import CorpusError, EvaluationError, ExportError, QuorumError, SelectionError
-from core.events import Compared, Estimated, Event, Exported, Finished, Measured, Selected, Stage, Started
+from core.evaluation import Evaluator
+from core.events import (
+    Compared,
+    Estimated,
+    Event,
+    Exported,
+    Finished,
+    Measured,
+    Progress,
+    Selected,
+    Stage,
+    Started,
+)
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
@@ -85,8 +97,20 @@ class Engine:
         known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
         losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
         mean = float(losses.mean(dtype=np.float64))
-        divergence = float((yield from self._divergences(game, mask)).mean(dtype=np.float64)) if kl else None
+        divergence = None
+        if kl:
+            found = yield from self._divergences(game, game.preview, mask[None])
+            divergence = float(found[encode(mask)].mean(dtype=np.float64))
         yield Measured(tuple(sorted(removed)), perplexity(losses), mean, divergence, protocol, info)
+
+    def diverge(self, spec: RunSpec) -> Iterator[Event]:
+        """Measures KL from the whole model's predictions for a run's coalitions: what the worth kl needs.
+
+        Raises:
+            QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
+        """
+        game = yield from self._games.open(spec, spec.text(), check=lambda layers: _sample(spec, layers))
+        yield from self._divergences(game, game.evaluator, _sample(spec, game.loaded.info.layers)[1])
 
     def export(self, result: RunResult, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
         """Writes the run's model without some layers, and measures it on text that the run has not used.
@@ -153,13 +177,20 @@ class Engine:
             self._under_way[1].learn(mask, losses)
         return losses
 
-    def _divergences(self, game: Game, mask: NDArray[np.bool_]) -> Generator[Event, None, Losses]:
-        found = self._store.divergences(game.key, encode(mask))
-        if found is None:
+    def _divergences(self, game: Game, evaluator: Evaluator, masks: Masks) -> Generator[Event, None, dict[str, Losses]]:
+        """The KL of masks from the whole model's predictions, by mask; measures and stores what is not known."""
+        known = self._store.divergences(game.key)
+        names = [encode(mask) for mask in masks]
+        missing = masks[[name not in known for name in names]]
+        cached, begun = len(masks) - len(missing), time.monotonic()
+        if len(missing):
             yield Stage("Comparing the predictions with the whole model's")
-            found = np.concatenate(list(game.preview.divergences(mask)))
-            self._store.record_divergences(game.key, encode(mask), found)
-        return found
+        for done, (row, found) in enumerate(evaluator.divergences(missing), 1):
+            known[encode(missing[row])] = found
+            self._store.record_divergences(game.key, [(encode(missing[row]), found)])
+            rate = done / (time.monotonic() - begun)
+            yield Progress(cached + done, len(masks), cached, rate, (len(missing) - done) / rate)
+        return known
 
     def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""

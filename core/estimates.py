@@ -1,12 +1,14 @@
 """Measured coalitions -> named values of the layers and interactions of their pairs, with intervals and their reach."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from core import network
+from core import exact, network
 from core.attribution import DRAWS, SAMPLES, Z90, stratified_contributions
 from core.errors import SelectionError
+from core.exact import stratified_sizes
 from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats, Measurements
 from core.results import (
@@ -33,14 +35,15 @@ Game = GaussianProcess | Draw
 def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int) -> LayerValues:
     """One kind of value of every layer.
 
-    Shapley, Banzhaf and local values are exact for the surrogate (`core.values`); the stratified contribution is a mean
-    over 20,000 masks. Intervals are 90 % of the surrogate's posterior; they do not hold its misfit. `paper` is the
-    stratified contribution just as the paper has it, by its own network and over 80,000 masks; it has no interval.
+    Where every coalition has been measured, values are exact (`core.exact`). Otherwise Shapley, Banzhaf and local
+    values are exact for the surrogate (`core.values`), and the stratified contribution is a mean over 20,000 masks;
+    intervals are 90 % of the surrogate's posterior and do not hold its misfit. `paper` is the stratified contribution
+    just as the paper has it, by its own network and over 80,000 masks; it has no interval.
 
     Args:
-        measured: the coalitions.
+        measured: the coalitions; for the worth kl, with KL in place of losses and zeros for the whole model.
         kind: stratified, shapley, banzhaf, local or paper.
-        worth: score (PPL_dense / PPL) or log_score (the negative rise of the mean NLL).
+        worth: score (PPL_dense / PPL), log_score (the negative rise of the mean NLL) or kl (-KL).
         strata: numbers of kept layers, for the stratified contribution.
         seed: of masks and draws.
     """
@@ -49,20 +52,24 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
     if kind == "paper":
         return _paper(measured, strata, seed)
 
+    complete = _complete(measured, worth)
+    if complete is not None:
+        by_size = stratified_sizes(layers, strata) if kind == "stratified" else sizes(measure(kind, layers), layers - 1)
+        found = exact.values(complete, by_size)
+        return LayerValues(kind, worth, _estimates(found, np.zeros(layers)), None, 0.0)
+
     def of(game: Game) -> Floats:
         if kind != "stratified":
             return values(game, measure(kind, layers))
         return np.asarray(stratified_contributions(game, layers, strata, _SAMPLES, seed).mean(axis=0))
 
-    centre, half = _with_doubt(fit(measured, log=worth == "log_score"), of, seed)
+    log = worth != "score"
+    centre, half = _with_doubt(fit(measured, log=log), of, seed)
     return LayerValues(
         kind=kind,
         worth=worth,
-        values=tuple(
-            ValueEstimate(layer, float(value), float(value - doubt), float(value + doubt))
-            for layer, (value, doubt) in enumerate(zip(centre, half, strict=True))
-        ),
-        surrogate=of_process(measured, worth == "log_score", seed),
+        values=_estimates(centre, half),
+        surrogate=of_process(measured, log, seed),
         extrapolated=0.0 if kind == "stratified" else _extrapolated(measured, kind, 1),
     )
 
@@ -70,27 +77,50 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
 def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
     """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
     _check(measured, kind, CLOSED_FORMS, worth)
-    log = worth == "log_score"
-    return interactions_of(fit(measured, log=log), of_process(measured, log, seed), kind, seed)
+    layers = measured.masks.shape[1]
+    complete = _complete(measured, worth)
+    if complete is not None:
+        found = exact.interactions(complete, sizes(measure(kind, layers), layers - 2))
+        return PairInteractions(kind, worth, _pairs(found, np.zeros_like(found)), None, 0.0)
+    log = worth != "score"
+    return replace(interactions_of(fit(measured, log=log), of_process(measured, log, seed), kind, seed), worth=worth)
 
 
 def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) -> PairInteractions:
     """`pair_interactions` by a surrogate that is fitted already, of known quality."""
     how = measure(kind, surrogate.measured.masks.shape[1])
     centre, half = _with_doubt(surrogate, lambda game: interactions(game, how), seed)
-    pairs = [
-        PairInteraction(
-            int(i), int(j), *(float(v) for v in (centre[i, j], centre[i, j] - half[i, j], centre[i, j] + half[i, j]))
-        )
-        for i, j in zip(*np.triu_indices(len(centre), 1), strict=True)
-    ]
     return PairInteractions(
         kind=kind,
         worth="log_score" if surrogate.log else "score",
-        pairs=tuple(sorted(pairs, key=lambda pair: -abs(pair.value))),
+        pairs=_pairs(centre, half),
         surrogate=quality,
         extrapolated=_extrapolated(surrogate.measured, kind, 2),
     )
+
+
+def _complete(measured: Measurements, worth: str) -> Floats | None:
+    """The worth of every coalition, (2,) * n, if all were measured."""
+    whole = np.ones_like(measured.masks[:1])
+    worths = np.append(1.0, measured.scores) if worth == "score" else np.append(0.0, measured.log_scores)
+    return exact.cube(np.concatenate([whole, measured.masks]), worths)
+
+
+def _estimates(centre: Floats, half: Floats) -> tuple[ValueEstimate, ...]:
+    return tuple(
+        ValueEstimate(layer, float(value), float(value - doubt), float(value + doubt))
+        for layer, (value, doubt) in enumerate(zip(centre, half, strict=True))
+    )
+
+
+def _pairs(centre: Floats, half: Floats) -> tuple[PairInteraction, ...]:
+    """The upper triangle, the strongest first."""
+    low, high = centre - half, centre + half
+    pairs = [
+        PairInteraction(int(i), int(j), float(centre[i, j]), float(low[i, j]), float(high[i, j]))
+        for i, j in zip(*np.triu_indices(len(centre), 1), strict=True)
+    ]
+    return tuple(sorted(pairs, key=lambda pair: -abs(pair.value)))
 
 
 def _with_doubt(surrogate: Surrogate, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:

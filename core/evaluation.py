@@ -83,12 +83,14 @@ class Evaluator:
         for part in self._parts(mask):
             yield part.cpu().numpy()
 
-    def divergences(self, mask: NDArray[np.bool_]) -> Iterator[Losses]:
-        """KL(whole model || mask) of each sequence, mean over its tokens in nats, batch by batch."""
-        for batch in self._batches:
-            with torch.inference_mode(), self._packed.in_use():
-                found = batch.divergences(mask)
-            yield found.cpu().numpy()
+    def divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
+        """KL(whole model || mask) of each sequence, mean over its tokens in nats; rows and order as of `losses`."""
+        for row in np.lexsort(masks.T[::-1]):
+            found = []
+            for batch in self._batches:
+                with torch.inference_mode(), self._packed.in_use():
+                    found.append(batch.divergences(masks[row]))
+            yield int(row), torch.cat(found).cpu().numpy()
 
     def _parts(self, mask: NDArray[np.bool_]) -> Iterator[torch.Tensor]:
         for batch in self._batches:

@@ -67,6 +67,11 @@ class GaussianProcess:
             found.append(np.sqrt(np.maximum(self.kernel.variance - explained, 0)))
         return self.scale * np.concatenate(found)
 
+    def covariance(self, masks: Masks) -> Floats:
+        """The posterior covariance of masks (q, n), without noise, (q, q)."""
+        seen = self.kernel(masks, self.masks)
+        return np.asarray(self.scale**2 * (self.kernel(masks, masks) - seen @ cho_solve(self.factor, seen.T)))
+
     def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
         """The posterior mean of masks (q, n), (q,), and of each with one layer flipped, (q, n).
 

@@ -76,6 +76,34 @@ def stratified(layers: int, strata: Sequence[int], count: int, seed: int) -> Mas
     return np.stack(turns[:count])
 
 
+def growing(layers: int, count: int, seed: int) -> Masks:
+    """Draws `count` different masks for values over all coalitions: no layers, all but one, then large ones mostly.
+
+    Ruined models are alike, and most coalitions are ruined, so that sizes are drawn with a probability that grows with
+    them. Like `stratified`, a larger sample holds a smaller one.
+
+    Raises:
+        SelectionError: more masks than there are coalitions besides the whole model.
+    """
+    if not 1 <= count < 2**layers:
+        raise SelectionError(f"{count} masks were asked for; there are {2**layers - 1} coalitions.", "Ask for fewer.")
+    rng = np.random.default_rng([seed, layers])
+    first = [np.zeros(layers, dtype=np.bool_), *~np.eye(layers, dtype=np.bool_)]
+    found = {mask.tobytes(): mask for mask in first[:count]}
+    sizes = np.arange(1, layers)
+    left = {int(size): comb(layers, int(size)) for size in sizes}
+    left[layers - 1] = 0
+    while len(found) < count:
+        open_ = np.array([left[int(size)] > 0 for size in sizes])
+        chance = sizes * open_
+        kept = int(rng.choice(sizes, p=chance / chance.sum()))
+        mask = _mask(layers, rng.permutation(layers)[:kept])
+        if mask.tobytes() not in found:
+            found[mask.tobytes()] = mask
+            left[kept] -= 1
+    return np.stack(list(found.values()))
+
+
 def _stratum(layers: int, kept: int, count: int, seed: int) -> list[NDArray[np.bool_]]:
     """`count` different masks of one Hamming weight, uniform, in a random order that depends on the seed alone."""
     rng = np.random.default_rng([seed, layers, kept])
@@ -93,6 +121,14 @@ def _mask(layers: int, kept: NDArray[np.int64]) -> NDArray[np.bool_]:
     mask = np.zeros(layers, dtype=np.bool_)
     mask[kept] = True
     return mask
+
+
+def uniform(rng: np.random.Generator, layers: int, kept: int, count: int) -> Masks:
+    """`count` masks of one Hamming weight, uniform, repeats allowed."""
+    chosen = np.argpartition(rng.random((count, layers), dtype=np.float32), min(kept, layers - 1), axis=1)[:, :kept]
+    masks = np.zeros((count, layers), dtype=np.bool_)
+    np.put_along_axis(masks, chosen, True, axis=1)
+    return masks
 
 
 def without(layers: int, removed: Sequence[int]) -> NDArray[np.bool_]:

@@ -126,8 +126,9 @@ class Meter:
             self.plain += (mask.sum() + self._head) * part.tokens
             self.tokens += part.tokens
             part.last = mask
-        for row, losses in part.divergences(masks) if divergence else part.evaluator.losses(masks):
-            yield row, losses.astype(np.float64)
+        measure = part.evaluator.divergences if divergence else part.evaluator.losses
+        for row, found in measure(masks):
+            yield row, found.astype(np.float64)
 
 
 @dataclass
@@ -137,10 +138,6 @@ class _Part:
     evaluator: Evaluator
     last: NDArray[np.bool_]
     tokens: int
-
-    def divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
-        for row in np.lexsort(masks.T[::-1]):
-            yield int(row), np.concatenate(list(self.evaluator.divergences(masks[row])))
 
 
 def _head(loaded: LoadedModel) -> float:

@@ -1,12 +1,10 @@
 """An evaluator that asks the store first, and keeps there what it measures: a search can be killed, and goes on."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from core.evaluation import Evaluator
 from core.masks import Masks, encode
@@ -14,6 +12,9 @@ from core.model import LoadedModel
 from core.packing import PackedLinears
 from core.storage import Store
 from core.types import Losses, Protocol
+
+Measure = Callable[[Masks], Iterator[tuple[int, Losses]]]
+Record = Callable[[str, Sequence[tuple[str, Losses]]], None]
 
 
 class Remembered(Evaluator):
@@ -40,30 +41,28 @@ class Remembered(Evaluator):
         tokens = hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
         self._store = store
         self._game = store.open_game(loaded.info, replace(protocol, sequences=len(ids), tokens=tokens))
-        self._known = store.measured(self._game)
+        self._losses, self._divergences = store.measured(self._game), store.divergences(self._game)
 
     def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
+        """As of an Evaluator; what is known comes first, and every row counts as wanted."""
+        return self._remembering(masks, self._losses, super().losses, self._store.record)
+
+    def divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
         """As of an Evaluator; what is known comes first."""
-        missing = []
-        for row, mask in enumerate(masks):
-            if encode(mask) in self._known:
-                yield row, self._known[encode(mask)]
-            else:
-                missing.append(row)
+        return self._remembering(masks, self._divergences, super().divergences, self._store.record_divergences)
+
+    def _remembering(
+        self, masks: Masks, known: dict[str, Losses], measure: Measure, record: Record
+    ) -> Iterator[tuple[int, Losses]]:
+        names = [encode(mask) for mask in masks]
+        missing = [row for row, name in enumerate(names) if name not in known]
+        yield from ((row, known[name]) for row, name in enumerate(names) if name in known)
         fresh = {}
         try:
-            for index, losses in super().losses(masks[missing], lambda index: wanted(missing[index])):
-                fresh[encode(masks[missing[index]])] = losses
-                yield missing[index], losses
+            for index, found in measure(masks[missing]):
+                fresh[names[missing[index]]] = found
+                yield missing[index], found
         finally:
-            self._known |= fresh
             if fresh:
-                self._store.record(self._game, list(fresh.items()))
-
-    def divergences(self, mask: NDArray[np.bool_]) -> Iterator[Losses]:
-        """As of an Evaluator, all at once."""
-        found = self._store.divergences(self._game, encode(mask))
-        if found is None:
-            found = np.concatenate(list(super().divergences(mask)))
-            self._store.record_divergences(self._game, encode(mask), found)
-        yield found
+                record(self._game, list(fresh.items()))
+                known |= fresh

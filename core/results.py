@@ -7,7 +7,14 @@ from core.types import ModelInfo, Protocol
 
 CLOSED_FORMS = ("shapley", "banzhaf", "local")
 VALUES = ("stratified", *CLOSED_FORMS, "paper")
-WORTHS = ("score", "log_score")  # PPL_dense / PPL, and its logarithm: the negative rise of the mean NLL
+# PPL_dense / PPL; its logarithm, the negative rise of the mean NLL; and the negative KL from the whole model.
+WORTHS = ("score", "log_score", "kl")
+
+OURS = "quorum"
+METHODS = (
+    *(OURS, "random", "magnitude", "shortgpt", "window", "one-shot", "taylor", "taylor+", "paper", "sleb"),
+    "evopress",
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,42 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Band:
+    """How wide a 90 % predictive interval is for coalitions of some sizes: conformal, from masks not seen in a fit."""
+
+    fewest: int  # kept layers
+    most: int
+    half: float  # of the log score, either way
+    coverage: float  # share of held-out masks inside an interval that the other half of them was not used to set
+    masks: int
+
+
+@dataclass(frozen=True)
+class ValueShare:
+    """One removed layer's part in a prediction."""
+
+    layer: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the surrogate says of one coalition, with a 90 % predictive interval, and why.
+
+    `shares` decompose the predicted log score, nats a token, into the removed layers (Shapley values of this
+    prediction): they sum up to it.
+    """
+
+    removed: tuple[int, ...]
+    perplexity: float
+    low: float
+    high: float
+    extrapolated: bool  # far from every coalition that was measured
+    shares: tuple[ValueShare, ...]
+    band: Band
+
+
+@dataclass(frozen=True)
 class ValueEstimate:
     """The value of one layer, with a 90 % interval of the surrogate's posterior."""
 
@@ -55,7 +98,7 @@ class LayerValues:
     kind: str
     worth: str
     values: tuple[ValueEstimate, ...]
-    surrogate: Fit
+    surrogate: Fit | None  # None: by enumeration of all coalitions, exact
     extrapolated: float  # share that rests on coalitions smaller than any that was measured
 
 
@@ -82,14 +125,15 @@ class PairInteractions:
     kind: str
     worth: str
     pairs: tuple[PairInteraction, ...]
-    surrogate: Fit
+    surrogate: Fit | None  # None: by enumeration of all coalitions, exact
     extrapolated: float
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "PairInteractions":
         """The interactions that `dataclasses.asdict` wrote, also after a trip through JSON."""
         pairs = tuple(PairInteraction(**pair) for pair in fields["pairs"])
-        return cls(**{**fields, "pairs": pairs, "surrogate": Fit(**fields["surrogate"])})
+        surrogate = fields["surrogate"]
+        return cls(**{**fields, "pairs": pairs, "surrogate": Fit(**surrogate) if surrogate else None})
 
 
 @dataclass(frozen=True)
@@ -177,6 +221,15 @@ class Precision:
 
 
 @dataclass(frozen=True)
+class Stability:
+    """How settled a ranking is."""
+
+    spearman: float  # expected rank correlation with the ranking from other coalitions
+    settled: float  # from which it counts as settled
+    more: int | None  # evaluations until then, extrapolated; 0: settled, None: far more than were measured
+
+
+@dataclass(frozen=True)
 class RunResult:
     """What a run found, complete or so far."""
 
@@ -195,6 +248,7 @@ class RunResult:
     seconds: float
     precision: Precision | None = None  # None in float32, while the run goes on, and for large models
     interactions: PairInteractions | None = None  # local, on the log score; None while the run goes on
+    bands: tuple[Band, ...] = ()  # of predictive intervals, the largest coalitions first; none while the run goes on
 
     @property
     def overall(self) -> tuple[Contribution, ...]:
@@ -216,5 +270,6 @@ class RunResult:
                 "others": tuple(Fit(**item) for item in fields["others"]),
                 "precision": Precision(**precision) if precision else None,
                 "interactions": PairInteractions.from_dict(pairs) if pairs else None,
+                "bands": tuple(Band(**band) for band in fields.get("bands", ())),
             }
         )

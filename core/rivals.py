@@ -5,7 +5,6 @@ stay. EvoPress (arXiv 2410.14649) evolves one removal set for one count by swaps
 fitness, on few sequences first and on all for the best of them.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import comb
@@ -79,8 +78,11 @@ def _evolve(contest: Contest, count: int) -> tuple[int, ...]:
     meter, rng = contest.meter, np.random.default_rng(contest.seed)
     few, all_ = meter.stages[0], contest.sequences
     free = np.array([layer for layer in range(meter.layers) if layer not in contest.protected])
-    generations = int(count * (meter.layers - count) / 1.5) if contest.units is None else sys.maxsize
-    end = np.inf if contest.units is None else meter.plain + contest.units * meter.unit(all_)
+    generations = int(count * (meter.layers - count) / 1.5)
+    if contest.units is not None:
+        in_one = _OFFSPRING * few + (_KEPT + 1) * all_  # forwards of one sequence
+        cost = meter.cost(np.arange(meter.layers) >= count, in_one)
+        generations = int(contest.units * meter.unit(all_) / cost)
 
     def best(masks: list[NDArray[np.bool_]], sequences: int, keep: int) -> list[NDArray[np.bool_]]:
         fitness = meter.divergences(np.array(masks), sequences).mean(axis=1)
@@ -101,8 +103,6 @@ def _evolve(contest: Contest, count: int) -> tuple[int, ...]:
 
     parent = best([start() for _ in range(_FIRST)], few, 1)[0]
     for _ in range(generations):
-        if meter.plain >= end:
-            break
         screened = best([offspring(parent) for _ in range(_OFFSPRING)], few, _KEPT)
         parent = best([parent, *screened], all_, 1)[0]
     return _removed(parent)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.attribution import EARLY_SAMPLES, SAMPLES, estimate
+from core.conformal import bands
 from core.estimates import interactions_of
 from core.events import Progress
 from core.losses import perplexity
@@ -88,9 +89,11 @@ class Tally:
         if len(measured) < FEWEST_MASKS:
             return None
         if final:
-            log, quality, others = compare(measured, self.seed)
+            compared = compare(measured, self.seed)
+            log, quality, others = compared.log, compared.best, compared.others
+            ranges = bands(measured.masks, compared.residuals, self.seed)
         else:
-            log, quality, others = True, of_process(measured, True, self.seed), ()
+            log, quality, others, ranges = True, of_process(measured, True, self.seed), (), ()
         surrogate, other = fit(measured, log=log), fit(measured, log=not log)
         on_log = (surrogate, quality) if log else (other, others[0])
         return RunResult(
@@ -109,4 +112,5 @@ class Tally:
             seconds=time.monotonic() - self.started,
             precision=precision,
             interactions=interactions_of(*on_log, "local", self.seed) if final else None,
+            bands=ranges,
         )

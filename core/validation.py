@@ -1,6 +1,7 @@
 """Surrogates held against measurements that they have not seen, side by side: five-fold cross-validation."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -25,13 +26,33 @@ FOLDS = 5
 Predictor = Callable[[Measurements, Masks, int], Floats]  # (seen, masks, seed) -> predicted scores of the masks
 
 
-def compare(measured: Measurements, seed: int) -> tuple[bool, Fit, tuple[Fit, ...]]:
-    """Whether the process on the log score is the better one, the better one's quality, and that of all others."""
-    on_log, on_score = (of_process(measured, log, seed) for log in (True, False))
+@dataclass(frozen=True)
+class Validation:
+    """Kinds of surrogate side by side, on the same folds."""
+
+    log: bool  # whether the process on the log score is the better process
+    best: Fit  # that process
+    others: tuple[Fit, ...]
+    residuals: Floats  # measured minus predicted log score of each mask, by the process on the log score
+
+
+def compare(measured: Measurements, seed: int) -> Validation:
+    """Every kind, held against masks that it has not seen."""
+    predicted = [_held_out(predictor, measured, seed) for predictor in _PROCESSES.values()]
+    on_log, on_score = (_fit(name, found, measured) for name, found in zip(_PROCESSES, predicted, strict=True))
     log = on_log.r2 >= on_score.r2
-    found, second = (on_log, on_score) if log else (on_score, on_log)
+    best, second = (on_log, on_score) if log else (on_score, on_log)
     compared = (cross_validate(name, predictor, measured, seed) for name, predictor in _COMPARED.items())
-    return log, found, (second, *compared)
+    return Validation(log, best, (second, *compared), _residuals(predicted[0], measured))
+
+
+def residuals(measured: Measurements, seed: int) -> Floats:
+    """Measured minus predicted log score of each mask, by a process on the log score that has not seen it, (masks,)."""
+    return _residuals(_held_out(partial(_process, True), measured, seed), measured)
+
+
+def _residuals(predicted: Floats, measured: Measurements) -> Floats:
+    return np.asarray(measured.log_scores - np.log(np.maximum(predicted, np.finfo(np.float64).tiny)))
 
 
 def of_process(measured: Measurements, log: bool, seed: int) -> Fit:
@@ -47,11 +68,20 @@ def of_paper(measured: Measurements, seed: int) -> Fit:
 
 def cross_validate(name: str, predictor: Predictor, measured: Measurements, seed: int) -> Fit:
     """R2, rank correlation and mean absolute error of a predictor on scores that it has not seen."""
+    return _fit(name, _held_out(predictor, measured, seed), measured)
+
+
+def _held_out(predictor: Predictor, measured: Measurements, seed: int) -> Floats:
+    """The predicted score of each mask by a fit on the other folds, (masks,)."""
     folds = _folds(measured.masks, seed)
     predicted = np.empty(len(measured))
     for fold in range(FOLDS):
-        held_out = folds == fold
-        predicted[held_out] = predictor(measured[~held_out], measured.masks[held_out], seed)
+        out = folds == fold
+        predicted[out] = predictor(measured[~out], measured.masks[out], seed)
+    return predicted
+
+
+def _fit(name: str, predicted: Floats, measured: Measurements) -> Fit:
     scores = measured.scores
     return Fit(
         name=name,

@@ -103,12 +103,13 @@ def test_a_resample_of_the_sequences_is_what_would_have_been_learnt() -> None:
 def test_validation_does_not_leak() -> None:
     """Losses that are noise cannot be predicted for held-out masks, by any kind of surrogate."""
     noise = measured(MASKS, np.random.default_rng(0).uniform(0, 2, size=len(MASKS)))
-    _, found, others = compare(noise, 0)
-    assert all(item.r2 < 0.1 for item in (found, *others))
+    compared = compare(noise, 0)
+    assert all(item.r2 < 0.1 for item in (compared.best, *compared.others))
 
 
 def test_the_better_process_is_chosen_and_all_are_told() -> None:
-    _, found, others = compare(measured(MASKS, loss(MASKS)), 0)
+    compared = compare(measured(MASKS, loss(MASKS)), 0)
+    found, others = compared.best, compared.others
     assert len({found.name, *(item.name for item in others)}) == 6
     assert found.r2 > 0.95 and found.r2 >= max(item.r2 for item in others if item.name.startswith("Gaussian"))
     assert of_process(measured(MASKS, loss(MASKS)), True, 0) in (found, others[0])
