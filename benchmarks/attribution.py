@@ -2,7 +2,8 @@
 
 Games whose values are known: (a) synthetic ones, whose worth is a sum of terms over random coalitions; (b) the bundled
 model in twelve groups of layers, all 4,096 coalitions measured (benchmarks/exhaustive.py), with the log score as worth.
-The error is |estimate - exact| / |exact|, the mean over seeds. Beside it, how many of our 90 % intervals hold the value.
+The error is |estimate - exact| / |exact|, the mean over seeds; beside it, how many of our 90 % intervals
+hold the value.
 """
 
 import argparse

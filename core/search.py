@@ -152,8 +152,9 @@ class Search:
         """Those of the field that may still win; rows of `losses` beyond the field are the defender's."""
         mean = losses.mean(axis=1)
         behind = losses - losses[mean.argmin()]
-        # One deviation for all, since a few sequences tell little about each.
-        error = np.sqrt(behind.var(axis=1, ddof=1).mean() / losses.shape[1])
+        # One deviation for all, since a few sequences tell little about each; one sequence tells nothing about it.
+        sequences = losses.shape[1]
+        error = np.sqrt(behind.var(axis=1, ddof=1).mean() / sequences) if sequences > 1 else np.inf
         alive = [row for row in np.argsort(mean[: len(field)]) if behind[row].mean() <= _BEATEN * error]
         return [field[row] for row in alive[:most]]
 

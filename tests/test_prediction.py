@@ -1,0 +1,117 @@
+"""Predictive intervals hold what they promise; a prediction is explained, and says when it is an extrapolation."""
+
+import numpy as np
+import pytest
+import shap
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.conformal import band_of, bands
+from core.masks import stratified, without
+from core.measurements import Measurements
+from core.prediction import predict
+from core.proposals import propose
+from core.results import Contribution, Fit, ModelInfo, RunResult
+from core.results import Stability as Settling
+from core.stability import SETTLED, stability
+from core.surrogate import fit
+from core.types import Protocol
+
+LAYERS = 10
+STRATA = (9, 8, 7, 6)
+MASKS = stratified(LAYERS, STRATA, 160, 0)
+COST = np.linspace(0.05, 0.6, LAYERS)
+
+
+def loss(masks: np.ndarray) -> np.ndarray:
+    """Costs add up, and the two first layers make up for each other."""
+    return (~masks) @ COST + 0.5 * (~masks[:, 0] & ~masks[:, 1])
+
+
+def measured(masks: np.ndarray, noise: float = 0.0) -> Measurements:
+    jitter = np.random.default_rng(1).normal(0, noise or 1e-9, size=(len(masks), 4))
+    return Measurements(masks, 3 + loss(masks)[:, None] + jitter, np.full(4, 3.0))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_bands_cover_new_residuals(seed: int) -> None:
+    """Residuals of different widths by size: nine tenths of fresh ones are inside, band by band."""
+    rng = np.random.default_rng(seed)
+    masks = stratified(LAYERS, STRATA, 160, seed)
+
+    def residuals() -> np.ndarray:
+        return rng.standard_t(3, len(masks)) * (1 + LAYERS - masks.sum(axis=1))
+
+    found = bands(masks, residuals(), seed)
+    assert found[0].most == 9 and found[-1].fewest == 6 and sum(band.masks for band in found) == len(masks)
+    fresh, inside = [np.abs(residuals()) for _ in range(50)], []
+    for band in found:
+        rows = [band_of(found, kept) is band for kept in masks.sum(axis=1)]
+        inside += [(values[rows] <= band.half) for values in fresh]
+        assert 0.6 <= band.coverage <= 1
+    assert 0.8 <= np.concatenate(inside).mean() <= 0.97
+
+
+def test_few_masks_make_one_band_that_may_be_infinite() -> None:
+    [band] = bands(MASKS[:5], np.ones(5), 0)
+    assert band.half == np.inf and band.masks == 5
+
+
+def test_a_prediction_is_right_and_explained_as_shap_explains_it() -> None:
+    data = measured(MASKS, 0.02)
+    removed = [0, 1, 7]
+    found = predict(data, removed, 0)
+    mask = without(LAYERS, removed)
+    assert np.log(found.perplexity) == pytest.approx(3 + loss(mask[None])[0], abs=0.1)
+    assert found.low < found.perplexity < found.high and not found.extrapolated
+    process = fit(data, log=True).process
+    whole, pruned = process.predict(np.stack([np.ones(LAYERS, dtype=bool), mask]))
+    assert sum(share.value for share in found.shares) == pytest.approx(pruned - whole, abs=1e-6)
+    explainer = shap.explainers.Exact(lambda rows: process.predict(rows.astype(bool)), np.ones((1, LAYERS)))
+    theirs = explainer(mask[None].astype(float)).values[0]
+    np.testing.assert_allclose([share.value for share in found.shares], theirs[removed], atol=1e-6)
+    assert found.shares[0].value < -0.2  # half of what it costs to lose both of the first two
+
+
+def test_predictions_far_from_the_masks_say_so() -> None:
+    assert predict(measured(MASKS), [0, 2, 4, 6, 8, 9], 0).extrapolated
+    assert not predict(measured(MASKS), [9], 0).extrapolated
+
+
+def test_proposals_are_new_and_hold_the_best() -> None:
+    """The least costly layers are found: for each count, a promising mask near what is best."""
+    some = measured(MASKS[:60])
+    found = propose(some, STRATA, 24, 0)
+    assert len(found) == 24 == len({mask.tobytes() for mask in found})
+    assert not {mask.tobytes() for mask in found} & {mask.tobytes() for mask in MASKS[:60]}
+    np.testing.assert_array_equal(found, propose(some, STRATA, 24, 0))
+    for count in (2, 3):
+        best = loss(found[(~found).sum(axis=1) == count]).min()
+        random = np.median(loss(stratified(LAYERS, (LAYERS - count,), 10, 5)))
+        assert best < random
+
+
+def test_proposals_end_when_everything_is_known() -> None:
+    masks = stratified(4, (3, 2, 1), 14, 0)
+    known = Measurements(masks, np.ones((14, 2)) * (~masks).sum(axis=1)[:, None], np.zeros(2))
+    assert len(propose(known, (3, 2, 1), 10, 0)) == 0
+
+
+def settling(half: float, masks: int = 300) -> Settling:
+    contributions = tuple(Contribution(i, i / 10, i / 10 - half, i / 10 + half, 0.0) for i in range(LAYERS))
+    fit_ = Fit("any", 1.0, 1.0, 0.0, masks)
+    info = ModelInfo("bundled", "Llama", LAYERS, 1, "x", "float32", "cpu")
+    protocol = Protocol("text", "calibration", 16, 16, "none", 4, 0, "y")
+    result = RunResult("run", info, protocol, STRATA, masks, 3.0, contributions, fit_, (), 0, masks, 0, 1.0)
+    return stability(result)
+
+
+def test_a_ranking_settles_as_its_intervals_shrink() -> None:
+    sure, unsure, hopeless = settling(0.01), settling(0.4), settling(50.0)
+    assert sure.spearman > 0.999 and sure.more == 0
+    assert unsure.spearman < SETTLED and unsure.more is not None and unsure.more > 0
+    assert hopeless.more is None
+    # What is foretold comes true: with that many more evaluations, and intervals that much narrower.
+    later = settling(0.4 * (300 / (300 + unsure.more)) ** 0.5, 300 + unsure.more)
+    assert later.spearman >= SETTLED - 0.01

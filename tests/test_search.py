@@ -1,0 +1,158 @@
+"""The search against all coalitions of a small model; the rivals against their definitions by plain forwards."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cosine_similarity
+
+from core import criteria
+from core.expectation import Basis, expect, runs
+from core.masks import stratified, without
+from core.meter import Meter
+from core.model import LoadedModel
+from core.reference import sequence_losses
+from core.results import METHODS, OURS
+from core.rivals import RIVALS, Contest, evopress, sleb
+from core.search import Search
+from core.similarity import similarity
+from core.skipping import skipping
+from tests.conftest import LAYERS
+
+IDS = torch.randint(0, 256, (10, 12), generator=torch.Generator().manual_seed(1))
+
+
+def every(count: int, protected: tuple[int, ...] = ()) -> np.ndarray:
+    free = [layer for layer in range(LAYERS) if layer not in protected]
+    return np.array([without(LAYERS, gone) for gone in combinations(free, count)])
+
+
+def contest(loaded: LoadedModel, protected: tuple[int, ...] = (), units: float | None = None) -> Contest:
+    meter = Meter(loaded, IDS, (2, 10))
+    return Contest(loaded, IDS, meter, (1, 2, 3), protected, units=units)
+
+
+def searched(
+    loaded: LoadedModel, units: float, protected: tuple[int, ...] = (), stages: tuple[int, ...] = (2, 5, 8, 10)
+) -> Search:
+    meter = Meter(loaded, IDS, stages)
+    search = Search(meter, 1 - similarity(loaded, IDS).cosine, 4, stages[-2:][0], protected)
+    for share in search.run(units * meter.unit(10)):
+        assert share >= 0
+    return search
+
+
+@pytest.mark.parametrize("protected", [(), (0, 3)])
+def test_a_large_budget_finds_the_best_of_all(tiny_loaded: LoadedModel, protected: tuple[int, ...]) -> None:
+    """Where nobody is left behind on a few sequences, the search ends with everything tried."""
+    search = searched(tiny_loaded, 1e6, protected, stages=(10,))
+    meter = Meter(tiny_loaded, IDS, (10,))
+    for count in range(1, 5):
+        masks = every(count, protected)
+        losses = meter.losses(masks, 10).mean(axis=1)
+        found = search.best[count]
+        assert found.sum() == LAYERS - count and found[list(protected)].all()
+        np.testing.assert_array_equal(found, masks[losses.argmin()])
+
+
+def test_a_search_keeps_to_its_budget_and_repeats_itself(tiny_loaded: LoadedModel) -> None:
+    first, second = searched(tiny_loaded, 2), searched(tiny_loaded, 2)
+    assert first.meter.spent <= 2.3 * first.meter.unit(10)
+    for count in first.best:
+        np.testing.assert_array_equal(first.best[count], second.best[count])
+
+
+def test_a_search_ends_when_nothing_is_left(tiny_loaded: LoadedModel) -> None:
+    """A budget that cannot be spent: every coalition is known, and the search stops by itself."""
+    search = searched(tiny_loaded, 1e6)
+    assert search.meter.spent < 1e6 * search.meter.unit(10)
+
+
+def test_expectation_interpolates_and_knows_where_it_does_not() -> None:
+    rng = np.random.default_rng(0)
+    masks = stratified(LAYERS, (6, 5, 4), 60, 0)
+    rises = np.expm1((~masks) @ rng.uniform(0.1, 0.5, LAYERS))
+    found = expect(Basis(rng.uniform(0.1, 0.5, LAYERS), rng.uniform(size=(9, 9))), masks[:50], rises[:50])
+    mean, deviation = found.predict(masks[50:])
+    np.testing.assert_allclose(mean, np.log1p(rises[50:]), atol=0.1)
+    assert found.predict(masks[:5])[1].max() < deviation.mean()
+
+
+def test_runs_of_removed_layers() -> None:
+    assert runs(without(8, [0, 1, 4, 7])) == [(0, 2), (4, 5), (7, 8)]
+    assert runs(np.ones(8, dtype=bool)) == []
+
+
+def test_similarity_is_that_of_the_hidden_states(tiny_loaded: LoadedModel) -> None:
+    """Block inputs by hooks here, hidden states by transformers there; the last one it gives is normed, so left out."""
+    with torch.inference_mode():
+        states = tiny_loaded.model(input_ids=IDS, output_hidden_states=True).hidden_states[:LAYERS]
+    found = similarity(tiny_loaded, IDS)
+    for one, other in [(0, 1), (2, 5), (3, 7)]:
+        cosine = cosine_similarity(states[one], states[other], dim=-1)
+        assert found.cosine[one, other] == pytest.approx(float(cosine.mean()), abs=1e-5)
+        angle = float(cosine[:, -1].arccos().mean() / torch.pi)
+        assert found.angle[one, other] == pytest.approx(angle, abs=1e-4)
+
+
+def test_block_influence_and_windows(tiny_loaded: LoadedModel) -> None:
+    near = similarity(tiny_loaded, IDS)
+    influence = criteria.block_influence(near)
+    assert influence.shape == (LAYERS,) and influence[2] == pytest.approx(1 - near.cosine[2, 3])
+    plans = criteria.windows(near, 4, protected=(3,))
+    angles = [near.angle[first, first + 3] for first in (0, 4, 5)]
+    assert plans[3] == tuple(range((0, 4, 5)[int(np.argmin(angles))], (0, 4, 5)[int(np.argmin(angles))] + 3))
+
+
+def test_taylor_is_the_first_order_term(tiny_loaded: LoadedModel) -> None:
+    """Gradients of the summed loss by plain autograd; and the model is left as it was."""
+    model = tiny_loaded.model
+    before = [weight.requires_grad for weight in model.parameters()]
+    found = criteria.taylor(tiny_loaded, IDS)
+    assert [weight.requires_grad for weight in model.parameters()] == before
+    assert all(weight.grad is None for weight in model.parameters())
+    weights = list(tiny_loaded.blocks.modules[3].parameters())
+    loss = sum(model(input_ids=one[None], labels=one[None], use_cache=False).loss for one in IDS)
+    gradients = torch.autograd.grad(loss, weights)
+    expected = sum(float((w.detach() * g).abs().sum()) for w, g in zip(weights, gradients, strict=True))
+    assert found[3] == pytest.approx(expected, rel=1e-3)
+
+
+def test_one_shot_and_sleb_are_their_definitions(tiny_loaded: LoadedModel) -> None:
+    def loss(mask: np.ndarray) -> float:
+        return float(sequence_losses(tiny_loaded, IDS, mask).mean())
+
+    found = criteria.one_shot(contest(tiny_loaded).meter, 10)
+    np.testing.assert_allclose(found, [loss(without(LAYERS, [layer])) for layer in range(LAYERS)], rtol=1e-5)
+    gone: list[int] = []
+    for count, plan in sleb(contest(tiny_loaded, protected=(2,))).items():
+        choices = [layer for layer in range(1, LAYERS - 1) if layer not in (2, *gone)]
+        gone.append(min(choices, key=lambda layer: loss(without(LAYERS, [*gone, layer]))))
+        assert plan == tuple(sorted(gone)) and len(plan) == count
+
+
+def test_evopress_finds_the_least_divergence(tiny_loaded: LoadedModel) -> None:
+    """By enumeration of the pairs, with KL of plain forwards."""
+    with torch.inference_mode():
+        dense = tiny_loaded.model(input_ids=IDS).logits[:, :-1].log_softmax(-1)
+
+        def divergence(mask: np.ndarray) -> float:
+            with skipping(tiny_loaded.blocks, mask):
+                pruned = tiny_loaded.model(input_ids=IDS, use_cache=False).logits[:, :-1].log_softmax(-1)
+            return float((dense.exp() * (dense - pruned)).sum(-1).mean())
+
+        best = min(every(2), key=divergence)
+    assert evopress(contest(tiny_loaded))[2] == tuple(int(layer) for layer in np.flatnonzero(~best))
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_every_rival_respects_protection_and_counts(name: str, tiny_loaded: LoadedModel) -> None:
+    one = contest(tiny_loaded, protected=(1, 4), units=0.1)
+    for count, plan in RIVALS[name](one).items():
+        assert len(plan) == count and not {1, 4} & {*plan} and list(plan) == sorted(set(plan))
+    assert (one.meter.plain > 0) == (name not in ("random", "magnitude"))
+
+
+def test_every_method_has_its_name() -> None:
+    assert (OURS, *RIVALS) == METHODS
