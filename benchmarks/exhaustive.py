@@ -2,8 +2,8 @@
 
 `removals` has every removal of one or two layers of the bundled model on 10 x 128 tokens, and every removal of three on
 the first two of these sequences; of the latter, the 400 best went on to all ten. `grouped` has all 4,096 coalitions of
-twelve groups of the layers, on 4 x 128. In float32, on windows drawn by seed 0 from the first half of the text that is
-given (WikiText-2's validation split). Stopped, it goes on where it was.
+twelve groups of the layers, on the first two. In float32, on windows drawn by seed 0 from the first half of the text
+that is given (WikiText-2's validation split). Stopped, it goes on where it was.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     store = Store(Database(options.cache))
-    games = {n: opened(store, RunSpec(corpus=options.text, sequences=n, dtype="float32")) for n in (10, 4, 2)}
+    games = {n: opened(store, RunSpec(corpus=options.text, sequences=n, dtype="float32")) for n in (10, 2)}
     DATA.mkdir(exist_ok=True)
 
     few, triples = removals(0, 1, 2), removals(3)
@@ -63,8 +63,8 @@ def main() -> None:
     protocol = str(games[10].windows.protocol)
     np.savez_compressed(REMOVALS, to_two=whole, three=finished, three_screened=screened, protocol=protocol)
 
-    losses = measured(store, games[4], of_layers(grouped()))
-    np.savez_compressed(GROUPED, losses=losses, protocol=str(games[4].windows.protocol))
+    losses = measured(store, games[2], of_layers(grouped()))
+    np.savez_compressed(GROUPED, losses=losses, protocol=str(games[2].windows.protocol))
 
 
 def opened(store: Store, spec: RunSpec, text: TextSpec | None = None) -> Game:

@@ -78,7 +78,7 @@ def methods(options: argparse.Namespace, game: Game, store: Store, seed: int) ->
 
 
 def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
-    meter = metered(store, game, STAGES)
+    meter = metered(store, game, STAGES, divergences=True)
     search = Search(meter, distances(game, meter, 10), MOST, 10, seed=seed)
     for _ in search.run(units * meter.unit(10) - meter.spent):
         pass
@@ -88,7 +88,7 @@ def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict
 def rival(
     game: Game, store: Store, seed: int, method: Callable[[Contest], Plans], counts: tuple[int, ...], units: float
 ) -> tuple[Plans, dict[str, float]]:
-    meter = metered(store, game, (2, 5, 10))
+    meter = metered(store, game, (2, 5, 10), divergences=method is RIVALS["evopress"])
     return method(Contest(game.loaded, game.windows.ids[:10], meter, counts, seed=seed, units=units)), costs(meter)
 
 

@@ -5,18 +5,22 @@ model's own forward, in which the blocks answer without computing; the blocks ar
 this forward gives them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from core.losses import sequence_kl, sequence_nll
 from core.model import LoadedModel
 from core.players import hidden_of
 from core.skipping import answering, pass_on, skipping
+
+# The largest reference that is kept for divergences, in elements: 256 MiB of fp32.
+_REFERENCE = 2**26
 
 
 class Batch:
@@ -39,11 +43,28 @@ class Batch:
         """The mean NLL of each sequence under a mask (layers,), (sequences,) on the device."""
         return torch.cat([sequence_nll(logits, ids) for ids, logits in self._logits(mask)])
 
-    def divergences(self, mask: NDArray[np.bool_]) -> torch.Tensor:
-        """The mean KL from the whole model's predictions for each sequence, (sequences,) on the device."""
-        whole = self._head(self._whole) if self._keep else self._logits(np.ones_like(mask))
-        pairs = zip(self._logits(mask), whole, strict=True)
-        return torch.cat([sequence_kl(logits, reference) for (_, logits), (_, reference) in pairs])
+    def with_divergences(self, mask: NDArray[np.bool_]) -> torch.Tensor:
+        """The mean NLL of each sequence, and its mean KL from the whole model's predictions, (2, sequences)."""
+        found = [
+            torch.stack([sequence_nll(logits, ids), sequence_kl(logits, reference)])
+            for (ids, logits), reference in zip(self._logits(mask), self._reference(), strict=True)
+        ]
+        return torch.cat(found, dim=1)
+
+    def _reference(self) -> Iterable[torch.Tensor]:
+        """The whole model's log probabilities, chunk by chunk: kept where they are small, or else computed again."""
+        if self._ids.numel() * self._loaded.model.config.get_text_config().vocab_size <= _REFERENCE:
+            return self._kept_reference
+        return self._predictions()
+
+    @cached_property
+    def _kept_reference(self) -> list[torch.Tensor]:
+        return list(self._predictions())
+
+    def _predictions(self) -> Iterator[torch.Tensor]:
+        whole = np.ones(len(self._loaded.blocks), dtype=np.bool_)
+        logits = self._head(self._whole) if self._keep else self._logits(whole)
+        return (F.log_softmax(part, dim=-1, dtype=torch.float32) for _, part in logits)
 
     @cached_property
     def _whole(self) -> torch.Tensor:

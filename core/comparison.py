@@ -15,7 +15,7 @@ from core.meter import Meter
 from core.planning import distances, metered, stages
 from core.plans import measured
 from core.results import METHODS, OURS, Comparison, MethodResult
-from core.rivals import RIVALS, Contest
+from core.rivals import BY_DIVERGENCE, RIVALS, Contest
 from core.search import Search
 from core.selection import Request
 from core.storage import Store
@@ -50,7 +50,8 @@ def compare(
     results = []
     for name in match.methods:
         yield Stage(f"{name} chooses")
-        meter = metered(store, game, stages(len(base.windows.ids), len(game.windows.ids)))
+        parts = stages(len(base.windows.ids), len(game.windows.ids))
+        meter = metered(store, game, parts, divergences=name in (OURS, *BY_DIVERGENCE))
         if name == OURS:
             plans = yield from _ours(meter, base, game, counts, match, seed)
         else:

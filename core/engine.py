@@ -147,8 +147,7 @@ class Engine:
             with suppress(CorpusError):  # a short text has no further windows
                 text = replace(spec.text(), sequences=2 * spec.sequences)
                 game = yield from self._games.open(spec, text, check=request.check)
-            _, sample = _sample(spec, base.loaded.info.layers)
-            found = yield from plan(self._store, base, game, sample, request, spec.seed)
+            found = yield from plan(self._store, base, game, request, spec.seed)
             self._store.save_selection(run, found)
         yield Selected(found)
 
@@ -185,7 +184,7 @@ class Engine:
         cached, begun = len(masks) - len(missing), time.monotonic()
         if len(missing):
             yield Stage("Comparing the predictions with the whole model's")
-        for done, (row, found) in enumerate(evaluator.divergences(missing), 1):
+        for done, (row, (_, found)) in enumerate(evaluator.with_divergences(missing), 1):
             known[encode(missing[row])] = found
             self._store.record_divergences(game.key, [(encode(missing[row]), found)])
             rate = done / (time.monotonic() - begun)

@@ -83,14 +83,17 @@ class Evaluator:
         for part in self._parts(mask):
             yield part.cpu().numpy()
 
-    def divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
-        """KL(whole model || mask) of each sequence, mean over its tokens in nats; rows and order as of `losses`."""
+    def with_divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
+        """As `losses`, and with each the KL(whole model || mask) of the sequences: (2, sequences), nats a token.
+
+        One forward gives both; the whole model's predictions are computed once.
+        """
         for row in np.lexsort(masks.T[::-1]):
             found = []
             for batch in self._batches:
                 with torch.inference_mode(), self._packed.in_use():
-                    found.append(batch.divergences(masks[row]))
-            yield int(row), torch.cat(found).cpu().numpy()
+                    found.append(batch.with_divergences(masks[row]))
+            yield int(row), torch.cat(found, dim=1).cpu().numpy()
 
     def _parts(self, mask: NDArray[np.bool_]) -> Iterator[torch.Tensor]:
         for batch in self._batches:

@@ -22,12 +22,12 @@ def sequence_kl(logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
 
     Args:
         logits: the model's, (sequences, length, vocabulary).
-        reference: the whole model's, of the same shape.
+        reference: the whole model's log probabilities, of the same shape, in fp32.
     """
     found = []
     for one, other in zip(logits, reference, strict=True):
-        ours, theirs = (F.log_softmax(part[:-1], dim=-1, dtype=torch.float32) for part in (one, other))
-        found.append(F.kl_div(ours, theirs, reduction="batchmean", log_target=True))
+        ours = F.log_softmax(one[:-1], dim=-1, dtype=torch.float32)
+        found.append(F.kl_div(ours, other[:-1], reduction="batchmean", log_target=True))
     return torch.stack(found)
 
 

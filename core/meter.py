@@ -32,6 +32,8 @@ class Meter:
         stages: Sequence[int],
         packed: PackedLinears | None = None,
         evaluator: Callable[..., Evaluator] = Evaluator,
+        *,
+        divergences: bool = False,
     ) -> None:
         """Prepares the sequences.
 
@@ -41,6 +43,7 @@ class Meter:
             stages: the last one is the number of sequences.
             packed: the model's, if there are any already.
             evaluator: makes the evaluators of the parts between stages.
+            divergences: measure, in the same forwards, how far the predictions are from the whole model's.
         """
         packed = packed or PackedLinears(loaded.model)
         self.layers = len(loaded.blocks)
@@ -48,7 +51,8 @@ class Meter:
         self._head, self._length = _head(loaded), ids.shape[1]
         self.spent = self.plain = 0.0
         self.coalitions = self.tokens = 0
-        self._known: dict[tuple[bool, bytes], Floats] = {}
+        self._with = divergences
+        self._known: dict[bytes, Floats] = {}  # (1 or 2, sequences): losses, and divergences
         self._parts: dict[tuple[int, int], _Part] = {}
         for begin, end in pairwise((0, *stages)):
             states = STATES * (end - begin) // stages[-1]
@@ -74,26 +78,17 @@ class Meter:
         tried = (self.layers - 2 - gone) * (self.layers - 1 - gone + self._head)
         return float(tried.sum() * sequences * self._length)
 
-    def learn(self, masks: Masks, losses: Sequence[Losses]) -> None:
-        """Takes in what was measured before: of each mask, the losses of its first sequences. They cost nothing."""
-        for mask, found in zip(masks, losses, strict=True):
-            self._known[False, mask.tobytes()] = np.asarray(found, dtype=np.float64)
-
     def depth(self, mask: NDArray[np.bool_]) -> int:
-        """On how many sequences the loss of a mask is known."""
-        return len(self._known.get((False, mask.tobytes()), ()))
-
-    def known(self, mask: NDArray[np.bool_]) -> Floats:
-        """The losses of a mask's first sequences, as many as were measured."""
-        return self._known[False, mask.tobytes()]
+        """On how many sequences a mask was measured."""
+        return self._known[mask.tobytes()].shape[1] if mask.tobytes() in self._known else 0
 
     def losses(self, masks: Masks, sequences: int) -> Floats:
         """The mean NLL of the first `sequences` (one of the stages) of each mask, (masks, sequences), nats a token."""
-        return self._measure(masks, sequences, divergence=False)
+        return self._measure(masks, sequences)[:, 0]
 
     def divergences(self, masks: Masks, sequences: int) -> Floats:
         """KL(whole model || mask) of the first `sequences` of each mask, (masks, sequences), nats a token."""
-        return self._measure(masks, sequences, divergence=True)
+        return self._measure(masks, sequences)[:, 1]
 
     def charge(self, cost: float, tokens: int) -> None:
         """Counts what was computed elsewhere: block-token evaluations, and tokens that went in."""
@@ -101,24 +96,21 @@ class Meter:
         self.plain += cost
         self.tokens += tokens
 
-    def _measure(self, masks: Masks, sequences: int, *, divergence: bool) -> Floats:
+    def _measure(self, masks: Masks, sequences: int) -> Floats:
+        """What is known of the first sequences of each mask, measured where it is not, (masks, 1 or 2, sequences)."""
         masks = np.asarray(masks, dtype=np.bool_)
         for (begin, end), part in self._parts.items():
             if end > sequences:
                 break
-            missing = {
-                mask.tobytes(): row
-                for row, mask in enumerate(masks)
-                if len(self._known.get((divergence, mask.tobytes()), ())) <= begin
-            }
-            rows = np.array(sorted(missing.values()), dtype=np.int64)
-            for row, found in self._evaluate(part, masks[rows], divergence=divergence):
-                key = divergence, masks[rows[row]].tobytes()
-                self._known[key] = np.append(self._known.get(key, np.zeros(0)), found)
+            missing = {mask.tobytes(): row for row, mask in enumerate(masks) if self.depth(mask) <= begin}
+            some = masks[sorted(missing.values())]
+            for row, found in self._evaluate(part, some):
+                known = self._known.get(some[row].tobytes(), np.zeros((1 + self._with, 0)))
+                self._known[some[row].tobytes()] = np.concatenate([known, np.atleast_2d(found)], axis=1)
             self.coalitions += len(missing) * (begin == 0)
-        return np.array([self._known[divergence, mask.tobytes()][:sequences] for mask in masks])
+        return np.array([self._known[mask.tobytes()][:, :sequences] for mask in masks])
 
-    def _evaluate(self, part: "_Part", masks: Masks, *, divergence: bool) -> Iterator[tuple[int, Floats]]:
+    def _evaluate(self, part: "_Part", masks: Masks) -> Iterator[tuple[int, Losses]]:
         """Measures masks, and charges them in the order in which they share prefixes."""
         for mask in masks[np.lexsort(masks.T[::-1])]:
             shared = int(np.argmin(np.append(part.last == mask, False)))
@@ -126,9 +118,7 @@ class Meter:
             self.plain += (mask.sum() + self._head) * part.tokens
             self.tokens += part.tokens
             part.last = mask
-        measure = part.evaluator.divergences if divergence else part.evaluator.losses
-        for row, found in measure(masks):
-            yield row, found.astype(np.float64)
+        return part.evaluator.with_divergences(masks) if self._with else part.evaluator.losses(masks)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The search on a run's game: it begins with what the run has measured, and everything that it measures is kept."""
+"""The search on a run's game; everything that it measures is kept, also for the run."""
 
 from collections.abc import Generator, Sequence
 from functools import partial
@@ -8,7 +8,7 @@ import numpy as np
 from core.events import Event, Searching, Stage
 from core.game import Game
 from core.losses import perplexity
-from core.masks import Masks, encode
+from core.masks import encode
 from core.measurements import Floats
 from core.meter import Meter
 from core.plans import measured
@@ -20,31 +20,29 @@ from core.similarity import similarity
 from core.storage import Store
 
 
-def plan(
-    store: Store, base: Game, game: Game, sample: Masks, request: Request, seed: int
-) -> Generator[Event, None, Selection]:
+def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> Generator[Event, None, Selection]:
     """Searches, and gives the best plan of each count and a nested path.
 
     Args:
         store: keeps what is measured, so that a search that was stopped goes on, with the same result.
         base: the run's game. Races run to its sequences, and what they measure is kept for it, too.
         game: on the sequences of `base` and further ones, on which the finalists are settled.
-        sample: the run's masks; what is known of them is where the search begins, and costs it nothing.
         request: the budget, and what may be removed.
         seed: of the proposals.
     """
     most = request.check(game.loaded.info.layers)
     raced = len(base.windows.ids)
-    meter = metered(store, game, stages(raced, len(game.windows.ids)))
-    known = store.known(base.key, sample)
-    meter.learn(sample[list(known)], list(known.values()))
+    meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True)
     yield Stage("Searching")
     search = Search(meter, distances(game, meter, raced), most, raced, request.protected, seed)
     unit = meter.unit(raced)
     for share in search.run(request.units * unit):
         yield Searching(share)
     deep = [mask for count in search.tried for mask in search.ranked(count, raced)]
-    store.record(base.key, [(encode(mask), meter.known(mask)[:raced].astype(np.float32)) for mask in deep])
+    known = meter.losses(np.array(deep), raced)
+    store.record(
+        base.key, [(encode(mask), losses.astype(np.float32)) for mask, losses in zip(deep, known, strict=True)]
+    )
     path = nested({count: [(mask, search.rise(mask)) for mask in search.tried[count]] for count in search.tried})
     dense = meter.losses(meter.whole[None], meter.stages[-1])[0]
     best = [search.best[count] for count in sorted(search.best)]
@@ -66,10 +64,11 @@ def stages(raced: int, sequences: int) -> list[int]:
     return sorted({max(1, raced // 5), max(1, raced // 2), raced, sequences})
 
 
-def metered(store: Store, game: Game, stages: Sequence[int]) -> Meter:
+def metered(store: Store, game: Game, stages: Sequence[int], *, divergences: bool = False) -> Meter:
     """A meter on a game's first sequences, which asks the store first."""
     evaluator = partial(Remembered, store, game.windows.protocol)
-    return Meter(game.loaded, game.windows.ids[: stages[-1]], stages, game.packed, evaluator)
+    ids = game.windows.ids[: stages[-1]]
+    return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences)
 
 
 def distances(game: Game, meter: Meter, sequences: int) -> Floats:

@@ -1,9 +1,10 @@
 """An evaluator that asks the store first, and keeps there what it measures: a search can be killed, and goes on."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from core.evaluation import Evaluator
@@ -12,9 +13,6 @@ from core.model import LoadedModel
 from core.packing import PackedLinears
 from core.storage import Store
 from core.types import Losses, Protocol
-
-Measure = Callable[[Masks], Iterator[tuple[int, Losses]]]
-Record = Callable[[str, Sequence[tuple[str, Losses]]], None]
 
 
 class Remembered(Evaluator):
@@ -45,24 +43,37 @@ class Remembered(Evaluator):
 
     def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
         """As of an Evaluator; what is known comes first, and every row counts as wanted."""
-        return self._remembering(masks, self._losses, super().losses, self._store.record)
+        known = [self._losses.get(encode(mask)) for mask in masks]
+        return self._remembering(masks, known, super().losses)
 
-    def divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
+    def with_divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
         """As of an Evaluator; what is known comes first."""
-        return self._remembering(masks, self._divergences, super().divergences, self._store.record_divergences)
+        names = [encode(mask) for mask in masks]
+        known = [
+            np.stack([self._losses[name], self._divergences[name]]) if name in self._divergences else None
+            for name in names
+        ]
+        return self._remembering(masks, known, super().with_divergences)
 
     def _remembering(
-        self, masks: Masks, known: dict[str, Losses], measure: Measure, record: Record
+        self, masks: Masks, known: list[Losses | None], measure: Callable[[Masks], Iterator[tuple[int, Losses]]]
     ) -> Iterator[tuple[int, Losses]]:
-        names = [encode(mask) for mask in masks]
-        missing = [row for row, name in enumerate(names) if name not in known]
-        yield from ((row, known[name]) for row, name in enumerate(names) if name in known)
-        fresh = {}
+        yield from ((row, found) for row, found in enumerate(known) if found is not None)
+        missing = [row for row, found in enumerate(known) if found is None]
+        fresh: list[tuple[str, Losses]] = []
         try:
             for index, found in measure(masks[missing]):
-                fresh[names[missing[index]]] = found
+                fresh.append((encode(masks[missing[index]]), found))
                 yield missing[index], found
         finally:
             if fresh:
-                record(self._game, list(fresh.items()))
-                known |= fresh
+                self._keep(fresh)
+
+    def _keep(self, fresh: list[tuple[str, Losses]]) -> None:
+        losses = [(name, found[0] if found.ndim == 2 else found) for name, found in fresh]
+        divergences = [(name, found[1]) for name, found in fresh if found.ndim == 2]
+        self._store.record(self._game, losses)
+        self._losses |= losses
+        if divergences:
+            self._store.record_divergences(self._game, divergences)
+            self._divergences |= divergences

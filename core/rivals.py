@@ -25,6 +25,8 @@ from core.similarity import similarity
 # EvoPress as published: random states it begins with, offspring of a generation, and who goes on to all sequences.
 _FIRST, _OFFSPRING, _KEPT = 64, 32, 2
 PAPER_MASKS = 300
+# Rivals whose meter has to measure divergences.
+BY_DIVERGENCE = ("evopress",)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Search:
         self._free = [layer for layer in range(self.meter.layers) if layer not in set(self.protected)]
         self._kernel: tuple[int, Kernel] | None = None
         begun = self.meter.spent
-        self._dense = self.meter.losses(self.meter.whole[None], self.meter.stages[-1])[0]
+        self._dense = self._costs(self.meter.whole[None], self.meter.stages[-1])[0]
         self._width = max(6, round(14 * (budget / self.meter.unit(10)) ** 0.5))
         self._first()
         for count in self._sweeps():
@@ -77,14 +77,20 @@ class Search:
                 self._width *= 2
 
     def rise(self, mask: NDArray[np.bool_]) -> float:
-        """The estimated rise of the loss on all sequences; the best of its count tells how the first ones differ."""
-        depth = self.meter.depth(mask)
-        losses = self.meter.known(mask)
+        """The estimated rise of a mask's cost; the best of its count tells how the first sequences differ from all."""
         best = self.best.get(int((~mask).sum()), self.meter.whole)
-        reference = self.meter.known(best)
-        common = min(depth, len(reference))
+        own, reference = (self._costs(one[None], self.meter.depth(one))[0] for one in (mask, best))
+        common = min(len(own), len(reference))
         on_all = float(reference.mean() - self._dense[: len(reference)].mean())
-        return on_all + float(losses[:common].mean() - reference[:common].mean())
+        return on_all + float(own[:common].mean() - reference[:common].mean())
+
+    def _costs(self, masks: Masks, sequences: int) -> Floats:
+        """What is minimised, (masks, sequences): the mean of the NLL and of KL from the whole model, nats a token.
+
+        The NLL is what is asked for, on text that nobody has; KL compares all of a prediction instead of the one token
+        that came, so that few sequences tell as much about it as many tell about the NLL.
+        """
+        return (self.meter.losses(masks, sequences) + self.meter.divergences(masks, sequences)) / 2
 
     def ranked(self, count: int, depth: int = 0) -> list[NDArray[np.bool_]]:
         """The tried masks of a count that are known on `depth` sequences or more, best first."""
@@ -139,8 +145,8 @@ class Search:
         field = list(challengers)
         for stage in [stage for stage in self.meter.stages if stage <= self.raced]:
             runners = [*field, *self._defender(count)]
-            losses = self.meter.losses(np.array(runners), stage)
-            field = self._not_beaten(losses, field, most=max(2, int(len(field) * _GO_ON)))
+            costs = self._costs(np.array(runners), stage)
+            field = self._not_beaten(costs, field, most=max(2, int(len(field) * _GO_ON)))
             if not field:
                 return
         self._crown(count, field, self.raced)
@@ -148,20 +154,20 @@ class Search:
     def _defender(self, count: int) -> list[NDArray[np.bool_]]:
         return [self.best[count]] if count in self.best else []
 
-    def _not_beaten(self, losses: Floats, field: list[NDArray[np.bool_]], most: int) -> list[NDArray[np.bool_]]:
-        """Those of the field that may still win; rows of `losses` beyond the field are the defender's."""
-        mean = losses.mean(axis=1)
-        behind = losses - losses[mean.argmin()]
+    def _not_beaten(self, costs: Floats, field: list[NDArray[np.bool_]], most: int) -> list[NDArray[np.bool_]]:
+        """Those of the field that may still win; rows of `costs` beyond the field are the defender's."""
+        mean = costs.mean(axis=1)
+        behind = costs - costs[mean.argmin()]
         # One deviation for all, since a few sequences tell little about each; one sequence tells nothing about it.
-        sequences = losses.shape[1]
+        sequences = costs.shape[1]
         error = np.sqrt(behind.var(axis=1, ddof=1).mean() / sequences) if sequences > 1 else np.inf
         alive = [row for row in np.argsort(mean[: len(field)]) if behind[row].mean() <= _BEATEN * error]
         return [field[row] for row in alive[:most]]
 
     def _crown(self, count: int, field: Sequence[NDArray[np.bool_]], stage: int) -> None:
         rivals = [*field, *self._defender(count)]
-        losses = self.meter.losses(np.array(rivals), stage)
-        self.best[count] = rivals[int(losses.mean(axis=1).argmin())]
+        costs = self._costs(np.array(rivals), stage)
+        self.best[count] = rivals[int(costs.mean(axis=1).argmin())]
 
     def _settle(self, count: int, budget: float) -> None:
         """Decides between the finalists of a count on all sequences, as many as the budget allows for."""

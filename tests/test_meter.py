@@ -57,12 +57,13 @@ def test_the_unit_is_slebs_path(tiny_loaded: LoadedModel) -> None:
     assert meter.unit(10) == pytest.approx(expected)
 
 
-def test_what_was_learnt_costs_nothing(tiny_loaded: LoadedModel) -> None:
-    meter = Meter(tiny_loaded, IDS, (2, 10))
-    expected = plain(tiny_loaded)
-    meter.learn(MASKS, list(expected))
-    np.testing.assert_array_equal(meter.losses(MASKS, 10), expected.astype(np.float64))
-    assert meter.spent == 0
+def test_divergences_come_with_the_losses(tiny_loaded: LoadedModel) -> None:
+    meter = Meter(tiny_loaded, IDS, (2, 10), divergences=True)
+    np.testing.assert_allclose(meter.losses(MASKS, 10), plain(tiny_loaded), rtol=1e-5)
+    spent = meter.spent
+    found = meter.divergences(np.concatenate([MASKS[:2], meter.whole[None]]), 2)
+    assert (found[:2] > 0).all() and np.abs(found[2]).max() < 1e-6
+    assert spent < meter.spent <= spent + meter.cost(meter.whole, 2)  # only the whole model was new
 
 
 def test_a_store_remembers_across_meters(tiny_loaded: LoadedModel, cache_file: Path) -> None:
@@ -81,6 +82,6 @@ def test_a_store_remembers_across_meters(tiny_loaded: LoadedModel, cache_file: P
     assert len(store.measured(second._game)) == 5
     found = dict(second.losses(MASKS))
     np.testing.assert_allclose([found[row] for row in range(len(MASKS))], plain(tiny_loaded)[:, :2], rtol=1e-5)
-    divergences = dict(second.divergences(MASKS[:3]))
-    again = dict(part().divergences(MASKS[:3]))
+    divergences = dict(second.with_divergences(MASKS[:3]))
+    again = dict(part().with_divergences(MASKS[:3]))
     np.testing.assert_array_equal([divergences[row] for row in range(3)], [again[row] for row in range(3)])

@@ -29,14 +29,14 @@ def every(count: int, protected: tuple[int, ...] = ()) -> np.ndarray:
 
 
 def contest(loaded: LoadedModel, protected: tuple[int, ...] = (), units: float | None = None) -> Contest:
-    meter = Meter(loaded, IDS, (2, 10))
+    meter = Meter(loaded, IDS, (2, 10), divergences=True)
     return Contest(loaded, IDS, meter, (1, 2, 3), protected, units=units)
 
 
 def searched(
     loaded: LoadedModel, units: float, protected: tuple[int, ...] = (), stages: tuple[int, ...] = (2, 5, 8, 10)
 ) -> Search:
-    meter = Meter(loaded, IDS, stages)
+    meter = Meter(loaded, IDS, stages, divergences=True)
     search = Search(meter, 1 - similarity(loaded, IDS).cosine, 4, stages[-2:][0], protected)
     for share in search.run(units * meter.unit(10)):
         assert share >= 0
@@ -47,13 +47,13 @@ def searched(
 def test_a_large_budget_finds_the_best_of_all(tiny_loaded: LoadedModel, protected: tuple[int, ...]) -> None:
     """Where nobody is left behind on a few sequences, the search ends with everything tried."""
     search = searched(tiny_loaded, 1e6, protected, stages=(10,))
-    meter = Meter(tiny_loaded, IDS, (10,))
+    meter = Meter(tiny_loaded, IDS, (10,), divergences=True)
     for count in range(1, 5):
         masks = every(count, protected)
-        losses = meter.losses(masks, 10).mean(axis=1)
+        costs = (meter.losses(masks, 10) + meter.divergences(masks, 10)).mean(axis=1)
         found = search.best[count]
         assert found.sum() == LAYERS - count and found[list(protected)].all()
-        np.testing.assert_array_equal(found, masks[losses.argmin()])
+        np.testing.assert_array_equal(found, masks[costs.argmin()])
 
 
 def test_a_search_keeps_to_its_budget_and_repeats_itself(tiny_loaded: LoadedModel) -> None:
