@@ -13,7 +13,7 @@ from app.terminal import complain
 from core.corpora import CORPORA
 from core.errors import QuorumError
 from core.results import CLOSED_FORMS, METHODS, VALUES, WORTHS
-from core.types import BOS_CHOICES, RunSpec
+from core.types import BOS_CHOICES, SAMPLERS, RunSpec
 
 _DEFAULTS = RunSpec()
 # Those that are worth their time for everybody.
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run = command("run", lambda options: commands.run(options, spec_of(options)), "measure, and estimate contributions")
     _add_model(run)
     _add_text(run)
+    run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
     run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept layers (default: the paper's)")
 

@@ -41,6 +41,7 @@ def _row(run: StoredRun) -> dict[str, object]:
         "started": run.started,
         "model": spec.model,
         "text": spec.corpus,
+        "sampler": spec.sampler,
         "coalitions": spec.masks,
         "sequences": f"{spec.sequences} x {spec.window}",
         "seed": spec.seed,

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from core.types import ModelInfo, Protocol
+from core.types import ModelInfo, Protocol, RunSpec
 
 # Raised whenever a change of code changes what an evaluation measures, so that old figures are not taken for new ones.
 METRIC = 1
@@ -17,9 +17,10 @@ def game_key(model: ModelInfo, protocol: Protocol) -> str:
     )
 
 
-def run_key(game: str, protocol: Protocol, strata: Sequence[int], masks: int, seed: int) -> str:
+def run_key(game: str, protocol: Protocol, strata: Sequence[int], spec: RunSpec) -> str:
     """The name of a run: the same request gets the same name, so that starting it again resumes it."""
-    return _digest(game, protocol.corpus, protocol.split, list(strata), masks, seed)[:8]
+    sampler = [] if spec.sampler == "stratified" else [spec.sampler]
+    return _digest(game, protocol.corpus, protocol.split, list(strata), spec.masks, spec.seed, *sampler)[:8]
 
 
 def _digest(*parts: object) -> str:

@@ -39,7 +39,7 @@ class Store:
 
     def begin(self, game: str, spec: RunSpec, protocol: Protocol, strata: Sequence[int]) -> str:
         """Marks a run as running, new or resumed, and names it."""
-        run = run_key(game, protocol, strata, spec.masks, spec.seed)
+        run = run_key(game, protocol, strata, spec)
         with self._database.writing() as connection:
             connection.execute(
                 """

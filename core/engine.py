@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from core import precision
 from core.comparison import Match, compare
-from core.errors import CorpusError, EvaluationError, ExportError, QuorumError, SelectionError
+from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
 from core.evaluation import Evaluator
 from core.events import (
     Compared,
@@ -33,17 +34,16 @@ from core.events import (
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
-from core.masks import Masks, default_strata, encode, stratified, without
+from core.masks import Masks, encode, without
 from core.planning import plan
 from core.results import Precision, RunResult
 from core.running import running
+from core.samplers import begin, check_size
 from core.selection import Request
 from core.storage import Store
 from core.tally import Tally
 from core.types import Losses, RunSpec, TextSpec
-from core.validation import FEWEST_MASKS
 
-_MOST_MASKS = 1_000_000
 _FLUSH_SECONDS = 1.0
 
 
@@ -62,10 +62,10 @@ class Engine:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
         started = time.monotonic()
-        _check_size(spec)
-        game = yield from self._games.open(spec, spec.text(), check=lambda layers: _sample(spec, layers))
+        check_size(spec)
+        game = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
         info, protocol = game.loaded.info, game.windows.protocol
-        strata, masks = _sample(spec, info.layers)
+        strata, masks = begin(spec, info.layers)
         with ExitStack() as held:
             while not held.enter_context(self._store.claim(game.key)):
                 yield Stage("Another process measures this model on this text; waiting for it")
@@ -73,9 +73,8 @@ class Engine:
             run = self._store.begin(game.key, spec, protocol, strata)
             while not held.enter_context(self._store.claim(run)):
                 time.sleep(0.01)  # a reader, who looks whether the run is alive, holds it for a moment
-            yield Started(run, len(masks))
-            known = self._store.known(game.key, masks)
-            tally = Tally(run, info, protocol, strata, spec.seed, masks, known, started)
+            tally = Tally(run, info, protocol, strata, spec, masks, partial(self._store.known, game.key), started)
+            yield Started(run, tally.total)
             result = yield from self._settling(tally, game)
         yield Finished(result)
 
@@ -109,8 +108,8 @@ class Engine:
         Raises:
             QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
         """
-        game = yield from self._games.open(spec, spec.text(), check=lambda layers: _sample(spec, layers))
-        yield from self._divergences(game, game.evaluator, _sample(spec, game.loaded.info.layers)[1])
+        game = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
+        yield from self._divergences(game, game.evaluator, begin(spec, game.loaded.info.layers)[1])
 
     def export(self, result: RunResult, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
         """Writes the run's model without some layers, and measures it on text that the run has not used.
@@ -268,20 +267,3 @@ def _check_dense(tally: Tally) -> None:
     """Without the whole model's loss, which is measured first, no coalition has a score."""
     if not tally.lacks(0) and not np.isfinite(tally.dense_perplexity):
         raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
-
-
-def _check_size(spec: RunSpec) -> None:
-    if not FEWEST_MASKS <= spec.masks <= _MOST_MASKS:
-        raise SelectionError(
-            f"{spec.masks:,} masks are too few or too many.",
-            f"Ask for {FEWEST_MASKS} to {_MOST_MASKS:,}; 300 is usual.",
-        )
-    if not 0 <= spec.seed < 2**63:
-        raise SelectionError(f"The seed {spec.seed} is out of range.", "Use a number from 0 to 2^63 - 1.")
-
-
-def _sample(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
-    """The strata, and the coalitions to evaluate: the whole model, then the sample."""
-    strata = spec.strata or default_strata(layers)
-    sample = stratified(layers, strata, spec.masks, spec.seed)
-    return strata, np.concatenate([np.ones((1, layers), dtype=np.bool_), sample])

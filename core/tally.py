@@ -1,7 +1,7 @@
 """What a run has measured so far, and what follows from it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -15,14 +15,19 @@ from core.events import Progress
 from core.losses import perplexity
 from core.masks import Masks
 from core.measurements import Measurements
+from core.proposals import propose
 from core.results import Precision, RunResult
+from core.samplers import wanted
+from core.stability import stability
 from core.surrogate import fit
-from core.types import Losses, ModelInfo, Protocol
+from core.types import Losses, ModelInfo, Protocol, RunSpec
 from core.validation import FEWEST_MASKS, compare, of_process
 
 # Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
 # particular kind of masks; and they are few, since prefixes are shared best in large ones.
 _ROUNDS = (0.1, 0.4, 1.0)
+# Of an adaptive run's budget, what one round of proposals takes; and the fewest masks that are worth a fit.
+_PROPOSED, _SMALLEST_ROUND = 0.1, 10
 
 
 @dataclass
@@ -33,13 +38,15 @@ class Tally:
     model: ModelInfo
     protocol: Protocol
     strata: tuple[int, ...]
-    seed: int
-    masks: Masks
-    losses: dict[int, Losses]  # by row of masks; begins with what the store knew
+    spec: RunSpec
+    masks: Masks  # an adaptive run adds to them
+    known: Callable[[Masks], dict[int, Losses]]  # what the store knows, by row of the masks that it is given
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
+        self.losses = self.known(self.masks)  # by row of masks
         self.cached = len(self.losses)
+        self.total = wanted(self.spec, self.masks)
         self._measuring_since = time.monotonic()
 
     def rounds(self) -> Iterator[NDArray[np.int64]]:
@@ -47,9 +54,32 @@ class Tally:
         sample = len(self.masks) - 1
         bounds = [0, 1, *(1 + int(share * sample) for share in _ROUNDS)]
         for low, high in pairwise(bounds):
-            rows = np.array([row for row in range(low, high) if self.lacks(row)], dtype=np.int64)
-            if len(rows):
-                yield rows
+            yield from self._missing(low, high)
+        while self._propose():
+            yield from self._missing(0, len(self.masks))
+
+    def _missing(self, low: int, high: int) -> Iterator[NDArray[np.int64]]:
+        rows = np.array([row for row in range(low, high) if self.lacks(row)], dtype=np.int64)
+        if len(rows):
+            yield rows
+
+    def _propose(self) -> bool:
+        """Adds the next round's masks, the same ones whenever the run is resumed; False when there are none."""
+        left = self.total - len(self.masks)
+        result = self.result(final=False) if left else None
+        if result is None or stability(result).more == 0:
+            return False
+        count = min(left, max(_SMALLEST_ROUND, int(self.spec.masks * _PROPOSED)))
+        proposed = propose(self.measurements(), self.strata, count, self.spec.seed)
+        fresh = [mask for mask in proposed if not (self.masks == mask).all(axis=1).any()]
+        if not fresh:
+            return False
+        before = len(self.masks)
+        self.masks = np.concatenate([self.masks, fresh])
+        found = {before + row: losses for row, losses in self.known(np.array(fresh)).items()}
+        self.losses |= found
+        self.cached += len(found)
+        return True
 
     def lacks(self, row: int) -> bool:
         """Whether the mask in this row has not been measured yet."""
@@ -68,10 +98,10 @@ class Tally:
         """Where the run stands; the rate counts only what this session has measured."""
         fresh = len(self.losses) - self.cached
         rate = fresh / max(time.monotonic() - self._measuring_since, 1e-9)
-        left = len(self.masks) - len(self.losses)
+        left = self.total - len(self.losses)
         return Progress(
             done=len(self.losses),
-            total=len(self.masks),
+            total=self.total,
             cached=self.cached,
             per_second=rate,
             seconds_left=left / rate if fresh else float("nan"),
@@ -89,11 +119,11 @@ class Tally:
         if len(measured) < FEWEST_MASKS:
             return None
         if final:
-            compared = compare(measured, self.seed)
+            compared = compare(measured, self.spec.seed)
             log, quality, others = compared.log, compared.best, compared.others
-            ranges = bands(measured.masks, compared.residuals, self.seed)
+            ranges = bands(measured.masks, compared.residuals, self.spec.seed)
         else:
-            log, quality, others, ranges = True, of_process(measured, True, self.seed), (), ()
+            log, quality, others, ranges = True, of_process(measured, True, self.spec.seed), (), ()
         surrogate, other = fit(measured, log=log), fit(measured, log=not log)
         on_log = (surrogate, quality) if log else (other, others[0])
         return RunResult(
@@ -101,9 +131,9 @@ class Tally:
             model=self.model,
             protocol=self.protocol,
             strata=self.strata,
-            masks=len(self.masks) - 1,
+            masks=(len(self.masks) if final else self.total) - 1,
             dense_perplexity=self.dense_perplexity,
-            contributions=estimate(surrogate, other, self.strata, self.seed, SAMPLES if final else EARLY_SAMPLES),
+            contributions=estimate(surrogate, other, self.strata, self.spec.seed, SAMPLES if final else EARLY_SAMPLES),
             surrogate=quality,
             others=others,
             not_finite=len(self.losses) - 1 - len(measured),
@@ -111,6 +141,6 @@ class Tally:
             cached=self.cached,
             seconds=time.monotonic() - self.started,
             precision=precision,
-            interactions=interactions_of(*on_log, "local", self.seed) if final else None,
+            interactions=interactions_of(*on_log, "local", self.spec.seed) if final else None,
             bands=ranges,
         )

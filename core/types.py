@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, nats a token, (sequences,)
 
 BUNDLED = "bundled"  # the name of the embedded default model
+SAMPLERS = ("stratified", "adaptive", "exhaustive")
 BOS_CHOICES = ("auto", "none", "corpus", "window")
 
 
@@ -71,6 +72,7 @@ class RunSpec:
     corpus: str = "python-docs"
     sequences: int = 10
     window: int = 128
+    sampler: str = "stratified"  # the paper's; or adaptive, or exhaustive (core.samplers)
     masks: int = 300
     strata: tuple[int, ...] | None = None
     seed: int = 0

@@ -8,7 +8,7 @@ from app.history import show_history
 from app.requests import integers, located
 from core.corpora import CORPORA
 from core.errors import QuorumError
-from core.types import RunSpec
+from core.types import SAMPLERS, RunSpec
 
 shared = jobs.shared()
 job = shared.newest()
@@ -92,6 +92,12 @@ def show_form() -> None:
                 placeholder="automatic",
                 help="Sizes of the coalitions: numbers of layers kept, as 28,25,22",
             )
+            sampler = first.selectbox(
+                "Sampler",
+                SAMPLERS,
+                help="stratified is the paper's; adaptive measures where most is to be learnt; exhaustive measures all "
+                "coalitions of a model of few layers",
+            )
             dtype = second.selectbox("Precision", ("auto", "float32", "bfloat16", "float16"))
             device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1 or mps")
         if st.form_submit_button("Start run", type="primary", icon=":material/play_arrow:"):
@@ -101,6 +107,7 @@ def show_form() -> None:
                     corpus=corpus or default.corpus,
                     sequences=int(sequences),
                     window=int(window),
+                    sampler=sampler,
                     masks=int(masks),
                     strata=integers(strata),
                     seed=int(seed),

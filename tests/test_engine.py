@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,42 @@ def test_a_whole_model_without_numbers_ends_the_run_at_once(tiny: Path, text_fil
     assert queries.count_evaluations(Database(cache_file)) == 0
 
 
+def test_an_adaptive_run_proposes_the_same_again(
+    tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed in the middle of its rounds and resumed, it ends like an unbroken one, and measures within its budget."""
+    monkeypatch.setattr("core.stability.SETTLED", 0.9999)  # so that it goes on to the end of its budget
+    request = replace(spec(tiny, text_file), sampler="adaptive", masks=90, strata=(7, 6, 5, 4))
+    whole = [*Engine(Store(Database(tmp_path / "whole.duckdb"))).run(request)][-1]
+    assert isinstance(whole, Finished) and 30 < whole.result.surrogate.masks <= 90
+    database = Database(tmp_path / "broken.duckdb")
+    rounds = 0
+    events = Engine(Store(database)).run(request)
+    for event in events:
+        rounds += isinstance(event, Estimated)
+        if rounds == 5:
+            events.close()
+    before = queries.count_evaluations(database)
+    assert 40 < before < queries.count_evaluations(Database(tmp_path / "whole.duckdb"))
+    resumed = [*Engine(Store(database)).run(request)][-1]
+    assert isinstance(resumed, Finished) and resumed.result.cached == before
+    assert resumed.result.contributions == whole.result.contributions
+
+
+def test_an_exhaustive_run_makes_values_exact(cli: Cli, tiny: Path, text_file: Path, cache_file: Path) -> None:
+    """Efficiency holds to the last digits: the values add up to what lies between no layers and all of them."""
+    status, run, errors = cli("run", "--model", tiny, "--corpus", text_file, "--sampler", "exhaustive", *OPTIONS[:4])
+    assert status == 0, errors
+    assert run["masks"] == 255 and run["evaluations"]["measured"] == 256
+    found = cli("values", run["run"], "--value", "shapley", "--worth", "log_score")[1]
+    assert found["surrogate"] is None and all(item["low"] == item["high"] for item in found["values"])
+    measured = queries.measurements(Database(cache_file), queries.find_run(Database(cache_file), run["run"]))
+    nothing = measured.log_scores[~measured.masks.any(axis=1)]
+    assert sum(item["value"] for item in found["values"]) == pytest.approx(-float(nothing[0]))
+    status, answer, _ = cli("run", "--sampler", "exhaustive", "--masks", 20)
+    assert status == 1 and "2^30" in answer["error"]["message"]
+
+
 class NotNumbers(Store):
     """A store that knows a few losses already, and they are not numbers."""
 
@@ -199,7 +236,7 @@ def test_losses_that_are_no_numbers_are_counted_not_shifted(tiny: Path, text_fil
     masks = np.concatenate([np.ones((1, 6), bool), stratified(6, (5, 4, 3), 30, 0)])
     losses = {row: np.full(4, 2.0 + row / 10, np.float32) for row in range(31)}
     losses[3][1], losses[4][:] = np.nan, np.inf
-    tally = Tally("run", None, None, (5, 4, 3), 0, masks, losses)
+    tally = Tally("run", None, None, (5, 4, 3), RunSpec(masks=30), masks, lambda _: losses)
     measured = tally.measurements()
     rows = [row for row in range(1, 31) if row != 3]
     np.testing.assert_array_equal(measured.masks, masks[rows])

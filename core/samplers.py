@@ -1,0 +1,60 @@
+"""Which coalitions a run measures.
+
+stratified   the paper's: strata by Hamming weight, uniform inside each (`core.masks.stratified`)
+adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`core.proposals`), until
+             the budget is spent or the ranking has settled
+exhaustive   all of them, for games of few layers: values are then exact
+"""
+
+import numpy as np
+
+from core.errors import SelectionError
+from core.exact import MOST_PLAYERS, everything
+from core.masks import Masks, check_strata, default_strata, stratified
+from core.types import SAMPLERS, RunSpec
+from core.validation import FEWEST_MASKS
+
+_MOST_MASKS = 1_000_000
+# The share of an adaptive run's budget that does not depend on what was measured.
+_FIRST = 1 / 3
+
+
+def check_size(spec: RunSpec) -> None:
+    """SelectionError for what is wrong whatever the model."""
+    if spec.sampler not in SAMPLERS:
+        raise SelectionError(f"There is no sampler {spec.sampler}.", f"Use one of {', '.join(SAMPLERS)}.")
+    if not FEWEST_MASKS <= spec.masks <= _MOST_MASKS:
+        raise SelectionError(
+            f"{spec.masks:,} masks are too few or too many.",
+            f"Ask for {FEWEST_MASKS} to {_MOST_MASKS:,}; 300 is usual.",
+        )
+    if not 0 <= spec.seed < 2**63:
+        raise SelectionError(f"The seed {spec.seed} is out of range.", "Use a number from 0 to 2^63 - 1.")
+
+
+def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
+    """The strata, and the coalitions that a run begins with: the whole model, then the sample, or its first part.
+
+    Raises:
+        SelectionError: strata or a sampler that this model cannot have.
+    """
+    strata = check_strata(spec.strata or default_strata(layers), layers)
+    whole = np.ones((1, layers), dtype=np.bool_)
+    if spec.sampler == "exhaustive":
+        if layers > MOST_PLAYERS:
+            raise SelectionError(
+                f"{layers} layers have 2^{layers} coalitions, too many to measure.",
+                f"Models of up to {MOST_PLAYERS} layers can be measured exhaustively; use --sampler stratified.",
+            )
+        return strata, np.concatenate([whole, everything(layers)[:-1]])
+    if spec.sampler == "stratified":
+        return strata, np.concatenate([whole, stratified(layers, strata, spec.masks, spec.seed)])
+    sample = stratified(layers, strata, max(FEWEST_MASKS, int(spec.masks * _FIRST)), spec.seed)
+    first = np.concatenate([whole, ~np.eye(layers, dtype=np.bool_), sample])
+    _, rows = np.unique(first, axis=0, return_index=True)
+    return strata, first[np.sort(rows)][: 1 + spec.masks]
+
+
+def wanted(spec: RunSpec, masks: Masks) -> int:
+    """How many coalitions a run measures at most, the whole model included, of which it begins with `masks`."""
+    return 1 + spec.masks if spec.sampler == "adaptive" else len(masks)
