@@ -10,9 +10,10 @@ from pathlib import Path
 from app import commands
 from app.requests import located
 from app.terminal import complain
+from core.choices import METHODS
 from core.corpora import CORPORA
 from core.errors import QuorumError
-from core.results import CLOSED_FORMS, METHODS, VALUES, WORTHS
+from core.results import CLOSED_FORMS, VALUES, WORTHS
 from core.types import BOS_CHOICES, SAMPLERS, RunSpec
 
 _DEFAULTS = RunSpec()

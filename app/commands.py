@@ -12,11 +12,12 @@ from app.terminal import follow, result_object, result_text, say
 from cache import queries
 from cache.database import Database, default_file
 from cache.store import Store
+from core.choices import Plan
 from core.errors import RunNotFound
 from core.events import Compared, Exported, Finished, Measured, Selected
 from core.measurements import Measurements
 from core.paths import user_path
-from core.results import LayerValues, PairInteractions, Plan, RunResult
+from core.results import LayerValues, PairInteractions, RunResult
 from core.selection import Request, Target, least_contributing
 from core.types import RunSpec, TextSpec
 

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from cache.database import Database
+from core.choices import Selection
 from core.errors import EvaluationError, RunNotFound
 from core.masks import decode
 from core.measurements import Floats, Measurements
-from core.results import RunResult, Selection
+from core.results import RunResult
 from core.types import RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.

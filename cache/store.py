@@ -10,8 +10,9 @@ import pandas as pd
 
 from cache.database import Database
 from cache.keys import game_key, run_key
+from core.choices import Selection
 from core.masks import Masks, encode
-from core.results import Precision, RunResult, Selection
+from core.results import Precision, RunResult
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 
 

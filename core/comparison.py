@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.choices import METHODS, OURS, Comparison, MethodResult
 from core.criteria import Plans
 from core.errors import SelectionError
 from core.events import Event, Searching, Stage
@@ -14,7 +15,6 @@ from core.masks import without
 from core.meter import Meter
 from core.planning import distances, metered, stages
 from core.plans import measured
-from core.results import METHODS, OURS, Comparison, MethodResult
 from core.rivals import BY_DIVERGENCE, RIVALS, Contest
 from core.search import Search
 from core.selection import Request

@@ -15,13 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core import precision
 from core.comparison import Match, compare
-from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
+from core.errors import CorpusError, ExportError, QuorumError
 from core.evaluation import Evaluator
 from core.events import (
     Compared,
-    Estimated,
     Event,
     Exported,
     Finished,
@@ -35,16 +33,15 @@ from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import Masks, encode, without
+from core.measuring import Measuring
 from core.planning import plan
-from core.results import Precision, RunResult
+from core.results import RunResult
 from core.running import running
 from core.samplers import begin, check_size
 from core.selection import Request
 from core.storage import Store
 from core.tally import Tally
 from core.types import Losses, RunSpec, TextSpec
-
-_FLUSH_SECONDS = 1.0
 
 
 class Engine:
@@ -194,7 +191,7 @@ class Engine:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""
         self._under_way = game.key, tally
         try:
-            return (yield from self._measuring(tally, game))
+            return (yield from Measuring(self._store, game, tally).events())
         except (GeneratorExit, KeyboardInterrupt):
             self._store.close(tally.run, "cancelled")
             raise
@@ -204,66 +201,3 @@ class Engine:
             raise
         finally:
             self._under_way = None
-
-    def _measuring(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
-        yield tally.progress()
-        _check_dense(tally)
-        for rows in tally.rounds():
-            for _ in self._stored(tally, game, rows):
-                yield tally.progress()
-            yield tally.progress()
-            _check_dense(tally)
-            early = tally.result(final=False)
-            if early is not None:
-                self._store.save(early, "running")
-                yield Estimated(early)
-        sixteen = yield from self._precision(tally, game)
-        yield Stage("Estimating contributions")
-        result = tally.result(final=True, precision=sixteen)
-        if result is None:
-            raise EvaluationError(
-                f"Only {len(tally.measurements())} of {len(tally.masks) - 1} masks have a loss that is a number.",
-                "Use more masks; if losses are NaN, try --dtype float32.",
-            )
-        self._store.save(result, "finished")
-        return result
-
-    def _precision(self, tally: Tally, game: Game) -> Generator[Event, None, Precision | None]:
-        """What 16 bits cost, measured once for a game."""
-        known = self._store.precision(game.key)
-        if known is not None or not precision.comparable(game.loaded):
-            return known
-        yield Stage(f"Comparing {game.loaded.info.dtype} with float32")
-        game.release()  # so that the float32 model fits into the memory that measuring took
-        found = precision.compare(game.loaded, game.windows.ids, tally.masks, tally.losses)
-        if found is not None:
-            self._store.save_precision(game.key, found)
-        return found
-
-    def _stored(self, tally: Tally, game: Game, rows: NDArray[np.int64]) -> Iterator[None]:
-        """Evaluates rows of the tally, and yields each time that what was measured has been stored."""
-        unstored: list[tuple[int, Losses]] = []
-        stored_at = time.monotonic()
-        try:
-            masks = tally.masks[rows]
-            for index, losses in game.evaluator.losses(masks, wanted=lambda index: tally.lacks(int(rows[index]))):
-                unstored.append((int(rows[index]), losses))
-                if time.monotonic() - stored_at > _FLUSH_SECONDS:
-                    self._store_all(tally, game, unstored)
-                    yield
-                    stored_at = time.monotonic()
-        finally:
-            self._store_all(tally, game, unstored)
-
-    def _store_all(self, tally: Tally, game: Game, unstored: list[tuple[int, Losses]]) -> None:
-        """Stores evaluations first and counts them second: what is counted is never lost."""
-        if unstored:
-            self._store.record(game.key, [(encode(tally.masks[row]), losses) for row, losses in unstored])
-            tally.losses.update(unstored)
-            unstored.clear()
-
-
-def _check_dense(tally: Tally) -> None:
-    """Without the whole model's loss, which is measured first, no coalition has a score."""
-    if not tally.lacks(0) and not np.isfinite(tally.dense_perplexity):
-        raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.results import Comparison, RunResult, Selection
+from core.choices import Comparison, Selection
+from core.results import RunResult
 from core.types import ModelInfo, Protocol
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 
+from core.choices import Selection
 from core.events import Event, Searching, Stage
 from core.game import Game
 from core.losses import perplexity
@@ -13,7 +14,6 @@ from core.measurements import Floats
 from core.meter import Meter
 from core.plans import measured
 from core.remembered import Remembered
-from core.results import Selection
 from core.search import Search
 from core.selection import Request, nested
 from core.similarity import similarity

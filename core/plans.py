@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
+from core.choices import Plan
 from core.meter import Meter
 from core.model import LoadedModel
-from core.results import Plan
 
 
 def measured(loaded: LoadedModel, meter: Meter, masks: Sequence[NDArray[np.bool_]]) -> tuple[Plan, ...]:

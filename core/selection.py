@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.choices import Plan, Selection
 from core.errors import SelectionError
-from core.results import Contribution, Plan, Selection
+from core.results import Contribution
 
 
 def least_contributing(contributions: Sequence[Contribution], count: int) -> tuple[int, ...]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol as Interface
 
+from core.choices import Selection
 from core.masks import Masks
-from core.results import Precision, RunResult, Selection
+from core.results import Precision, RunResult
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 
 

@@ -8,12 +8,12 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from core import criteria
+from core.choices import METHODS, OURS
 from core.expectation import Basis, expect, runs
 from core.masks import stratified, without
 from core.meter import Meter
 from core.model import LoadedModel
 from core.reference import sequence_losses
-from core.results import METHODS, OURS
 from core.rivals import RIVALS, Contest, evopress, sleb
 from core.search import Search
 from core.similarity import similarity

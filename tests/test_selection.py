@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.choices import METHODS, Plan, Selection
 from core.errors import SelectionError
 from core.masks import without
-from core.results import METHODS, ModelInfo, Plan, Selection
+from core.results import ModelInfo
 from core.selection import Request, Target, nested
 from core.types import Protocol
 from tests.conftest import Cli

@@ -1,0 +1,79 @@
+"""What a search or a comparison of methods finds, in the form in which it is stored, shown and printed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.types import ModelInfo, Protocol
+
+OURS = "quorum"
+METHODS = (
+    *(OURS, "random", "magnitude", "shortgpt", "window", "one-shot", "taylor", "taylor+", "paper", "sleb"),
+    "evopress",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which layers to remove, and the perplexity that was measured without them.
+
+    `low` and `high` are a 90 % interval for other text of this kind, from the paired differences to the whole model.
+    """
+
+    count: int
+    removed: tuple[int, ...]
+    parameters: int  # of the model that is left
+    perplexity: float
+    low: float
+    high: float
+    source: str = "measured"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The best plans found, one for each number of removed layers; all on the same sequences."""
+
+    model: ModelInfo
+    protocol: Protocol
+    dense_perplexity: float
+    protected: tuple[int, ...]
+    plans: tuple[Plan, ...]  # each the best of its count
+    nested: tuple[Plan, ...]  # each holds the one before, for progressive removal
+    coalitions: int  # that were measured for it, on some of the sequences or on all
+    units: float  # compute that was asked for, and `spent`: SLEB's path to two fifths of the layers is 1
+    spent: float
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Selection":
+        """The selection that `dataclasses.asdict` wrote, also after a trip through JSON."""
+        plans, nested = (
+            tuple(Plan(**{**plan, "removed": tuple(plan["removed"])}) for plan in fields[name])
+            for name in ("plans", "nested")
+        )
+        model, protocol = ModelInfo(**fields["model"]), Protocol(**fields["protocol"])
+        protected = tuple(fields["protected"])
+        return cls(
+            **{**fields, "model": model, "protocol": protocol, "protected": protected, "plans": plans, "nested": nested}
+        )
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What one method chose, and what that took."""
+
+    method: str
+    plans: tuple[Plan, ...]  # measured on the text that judges
+    coalitions: int
+    tokens: int
+    units: float  # compute as published, by forwards that share nothing
+    spent: float  # compute here, where prefixes are shared
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods that chose on one text, judged on another."""
+
+    model: ModelInfo
+    calibration: Protocol
+    evaluation: Protocol
+    dense_perplexity: float  # on the evaluation text
+    methods: tuple[MethodResult, ...]
