@@ -109,7 +109,7 @@ def spec(tiny: Path, text_file: Path, **changes: object) -> RunSpec:
 
 
 def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.engine._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.measuring._FLUSH_SECONDS", 0.0)
     engine = Engine(Store(Database(cache_file)))
     events: list[Event] = list(engine.run(spec(tiny, text_file)))
     progress = [event for event in events if isinstance(event, Progress)]
@@ -138,7 +138,7 @@ def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cach
 def test_a_preview_between_two_events_changes_nothing(
     tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.engine._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.measuring._FLUSH_SECONDS", 0.0)
     request = spec(tiny, text_file)
     alone = list(Engine(Store(Database(tmp_path / "alone"))).run(request))[-1]
     engine = Engine(Store(Database(tmp_path / "disturbed")))
