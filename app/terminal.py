@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from core.errors import QuorumError
 from core.events import Event, Partial, Progress, Searching, Stage
-from core.results import RunResult, Stability
+from core.results import RunResult
 from core.stability import stability
 
 
@@ -96,7 +96,7 @@ def result_text(result: RunResult) -> str:
         f"{result.cached} from the cache, {result.seconds:.0f} s",
         f"surrogate ({fit.name}) on {fit.masks} masks it has not seen: R2 {fit.r2:.3f}, Spearman {fit.spearman:.3f}, "
         f"MAE {fit.mae:.4f}",
-        _settling(stability(result)),
+        str(stability(result)),
         *(
             f"90 % predictive interval with {band.fewest} to {band.most} layers kept: perplexity times or divided by "
             f"{math.exp(min(band.half, 99)):.2f}; held {band.coverage:.0%} of {band.masks} masks without a part in it"
@@ -111,14 +111,6 @@ def result_text(result: RunResult) -> str:
         f"{item.layer:5d} {item.value:8.4f} {item.low:8.4f} {item.high:8.4f} {item.calibration:8.4f}" for item in ranked
     ]
     return "\n".join(lines)
-
-
-def _settling(found: Stability) -> str:
-    so_far = f"ranking: rank correlation with that of other coalitions {found.spearman:.2f}"
-    if found.more == 0:
-        return f"{so_far}; it has settled (from {found.settled:.2f})"
-    more = f"about {found.more} more evaluations (extrapolated)" if found.more else "far more evaluations"
-    return f"{so_far}; it settles (at {found.settled:.2f}) with {more}"
 
 
 def _strict(value: Any) -> Any:

@@ -88,6 +88,20 @@ def contribution_table(result: RunResult) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("contribution", ignore_index=True)
 
 
+def band_table(result: RunResult) -> pd.DataFrame:
+    """The predictive intervals by number of layers kept, and how often they held."""
+    rows = [
+        {
+            "layers kept": f"{band.fewest} to {band.most}" if band.fewest < band.most else str(band.most),
+            "perplexity, times or divided by": math.exp(min(band.half, 99)),
+            "held": f"{band.coverage:.0%}",
+            "coalitions": band.masks,
+        }
+        for band in result.bands
+    ]
+    return pd.DataFrame(rows)
+
+
 def fit_table(result: RunResult) -> pd.DataFrame:
     """The held-out quality of every kind of surrogate, the best first."""
     rows = [

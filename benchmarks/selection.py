@@ -34,7 +34,7 @@ from core.types import RunSpec
 
 COUNTS = (3, 6, 9, 12)
 MOST = 15
-STAGES = (2, 5, 10, 20)
+STAGES = (2, 5, 10, 20, 40)
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def methods(options: argparse.Namespace, game: Game, store: Store, seed: int) ->
 
 
 def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
-    meter = metered(store, game, STAGES, divergences=True)
+    meter = metered(store, game, STAGES if units >= 1 else STAGES[:-1], divergences=True)
     search = Search(meter, distances(game, meter, 10), MOST, 10, seed=seed)
     for _ in search.run(units * meter.unit(10) - meter.spent):
         pass
@@ -94,7 +94,7 @@ def rival(
 
 def costs(meter: Meter) -> dict[str, float]:
     unit = meter.unit(10)
-    return {"units": meter.spent / unit, "plain_units": meter.plain / unit, "tokens": meter.tokens}
+    return {"units": float(meter.spent / unit), "plain_units": float(meter.plain / unit), "tokens": meter.tokens}
 
 
 def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:

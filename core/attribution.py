@@ -6,7 +6,7 @@ import numpy as np
 
 from core.masks import Masks, uniform
 from core.measurements import Floats
-from core.results import Contribution
+from core.results import Z90, Contribution
 from core.surrogate import Surrogate, Worth
 
 # Masks q in the mean: the paper's number. What is shown while a run goes on, and each draw of an interval, need fewer.
@@ -14,7 +14,6 @@ SAMPLES = 80_000
 EARLY_SAMPLES = 8_000
 _DRAW_SAMPLES = 2_000
 DRAWS = 40
-Z90 = 1.6449
 _CHUNK = 4_000
 
 

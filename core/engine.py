@@ -34,7 +34,7 @@ from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import Masks, encode, without
 from core.measuring import Measuring
-from core.planning import plan
+from core.planning import further, plan
 from core.results import RunResult
 from core.running import running
 from core.samplers import begin, check_size
@@ -128,8 +128,7 @@ class Engine:
     def select(self, run: str, spec: RunSpec, request: Request) -> Iterator[Event]:
         """Searches for the best removals of every count, beginning with what a run has measured.
 
-        Races run on the run's own windows; finalists are settled on as many further windows of the same text, if it
-        has them.
+        Races run on the run's own windows; finalists are settled on further windows of the same text, if it has them.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
@@ -141,8 +140,7 @@ class Engine:
                 time.sleep(0.5)
             game = base
             with suppress(CorpusError):  # a short text has no further windows
-                text = replace(spec.text(), sequences=2 * spec.sequences)
-                game = yield from self._games.open(spec, text, check=request.check)
+                game = yield from self._games.open(spec, further(spec.text(), request.units), check=request.check)
             found = yield from plan(self._store, base, game, request, spec.seed)
             self._store.save_selection(run, found)
         yield Selected(found)
@@ -154,8 +152,7 @@ class Engine:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
         base = yield from self._games.open(spec, spec.text(), check=match.check)
-        further = replace(spec.text(), sequences=2 * spec.sequences)
-        game = yield from self._games.open(spec, further, check=match.check)
+        game = yield from self._games.open(spec, further(spec.text(), match.units), check=match.check)
         other = replace(spec.text("evaluation"), sequences=4 * spec.sequences)
         judge = yield from self._games.open(spec, other, check=match.check)
         found = yield from compare(self._store, base, game, judge, match, spec.seed)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from core import exact, network
-from core.attribution import DRAWS, SAMPLES, Z90, stratified_contributions
+from core.attribution import DRAWS, SAMPLES, stratified_contributions
 from core.errors import SelectionError
 from core.exact import stratified_sizes
 from core.gaussian import Draw, GaussianProcess
@@ -15,6 +15,7 @@ from core.results import (
     CLOSED_FORMS,
     VALUES,
     WORTHS,
+    Z90,
     Fit,
     LayerValues,
     PairInteraction,

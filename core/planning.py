@@ -1,6 +1,7 @@
 """The search on a run's game; everything that it measures is kept, also for the run."""
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +19,10 @@ from core.search import Search
 from core.selection import Request, nested
 from core.similarity import similarity
 from core.storage import Store
+from core.types import TextSpec
+
+# From this many units on, finalists are settled on four times the run's sequences, or else on twice as many.
+_PLENTY = 0.75
 
 
 def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> Generator[Event, None, Selection]:
@@ -60,8 +65,15 @@ def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> G
 
 
 def stages(raced: int, sequences: int) -> list[int]:
-    """The numbers of sequences that races go through, and at last all on which the finalists are settled."""
-    return sorted({max(1, raced // 5), max(1, raced // 2), raced, sequences})
+    """The numbers of sequences that races go through, up to `raced`, and then those that finalists do."""
+    every = {max(1, raced // 5), max(1, raced // 2), raced, 2 * raced, sequences}
+    return sorted(stage for stage in every if stage <= sequences)
+
+
+def further(text: TextSpec, units: float) -> TextSpec:
+    """The windows that a search of that budget uses: those of a run, and further ones to settle finalists on."""
+    assert text.sequences is not None
+    return replace(text, sequences=(4 if units >= _PLENTY else 2) * text.sequences)
 
 
 def metered(store: Store, game: Game, stages: Sequence[int], *, divergences: bool = False) -> Meter:

@@ -11,6 +11,9 @@ VALUES = ("stratified", *CLOSED_FORMS, "paper")
 WORTHS = ("score", "log_score", "kl")
 
 
+Z90 = 1.6449  # a 90 % interval is so many standard deviations wide either way
+
+
 @dataclass(frozen=True)
 class Contribution:
     """One layer's stratified contribution, in units of the score PPL_dense / PPL.
@@ -154,6 +157,13 @@ class Stability:
     spearman: float  # expected rank correlation with the ranking from other coalitions
     settled: float  # from which it counts as settled
     more: int | None  # evaluations until then, extrapolated; 0: settled, None: far more than were measured
+
+    def __str__(self) -> str:
+        so_far = f"ranking: rank correlation with that of other coalitions {self.spearman:.2f}"
+        if self.more == 0:
+            return f"{so_far}; it has settled (from {self.settled:.2f})"
+        more = f"about {self.more} more evaluations (extrapolated)" if self.more else "far more evaluations"
+        return f"{so_far}; it settles (at {self.settled:.2f}) with {more}"
 
 
 @dataclass(frozen=True)

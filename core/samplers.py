@@ -10,7 +10,7 @@ import numpy as np
 
 from core.errors import SelectionError
 from core.exact import MOST_PLAYERS, everything
-from core.masks import Masks, check_strata, default_strata, stratified
+from core.masks import Masks, check_strata, default_strata, growing, stratified
 from core.types import SAMPLERS, RunSpec
 from core.validation import FEWEST_MASKS
 
@@ -47,6 +47,8 @@ def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
                 f"Models of up to {MOST_PLAYERS} layers can be measured exhaustively; use --sampler stratified.",
             )
         return strata, np.concatenate([whole, everything(layers)[:-1]])
+    if spec.sampler == "shapley":
+        return strata, np.concatenate([whole, growing(layers, spec.masks, spec.seed)])
     if spec.sampler == "stratified":
         return strata, np.concatenate([whole, stratified(layers, strata, spec.masks, spec.seed)])
     sample = stratified(layers, strata, max(FEWEST_MASKS, int(spec.masks * _FIRST)), spec.seed)

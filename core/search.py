@@ -30,7 +30,9 @@ _GO_ON = 0.4
 # A rival further behind than this many standard errors is beaten.
 _BEATEN = 1.5
 # The share of the budget that is kept for the finalists, and how many of a count there are.
-_RESERVE, _FINALISTS = 0.3, 3
+_RESERVE, _FINALISTS = 0.4, 4
+# Those left behind in earlier races that may try again, in each race: a few sequences can be wrong.
+_SECOND_CHANCE = 3
 # Kernels are learnt anew when this many times more is known.
 _RELEARN = 1.3
 
@@ -55,7 +57,7 @@ class Search:
         self._kernel: tuple[int, Kernel] | None = None
         begun = self.meter.spent
         self._dense = self._costs(self.meter.whole[None], self.meter.stages[-1])[0]
-        self._width = max(6, round(14 * (budget / self.meter.unit(10)) ** 0.5))
+        self._width = max(6, round(14 * (budget / self.meter.unit(self.raced)) ** 0.5))
         self._first()
         for count in self._sweeps():
             yield (self.meter.spent - begun) / budget
@@ -106,7 +108,8 @@ class Search:
         candidates = self._candidates(count)
         if len(candidates):
             mean, deviation = self._expectation().predict(candidates)
-            self._race(count, candidates[np.argsort(mean - deviation)[: self._width]])
+            candidates = candidates[np.argsort(mean - deviation)[: self._width]]
+        self._race(count, candidates)
 
     def _candidates(self, count: int) -> Masks:
         """Neighbours of the bests that have not been tried."""
@@ -141,8 +144,11 @@ class Search:
 
     def _race(self, count: int, challengers: Masks) -> None:
         """Measures challengers on more and more sequences; the best of the count defends its place."""
+        behind = [mask for mask in self.ranked(count) if self.meter.depth(mask) < self.raced]
+        field = [*challengers, *behind[:_SECOND_CHANCE]]
         self.tried.setdefault(count, []).extend(challengers)
-        field = list(challengers)
+        if not field:
+            return
         for stage in [stage for stage in self.meter.stages if stage <= self.raced]:
             runners = [*field, *self._defender(count)]
             costs = self._costs(np.array(runners), stage)
@@ -170,10 +176,15 @@ class Search:
         self.best[count] = rivals[int(costs.mean(axis=1).argmin())]
 
     def _settle(self, count: int, budget: float) -> None:
-        """Decides between the finalists of a count on all sequences, as many as the budget allows for."""
-        last = self.meter.stages[-1]
-        affordable = int(budget / max(1.0, self.meter.cost(self.best[count], last - self.raced)))
-        self._crown(count, self.ranked(count, self.raced)[: max(1, min(_FINALISTS, affordable))], last)
+        """Decides between the finalists of a count on further sequences, fewer of them on more."""
+        end, finalists = self.meter.spent + budget, _FINALISTS
+        known = self.raced
+        for stage in [stage for stage in self.meter.stages if stage > self.raced]:
+            affordable = int((end - self.meter.spent) / self.meter.cost(self.best[count], stage - known))
+            ranked = self.ranked(count, known)
+            self._crown(count, ranked[: max(1, min(finalists, affordable))], stage)
+            known, finalists = stage, max(2, finalists // 2)
+        self._crown(count, [], self.meter.stages[-1])
 
     def _expectation(self) -> Expectation:
         masks = [mask for count in sorted(self.tried) for mask in self.tried[count]]

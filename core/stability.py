@@ -1,10 +1,9 @@
 """Whether a ranking has settled, and how many more evaluations it would take."""
 
 import numpy as np
-from scipy.stats import rankdata
 
-from core.attribution import Z90
-from core.results import RunResult, Stability
+from core.measurements import Floats
+from core.results import Z90, RunResult, Stability
 
 # A ranking counts as settled from here on, and growth is looked at up to so many times as many evaluations.
 SETTLED = 0.95
@@ -27,9 +26,8 @@ def stability(result: RunResult) -> Stability:
     return Stability(float(found[0]), SETTLED, more)
 
 
-def _correlation(shown: np.ndarray, drawn: np.ndarray) -> float:
-    """The mean Spearman correlation of a ranking (n,) with others (draws, n)."""
-    ranks, other = rankdata(shown), rankdata(drawn, axis=1)
-    ranks, other = ranks - ranks.mean(), other - other.mean(axis=1, keepdims=True)
-    spread = np.sqrt((ranks**2).sum() * (other**2).sum(axis=1))
-    return float(np.mean(other @ ranks / np.maximum(spread, 1e-12)))
+def _correlation(shown: Floats, drawn: Floats) -> float:
+    """The mean Spearman correlation of a ranking (n,) with others (draws, n); nothing in it is equal."""
+    ranks, other = shown.argsort().argsort(), drawn.argsort(axis=1).argsort(axis=1)
+    n = len(shown)
+    return float(1 - 6 * np.mean(((ranks - other) ** 2).sum(axis=1)) / (n * (n**2 - 1)))

@@ -9,6 +9,7 @@ from app.figures import contribution_bars, contribution_heatmap
 from app.jobs import Job
 from app.what_if import show_what_if
 from core.results import RunResult
+from core.stability import stability
 
 # With fewer, hyperparameters are in doubt, too, and no interval holds that.
 _MASKS_A_LAYER = 2
@@ -38,6 +39,7 @@ def show_quality(result: RunResult) -> None:
         st.metric("Spearman", f"{fit.spearman:.3f}", help="Agreement of the two rankings; 1 is perfect")
         st.metric("Mean absolute error", f"{fit.mae:.4f}", help="In units of the score PPL_dense / PPL")
         st.metric("Coalitions tested", fit.masks)
+    st.markdown(f"{stability(result)}".capitalize() + ".")
     if fit.masks < _MASKS_A_LAYER * result.model.layers:
         st.warning("These are few coalitions for so many layers: the intervals may be too narrow. Measure more.")
     if result.others:
@@ -46,6 +48,10 @@ def show_quality(result: RunResult) -> None:
         st.caption(
             "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
         )
+    if result.bands:
+        st.markdown("How wide a 90 % predictive interval has to be, by conformal prediction from the same folds:")
+        alt = "Width and held-out coverage of predictive intervals by number of layers kept"
+        st.dataframe(views.band_table(result), hide_index=True, alt=alt)
     if result.precision is not None:
         st.caption(f"{result.precision}.")
     if result.not_finite:

@@ -95,8 +95,8 @@ def show_form() -> None:
             sampler = first.selectbox(
                 "Sampler",
                 SAMPLERS,
-                help="stratified is the paper's; adaptive measures where most is to be learnt; exhaustive measures all "
-                "coalitions of a model of few layers",
+                help="stratified is the paper's; adaptive measures where most is to be learnt; shapley draws sets "
+                "of all sizes; exhaustive measures all coalitions of a model of few layers",
             )
             dtype = second.selectbox("Precision", ("auto", "float32", "bfloat16", "float16"))
             device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1 or mps")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SelectionError
-from core.masks import default_strata, encode, stratified, without
+from core.masks import default_strata, encode, growing, stratified, without
 
 
 @st.composite
@@ -73,3 +73,16 @@ def test_impossible_removals_are_refused(removed: list[int]) -> None:
 @given(st.lists(st.booleans(), min_size=1, max_size=90))
 def test_masks_survive_as_text(bits: list[bool]) -> None:
     assert [digit == "1" for digit in encode(np.array(bits))] == bits
+
+
+def test_growing_samples_are_distinct_nested_and_reach_every_size() -> None:
+    """No layers, all but one, then larger ones more often; and in the end every coalition but the whole model."""
+    sample = growing(10, 200, 3)
+    np.testing.assert_array_equal(sample[:60], growing(10, 60, 3))
+    assert not sample[0].any() and (sample[1:11].sum(axis=1) == 9).all()
+    assert len({mask.tobytes() for mask in sample}) == 200
+    kept = np.bincount(sample[11:].sum(axis=1), minlength=10)
+    assert kept[2:5].sum() < kept[6:9].sum() and (kept[2:9] > 0).all()
+    assert len({mask.tobytes() for mask in growing(5, 31, 0)}) == 31
+    with pytest.raises(SelectionError):
+        growing(5, 32, 0)

@@ -89,7 +89,7 @@ def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, tin
         assert plan["source"] == "measured"
     for before, after in zip(found["nested"], found["nested"][1:], strict=False):
         assert {*before["removed"]} < {*after["removed"]}
-    assert found["protocol"]["sequences"] == 8
+    assert found["protocol"]["sequences"] == 16  # the run's four, and further ones for the finalists
     # What is stored answers at once, and a single plan is that of all.
     assert cli("select", run, "--protect", "0,7", "--count", 2)[1]["plans"] == [found["plans"][1]]
     # The perplexity that select gives is the one of plain forwards over the same windows.
