@@ -12,13 +12,14 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.libraries import quiet
-from benchmarks.exhaustive import opened
+from benchmarks.exhaustive import LAYERS, REMOVALS, opened
 from cache.database import Database
 from cache.store import Store
 from core.criteria import Plans
@@ -62,6 +63,9 @@ def main() -> None:
             row["perplexity"] = {count: [held(plans[count]) for held in judges] for count in COUNTS if count in plans}
             answer["rows"].append(row)
             print(seed, name, {k: round(v, 3) for k, v in costs.items()}, f"{seconds:.0f} s", flush=True)
+            if seed == 0 and name.startswith("ours"):
+                row["loss_above_optimum"] = {count: above_optimum(plans[count]) for count in (1, 2, 3)}
+                print("   calibration loss above the optimum:", row["loss_above_optimum"])
             for count, found in row["perplexity"].items():
                 print(f"   {count:3d}  {'  '.join(f'{value:9.2f}' for value in found)}  {plans[count]}", flush=True)
             options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
@@ -90,6 +94,15 @@ def rival(
 ) -> tuple[Plans, dict[str, float]]:
     meter = metered(store, game, (2, 5, 10), divergences=method is RIVALS["evopress"])
     return method(Contest(game.loaded, game.windows.ids[:10], meter, counts, seed=seed, units=units)), costs(meter)
+
+
+def above_optimum(gone: tuple[int, ...]) -> float:
+    """How far the calibration loss of a plan of one to three layers is above the best of all, as a share of it."""
+    known = np.load(REMOVALS)
+    losses = {1: known["to_two"][1 : LAYERS + 1], 2: known["to_two"][LAYERS + 1 :], 3: known["three"]}[len(gone)]
+    mean = losses.mean(axis=1)
+    rows = list(combinations(range(LAYERS), len(gone)))
+    return float(mean[rows.index(gone)] / np.nanmin(mean) - 1)
 
 
 def costs(meter: Meter) -> dict[str, float]:

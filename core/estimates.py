@@ -65,7 +65,7 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
         return np.asarray(stratified_contributions(game, layers, strata, _SAMPLES, seed).mean(axis=0))
 
     log = worth != "score"
-    centre, half = _with_doubt(fit(measured, log=log), of, seed)
+    centre, half = with_doubt(fit(measured, log=log), of, seed)
     return LayerValues(
         kind=kind,
         worth=worth,
@@ -90,7 +90,7 @@ def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) 
 def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) -> PairInteractions:
     """`pair_interactions` by a surrogate that is fitted already, of known quality."""
     how = measure(kind, surrogate.measured.masks.shape[1])
-    centre, half = _with_doubt(surrogate, lambda game: interactions(game, how), seed)
+    centre, half = with_doubt(surrogate, lambda game: interactions(game, how), seed)
     return PairInteractions(
         kind=kind,
         worth="log_score" if surrogate.log else "score",
@@ -124,7 +124,7 @@ def _pairs(centre: Floats, half: Floats) -> tuple[PairInteraction, ...]:
     return tuple(sorted(pairs, key=lambda pair: -abs(pair.value)))
 
 
-def _with_doubt(surrogate: Surrogate, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
+def with_doubt(surrogate: Surrogate, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
     """A figure of the surrogate, and half the width of its 90 % interval over draws from the posterior."""
     process = surrogate.process
     rng = np.random.default_rng(seed)
