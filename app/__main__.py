@@ -7,7 +7,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from app import commands
+from app import choosing, commands
 from app.requests import located
 from app.terminal import complain
 from core.choices import METHODS
@@ -78,11 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     interactions.add_argument("--worth", choices=WORTHS, default="log_score")
     interactions.add_argument("--top", type=_positive, default=20, metavar="N", help="pairs to print; --json has all")
 
-    predict = command("predict", commands.predict, "what the surrogate expects without some layers, and why")
+    predict = command("predict", choosing.predict, "what the surrogate expects without some layers, and why")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--remove", type=_integers, required=True, metavar="I,J,…", help="layers to remove")
 
-    compare = command("compare", lambda options: commands.compare(options, spec_of(options)), "ours and the rivals")
+    compare = command("compare", lambda options: choosing.compare(options, spec_of(options)), "ours and the rivals")
     _add_model(compare)
     _add_text(compare)
     compare.add_argument("--methods", type=_names, default=_COMPARED, metavar="NAME,…", help=", ".join(METHODS))
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
     perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
 
-    select = command("select", commands.select, "search for the best layers to remove, at every count or for a target")
+    select = command("select", choosing.select, "search for the best layers to remove, at every count or for a target")
     select.add_argument("run", metavar="RUN")
     target = select.add_mutually_exclusive_group()
     target.add_argument("--count", type=_positive, metavar="K", help="remove K layers")
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         "--units", type=float, default=1.0, help="compute; 1 is SLEB's path to two fifths of the layers"
     )
 
-    export = command("export", commands.export, "write a smaller model that plain transformers loads")
+    export = command("export", choosing.export, "write a smaller model that plain transformers loads")
     export.add_argument("run", metavar="RUN")
     which = export.add_mutually_exclusive_group(required=True)
     which.add_argument("--remove", type=_integers, metavar="I,J,…", help="these layers")
@@ -154,7 +154,10 @@ def _positive(text: str) -> int:
 
 
 def _share(text: str) -> float:
-    return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 < share < float("inf"):
+        raise ValueError(text)
+    return share
 
 
 def _integers(text: str) -> tuple[int, ...]:

@@ -102,6 +102,28 @@ def divergences(database: Database, run: StoredRun) -> Measurements:
     return _usable(found, np.zeros_like(next(iter(found.values()))))
 
 
+def lacks_divergences(database: Database, run: StoredRun) -> bool:
+    """Whether a coalition was measured in a run's game of which KL is not known."""
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM evaluations ANTI JOIN divergences USING (game, mask) WHERE game = ?", [run.game]
+        ).fetchone()
+    return bool(row and row[0])
+
+
+def layers(database: Database, run: StoredRun) -> int:
+    """The number of layers of a run's model.
+
+    Raises:
+        RunNotFound: nothing has been measured yet.
+    """
+    with database.reading() as connection:
+        row = connection.execute("SELECT mask FROM evaluations WHERE game = ? LIMIT 1", [run.game]).fetchone()
+    if row is None:
+        raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
+    return len(row[0])
+
+
 def _usable(found: dict[str, Floats], dense: Floats) -> Measurements:
     usable = [mask for mask, losses in found.items() if "0" in mask and not np.isnan(losses).any()]
     usable = [usable[index] for index in np.random.default_rng(0).permutation(len(usable))]

@@ -19,18 +19,19 @@ from core.model import LoadedModel
 from core.players import hidden_of
 from core.skipping import answering, pass_on, skipping
 
-# The largest reference that is kept for divergences, in elements: 256 MiB of fp32.
-_REFERENCE = 2**26
-
 
 class Batch:
     """Sequences `ids` (sequences, length) on the model's device."""
 
-    def __init__(self, loaded: LoadedModel, ids: torch.Tensor, at_once: int, *, keep: bool) -> None:
+    def __init__(
+        self, loaded: LoadedModel, ids: torch.Tensor, at_once: int, *, keep: bool, keep_reference: bool = False
+    ) -> None:
         """Takes sequences whose logits may exist for `at_once` of them at a time.
 
-        `keep` allows one hidden state for each depth; without it, every mask is a plain forward.
+        `keep` allows one hidden state for each depth; without it, every mask is a plain forward. `keep_reference`
+        allows the whole model's log probabilities; without it, they are computed again for each divergence.
         """
+        self.keeps_reference = keep_reference
         self._loaded = loaded
         self._ids = ids
         self._at_once = at_once
@@ -52,10 +53,8 @@ class Batch:
         return torch.cat(found, dim=1)
 
     def _reference(self) -> Iterable[torch.Tensor]:
-        """The whole model's log probabilities, chunk by chunk: kept where they are small, or else computed again."""
-        if self._ids.numel() * self._loaded.model.config.get_text_config().vocab_size <= _REFERENCE:
-            return self._kept_reference
-        return self._predictions()
+        """The whole model's log probabilities, chunk by chunk."""
+        return self._kept_reference if self.keeps_reference else self._predictions()
 
     @cached_property
     def _kept_reference(self) -> list[torch.Tensor]:

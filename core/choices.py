@@ -16,7 +16,9 @@ METHODS = (
 class Plan:
     """Which layers to remove, and the perplexity that was measured without them.
 
-    `low` and `high` are a 90 % interval for other text of this kind, from the paired differences to the whole model.
+    `low` and `high` are a 90 % interval of the perplexity on other text of this kind; most of its width is that texts
+    differ. `ratio` is the perplexity over the whole model's, whose interval comes from paired differences. A search has
+    chosen the plan on these very sequences among others, so that both are a little too good.
     """
 
     count: int
@@ -25,6 +27,9 @@ class Plan:
     perplexity: float
     low: float
     high: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
     source: str = "measured"
 
 

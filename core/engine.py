@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.comparison import Match, compare
-from core.errors import CorpusError, ExportError, QuorumError
+from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
 from core.evaluation import Evaluator
 from core.events import (
     Compared,
@@ -32,12 +32,12 @@ from core.events import (
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
-from core.masks import Masks, encode, without
+from core.masks import Masks, decode, encode, without
 from core.measuring import Measuring
 from core.planning import further, plan
 from core.results import RunResult
 from core.running import running
-from core.samplers import begin, check_size
+from core.samplers import begin, check_seed, check_size
 from core.selection import Request
 from core.storage import Store
 from core.tally import Tally
@@ -99,14 +99,16 @@ class Engine:
             divergence = float(found[encode(mask)].mean(dtype=np.float64))
         yield Measured(tuple(sorted(removed)), perplexity(losses), mean, divergence, protocol, info)
 
-    def diverge(self, spec: RunSpec) -> Iterator[Event]:
-        """Measures KL from the whole model's predictions for a run's coalitions: what the worth kl needs.
+    def diverge(self, game: str, spec: RunSpec) -> Iterator[Event]:
+        """Measures KL from the whole model's predictions for all coalitions of a run's game: the worth kl needs it.
 
         Raises:
             QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
         """
-        game = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
-        yield from self._divergences(game, game.evaluator, begin(spec, game.loaded.info.layers)[1])
+        opened = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
+        _check_same(opened, game)
+        masks = np.array([decode(mask) for mask in self._store.measured(game)])
+        yield from self._divergences(opened, opened.evaluator, masks)
 
     def export(self, result: RunResult, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
         """Writes the run's model without some layers, and measures it on text that the run has not used.
@@ -125,8 +127,8 @@ class Engine:
         losses = export(game.loaded, game.windows, removed, out, result.run)
         yield Exported(str(out), tuple(sorted(removed)), perplexity(losses), game.windows.protocol)
 
-    def select(self, run: str, spec: RunSpec, request: Request) -> Iterator[Event]:
-        """Searches for the best removals of every count, beginning with what a run has measured.
+    def select(self, run: str, game: str, spec: RunSpec, request: Request) -> Iterator[Event]:
+        """Searches for the best removals of every count, for a run and the key of its game.
 
         Races run on the run's own windows; finalists are settled on further windows of the same text, if it has them.
 
@@ -138,10 +140,11 @@ class Engine:
             while not held.enter_context(self._store.claim(base.key)):
                 yield Stage("Another process measures this model on this text; waiting for it")
                 time.sleep(0.5)
-            game = base
+            _check_same(base, game)
+            wider = base
             with suppress(CorpusError):  # a short text has no further windows
-                game = yield from self._games.open(spec, further(spec.text(), request.units), check=request.check)
-            found = yield from plan(self._store, base, game, request, spec.seed)
+                wider = yield from self._games.open(spec, further(spec.text(), request.units), check=request.check)
+            found = yield from plan(self._store, base, wider, request, spec.seed)
             self._store.save_selection(run, found)
         yield Selected(found)
 
@@ -151,6 +154,7 @@ class Engine:
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
+        check_seed(spec)
         base = yield from self._games.open(spec, spec.text(), check=match.check)
         game = yield from self._games.open(spec, further(spec.text(), match.units), check=match.check)
         other = replace(spec.text("evaluation"), sequences=4 * spec.sequences)
@@ -177,8 +181,9 @@ class Engine:
         cached, begun = len(masks) - len(missing), time.monotonic()
         if len(missing):
             yield Stage("Comparing the predictions with the whole model's")
-        for done, (row, (_, found)) in enumerate(evaluator.with_divergences(missing), 1):
+        for done, (row, (losses, found)) in enumerate(evaluator.with_divergences(missing), 1):
             known[encode(missing[row])] = found
+            self._store.record(game.key, [(encode(missing[row]), losses)])
             self._store.record_divergences(game.key, [(encode(missing[row]), found)])
             rate = done / (time.monotonic() - begun)
             yield Progress(cached + done, len(masks), cached, rate, (len(missing) - done) / rate)
@@ -198,3 +203,9 @@ class Engine:
             raise
         finally:
             self._under_way = None
+
+
+def _check_same(opened: Game, game: str) -> None:
+    """A run's name stands for a model and a text; whoever goes on with it needs the same ones."""
+    if opened.key != game:
+        raise EvaluationError("The model or the text has changed since this run measured it.", "Start a new run.")

@@ -23,7 +23,7 @@ from core.results import (
     ValueEstimate,
 )
 from core.surrogate import Surrogate, fit
-from core.validation import FEWEST_MASKS, of_paper, of_process
+from core.validation import check_enough, of_paper, of_process
 from core.values import interactions, measure, sizes, values
 
 _SAMPLES = 20_000
@@ -48,7 +48,8 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
         strata: numbers of kept layers, for the stratified contribution.
         seed: of masks and draws.
     """
-    _check(measured, kind, VALUES, worth)
+    check_kind(kind, VALUES, worth)
+    check_enough(measured)
     layers = measured.masks.shape[1]
     if kind == "paper":
         return _paper(measured, strata, seed)
@@ -77,7 +78,8 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
 
 def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
     """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
-    _check(measured, kind, CLOSED_FORMS, worth)
+    check_kind(kind, CLOSED_FORMS, worth)
+    check_enough(measured)
     layers = measured.masks.shape[1]
     complete = _complete(measured, worth)
     if complete is not None:
@@ -162,13 +164,10 @@ def _paper(measured: Measurements, strata: Sequence[int], seed: int) -> LayerVal
     )
 
 
-def _check(measured: Measurements, kind: str, kinds: Sequence[str], worth: str) -> None:
+def check_kind(kind: str, kinds: Sequence[str], worth: str) -> None:
+    """SelectionError for a value that there is not."""
     if kind not in kinds or worth not in WORTHS or (kind == "paper" and worth != "score"):
         raise SelectionError(
             f"There is no value {kind} of the worth {worth}.",
             f"Values: {', '.join(kinds)}. Worths: {', '.join(WORTHS)}; the paper's is of the score.",
-        )
-    if len(measured) < FEWEST_MASKS:
-        raise SelectionError(
-            f"Only {len(measured)} coalitions are measured.", f"Measure {FEWEST_MASKS} or more: python -m app run."
         )

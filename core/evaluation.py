@@ -21,6 +21,8 @@ from core.types import Losses
 
 # Bytes that the hidden states of one evaluator may take; sequences beyond it go through a plain forward for each mask.
 STATES = 2**30
+# Elements that the whole model's log probabilities may take, kept for divergences: 512 MiB in fp32.
+_REFERENCE = 2**27
 # Tokens in a batch, and logits alive at once in elements: small enough for a processor's cache, large enough for a GPU.
 _CPU, _ACCELERATOR = (1280, 2**24), (2**14, 2**28)
 
@@ -62,7 +64,16 @@ class Evaluator:
         for size in _sizes(len(ids), max(1, tokens // length), growing):
             part = ids[begin : begin + size].to(loaded.info.device)
             begin += size
-            self._batches.append(Batch(loaded, part, at_once, keep=begin * a_sequence <= states))
+            # Who measures one mask after the other keeps them; who waits for a single one would not use them again.
+            reference = not growing and begin * length * config.vocab_size <= _REFERENCE
+            self._batches.append(
+                Batch(loaded, part, at_once, keep=begin * a_sequence <= states, keep_reference=reference)
+            )
+
+    @property
+    def heads(self) -> float:
+        """The heads that a divergence takes: the mask's, and where it is not kept, the whole model's."""
+        return 2 - sum(batch.keeps_reference for batch in self._batches) / max(1, len(self._batches))
 
     def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
         """Yields (row of `masks`, losses (sequences,)) in the order in which prefixes are shared.

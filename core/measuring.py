@@ -42,7 +42,7 @@ class Measuring:
                 yield tally.progress()
             yield tally.progress()
             _check_dense(tally)
-            early = tally.result(final=False)
+            early = tally.early()
             if early is not None:
                 self.store.save(early, "running")
                 yield Estimated(early)

@@ -75,7 +75,7 @@ class Meter:
         goes: of 30 layers, 270 evaluations for 12 removed. It is the unit in which the budget of a search is given.
         """
         gone = np.arange(max(1, 2 * self.layers // 5))
-        tried = (self.layers - 2 - gone) * (self.layers - 1 - gone + self._head)
+        tried = np.maximum(1, self.layers - 2 - gone) * (self.layers - 1 - gone + self._head)
         return float(tried.sum() * sequences * self._length)
 
     def depth(self, mask: NDArray[np.bool_]) -> int:
@@ -112,10 +112,11 @@ class Meter:
 
     def _evaluate(self, part: "_Part", masks: Masks) -> Iterator[tuple[int, Losses]]:
         """Measures masks, and charges them in the order in which they share prefixes."""
+        head = self._head * (part.evaluator.heads if self._with else 1)
         for mask in masks[np.lexsort(masks.T[::-1])]:
             shared = int(np.argmin(np.append(part.last == mask, False)))
-            self.spent += (mask[shared:].sum() + self._head) * part.tokens
-            self.plain += (mask.sum() + self._head) * part.tokens
+            self.spent += (mask[shared:].sum() + head) * part.tokens
+            self.plain += (mask.sum() + head) * part.tokens
             self.tokens += part.tokens
             part.last = mask
         return part.evaluator.with_divergences(masks) if self._with else part.evaluator.losses(masks)

@@ -48,7 +48,9 @@ def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> G
     store.record(
         base.key, [(encode(mask), losses.astype(np.float32)) for mask, losses in zip(deep, known, strict=True)]
     )
-    path = nested({count: [(mask, search.rise(mask)) for mask in search.tried[count]] for count in search.tried})
+    # A few sequences favour the lucky: those that raced to the end make the path, if there is one among them.
+    paths = [nested(search.rises(depth)) for depth in (raced, 0)]
+    path = max(paths, key=len)
     dense = meter.losses(meter.whole[None], meter.stages[-1])[0]
     best = [search.best[count] for count in sorted(search.best)]
     return Selection(

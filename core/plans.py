@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from core.choices import Plan
+from core.measurements import Floats
 from core.meter import Meter
 from core.model import LoadedModel
 
@@ -18,11 +19,15 @@ def measured(loaded: LoadedModel, meter: Meter, masks: Sequence[NDArray[np.bool_
     plans = []
     for mask, losses in zip(masks, meter.losses(np.array(masks), meter.stages[-1]), strict=True):
         removed = tuple(int(layer) for layer in np.flatnonzero(~mask))
-        rises = losses - whole
-        half = t.ppf(0.95, len(rises) - 1) * rises.std(ddof=1) / np.sqrt(len(rises)) if len(rises) > 1 else np.inf
-        middle = float(losses.mean())
-        with np.errstate(over="ignore"):
-            low, centre, high = (float(np.exp(value)) for value in (middle - half, middle, middle + half))
+        perplexity, ratio = _interval(losses), _interval(losses - whole)
         left = loaded.info.parameters - sum(layers[layer] for layer in removed)
-        plans.append(Plan(len(removed), removed, left, centre, low, high))
+        plans.append(Plan(len(removed), removed, left, *perplexity, *ratio))
     return tuple(plans)
+
+
+def _interval(losses: Floats) -> tuple[float, float, float]:
+    """exp of the mean of losses, or of rises, (sequences,), and of its interval."""
+    count, mean = len(losses), float(losses.mean())
+    half = float(t.ppf(0.95, count - 1) * losses.std(ddof=1) / np.sqrt(count)) if count > 1 else np.inf
+    with np.errstate(over="ignore"):
+        return float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half))

@@ -12,7 +12,7 @@ from core.masks import without
 from core.measurements import Floats, Measurements
 from core.results import Prediction, ValueShare
 from core.surrogate import fit
-from core.validation import residuals
+from core.validation import check_enough, residuals
 
 # More removed layers than this have too many coalitions to enumerate.
 _EXACT = 10
@@ -29,15 +29,17 @@ def predict(measured: Measurements, removed: Sequence[int], seed: int) -> Predic
         removed: layers, one or more.
         seed: of folds and orders.
     """
+    check_enough(measured)
     layers = measured.masks.shape[1]
     mask = without(layers, removed)
     surrogate = fit(measured, log=True)
-    expected = float(surrogate.process.predict(mask[None])[0])
+    pruned, whole = surrogate.process.predict(np.stack([mask, np.ones_like(mask)]))
+    expected = float(pruned - whole)  # the whole model's log score is 0
     band = band_of(bands(measured.masks, residuals(measured, seed), seed), int(mask.sum()))
     dense = float(measured.dense.mean())
     with np.errstate(over="ignore"):
         low, middle, high = (float(np.exp(dense - expected + half)) for half in (-band.half, 0, band.half))
-    shares = _decompose(surrogate.process, layers, sorted(removed))
+    shares = _decompose(surrogate.process, layers, sorted(removed), seed)
     return Prediction(
         removed=tuple(sorted(removed)),
         perplexity=middle,
@@ -49,7 +51,7 @@ def predict(measured: Measurements, removed: Sequence[int], seed: int) -> Predic
     )
 
 
-def _decompose(process: GaussianProcess, layers: int, removed: list[int]) -> Floats:
+def _decompose(process: GaussianProcess, layers: int, removed: list[int], seed: int) -> Floats:
     """The Shapley values of the game whose players are the removed layers, by `shap`; nothing removed is worth 0."""
 
     def worth(gone: Floats) -> Floats:
@@ -59,8 +61,11 @@ def _decompose(process: GaussianProcess, layers: int, removed: list[int]) -> Flo
 
     if len(removed) == 1:
         return worth(np.ones((1, 1))) - worth(np.zeros((1, 1)))
-    kind = shap.explainers.Exact if len(removed) <= _EXACT else shap.explainers.Permutation
-    explain = kind(worth, shap.maskers.Independent(np.zeros((1, len(removed)))))
+    masker = shap.maskers.Independent(np.zeros((1, len(removed))))
+    if len(removed) <= _EXACT:
+        explain = shap.explainers.Exact(worth, masker)
+    else:
+        explain = shap.explainers.Permutation(worth, masker, seed=seed % 2**32)
     return np.asarray(explain(np.ones((1, len(removed)))).values[0], dtype=np.float64)
 
 

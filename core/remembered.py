@@ -1,6 +1,7 @@
 """An evaluator that asks the store first, and keeps there what it measures: a search can be killed, and goes on."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from core.model import LoadedModel
 from core.packing import PackedLinears
 from core.storage import Store
 from core.types import Losses, Protocol
+
+_FLUSH_SECONDS = 1.0
 
 
 class Remembered(Evaluator):
@@ -50,7 +53,9 @@ class Remembered(Evaluator):
         """As of an Evaluator; what is known comes first."""
         names = [encode(mask) for mask in masks]
         known = [
-            np.stack([self._losses[name], self._divergences[name]]) if name in self._divergences else None
+            np.stack([self._losses[name], self._divergences[name]])
+            if name in self._losses and name in self._divergences
+            else None
             for name in names
         ]
         return self._remembering(masks, known, super().with_divergences)
@@ -61,15 +66,20 @@ class Remembered(Evaluator):
         yield from ((row, found) for row, found in enumerate(known) if found is not None)
         missing = [row for row, found in enumerate(known) if found is None]
         fresh: list[tuple[str, Losses]] = []
+        kept_at = time.monotonic()
         try:
             for index, found in measure(masks[missing]):
                 fresh.append((encode(masks[missing[index]]), found))
                 yield missing[index], found
+                if time.monotonic() - kept_at > _FLUSH_SECONDS:
+                    self._keep(fresh)
+                    kept_at = time.monotonic()
         finally:
-            if fresh:
-                self._keep(fresh)
+            self._keep(fresh)
 
     def _keep(self, fresh: list[tuple[str, Losses]]) -> None:
+        if not fresh:
+            return
         losses = [(name, found[0] if found.ndim == 2 else found) for name, found in fresh]
         divergences = [(name, found[1]) for name, found in fresh if found.ndim == 2]
         self._store.record(self._game, losses)
@@ -77,3 +87,4 @@ class Remembered(Evaluator):
         if divergences:
             self._store.record_divergences(self._game, divergences)
             self._divergences |= divergences
+        fresh.clear()

@@ -65,7 +65,8 @@ def sleb(contest: Contest) -> Plans:
             break
         tried = np.repeat(mask[None], len(layers), axis=0)
         tried[np.arange(len(layers)), layers] = False
-        mask = tried[int(meter.losses(tried, contest.sequences).mean(axis=1).argmin())]
+        losses = meter.losses(tried, contest.sequences).mean(axis=1)
+        mask = tried[int(np.where(np.isnan(losses), np.inf, losses).argmin())]
         plans[count] = _removed(mask)
     return plans
 

@@ -6,6 +6,8 @@ adaptive     every layer alone, a third of the budget as above, then rounds of p
 exhaustive   all of them, for games of few layers: values are then exact
 """
 
+from math import comb
+
 import numpy as np
 
 from core.errors import SelectionError
@@ -28,6 +30,11 @@ def check_size(spec: RunSpec) -> None:
             f"{spec.masks:,} masks are too few or too many.",
             f"Ask for {FEWEST_MASKS} to {_MOST_MASKS:,}; 300 is usual.",
         )
+    check_seed(spec)
+
+
+def check_seed(spec: RunSpec) -> None:
+    """SelectionError for a seed that no generator takes."""
     if not 0 <= spec.seed < 2**63:
         raise SelectionError(f"The seed {spec.seed} is out of range.", "Use a number from 0 to 2^63 - 1.")
 
@@ -46,12 +53,17 @@ def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
                 f"{layers} layers have 2^{layers} coalitions, too many to measure.",
                 f"Models of up to {MOST_PLAYERS} layers can be measured exhaustively; use --sampler stratified.",
             )
-        return strata, np.concatenate([whole, everything(layers)[:-1]])
+        if 2**layers <= FEWEST_MASKS:
+            raise SelectionError(f"{layers} layers have only {2**layers} coalitions.", "Use a deeper model.")
+        # In a random order: any first part of it is a sample.
+        every = np.random.default_rng(spec.seed).permutation(everything(layers)[:-1])
+        return strata, np.concatenate([whole, every])
     if spec.sampler == "shapley":
         return strata, np.concatenate([whole, growing(layers, spec.masks, spec.seed)])
     if spec.sampler == "stratified":
         return strata, np.concatenate([whole, stratified(layers, strata, spec.masks, spec.seed)])
-    sample = stratified(layers, strata, max(FEWEST_MASKS, int(spec.masks * _FIRST)), spec.seed)
+    count = min(max(FEWEST_MASKS, int(spec.masks * _FIRST)), sum(comb(layers, kept) for kept in strata))
+    sample = stratified(layers, strata, count, spec.seed)
     first = np.concatenate([whole, ~np.eye(layers, dtype=np.bool_), sample])
     _, rows = np.unique(first, axis=0, return_index=True)
     return strata, first[np.sort(rows)][: 1 + spec.masks]

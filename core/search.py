@@ -27,6 +27,8 @@ _BEAM = 3
 _DOUBLE = 300
 # Share of those in a race that may go on after each stage.
 _GO_ON = 0.4
+# The cost of a mask whose loss is not a number, nats a token.
+_RUINED = 1e3
 # A rival further behind than this many standard errors is beaten.
 _BEATEN = 1.5
 # The share of the budget that is kept for the finalists, and how many of a count there are.
@@ -51,7 +53,11 @@ class Search:
     best: dict[int, NDArray[np.bool_]] = field(default_factory=dict)  # of each count
 
     def run(self, budget: float) -> Iterator[float]:
-        """Searches until `budget`, in block-token evaluations, is spent; yields the share that is gone."""
+        """Searches until `budget`, in block-token evaluations, is spent; yields the share that is gone.
+
+        One sweep over all counts is made in any case; what it takes is the least that a search can cost.
+        """
+        budget = max(budget, 1.0)
         self._rng = np.random.default_rng(self.seed)
         self._free = [layer for layer in range(self.meter.layers) if layer not in set(self.protected)]
         self._kernel: tuple[int, Kernel] | None = None
@@ -86,13 +92,19 @@ class Search:
         on_all = float(reference.mean() - self._dense[: len(reference)].mean())
         return on_all + float(own[:common].mean() - reference[:common].mean())
 
+    def rises(self, depth: int) -> dict[int, list[tuple[NDArray[np.bool_], float]]]:
+        """For each count, the masks known on `depth` sequences or more, with their rises."""
+        return {count: [(mask, self.rise(mask)) for mask in self.ranked(count, depth)] for count in self.tried}
+
     def _costs(self, masks: Masks, sequences: int) -> Floats:
         """What is minimised, (masks, sequences): the mean of the NLL and of KL from the whole model, nats a token.
 
         The NLL is what is asked for, on text that nobody has; KL compares all of a prediction instead of the one token
-        that came, so that few sequences tell as much about it as many tell about the NLL.
+        that came, so that few sequences tell as much about it as many tell about the NLL. What is no number is worse
+        than anything that is one.
         """
-        return (self.meter.losses(masks, sequences) + self.meter.divergences(masks, sequences)) / 2
+        costs = (self.meter.losses(masks, sequences) + self.meter.divergences(masks, sequences)) / 2
+        return np.where(np.isfinite(costs), costs, _RUINED)
 
     def ranked(self, count: int, depth: int = 0) -> list[NDArray[np.bool_]]:
         """The tried masks of a count that are known on `depth` sequences or more, best first."""
@@ -193,12 +205,10 @@ class Search:
         for mask in self.tried[1]:
             singles[~mask] = self.rise(mask)
         singles[np.isnan(singles)] = np.nanmax(singles)  # a protected layer is never removed
-        usable = np.isfinite(rises)
-        known = np.array(masks)[usable]
-        kernel = self._kernel[1] if self._kernel and len(known) < _RELEARN * self._kernel[0] else None
-        found = expect(Basis(singles, self.distances), known, rises[usable], kernel)
+        kernel = self._kernel[1] if self._kernel and len(masks) < _RELEARN * self._kernel[0] else None
+        found = expect(Basis(singles, self.distances), np.array(masks), rises, kernel)
         if kernel is None:
-            self._kernel = len(known), found.process.kernel
+            self._kernel = len(masks), found.process.kernel
         return found
 
 

@@ -1,7 +1,7 @@
 """Which layers to remove: plans for targets, a path of plans that hold each other, and the paper's ranking."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,18 @@ class Request:
     most: int | None = None  # layers to remove; None takes half of them
     protected: tuple[int, ...] = ()
 
+    def reaching(self, target: "Target", layers: int) -> "Request":
+        """The request for plans of as many counts as the target needs, all settled.
+
+        Raises:
+            SelectionError: a request or a target that a model of so many layers cannot have.
+        """
+        most, count = self.check(layers), target.removed(layers)
+        if count is None:
+            return replace(self, most=most)
+        replace(self, most=count).check(layers)
+        return replace(self, most=max(most, count))
+
     def check(self, layers: int) -> int:
         """The largest number of layers to remove, or SelectionError."""
         unknown = [layer for layer in self.protected if not 0 <= layer < layers]
@@ -63,6 +75,12 @@ class Target:
     parameters: int | None = None  # that the model may have left
     max_increase: float | None = None  # of perplexity, as a share of the whole model's
 
+    def removed(self, layers: int) -> int | None:
+        """The number of layers to remove, if the target says it without measuring."""
+        if self.ratio is not None:
+            return round(self.ratio * layers)
+        return self.count
+
     def choose(self, selection: Selection) -> tuple[Plan, ...]:
         """The plan for this target, or all of them.
 
@@ -70,8 +88,8 @@ class Target:
             SelectionError: no plan reaches it; the nearest one is named.
         """
         plans = selection.plans
-        if self.count is not None or self.ratio is not None:
-            count = round((self.ratio or 0) * selection.model.layers) if self.count is None else self.count
+        count = self.removed(selection.model.layers)
+        if count is not None:
             found = [plan for plan in plans if plan.count == count]
             nearest = f"There are plans for 1 to {plans[-1].count} removed layers."
         elif self.parameters is not None:

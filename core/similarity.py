@@ -35,7 +35,7 @@ def similarity(loaded: LoadedModel, ids: torch.Tensor) -> Similarity:
         each = torch.stack([cosine_similarity(state, states, dim=-1) for state in states])  # (n+1, n+1, b, t)
         cosine += list(each.mean(dim=-1).unbind(-1))
         angle += list((each[..., -1].clamp(-1, 1).arccos() / torch.pi).unbind(-1))
-    return Similarity(*(torch.stack(found).mean(dim=0).double().cpu().numpy() for found in (cosine, angle)))
+    return Similarity(*(torch.stack(found).mean(dim=0).cpu().double().numpy() for found in (cosine, angle)))
 
 
 def _states(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:

@@ -14,12 +14,13 @@ _DRAWS = 400
 def stability(result: RunResult) -> Stability:
     """How far the ranking of a run's contributions would change if other coalitions had been measured.
 
-    Contributions are drawn within their intervals of the doubt of sampling, each by itself, and ranked; the mean rank
-    correlation with the ranking that is shown is its stability. With more evaluations, intervals shrink as the inverse
-    square root of their number: an extrapolation, which holds where the surrogate is right.
+    Contributions are drawn within their intervals of the doubt of sampling, each by itself, and ranked. Other
+    coalitions would miss the truth by as much as these do, so that the draws are apart by sqrt(2) times as much. Their
+    mean rank correlation with the ranking that is shown is its stability. With more evaluations, intervals shrink as
+    the inverse square root of their number: an extrapolation, which holds where the surrogate is right.
     """
     value, half = (np.array(part) for part in zip(*((c.value, c.high - c.value) for c in result.overall), strict=True))
-    noise = np.random.default_rng(0).normal(size=(_DRAWS, len(value))) * half / Z90
+    noise = np.random.default_rng(0).normal(size=(_DRAWS, len(value))) * half / Z90 * 2**0.5
     found = [_correlation(value, value + noise / growth**0.5) for growth in _GROWTH]
     enough = [growth for growth, correlation in zip(_GROWTH, found, strict=True) if correlation >= SETTLED]
     more = round(result.surrogate.masks * (enough[0] - 1)) if enough else None

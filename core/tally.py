@@ -48,6 +48,7 @@ class Tally:
         self.cached = len(self.losses)
         self.total = wanted(self.spec, self.masks)
         self._measuring_since = time.monotonic()
+        self._early: tuple[int, RunResult | None] | None = None
 
     def rounds(self) -> Iterator[NDArray[np.int64]]:
         """The rows that are missing, round by round; the whole model comes first."""
@@ -66,7 +67,7 @@ class Tally:
     def _propose(self) -> bool:
         """Adds the next round's masks, the same ones whenever the run is resumed; False when there are none."""
         left = self.total - len(self.masks)
-        result = self.result(final=False) if left else None
+        result = self.early() if left else None
         if result is None or stability(result).more == 0:
             return False
         count = min(left, max(_SMALLEST_ROUND, int(self.spec.masks * _PROPOSED)))
@@ -112,6 +113,12 @@ class Tally:
         rows = [row for row in sorted(self.losses) if row > 0 and not np.isnan(self.losses[row]).any()]
         losses = np.array([self.losses[row] for row in rows], dtype=np.float64)
         return Measurements(self.masks[rows], losses, self.losses[0].astype(np.float64))
+
+    def early(self) -> RunResult | None:
+        """The result so far; asked for again before anything new is known, the same one."""
+        if self._early is None or self._early[0] != len(self.losses):
+            self._early = len(self.losses), self.result(final=False)
+        return self._early[1]
 
     def result(self, *, final: bool, precision: Precision | None = None) -> RunResult | None:
         """Contributions and the surrogate's quality; None while there are too few scores to fit anything."""

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from core import network
+from core.errors import SelectionError
 from core.masks import Masks
 from core.measurements import Floats, Measurements
 from core.results import Fit
@@ -53,6 +54,14 @@ def residuals(measured: Measurements, seed: int) -> Floats:
 
 def _residuals(predicted: Floats, measured: Measurements) -> Floats:
     return np.asarray(measured.log_scores - np.log(np.maximum(predicted, np.finfo(np.float64).tiny)))
+
+
+def check_enough(measured: Measurements) -> None:
+    """SelectionError if there are too few masks to fit and to test on."""
+    if len(measured) < FEWEST_MASKS:
+        raise SelectionError(
+            f"Only {len(measured)} coalitions are measured.", f"Measure {FEWEST_MASKS} or more: python -m app run."
+        )
 
 
 def of_process(measured: Measurements, log: bool, seed: int) -> Fit:

@@ -115,3 +115,12 @@ def test_a_ranking_settles_as_its_intervals_shrink() -> None:
     # What is foretold comes true: with that many more evaluations, and intervals that much narrower.
     later = settling(0.4 * (300 / (300 + unsure.more)) ** 0.5, 300 + unsure.more)
     assert later.spearman >= SETTLED - 0.01
+
+
+def test_stability_is_the_correlation_with_a_second_study() -> None:
+    """Two estimates with independent errors of the stated size, again and again: their rank correlation."""
+    rng, truth, sd = np.random.default_rng(0), np.arange(LAYERS) / 10, 0.2
+    pairs = truth + rng.normal(0, sd, size=(2000, 2, LAYERS))
+    ranks = pairs.argsort(axis=2).argsort(axis=2)
+    found = 1 - 6 * ((ranks[:, 0] - ranks[:, 1]) ** 2).sum(axis=1) / (LAYERS * (LAYERS**2 - 1))
+    assert settling(1.6449 * sd).spearman == pytest.approx(found.mean(), abs=0.06)

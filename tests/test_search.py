@@ -156,3 +156,25 @@ def test_every_rival_respects_protection_and_counts(name: str, tiny_loaded: Load
 
 def test_every_method_has_its_name() -> None:
     assert (OURS, *RIVALS) == METHODS
+
+
+class Broken(Meter):
+    """A meter that finds no number for whatever loses layers 2 and 3, and infinity without layer 0."""
+
+    def losses(self, masks: np.ndarray, sequences: int) -> np.ndarray:
+        found = super().losses(masks, sequences).copy()
+        found[~masks[:, 2] & ~masks[:, 3]] = np.nan
+        found[~masks[:, 0]] = np.inf
+        return found
+
+
+def test_losses_that_are_no_numbers_are_never_chosen(tiny_loaded: LoadedModel) -> None:
+    meter = Broken(tiny_loaded, IDS, (2, 5, 10), divergences=True)
+    search = Search(meter, 1 - similarity(tiny_loaded, IDS).cosine, 4, 5)
+    for _ in search.run(2 * meter.unit(5)):
+        pass
+    assert sorted(search.best) == [1, 2, 3, 4]
+    for mask in search.best.values():
+        assert mask[0] and (mask[2] or mask[3])
+    broken = Contest(tiny_loaded, IDS, Broken(tiny_loaded, IDS, (10,)), (1, 2, 3))
+    assert not {2, 3} <= {*sleb(broken)[3]}

@@ -15,7 +15,7 @@ from core.types import Protocol
 from tests.conftest import Cli
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 20)
-PLANS = tuple(Plan(k, tuple(range(k)), 100 - 10 * k, 10.0 + k**2, 9.0, 99.0) for k in (1, 2, 3, 4))
+PLANS = tuple(Plan(k, tuple(range(k)), 100 - 10 * k, 10.0 + k**2, 9.0, 99.0, 1.0, 0.9, 1.1) for k in (1, 2, 3, 4))
 SELECTION = Selection(
     model=ModelInfo("bundled", "Llama", 8, 100, "x", "float32", "cpu"),
     protocol=Protocol("text", "calibration", 16, 16, "none", 4, 0, "y"),
@@ -86,6 +86,8 @@ def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, tin
     assert [plan["count"] for plan in found["plans"]] == [1, 2, 3, 4]
     for plan in found["plans"]:
         assert not {0, 7} & {*plan["removed"]} and plan["low"] <= plan["perplexity"] <= plan["high"]
+        assert plan["ratio"] == pytest.approx(plan["perplexity"] / found["dense_perplexity"])
+        assert plan["ratio_low"] <= plan["ratio"] <= plan["ratio_high"]
         assert plan["source"] == "measured"
     for before, after in zip(found["nested"], found["nested"][1:], strict=False):
         assert {*before["removed"]} < {*after["removed"]}
@@ -98,7 +100,7 @@ def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, tin
 
 def test_select_names_what_is_wrong(cli: Cli, tiny: Path, text_file: Path) -> None:
     run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
-    for options in (("--protect", "9"), ("--most", 8), ("--units", -1)):
+    for options in (("--protect", "9"), ("--most", 8), ("--units", -1), ("--count", 8), ("--ratio", "150%")):
         status, answer, _ = cli("select", run, *options)
         assert status == 1 and answer["error"]["kind"] == "SelectionError"
     assert cli("select", "nothing")[1]["error"]["kind"] == "RunNotFound"
