@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.database import Database
+from cache.database import Database, default_file
 from cache.queries import StoredRun
 from cache.store import Store
 from core.paths import user_path
