@@ -69,6 +69,46 @@ def main() -> None:
             for count, found in row["perplexity"].items():
                 print(f"   {count:3d}  {'  '.join(f'{value:9.2f}' for value in found)}  {plans[count]}", flush=True)
             options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    answer["summary"] = summary(answer["rows"])
+    print(json.dumps(answer["summary"], indent=1))
+    options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Ours against SLEB and against the best rival, taken anew at each removal: means are geometric, texts joined.
+
+    EvoPress, which searches for each count by itself, is told apart from the others.
+    """
+    found = {(row["seed"], row["method"], count): joined(row["perplexity"], count) for row in rows for count in COUNTS}
+    names = dict.fromkeys(row["method"] for row in rows)
+    rivals = [name for name in names if not name.startswith(("ours", "evopress"))]
+    seeds = sorted({row["seed"] for row in rows})
+    answer = {}
+    for name in names:
+        if name in rivals:
+            continue
+        cells = [(seed, count) for seed in seeds for count in COUNTS if (seed, name, count) in found]
+        sleb = np.array([found[seed, name, count] / found[seed, "sleb", count] for seed, count in cells])
+        best = np.array(
+            [
+                found[seed, name, count] / min(found.get((seed, rival, count), np.inf) for rival in rivals)
+                for seed, count in cells
+            ]
+        )
+        answer[name] = {
+            "against SLEB": geometric(sleb),
+            "against the best rival": geometric(best),
+            "worst removal against the best rival": float(best.max()),
+        }
+    return answer
+
+
+def joined(perplexity: dict[int, list[float]], count: int) -> float:
+    return geometric(np.array(perplexity[count])) if count in perplexity else np.inf
+
+
+def geometric(values: np.ndarray) -> float:
+    return float(np.exp(np.log(values).mean()))
 
 
 def methods(options: argparse.Namespace, game: Game, store: Store, seed: int) -> Iterator[tuple[str, Callable]]:
