@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     which = export.add_mutually_exclusive_group(required=True)
     which.add_argument("--remove", type=_integers, metavar="I,J,…", help="these layers")
     which.add_argument("--count", type=int, metavar="K", help="the K layers of smallest contribution")
+    which.add_argument("--plan", type=_positive, metavar="K", help="the K layers that the last `select` chose")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
 
     command("doctor", commands.doctor, "check this machine and installation")

@@ -88,7 +88,11 @@ def export(options: argparse.Namespace) -> None:
     """Writes a pruned model, loads it again and measures it."""
     database = database_of(options)
     result, spec = _finished(database, options.run)
-    removed = options.remove or least_contributing(result.overall, options.count)
+    if options.plan is not None:
+        [plan] = Target(count=options.plan).choose(queries.newest_selection(database, result.run))
+        removed = plan.removed
+    else:
+        removed = options.remove or least_contributing(result.overall, options.count)
     done = follow(engine_on(database).export(result, spec, removed, options.out))
     assert isinstance(done, Exported)
     answer = {

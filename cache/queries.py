@@ -102,6 +102,23 @@ def divergences(database: Database, run: StoredRun) -> Measurements:
     return _usable(found, np.zeros_like(next(iter(found.values()))))
 
 
+def newest_selection(database: Database, run: str) -> Selection:
+    """What the last search found for a run.
+
+    Raises:
+        RunNotFound: there was none.
+    """
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT selection FROM selections WHERE run = ? ORDER BY changed DESC LIMIT 1", [run]
+        ).fetchone()
+    if row is None:
+        raise RunNotFound(
+            f"No layers have been selected for run {run} yet.", f"Search first: python -m app select {run}."
+        )
+    return Selection.from_dict(json.loads(row[0]))
+
+
 def lacks_divergences(database: Database, run: StoredRun) -> bool:
     """Whether a coalition was measured in a run's game of which KL is not known."""
     with database.reading() as connection:

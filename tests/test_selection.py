@@ -98,6 +98,16 @@ def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, tin
     assert cli("select", run, "--protect", "0,7", "--max-increase", "10000%")[1]["plans"] == [found["plans"][3]]
 
 
+def test_a_plan_can_be_exported(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+    assert cli("export", run, "--plan", 2, "--out", tmp_path / "no")[1]["error"]["kind"] == "RunNotFound"
+    found = cli("select", run, "--most", 2)[1]
+    status, exported, errors = cli("export", run, "--plan", 2, "--out", tmp_path / "small")
+    assert status == 0, errors
+    assert exported["removed"] == found["plans"][1]["removed"] and exported["verified"]
+    assert cli("export", run, "--plan", 3, "--out", tmp_path / "other")[1]["error"]["kind"] == "SelectionError"
+
+
 def test_select_names_what_is_wrong(cli: Cli, tiny: Path, text_file: Path) -> None:
     run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
     for options in (("--protect", "9"), ("--most", 8), ("--units", -1), ("--count", 8), ("--ratio", "150%")):
