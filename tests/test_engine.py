@@ -192,9 +192,9 @@ def test_an_adaptive_run_proposes_the_same_again(
 ) -> None:
     """Closed in the middle of its rounds and resumed, it ends like an unbroken one, and measures within its budget."""
     monkeypatch.setattr("core.stability.SETTLED", 0.9999)  # so that it goes on to the end of its budget
-    request = replace(spec(tiny, text_file), sampler="adaptive", masks=90, strata=(7, 6, 5, 4))
+    request = replace(spec(tiny, text_file), sampler="adaptive", masks=60, strata=(7, 6, 5, 4))
     whole = [*Engine(Store(Database(tmp_path / "whole.duckdb"))).run(request)][-1]
-    assert isinstance(whole, Finished) and 30 < whole.result.surrogate.masks <= 90
+    assert isinstance(whole, Finished) and 30 < whole.result.surrogate.masks <= 60
     database = Database(tmp_path / "broken.duckdb")
     rounds = 0
     events = Engine(Store(database)).run(request)
@@ -203,7 +203,7 @@ def test_an_adaptive_run_proposes_the_same_again(
         if rounds == 5:
             events.close()
     before = queries.count_evaluations(database)
-    assert 40 < before < queries.count_evaluations(Database(tmp_path / "whole.duckdb"))
+    assert 30 < before < queries.count_evaluations(Database(tmp_path / "whole.duckdb"))
     resumed = [*Engine(Store(database)).run(request)][-1]
     assert isinstance(resumed, Finished) and resumed.result.cached == before
     assert resumed.result.contributions == whole.result.contributions
