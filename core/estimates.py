@@ -127,11 +127,15 @@ def _pairs(centre: Floats, half: Floats) -> tuple[PairInteraction, ...]:
 
 
 def with_doubt(surrogate: Surrogate, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
-    """A figure of the surrogate, and half the width of its 90 % interval over draws from the posterior."""
+    """A figure of the surrogate, and half the width of its 90 % interval.
+
+    The interval is that of draws from the posterior, wider by as much as the posterior is too sure of masks that it has
+    not seen.
+    """
     process = surrogate.process
     rng = np.random.default_rng(seed)
     drawn: Iterable[Floats] = (of(process.draw(rng)) for _ in range(DRAWS))
-    return of(process), np.asarray(Z90 * np.std(list(drawn), axis=0, ddof=1))
+    return of(process), np.asarray(process.overconfidence() * Z90 * np.std(list(drawn), axis=0, ddof=1))
 
 
 def _extrapolated(measured: Measurements, kind: str, together: int) -> float:

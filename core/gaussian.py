@@ -16,6 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from core.masks import Masks
 from core.measurements import Floats
+from core.results import Z90
 
 # Masks that the hyperparameters are learnt from, and that enter the fit: its memory grows with their square. Where more
 # were measured, the first ones are a balanced part of the sample, and more would change little.
@@ -84,6 +85,15 @@ class GaussianProcess:
         dropped = covariance @ (self.weights[:, None] * np.where(self.masks, 1 / rho, rho))
         whole = covariance @ self.weights
         return self.mean + self.scale * whole, self.mean + self.scale * np.where(masks, kept, dropped)
+
+    def overconfidence(self) -> float:
+        """By how much leave-one-out residuals exceed what the posterior claims for them, 1 or more.
+
+        Both are in closed form (Rasmussen and Williams 2006, section 5.4.2); the factor is that of the 90th percentile.
+        """
+        precision = np.diagonal(cho_solve(self.factor, np.eye(len(self.masks))))
+        standardised = np.abs(self.weights) / np.sqrt(precision)
+        return max(1.0, float(np.quantile(standardised, 0.9)) / Z90)
 
     def retarget(self, targets: Floats) -> "GaussianProcess":
         """The posterior if the same masks had shown other targets (m,); hyperparameters and the factor stay."""

@@ -80,7 +80,8 @@ def growing(layers: int, count: int, seed: int) -> Masks:
     """Draws `count` different masks for values over all coalitions: no layers, all but one, then large ones mostly.
 
     Ruined models are alike, and most coalitions are ruined, so that sizes are drawn with a probability that grows with
-    them. Like `stratified`, a larger sample holds a smaller one.
+    their square root, the best of the powers that were tried on a real game. Like `stratified`, a larger sample holds
+    a smaller one.
 
     Raises:
         SelectionError: more masks than there are coalitions besides the whole model.
@@ -95,7 +96,7 @@ def growing(layers: int, count: int, seed: int) -> Masks:
     left[layers - 1] = 0
     while len(found) < count:
         open_ = np.array([left[int(size)] > 0 for size in sizes])
-        chance = sizes * open_
+        chance = np.sqrt(sizes) * open_
         kept = int(rng.choice(sizes, p=chance / chance.sum()))
         mask = _mask(layers, rng.permutation(layers)[:kept])
         if mask.tobytes() not in found:
