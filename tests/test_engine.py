@@ -91,6 +91,8 @@ def test_interrupted_by_ctrl_c_is_cancelled(tiny: Path, text_file: Path, cache_f
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever starts the tests in the background has them ignore Ctrl-C, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not (cache_file.exists() and queries.count_evaluations(Database(cache_file))):
         time.sleep(0.05)
