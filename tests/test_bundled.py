@@ -1,7 +1,9 @@
 """The real model: SmolLM2-135M-Instruct, 30 blocks, on real text."""
 
+import copy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from core.evaluation import Evaluator
 from core.gguf_weights import bundled_file
 from core.masks import default_strata, layer_evaluations, stratified
 from core.model import LoadedModel, load, locate
+from core.players import find_blocks
 from core.reference import sequence_losses
 from core.types import TextSpec
 from core.windows import Windows, cut
@@ -73,11 +76,21 @@ def test_perplexity_of_the_pruned_model(cli: Cli, bundled: LoadedModel, tmp_path
 
 
 def test_shared_prefixes_on_the_real_model(bundled: LoadedModel, windows: Windows) -> None:
+    """Ruined models magnify rounding: ours is as near to float64 as plain skipping is.
+
+    How near that is depends on the processor's order of summation; what both have in common is 1e-4 at worst.
+    """
     masks = stratified(30, default_strata(30), 10, 0)
     preview = Evaluator(bundled, windows.ids, growing=True)
+    double = copy.deepcopy(bundled.model).double()
+    exact = replace(bundled, model=double, blocks=find_blocks(double))
+    ours, plain = [], []
     for row, losses in Evaluator(bundled, windows.ids).losses(masks):
-        np.testing.assert_allclose(losses, sequence_losses(bundled, windows.ids, masks[row]), rtol=1e-5)
+        truth = sequence_losses(exact, windows.ids, masks[row])
+        ours.append(np.abs(losses / truth - 1))
+        plain.append(np.abs(sequence_losses(bundled, windows.ids, masks[row]) / truth - 1))
         np.testing.assert_array_equal(np.concatenate(list(preview.stream(masks[row]))), losses)
+    assert np.max(ours) < 1e-4 and np.mean(ours) < 2 * np.mean(plain) + 1e-6
 
 
 def test_paper_sampler_shares_as_much_as_it_should() -> None:

@@ -202,7 +202,7 @@ def test_an_adaptive_run_proposes_the_same_again(
     events = Engine(Store(database)).run(request)
     for event in events:
         rounds += isinstance(event, Estimated)
-        if rounds == 5:
+        if rounds == 4:
             events.close()
     before = queries.count_evaluations(database)
     assert 30 < before < queries.count_evaluations(Database(tmp_path / "whole.duckdb"))
