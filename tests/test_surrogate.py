@@ -154,3 +154,21 @@ def test_memory_does_not_grow_with_any_number_of_masks() -> None:
     masks = np.random.default_rng(0).random((20_000, LAYERS)) < 0.7
     process = fit(measured(masks, loss(masks))).process
     assert len(process.masks) == len(process.weights) == 3000
+
+
+def test_overconfidence_is_that_of_leaving_one_out() -> None:
+    """Each mask predicted from all the others, one by one; a process that was told of too little noise is too sure."""
+    rng = np.random.default_rng(0)
+    masks, targets = MASKS[:40], rng.normal(size=40)
+    kernel = Kernel(np.full(masks.shape[1], 0.05), 1.0, 0.01)
+    scaled = (targets - targets.mean()) / targets.std()
+    covariance = kernel(masks, masks) + 0.01 * np.eye(40)
+    found = []
+    for left in range(40):
+        others = np.arange(40) != left
+        weights = np.linalg.solve(covariance[np.ix_(others, others)], covariance[others, left])
+        deviation = np.sqrt(covariance[left, left] - weights @ covariance[others, left])
+        found.append(abs(scaled[left] - weights @ scaled[others]) / deviation)
+    expected = np.quantile(found, 0.9) / 1.6449
+    assert condition(kernel, masks, targets).overconfidence() == pytest.approx(expected, rel=1e-4)
+    assert expected > 1.5
