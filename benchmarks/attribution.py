@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import shapiq
 
-from benchmarks.exhaustive import GROUPED, grouped
+from benchmarks.exhaustive import GROUPED, GROUPS
 from core import exact
 from core.estimates import with_doubt
 from core.masks import Masks, growing
@@ -48,8 +48,8 @@ def main() -> None:
 def model(_: int) -> tuple[Game, int]:
     """The log score of the bundled model's twelve groups; (game, players)."""
     losses = np.load(GROUPED)["losses"].astype(np.float64)
-    everyone = Measurements(grouped(), losses, losses[-1])
-    return table(grouped(), everyone.log_scores)
+    every = exact.everything(GROUPS)
+    return table(every, Measurements(every, losses, losses[-1]).log_scores)
 
 
 def synthetic(seed: int) -> tuple[Game, int]:

@@ -7,9 +7,10 @@ that is given (WikiText-2's validation split). Stopped, it goes on where it was.
 """
 
 import argparse
-from collections.abc import Iterator
-from itertools import combinations, product
+from collections.abc import Generator
+from itertools import combinations
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from app.libraries import quiet
 from cache.database import Database
 from cache.store import Store
+from core.exact import everything
 from core.game import Game, Games
 from core.masks import Masks, encode, without
 from core.types import RunSpec, TextSpec
@@ -26,16 +28,12 @@ REMOVALS, GROUPED = DATA / "removals.npz", DATA / "grouped.npz"
 LAYERS, GROUPS = 30, 12
 _FINISHED = 400
 _STORED_AT_ONCE = 50
+Result = TypeVar("Result")
 
 
 def removals(*counts: int) -> Masks:
     """Every removal of that many layers, in the order of `itertools.combinations`, (removals, 30)."""
     return np.array([without(LAYERS, gone) for count in counts for gone in combinations(range(LAYERS), count)])
-
-
-def grouped() -> Masks:
-    """All coalitions of the groups, (4096, 12), from none to all."""
-    return np.array(list(product((False, True), repeat=GROUPS)))
 
 
 def of_layers(coalitions: Masks) -> Masks:
@@ -58,24 +56,27 @@ def main() -> None:
     whole = measured(store, games[10], few)
     screened = measured(store, games[2], triples)
     best = np.argsort(screened.mean(axis=1))[:_FINISHED]
-    finished = np.full((len(triples), 10), np.nan, dtype=np.float32)
-    finished[best] = measured(store, games[10], triples[best])
+    three = np.full((len(triples), 10), np.nan, dtype=np.float32)
+    three[best] = measured(store, games[10], triples[best])
     protocol = str(games[10].windows.protocol)
-    np.savez_compressed(REMOVALS, to_two=whole, three=finished, three_screened=screened, protocol=protocol)
+    np.savez_compressed(REMOVALS, to_two=whole, three=three, three_screened=screened, protocol=protocol)
 
-    losses = measured(store, games[2], of_layers(grouped()))
+    losses = measured(store, games[2], of_layers(everything(GROUPS)))
     np.savez_compressed(GROUPED, losses=losses, protocol=str(games[2].windows.protocol))
 
 
 def opened(store: Store, spec: RunSpec, text: TextSpec | None = None) -> Game:
     """The game of a run specification, on its calibration windows or another text."""
-    events: Iterator[object] = Games(store.open_game).open(spec, text or spec.text(), check=lambda _: None)
+    return finished(Games(store.open_game).open(spec, text or spec.text(), check=lambda _: None))
+
+
+def finished(events: Generator[object, None, Result]) -> Result:
+    """What a generator of events returns at its end."""
     while True:
         try:
             next(events)
         except StopIteration as end:
-            game: Game = end.value
-            return game
+            return end.value
 
 
 def measured(store: Store, game: Game, masks: Masks) -> np.ndarray:

@@ -19,18 +19,18 @@ from typing import Any
 import numpy as np
 
 from app.libraries import quiet
-from benchmarks.exhaustive import LAYERS, REMOVALS, opened
+from benchmarks.exhaustive import LAYERS, REMOVALS, finished, opened
 from cache.database import Database
 from cache.store import Store
 from core.criteria import Plans
 from core.game import Game
 from core.losses import perplexity
-from core.masks import without
+from core.masks import removed, without
 from core.meter import Meter
-from core.planning import distances, metered
+from core.planning import explore, metered
 from core.remembered import Remembered
 from core.rivals import RIVALS, Contest
-from core.search import Search
+from core.selection import Request
 from core.types import RunSpec
 
 COUNTS = (3, 6, 9, 12)
@@ -123,9 +123,7 @@ def methods(options: argparse.Namespace, game: Game, store: Store, seed: int) ->
 
 def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
     meter = metered(store, game, STAGES if units >= 1 else STAGES[:-1], divergences=True)
-    search = Search(meter, distances(game, meter, 10), MOST, 10, seed=seed)
-    for _ in search.run(units * meter.unit(10) - meter.spent):
-        pass
+    search = finished(explore(game, meter, 10, Request(units, MOST), seed))
     return {count: removed(mask) for count, mask in search.best.items()}, costs(meter)
 
 
@@ -162,10 +160,6 @@ def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:
 
     print(f"dense on {game.windows.protocol}: {held(()):.2f}", flush=True)
     return held
-
-
-def removed(mask: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(layer) for layer in np.flatnonzero(~mask))
 
 
 if __name__ == "__main__":

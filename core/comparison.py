@@ -1,22 +1,17 @@
 """Ours and its rivals side by side: each chooses on the calibration text, and all are judged on text none has seen."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 
-import numpy as np
-
 from core.choices import METHODS, OURS, Comparison, MethodResult
-from core.criteria import Plans
 from core.errors import SelectionError
-from core.events import Event, Searching, Stage
+from core.events import Event, Stage
 from core.game import Game
 from core.losses import perplexity
-from core.masks import without
-from core.meter import Meter
-from core.planning import distances, metered, stages
+from core.masks import removed, without
+from core.planning import explore, metered, stages
 from core.plans import measured
 from core.rivals import BY_DIVERGENCE, RIVALS, Contest
-from core.search import Search
 from core.selection import Request
 from core.storage import Store
 
@@ -53,7 +48,9 @@ def compare(
         parts = stages(len(base.windows.ids), len(game.windows.ids))
         meter = metered(store, game, parts, divergences=name in (OURS, *BY_DIVERGENCE))
         if name == OURS:
-            plans = yield from _ours(meter, base, game, counts, match, seed)
+            request = Request(match.units, counts[-1], match.protected)
+            search = yield from explore(game, meter, len(base.windows.ids), request, seed)
+            plans = {count: removed(search.best[count]) for count in counts}
         else:
             contest = Contest(base.loaded, base.windows.ids, meter, counts, match.protected, seed, match.units)
             plans = RIVALS[name](contest)
@@ -68,13 +65,3 @@ def compare(
     return Comparison(
         base.loaded.info, base.windows.protocol, judge.windows.protocol, perplexity(dense), tuple(results)
     )
-
-
-def _ours(
-    meter: Meter, base: Game, game: Game, counts: Sequence[int], match: Match, seed: int
-) -> Generator[Event, None, Plans]:
-    raced = len(base.windows.ids)
-    search = Search(meter, distances(game, meter, raced), counts[-1], raced, match.protected, seed)
-    for share in search.run(match.units * meter.unit(raced) - meter.spent):
-        yield Searching(share)
-    return {count: tuple(int(layer) for layer in np.flatnonzero(~search.best[count])) for count in counts}

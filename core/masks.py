@@ -148,6 +148,11 @@ def without(layers: int, removed: Sequence[int]) -> NDArray[np.bool_]:
     return mask
 
 
+def removed(mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    """The layers that a mask (layers,) drops, in the order of the model; the inverse of `without`."""
+    return tuple(int(layer) for layer in np.flatnonzero(~mask))
+
+
 def layer_evaluations(masks: Masks) -> int:
     """Layers computed for masks (masks, n) if each shared prefix is computed once: the kept nodes of their trie."""
     return len({mask[: depth + 1].tobytes() for mask in masks for depth in np.flatnonzero(mask)})

@@ -11,7 +11,6 @@ from core.events import Event, Searching, Stage
 from core.game import Game
 from core.losses import perplexity
 from core.masks import encode
-from core.measurements import Floats
 from core.meter import Meter
 from core.plans import measured
 from core.remembered import Remembered
@@ -35,14 +34,10 @@ def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> G
         request: the budget, and what may be removed.
         seed: of the proposals.
     """
-    most = request.check(game.loaded.info.layers)
     raced = len(base.windows.ids)
     meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True)
     yield Stage("Searching")
-    search = Search(meter, distances(game, meter, raced), most, raced, request.protected, seed)
-    unit = meter.unit(raced)
-    for share in search.run(request.units * unit):
-        yield Searching(share)
+    search = yield from explore(game, meter, raced, request, seed)
     deep = [mask for count in search.tried for mask in search.ranked(count, raced)]
     known = meter.losses(np.array(deep), raced)
     store.record(
@@ -62,7 +57,7 @@ def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> G
         nested=measured(game.loaded, meter, path),
         coalitions=meter.coalitions,
         units=request.units,
-        spent=meter.spent / unit,
+        spent=meter.spent / meter.unit(raced),
     )
 
 
@@ -85,8 +80,12 @@ def metered(store: Store, game: Game, stages: Sequence[int], *, divergences: boo
     return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences)
 
 
-def distances(game: Game, meter: Meter, sequences: int) -> Floats:
-    """How far each run of layers moves the hidden state, (n + 1, n + 1): 1 - cosine; charged as the forward it is."""
-    ids = game.windows.ids[:sequences]
+def explore(game: Game, meter: Meter, raced: int, request: Request, seed: int) -> Generator[Searching, None, Search]:
+    """The search itself, within its budget: one forward of the whole model for the distances, and the rest."""
+    ids, begun = game.windows.ids[:raced], meter.spent
     meter.charge(meter.layers * ids.numel(), ids.numel())
-    return np.asarray(1 - similarity(game.loaded, ids).cosine)
+    distances = np.asarray(1 - similarity(game.loaded, ids).cosine)
+    search = Search(meter, distances, request.check(meter.layers), raced, request.protected, seed)
+    for share in search.run(request.units * meter.unit(raced) - (meter.spent - begun)):
+        yield Searching(share)
+    return search

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from core.choices import Plan
+from core.masks import removed
 from core.measurements import Floats
 from core.meter import Meter
 from core.model import LoadedModel
@@ -18,10 +19,10 @@ def measured(loaded: LoadedModel, meter: Meter, masks: Sequence[NDArray[np.bool_
     layers = [sum(weight.numel() for weight in block.parameters()) for block in loaded.blocks.modules]
     plans = []
     for mask, losses in zip(masks, meter.losses(np.array(masks), meter.stages[-1]), strict=True):
-        removed = tuple(int(layer) for layer in np.flatnonzero(~mask))
+        gone = removed(mask)
         perplexity, ratio = _interval(losses), _interval(losses - whole)
-        left = loaded.info.parameters - sum(layers[layer] for layer in removed)
-        plans.append(Plan(len(removed), removed, left, *perplexity, *ratio))
+        left = loaded.info.parameters - sum(layers[layer] for layer in gone)
+        plans.append(Plan(len(gone), gone, left, *perplexity, *ratio))
     return tuple(plans)
 
 

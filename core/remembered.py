@@ -1,6 +1,5 @@
 """An evaluator that asks the store first, and keeps there what it measures: a search can be killed, and goes on."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from core.model import LoadedModel
 from core.packing import PackedLinears
 from core.storage import Store
 from core.types import Losses, Protocol
+from core.windows import fingerprint
 
 _FLUSH_SECONDS = 1.0
 
@@ -39,9 +39,8 @@ class Remembered(Evaluator):
             loaded, ids, packed, states: as of an Evaluator.
         """
         super().__init__(loaded, ids, packed, states=states)
-        tokens = hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
         self._store = store
-        self._game = store.open_game(loaded.info, replace(protocol, sequences=len(ids), tokens=tokens))
+        self._game = store.open_game(loaded.info, replace(protocol, sequences=len(ids), tokens=fingerprint(ids)))
         self._losses, self._divergences = store.measured(self._game), store.divergences(self._game)
 
     def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core import criteria, network
 from core.attribution import SAMPLES, stratified_contributions
 from core.criteria import Plans
-from core.masks import default_strata, stratified
+from core.masks import default_strata, removed, stratified
 from core.measurements import Measurements
 from core.meter import Meter
 from core.model import LoadedModel
@@ -67,7 +67,7 @@ def sleb(contest: Contest) -> Plans:
         tried[np.arange(len(layers)), layers] = False
         losses = meter.losses(tried, contest.sequences).mean(axis=1)
         mask = tried[int(np.where(np.isnan(losses), np.inf, losses).argmin())]
-        plans[count] = _removed(mask)
+        plans[count] = removed(mask)
     return plans
 
 
@@ -108,7 +108,7 @@ def _evolve(contest: Contest, count: int) -> tuple[int, ...]:
     for _ in range(generations):
         screened = best([offspring(parent) for _ in range(_OFFSPRING)], few, _KEPT)
         parent = best([parent, *screened], all_, 1)[0]
-    return _removed(parent)
+    return removed(parent)
 
 
 def paper(contest: Contest) -> Plans:
@@ -160,10 +160,6 @@ def _taylor_plus(contest: Contest) -> Plans:
     stay = [layer % contest.meter.layers for layer in criteria.TAYLOR_PLUS]
     scores = criteria.taylor(contest.loaded, contest.ids)
     return criteria.ranking(scores, contest.most, (*contest.protected, *stay))
-
-
-def _removed(mask: NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(int(layer) for layer in np.flatnonzero(~mask))
 
 
 RIVALS: dict[str, Callable[[Contest], Plans]] = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from core.expectation import Basis, Expectation, expect
 from core.gaussian import Kernel
-from core.masks import Masks
+from core.masks import Masks, removed
 from core.measurements import Floats
 from core.meter import Meter
 
@@ -136,10 +136,10 @@ class Search:
             for layer in self._kept(mask):
                 add(mask, layer)
         for mask in self.ranked(count + 1, self.raced)[:_BEAM]:
-            for layer in _gone(mask):
+            for layer in removed(mask):
                 add(mask, layer)
         for mask in self.ranked(count, self.raced)[:_BEAM]:
-            kept, gone = self._kept(mask), _gone(mask)
+            kept, gone = self._kept(mask), removed(mask)
             for out in kept:
                 for back in gone:
                     add(mask, out, back)
@@ -210,7 +210,3 @@ class Search:
         if kernel is None:
             self._kernel = len(masks), found.process.kernel
         return found
-
-
-def _gone(mask: NDArray[np.bool_]) -> list[int]:
-    return [int(layer) for layer in np.flatnonzero(~mask)]

@@ -62,8 +62,12 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
         ids = ids[torch.randperm(available, generator=torch.Generator().manual_seed(spec.seed))[:wanted]]
     if bos == "window":
         ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
-    fingerprint = hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
-    return Windows(ids, Protocol(corpus.name, corpus.split, window, window, bos, wanted, spec.seed, fingerprint))
+    return Windows(ids, Protocol(corpus.name, corpus.split, window, window, bos, wanted, spec.seed, fingerprint(ids)))
+
+
+def fingerprint(ids: torch.Tensor) -> str:
+    """Names token ids by their content: sequences with one name are the same text."""
+    return hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
 
 
 def _settle_bos(tokenizer: PreTrainedTokenizerBase, bos: str) -> tuple[str, int]:
