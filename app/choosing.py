@@ -44,8 +44,8 @@ def select(options: argparse.Namespace) -> None:
     request = request.reaching(target, queries.layers(database, run))
     found = queries.selection(database, run.run, request.protected)
     if found is not None:
-        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), request.most or 1))
-    if found is None or found.units < request.units or len(found.plans) < (request.most or 1):
+        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), request.most))
+    if found is None or found.units < request.units or len(found.plans) < request.most:
         done = follow(engine_on(database).select(run.run, run.game, settled(run), request))
         assert isinstance(done, Selected)
         found = done.selection

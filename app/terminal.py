@@ -99,7 +99,7 @@ def result_text(result: RunResult) -> str:
         str(stability(result)),
         *(
             f"90 % predictive interval with {band.fewest} to {band.most} layers kept: perplexity times or divided by "
-            f"{math.exp(min(band.half, 99)):.2f}; held {band.coverage:.0%} of {band.masks} masks without a part in it"
+            f"{band.factor:.2f}; held {band.coverage:.0%} of {band.masks} masks without a part in it"
             for band in result.bands
         ),
         "",

@@ -93,8 +93,8 @@ def band_table(result: RunResult) -> pd.DataFrame:
     rows = [
         {
             "layers kept": f"{band.fewest} to {band.most}" if band.fewest < band.most else str(band.most),
-            "perplexity, times or divided by": math.exp(min(band.half, 99)),
-            "held": f"{band.coverage:.0%}",
+            "within a factor of": band.factor,
+            "true of others": f"{band.coverage:.0%}",
             "coalitions": band.masks,
         }
         for band in result.bands

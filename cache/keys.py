@@ -19,6 +19,7 @@ def game_key(model: ModelInfo, protocol: Protocol) -> str:
 
 def run_key(game: str, protocol: Protocol, strata: Sequence[int], spec: RunSpec) -> str:
     """The name of a run: the same request gets the same name, so that starting it again resumes it."""
+    # Runs of before there were samplers keep their names.
     sampler = [] if spec.sampler == "stratified" else [spec.sampler]
     return _digest(game, protocol.corpus, protocol.split, list(strata), spec.masks, spec.seed, *sampler)[:8]
 

@@ -98,7 +98,9 @@ def divergences(database: Database, run: StoredRun) -> Measurements:
         rows = connection.execute("SELECT mask, kl FROM divergences WHERE game = ? ORDER BY mask", [run.game])
         found = {mask: np.array(kl, dtype=np.float64) for mask, kl in rows.fetchall()}
     if not found:
-        raise RunNotFound(f"Run {run.run} has measured no KL yet.", "Ask for it: python -m app values RUN --worth kl.")
+        raise RunNotFound(
+            f"Run {run.run} has measured no KL yet.", f"Ask for it: python -m app values {run.run} --worth kl."
+        )
     return _usable(found, np.zeros_like(next(iter(found.values()))))
 
 

@@ -70,7 +70,7 @@ def m005_selections(connection: DuckDBPyConnection) -> None:
         CREATE TABLE selections (
             run VARCHAR NOT NULL,
             protected VARCHAR NOT NULL, -- layers, as a JSON array
-            selection VARCHAR NOT NULL, -- JSON of core.results.Selection
+            selection VARCHAR NOT NULL, -- JSON of core.choices.Selection
             changed TIMESTAMP NOT NULL,
             PRIMARY KEY (run, protected)
         );

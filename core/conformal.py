@@ -14,7 +14,7 @@ from core.masks import Masks
 from core.measurements import Floats
 from core.results import Band
 
-LEVEL = 0.9
+_LEVEL = 0.9
 # Fewer residuals than this say little about a ninetieth percentile: sizes are joined until there are as many.
 _FEWEST = 30
 
@@ -56,5 +56,5 @@ def _joined(kept: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 def _quantile(absolute: Floats) -> float:
     """The conformal quantile: of m residuals, the ceil(.9 (m + 1))-th; infinite where m is too small for one."""
-    rank = int(np.ceil(LEVEL * (len(absolute) + 1)))
+    rank = int(np.ceil(_LEVEL * (len(absolute) + 1)))
     return float(np.sort(absolute)[rank - 1]) if rank <= len(absolute) else float("inf")

@@ -5,6 +5,7 @@ events, or close it. Everything that an event has reported is stored, so that a 
 again, it measures only what is missing and ends with the same numbers.
 """
 
+import math
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.comparison import Match, compare
 from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
-from core.evaluation import Evaluator
+from core.evaluation import STATES
 from core.events import (
     Compared,
     Event,
@@ -32,9 +33,10 @@ from core.events import (
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
-from core.masks import Masks, decode, encode, without
+from core.masks import decode, encode, without
 from core.measuring import Measuring
 from core.planning import further, plan
+from core.remembered import Remembered
 from core.results import RunResult
 from core.running import running
 from core.samplers import begin, check_seed, check_size
@@ -64,9 +66,7 @@ class Engine:
         info, protocol = game.loaded.info, game.windows.protocol
         strata, masks = begin(spec, info.layers)
         with ExitStack() as held:
-            while not held.enter_context(self._store.claim(game.key)):
-                yield Stage("Another process measures this model on this text; waiting for it")
-                time.sleep(0.5)
+            yield from self._alone(held, game)
             run = self._store.begin(game.key, spec, protocol, strata)
             while not held.enter_context(self._store.claim(run)):
                 time.sleep(0.01)  # a reader, who looks whether the run is alive, holds it for a moment
@@ -93,10 +93,7 @@ class Engine:
         known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
         losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
         mean = float(losses.mean(dtype=np.float64))
-        divergence = None
-        if kl:
-            found = yield from self._divergences(game, game.preview, mask[None])
-            divergence = float(found[encode(mask)].mean(dtype=np.float64))
+        divergence = (yield from self._divergence(game, mask)) if kl else None
         yield Measured(tuple(sorted(removed)), perplexity(losses), mean, divergence, protocol, info)
 
     def diverge(self, game: str, spec: RunSpec) -> Iterator[Event]:
@@ -108,7 +105,17 @@ class Engine:
         opened = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
         _check_same(opened, game)
         masks = np.array([decode(mask) for mask in self._store.measured(game)])
-        yield from self._divergences(opened, opened.evaluator, masks)
+        windows = opened.windows
+        with ExitStack() as held:
+            yield from self._alone(held, opened)
+            yield Stage("Comparing the predictions with the whole model's")
+            # All the sequences of the game: their key is the game's own.
+            parts = Remembered(self._store, windows.protocol, opened.loaded, windows.ids, opened.packed, states=STATES)
+            cached, begun = parts.compared, time.monotonic()
+            for done, _ in enumerate(parts.with_divergences(masks), 1):
+                fresh = done - cached
+                rate = fresh / (time.monotonic() - begun)
+                yield Progress(done, len(masks), cached, rate, (len(masks) - done) / rate if fresh > 0 else math.nan)
 
     def export(self, result: RunResult, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
         """Writes the run's model without some layers, and measures it on text that the run has not used.
@@ -136,11 +143,9 @@ class Engine:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
         base = yield from self._games.open(spec, spec.text(), check=request.check)
+        _check_same(base, game)
         with ExitStack() as held:
-            while not held.enter_context(self._store.claim(base.key)):
-                yield Stage("Another process measures this model on this text; waiting for it")
-                time.sleep(0.5)
-            _check_same(base, game)
+            yield from self._alone(held, base)
             wider = base
             with suppress(CorpusError):  # a short text has no further windows
                 wider = yield from self._games.open(spec, further(spec.text(), request.units), check=request.check)
@@ -162,6 +167,12 @@ class Engine:
         found = yield from compare(self._store, base, game, judge, match, spec.seed)
         yield Compared(found)
 
+    def _alone(self, held: ExitStack, game: Game) -> Iterator[Event]:
+        """Waits until no other process measures this game, and keeps others from it while `held` lasts."""
+        while not held.enter_context(self._store.claim(game.key)):
+            yield Stage("Another process measures this model on this text; waiting for it")
+            time.sleep(0.5)
+
     def _measure(self, game: Game, mask: NDArray[np.bool_], dense: Losses | None) -> Generator[Event, None, Losses]:
         """Measures and stores one coalition; a run of the same game that goes on need not measure it again."""
         losses = np.zeros(0, dtype=np.float32)
@@ -173,21 +184,14 @@ class Engine:
             self._under_way[1].learn(mask, losses)
         return losses
 
-    def _divergences(self, game: Game, evaluator: Evaluator, masks: Masks) -> Generator[Event, None, dict[str, Losses]]:
-        """The KL of masks from the whole model's predictions, by mask; measures and stores what is not known."""
-        known = self._store.divergences(game.key)
-        names = [encode(mask) for mask in masks]
-        missing = masks[[name not in known for name in names]]
-        cached, begun = len(masks) - len(missing), time.monotonic()
-        if len(missing):
+    def _divergence(self, game: Game, mask: NDArray[np.bool_]) -> Generator[Event, None, float]:
+        """KL from the whole model's predictions, of one coalition; from the store if it is there."""
+        known = self._store.divergences(game.key).get(encode(mask))
+        if known is None:
             yield Stage("Comparing the predictions with the whole model's")
-        for done, (row, (losses, found)) in enumerate(evaluator.with_divergences(missing), 1):
-            known[encode(missing[row])] = found
-            self._store.record(game.key, [(encode(missing[row]), losses)])
-            self._store.record_divergences(game.key, [(encode(missing[row]), found)])
-            rate = done / (time.monotonic() - begun)
-            yield Progress(cached + done, len(masks), cached, rate, (len(missing) - done) / rate)
-        return known
+            [(_, (_, known))] = game.preview.with_divergences(mask[None])
+            self._store.record_divergences(game.key, [(encode(mask), known)])
+        return float(known.mean(dtype=np.float64))
 
     def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""

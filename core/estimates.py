@@ -27,8 +27,6 @@ from core.validation import check_enough, of_paper, of_process
 from core.values import interactions, measure, sizes, values
 
 _SAMPLES = 20_000
-# Sizes at the lower end that hold less than this share of the measured masks count as not measured.
-_STRAY = 0.02
 
 Game = GaussianProcess | Draw
 
@@ -147,8 +145,7 @@ def _extrapolated(measured: Measurements, kind: str, together: int) -> float:
         together: layers whose presence changes in the figure: 1 in a value, 2 in an interaction.
     """
     layers = measured.masks.shape[1]
-    kept = measured.masks.sum(axis=1)
-    low, high = np.quantile(kept, _STRAY), kept.max()
+    low, high = measured.fewest_kept, measured.masks.sum(axis=1).max()
     others = np.arange(layers - together + 1)
     weight = sizes(measure(kind, layers), layers - together)
     # Between the largest measured size and the whole model, which is measured too, a small gap is interpolated.

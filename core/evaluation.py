@@ -97,7 +97,7 @@ class Evaluator:
     def with_divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
         """As `losses`, and with each the KL(whole model || mask) of the sequences: (2, sequences), nats a token.
 
-        One forward gives both; the whole model's predictions are computed once.
+        One forward gives both. The whole model's predictions are kept where they are small, or else computed for each.
         """
         for row in np.lexsort(masks.T[::-1]):
             found = []

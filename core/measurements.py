@@ -12,6 +12,8 @@ Floats = NDArray[np.float64]
 
 # Below this score nothing differs any more: the model is ruined. It bounds the logarithm of the score.
 _RUINED = 1e-5
+# Sizes at the lower end that hold less than this share of the measured masks count as not measured.
+_STRAY = 0.02
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Measurements:
     def log_scores(self) -> Floats:
         """The logarithm of the scores, (masks,), bounded below where a model is ruined."""
         return np.log(np.maximum(self.scores, _RUINED))
+
+    @property
+    def fewest_kept(self) -> float:
+        """The number of kept layers below which hardly anything was measured; a few strays do not count."""
+        return float(np.quantile(self.masks.sum(axis=1), _STRAY))
 
     def __getitem__(self, some: NDArray[np.bool_]) -> "Measurements":
         """Some of the masks."""

@@ -8,6 +8,7 @@ shared prefixes computed once; `plain` is what forwards that share nothing would
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -132,8 +133,9 @@ class _Part:
 
 
 def _head(loaded: LoadedModel) -> float:
-    output: nn.Module | None = loaded.model.get_output_embeddings()  # type: ignore[no-untyped-call]  # transformers
+    """What a head costs, in blocks of mean size."""
+    model: Any = loaded.model  # transformers gives its methods no types
+    output: nn.Module | None = model.get_output_embeddings()
     blocks = sum(weight.numel() for block in loaded.blocks.modules for weight in block.parameters())
-    return (
-        0.0 if output is None else sum(weight.numel() for weight in output.parameters()) * len(loaded.blocks) / blocks
-    )
+    heads = sum(weight.numel() for weight in output.parameters()) if output is not None else 0
+    return heads * len(loaded.blocks) / blocks

@@ -18,7 +18,6 @@ from core.validation import check_enough, residuals
 _EXACT = 10
 # Where the posterior leaves this share of the prior's variance open, little is known.
 _OPEN = 0.5
-_STRAY = 0.02
 
 
 def predict(measured: Measurements, removed: Sequence[int], seed: int) -> Prediction:
@@ -71,6 +70,5 @@ def _decompose(process: GaussianProcess, layers: int, removed: list[int], seed: 
 
 def _is_far(process: GaussianProcess, measured: Measurements, mask: NDArray[np.bool_]) -> bool:
     """Whether it keeps fewer layers than what was measured, or is unlike all of it."""
-    kept = measured.masks.sum(axis=1)
     prior = process.scale * np.sqrt(process.kernel.variance)
-    return bool(mask.sum() < np.quantile(kept, _STRAY) or process.deviation(mask[None])[0] > prior * _OPEN**0.5)
+    return bool(mask.sum() < measured.fewest_kept or process.deviation(mask[None])[0] > prior * _OPEN**0.5)

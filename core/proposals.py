@@ -5,7 +5,7 @@ coalitions of the strata whose scores are most uncertain given each other, half 
 count. The estimates that follow are the surrogate's, which asks nothing of how masks were drawn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ def propose(measured: Measurements, strata: Sequence[int], count: int, seed: int
     rng = np.random.default_rng([seed, len(measured)])
     process = fit(measured, log=True).process
     known = {mask.tobytes() for mask in measured.masks}
-    promising = list(_promising(measured, process, known, count // 2))
+    promising = _promising(measured, process, known, count // 2)
     known |= {mask.tobytes() for mask in promising}
     layers = measured.masks.shape[1]
     drawn = np.concatenate([uniform(rng, layers, kept, _DRAWN // len(strata)) for kept in strata])
@@ -57,7 +57,7 @@ def _uncertain(process: GaussianProcess, masks: Masks, count: int) -> list[NDArr
 
 def _promising(
     measured: Measurements, process: GaussianProcess, known: set[bytes], count: int
-) -> Iterator[NDArray[np.bool_]]:
+) -> list[NDArray[np.bool_]]:
     """For one count after the other the neighbour of its best mask with the best prospects: mean + deviation."""
     layers = measured.masks.shape[1]
     counts = range(1, layers // 2 + 1)
@@ -68,7 +68,7 @@ def _promising(
             prospects: Floats = process.predict(np.array(near)) + process.deviation(np.array(near))
             ranked.append([near[row] for row in np.argsort(-prospects)])
     turns = [masks[turn] for turn in range(count) for masks in ranked if turn < len(masks)]
-    yield from turns[:count]
+    return turns[:count]
 
 
 def _neighbours(measured: Measurements, gone: int) -> list[NDArray[np.bool_]]:

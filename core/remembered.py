@@ -43,6 +43,11 @@ class Remembered(Evaluator):
         self._game = store.open_game(loaded.info, replace(protocol, sequences=len(ids), tokens=fingerprint(ids)))
         self._losses, self._divergences = store.measured(self._game), store.divergences(self._game)
 
+    @property
+    def compared(self) -> int:
+        """How many masks have a known divergence."""
+        return len(self._divergences)
+
     def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
         """As of an Evaluator; what is known comes first, and every row counts as wanted."""
         known = [self._losses.get(encode(mask)) for mask in masks]

@@ -1,5 +1,6 @@
 """What a run finds, in the form in which it is stored, shown and printed."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ VALUES = ("stratified", *CLOSED_FORMS, "paper")
 WORTHS = ("score", "log_score", "kl")
 
 
+_LARGEST = 700.0  # whose exponential is still a number
 Z90 = 1.6449  # a 90 % interval is so many standard deviations wide either way
 
 
@@ -52,6 +54,11 @@ class Band:
     half: float  # of the log score, either way
     coverage: float  # share of held-out masks inside an interval that the other half of them was not used to set
     masks: int
+
+    @property
+    def factor(self) -> float:
+        """What a predicted perplexity may be multiplied or divided by; infinite where masks are too few to tell."""
+        return math.exp(self.half) if self.half < _LARGEST else math.inf
 
 
 @dataclass(frozen=True)
@@ -160,11 +167,11 @@ class Stability:
     more: int | None  # evaluations until then, extrapolated; 0: settled, None: far more than were measured
 
     def __str__(self) -> str:
-        so_far = f"ranking: rank correlation with that of other coalitions {self.spearman:.2f}"
+        so_far = f"A run on other coalitions would rank the layers alike to a rank correlation of {self.spearman:.2f}"
         if self.more == 0:
-            return f"{so_far}; it has settled (from {self.settled:.2f})"
-        more = f"about {self.more} more evaluations (extrapolated)" if self.more else "far more evaluations"
-        return f"{so_far}; it settles (at {self.settled:.2f}) with {more}"
+            return f"{so_far}: the ranking has settled (from {self.settled:.2f})"
+        more = f"about {self.more} more coalitions (extrapolated)" if self.more else "far more coalitions"
+        return f"{so_far}; {self.settled:.2f}, where it counts as settled, takes {more}"
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def show_quality(result: RunResult) -> None:
         st.metric("Spearman", f"{fit.spearman:.3f}", help="Agreement of the two rankings; 1 is perfect")
         st.metric("Mean absolute error", f"{fit.mae:.4f}", help="In units of the score PPL_dense / PPL")
         st.metric("Coalitions tested", fit.masks)
-    st.markdown(f"{stability(result)}".capitalize() + ".")
+    st.markdown(f"{stability(result)}.")
     if fit.masks < _MASKS_A_LAYER * result.model.layers:
         st.warning("These are few coalitions for so many layers: the intervals may be too narrow. Measure more.")
     if result.others:
@@ -49,7 +49,10 @@ def show_quality(result: RunResult) -> None:
             "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
         )
     if result.bands:
-        st.markdown("How wide a 90 % predictive interval has to be, by conformal prediction from the same folds:")
+        st.markdown(
+            "How far a predicted perplexity may be off: nine of ten measured ones are within this factor of it, by the "
+            "same folds. The third column tests that on coalitions that had no part in setting the factor."
+        )
         alt = "Width and held-out coverage of predictive intervals by number of layers kept"
         st.dataframe(views.band_table(result), hide_index=True, alt=alt)
     if result.precision is not None:
