@@ -13,7 +13,7 @@ from app.terminal import complain
 from core.choices import METHODS
 from core.corpora import CORPORA
 from core.errors import QuorumError
-from core.results import CLOSED_FORMS, VALUES, WORTHS
+from core.results import INTERACTIONS, VALUES, WORTHS
 from core.types import BOS_CHOICES, SAMPLERS, RunSpec
 
 _DEFAULTS = RunSpec()
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
     interactions = command("interactions", commands.interactions, "how pairs of layers depend on each other")
     interactions.add_argument("run", metavar="RUN")
-    interactions.add_argument("--value", choices=CLOSED_FORMS, default="shapley")
+    interactions.add_argument("--value", choices=INTERACTIONS, default="shapley")
     interactions.add_argument("--worth", choices=WORTHS, default="log_score")
     interactions.add_argument("--top", type=_positive, default=20, metavar="N", help="pairs to print; --json has all")
 

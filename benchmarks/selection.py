@@ -1,10 +1,11 @@
 """Which layers each method removes, and what that costs on text that none of them has seen.
 
-Every method chooses on the same model (bundled, float32) and calibration text (10 x 128 tokens; ours settles its
-finalists on further windows, and pays for them). Each plan is judged by its perplexity on 40 windows of 128 tokens of
-each held-out text. Compute is counted in block-token evaluations, heads as their equivalent in blocks; the unit is
-SLEB's path to 12 removed by plain forwards. Rivals are counted by plain forwards, ours as it computes. Seeds draw the
-calibration windows and whatever a method draws. Evaluations are kept in a results file: stopped, it goes on.
+Every method chooses on the same model (bundled, in the dtype that a run takes by default) and calibration text (10 x
+128 tokens; ours settles its finalists on further windows, and pays for them). Each plan is judged in float32 by its
+perplexity on 40 windows of 128 tokens of each held-out text. Compute is counted in block-token evaluations, heads as
+their equivalent in blocks; the unit is SLEB's path to 12 removed by plain forwards. Rivals are counted by plain
+forwards, ours as it computes. Seeds draw the calibration windows and whatever a method draws. Evaluations are kept in
+results files, one for each method, so that seconds compare where a file was new: stopped, it goes on.
 """
 
 import argparse
@@ -27,42 +28,50 @@ from core.game import Game
 from core.losses import perplexity
 from core.masks import removed, without
 from core.meter import Meter
-from core.planning import explore, metered
+from core.planning import explore, further, metered, stages
 from core.remembered import Remembered
 from core.rivals import RIVALS, Contest
 from core.selection import Request
-from core.types import RunSpec
+from core.types import RunSpec, TextSpec
 
 COUNTS = (3, 6, 9, 12)
 MOST = 15
-STAGES = (2, 5, 10, 20, 40)
+SEQUENCES = 10
+Method = Callable[[Store], tuple[Plans, dict[str, float]]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("calibration", help="a text to choose on")
     parser.add_argument("held_out", nargs="+", help="texts to judge on")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--units", type=float, nargs="*", default=[1 / 3, 1, 4])
     parser.add_argument("--rivals", nargs="*", default=[name for name in RIVALS if name != "evopress"])
-    parser.add_argument("--evopress", type=float, nargs="*", default=[1, 4], help="units for each count")
-    parser.add_argument("--cache", type=Path, default=Path("benchmarks/selection.duckdb"))
+    parser.add_argument(
+        "--evopress", type=float, nargs="*", default=[1, 4], help="units for each count; 0: as published"
+    )
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="removals that are judged")
+    parser.add_argument("--cache", type=Path, default=Path("benchmarks/selection"), help="a folder of results files")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/selection.json"))
     options = parser.parse_args()
     quiet()
-    store = Store(Database(options.cache))
-    judges = [judge(store, text) for text in options.held_out]
+    options.cache.mkdir(parents=True, exist_ok=True)
+    judging = Store(Database(options.cache / "judging.duckdb"))
+    judges = [judge(judging, text) for text in options.held_out]
     answer: dict[str, Any] = {"texts": [Path(text).name for text in options.held_out], "rows": []}
-    for seed in range(options.seeds):
-        game = opened(store, RunSpec(corpus=options.calibration, sequences=STAGES[-1], seed=seed, dtype="float32"))
-        for name, method in methods(options, game, store, seed):
+    for seed in options.seeds:
+        spec = RunSpec(corpus=options.calibration, sequences=SEQUENCES, seed=seed)
+        widest = further(spec.text(), max(options.units, default=0.0))
+        game = opened(judging, spec, widest)
+        for name, method in methods(options, game, seed):
+            store = Store(Database(options.cache / f"{name.split(',')[0]}.duckdb"))
             begun = time.monotonic()
-            plans, costs = method()
+            plans, costs = method(store)
             seconds = time.monotonic() - begun
             row = {"seed": seed, "method": name, **costs, "seconds": seconds, "plans": plans}
-            row["perplexity"] = {count: [held(plans[count]) for held in judges] for count in COUNTS if count in plans}
             answer["rows"].append(row)
             print(seed, name, {k: round(v, 3) for k, v in costs.items()}, f"{seconds:.0f} s", flush=True)
+            row["perplexity"] = {n: [held(plans[n]) for held in judges] for n in options.counts if n in plans}
             if seed == 0 and name.startswith("ours"):
                 row["loss_above_optimum"] = {count: above_optimum(plans[count]) for count in (1, 2, 3)}
                 print("   calibration loss above the optimum:", row["loss_above_optimum"])
@@ -111,27 +120,35 @@ def geometric(values: np.ndarray) -> float:
     return float(np.exp(np.log(values).mean()))
 
 
-def methods(options: argparse.Namespace, game: Game, store: Store, seed: int) -> Iterator[tuple[str, Callable]]:
-    """The names of the methods that are asked for, and each as a function that gives plans and costs."""
+def methods(options: argparse.Namespace, game: Game, seed: int) -> Iterator[tuple[str, Method]]:
+    """The names of the methods that are asked for, and each as a function of a store that gives plans and costs."""
     for units in options.units:
-        yield f"ours, {units:.2g}", partial(ours, game, store, seed, units)
+        yield f"ours, {units:.2g}", partial(ours, game, seed, units)
     for name in options.rivals:
-        yield name, partial(rival, game, store, seed, RIVALS[name], tuple(range(1, MOST + 1)), 1)
+        yield name, partial(rival, game, seed, RIVALS[name], tuple(range(1, MOST + 1)), 1)
     for units in options.evopress:
-        yield f"evopress, {units:.2g} each", partial(rival, game, store, seed, RIVALS["evopress"], COUNTS, units)
+        label = f"evopress, {units:.2g} each" if units else "evopress, as published"
+        yield label, partial(rival, game, seed, RIVALS["evopress"], COUNTS, units or None)
 
 
-def ours(game: Game, store: Store, seed: int, units: float) -> tuple[Plans, dict[str, float]]:
-    meter = metered(store, game, STAGES if units >= 1 else STAGES[:-1], divergences=True)
-    search = finished(explore(game, meter, 10, Request(units, MOST), seed))
+def ours(game: Game, seed: int, units: float, store: Store) -> tuple[Plans, dict[str, float]]:
+    wider = further(TextSpec("", "", sequences=SEQUENCES), units).sequences
+    meter = metered(store, game, stages(SEQUENCES, wider), divergences=True)
+    search = finished(explore(game, meter, SEQUENCES, Request(units, MOST), seed))
     return {count: removed(mask) for count, mask in search.best.items()}, costs(meter)
 
 
 def rival(
-    game: Game, store: Store, seed: int, method: Callable[[Contest], Plans], counts: tuple[int, ...], units: float
+    game: Game,
+    seed: int,
+    method: Callable[[Contest], Plans],
+    counts: tuple[int, ...],
+    units: float | None,
+    store: Store,
 ) -> tuple[Plans, dict[str, float]]:
-    meter = metered(store, game, (2, 5, 10), divergences=method is RIVALS["evopress"])
-    return method(Contest(game.loaded, game.windows.ids[:10], meter, counts, seed=seed, units=units)), costs(meter)
+    meter = metered(store, game, (2, 5, SEQUENCES), divergences=method is RIVALS["evopress"])
+    contest = Contest(game.loaded, game.windows.ids[:SEQUENCES], meter, counts, seed=seed, units=units)
+    return method(contest), costs(meter)
 
 
 def above_optimum(gone: tuple[int, ...]) -> float:
@@ -144,7 +161,7 @@ def above_optimum(gone: tuple[int, ...]) -> float:
 
 
 def costs(meter: Meter) -> dict[str, float]:
-    unit = meter.unit(10)
+    unit = meter.unit(SEQUENCES)
     return {"units": float(meter.spent / unit), "plain_units": float(meter.plain / unit), "tokens": meter.tokens}
 
 

@@ -1,6 +1,6 @@
 """Measured coalitions -> named values of the layers and interactions of their pairs, with intervals and their reach."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from core.exact import stratified_sizes
 from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats, Measurements
 from core.results import (
-    CLOSED_FORMS,
+    INTERACTIONS,
     VALUES,
     WORTHS,
     Z90,
@@ -27,6 +27,8 @@ from core.validation import check_enough, of_paper, of_process
 from core.values import interactions, measure, sizes, values
 
 _SAMPLES = 20_000
+# Kernels learnt from half of the masks, for the doubt of hyperparameters.
+_RELEARNT = 4
 
 Game = GaussianProcess | Draw
 
@@ -76,7 +78,7 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
 
 def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
     """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
-    check_kind(kind, CLOSED_FORMS, worth)
+    check_kind(kind, INTERACTIONS, worth)
     check_enough(measured)
     layers = measured.masks.shape[1]
     complete = _complete(measured, worth)
@@ -127,13 +129,16 @@ def _pairs(centre: Floats, half: Floats) -> tuple[PairInteraction, ...]:
 def with_doubt(surrogate: Surrogate, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
     """A figure of the surrogate, and half the width of its 90 % interval.
 
-    The interval is that of draws from the posterior, wider by as much as the posterior is too sure of masks that it has
-    not seen.
+    Its variance is that of draws from the posterior, larger by as much as the posterior is too sure of masks that it
+    has not seen, and that of hyperparameters, which half of the masks would have set otherwise.
     """
     process = surrogate.process
     rng = np.random.default_rng(seed)
-    drawn: Iterable[Floats] = (of(process.draw(rng)) for _ in range(DRAWS))
-    return of(process), np.asarray(process.overconfidence() * Z90 * np.std(list(drawn), axis=0, ddof=1))
+    centre = of(process)
+    drawn = np.var([of(process.draw(rng)) for _ in range(DRAWS)], axis=0, ddof=1)
+    relearnt = [(of(other) - centre) ** 2 for other in surrogate.relearnt(_RELEARNT, rng)]
+    variance = process.overconfidence() ** 2 * drawn + np.mean(relearnt, axis=0)
+    return centre, np.asarray(Z90 * np.sqrt(variance))
 
 
 def _extrapolated(measured: Measurements, kind: str, together: int) -> float:

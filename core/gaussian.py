@@ -20,7 +20,7 @@ from core.results import Z90
 
 # Masks that the hyperparameters are learnt from, and that enter the fit: its memory grows with their square. Where more
 # were measured, the first ones are a balanced part of the sample, and more would change little.
-_LEARNT_FROM, _SEEN = 400, 3000
+LEARNT_FROM, _SEEN = 400, 3000
 _STEPS = 60
 _START_DECAY, _START_NOISE, _JITTER = 0.2, 0.02, 1e-6
 # Masks predicted at once: their kernel then takes a hundred megabytes at most.
@@ -161,8 +161,8 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
         masks: (m, n).
         targets: (m,), finite.
     """
-    some = torch.from_numpy(masks[:_LEARNT_FROM]).double()
-    values = torch.from_numpy(targets[:_LEARNT_FROM])
+    some = torch.from_numpy(masks[:LEARNT_FROM]).double()
+    values = torch.from_numpy(targets[:LEARNT_FROM])
     values = (values - values.mean()) / (values.std() or 1.0)
     start = Kernel(np.full(masks.shape[1], _START_DECAY), 1.0, _START_NOISE)
     decay, variance, noise = (

@@ -20,8 +20,8 @@ from core.similarity import similarity
 from core.storage import Store
 from core.types import TextSpec
 
-# From this many units on, finalists are settled on four times the run's sequences, or else on twice as many.
-_PLENTY = 0.75
+# From so many units on, finalists are settled on so many times the run's sequences, the first that applies.
+_WIDER = ((3.0, 8), (0.75, 4), (0.0, 2))
 
 
 def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> Generator[Event, None, Selection]:
@@ -63,14 +63,15 @@ def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> G
 
 def stages(raced: int, sequences: int) -> list[int]:
     """The numbers of sequences that races go through, up to `raced`, and then those that finalists do."""
-    every = {max(1, raced // 5), max(1, raced // 2), raced, 2 * raced, sequences}
+    every = {max(1, raced // 5), max(1, raced // 2), raced, 2 * raced, 4 * raced, sequences}
     return sorted(stage for stage in every if stage <= sequences)
 
 
 def further(text: TextSpec, units: float) -> TextSpec:
     """The windows that a search of that budget uses: those of a run, and further ones to settle finalists on."""
     assert text.sequences is not None
-    return replace(text, sequences=(4 if units >= _PLENTY else 2) * text.sequences)
+    times = next(times for least, times in _WIDER if units >= least)
+    return replace(text, sequences=times * text.sequences)
 
 
 def metered(store: Store, game: Game, stages: Sequence[int], *, divergences: bool = False) -> Meter:

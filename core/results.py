@@ -8,6 +8,7 @@ from core.types import ModelInfo, Protocol
 
 CLOSED_FORMS = ("shapley", "banzhaf", "local")
 VALUES = ("stratified", *CLOSED_FORMS, "paper")
+INTERACTIONS = ("shapley", "faithful", "banzhaf", "local")
 # PPL_dense / PPL; its logarithm, the negative rise of the mean NLL; and the negative KL from the whole model. The two
 # in nats are bounded below at ln 1e-5: what is worse is ruined, and no game is ruled by how much.
 WORTHS = ("score", "log_score", "kl")

@@ -31,7 +31,7 @@ _GO_ON = 0.4
 _RUINED = 1e3
 # A rival further behind than this many standard errors is beaten.
 _BEATEN = 1.5
-# The share of the budget that is kept for the finalists, and how many of a count there are.
+# The share of the budget that is kept for the finalists, and how many of a count there are at least.
 _RESERVE, _FINALISTS = 0.4, 4
 # Those left behind in earlier races that may try again, in each race: a few sequences can be wrong.
 _SECOND_CHANCE = 3
@@ -188,10 +188,11 @@ class Search:
         self.best[count] = rivals[int(costs.mean(axis=1).argmin())]
 
     def _settle(self, count: int, budget: float) -> None:
-        """Decides between the finalists of a count on further sequences, fewer of them on more."""
-        end, finalists = self.meter.spent + budget, _FINALISTS
+        """Decides between the finalists of a count on further sequences, half of them on twice as many."""
+        further = [stage for stage in self.meter.stages if stage > self.raced]
+        end, finalists = self.meter.spent + budget, max(_FINALISTS, 2 ** len(further))
         known = self.raced
-        for stage in [stage for stage in self.meter.stages if stage > self.raced]:
+        for stage in further:
             affordable = int((end - self.meter.spent) / self.meter.cost(self.best[count], stage - known))
             ranked = self.ranked(count, known)
             self._crown(count, ranked[: max(1, min(finalists, affordable))], stage)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from core.gaussian import GaussianProcess, condition, learn
+from core.gaussian import LEARNT_FROM, GaussianProcess, condition, learn
 from core.masks import Masks
 from core.measurements import Floats, Measurements
 
@@ -58,10 +58,26 @@ class Surrogate(ScoreOf):
         for _ in range(count):
             yield ScoreOf(self.process.draw(rng), self.log)
 
+    def relearnt(self, count: int, rng: np.random.Generator) -> Iterator[GaussianProcess]:
+        """Processes on all masks whose hyperparameters come from half of them: the doubt of hyperparameters.
+
+        A figure from a random half differs from that of all by as much as that of all does from the truth (the
+        delete-half jackknife, Shao and Tu 1995, section 5.2), which no posterior of one kernel knows of.
+        """
+        process = self.process
+        masks, targets = process.masks, self._seen_targets
+        for _ in range(count):
+            half = rng.permutation(min(len(masks), LEARNT_FROM))[: -(-min(len(masks), LEARNT_FROM) // 2)]
+            yield condition(learn(masks[half], targets[half]), masks, targets)
+
     def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator[ScoreOf]:
         """Games as they may be on other text of the same kind: the doubt of calibration."""
         for other in self.measured.on_other_sequences(count, rng):
             yield ScoreOf(self.process.retarget(_targets(other, self.log)), self.log)
+
+    @property
+    def _seen_targets(self) -> Floats:
+        return _targets(self.measured, self.log)[: len(self.process.masks)]
 
 
 def fit(measured: Measurements, *, log: bool = True) -> Surrogate:

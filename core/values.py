@@ -2,12 +2,13 @@
 
 Each of these is a probabilistic value (Weber 1988): the expected marginal contribution of a layer while every other one
 is kept with probability p, averaged over p. All p alike give the Shapley value, p = 1/2 the Banzhaf value, and p near 1
-asks what pruning asks: what does this layer add while few others are missing?
+asks what pruning asks: what does this layer add while few others are missing? For pairs, the weight 6 p (1 - p) gives
+the interactions of the faithful quadratic game (Faith-Shap of order 2: Tsai et al., arXiv 2203.00870).
 
 The posterior mean is a sum of products over layers, sum_m w_m prod_j g_mj(z_j), so its expectation over independent
 layers is the product of their expectations, and a marginal contribution changes one factor. For the Shapley value the
-integrand is a polynomial of degree n - 1 in p, which Gauss and Legendre's rule with floor(n/2) + 1 nodes integrates
-exactly. A draw adds Walsh functions, whose integrals are elementary.
+integrand is a polynomial of degree n - 1 in p, for the faithful interactions one of degree n, which Gauss and
+Legendre's rule with floor(n/2) + 1 nodes integrates exactly. A draw adds Walsh functions, whose integrals are elementary.
 """
 
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ class Measure:
 
 def measure(kind: str, layers: int) -> Measure:
     """The measure of a kind of value, exact for games of `layers` players."""
-    if kind == "shapley":
+    if kind in ("shapley", "faithful"):
         nodes, weights = np.polynomial.legendre.leggauss(layers // 2 + 1)
-        return Measure((nodes + 1) / 2, weights / 2)
+        p = (nodes + 1) / 2
+        return Measure(p, weights / 2 * (6 * p * (1 - p) if kind == "faithful" else 1))
     return Measure(np.array([{"banzhaf": 0.5, "local": _LOCAL}[kind]]), np.ones(1))
 
 

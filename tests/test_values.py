@@ -65,7 +65,7 @@ def test_shapley_values_are_shaps() -> None:
     np.testing.assert_allclose(values(game, measure("shapley", LAYERS)), theirs, atol=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "index"), [("shapley", "SII"), ("banzhaf", "BII")])
+@pytest.mark.parametrize(("kind", "index"), [("shapley", "SII"), ("banzhaf", "BII"), ("faithful", "FSII")])
 @pytest.mark.parametrize("which", [0, 1])
 def test_interactions_are_shapiqs(kind: str, index: str, which: int) -> None:
     game = games(2)[which]
