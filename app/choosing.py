@@ -18,11 +18,11 @@ from core.types import RunSpec
 
 def predict(options: argparse.Namespace) -> None:
     """What the surrogate expects without some layers, and which of them it blames."""
-    from core.prediction import predict as predicted
+    from core.explanation import explained
 
     database = database_of(options)
     run = queries.find_run(database, options.run)
-    found = predicted(queries.measurements(database, run), options.remove, run.spec.seed)
+    found = explained(queries.measurements(database, run), options.remove, run.spec.seed)
     band = found.band
     lines = [
         f"perplexity {found.perplexity:.2f} without layers {','.join(map(str, found.removed))}: predicted, not measured"

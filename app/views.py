@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.figures import Chart
+from app.charts import Chart
 from app.jobs import Job, Jobs
 from cache import queries
 from cache.database import Database

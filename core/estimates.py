@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from core import exact, network
+from core import exact
 from core.attribution import DRAWS, SAMPLES, stratified_contributions
 from core.errors import SelectionError
 from core.exact import stratified_sizes
@@ -23,7 +23,7 @@ from core.results import (
     ValueEstimate,
 )
 from core.surrogate import Surrogate, fit
-from core.validation import check_enough, of_paper, of_process
+from core.validation import of_paper, of_process
 from core.values import interactions, measure, sizes, values
 
 _SAMPLES = 20_000
@@ -49,7 +49,7 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
         seed: of masks and draws.
     """
     check_kind(kind, VALUES, worth)
-    check_enough(measured)
+    measured.check_enough()
     layers = measured.masks.shape[1]
     if kind == "paper":
         return _paper(measured, strata, seed)
@@ -79,7 +79,7 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
 def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
     """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
     check_kind(kind, INTERACTIONS, worth)
-    check_enough(measured)
+    measured.check_enough()
     layers = measured.masks.shape[1]
     complete = _complete(measured, worth)
     if complete is not None:
@@ -159,6 +159,8 @@ def _extrapolated(measured: Measurements, kind: str, together: int) -> float:
 
 
 def _paper(measured: Measurements, strata: Sequence[int], seed: int) -> LayerValues:
+    from core import network
+
     networks = network.fit_as_paper(measured.masks, measured.scores, seed)
     found = stratified_contributions(networks, measured.masks.shape[1], strata, SAMPLES, seed).mean(axis=0)
     return LayerValues(

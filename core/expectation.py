@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.linear_model import Ridge
 
-from core.gaussian import GaussianProcess, Kernel, condition, learn
+from core.gaussian import GaussianProcess, Kernel, condition
+from core.learning import learn
 from core.masks import Masks
 from core.measurements import Floats
 

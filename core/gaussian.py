@@ -6,11 +6,9 @@ On the logarithm of a score, effects of layers multiply, as they nearly do. Clos
 product (Hamming kernels for attribution: Rundel et al., arXiv 2606.02247).
 """
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
@@ -18,11 +16,9 @@ from core.masks import Masks
 from core.measurements import Floats
 from core.results import Z90
 
-# Masks that the hyperparameters are learnt from, and that enter the fit: its memory grows with their square. Where more
-# were measured, the first ones are a balanced part of the sample, and more would change little.
-LEARNT_FROM, _SEEN = 400, 3000
-_STEPS = 60
-_START_DECAY, _START_NOISE, _JITTER = 0.2, 0.02, 1e-6
+# Masks that enter the fit: its memory grows with their square. Where more were measured, the first ones are a balanced
+# part of the sample, and more would change little.
+_SEEN = 3000
 # Masks predicted at once: their kernel then takes a hundred megabytes at most.
 _CHUNK = 4000
 # Walsh functions in a draw from the prior.
@@ -148,53 +144,3 @@ def condition(kernel: Kernel, masks: Masks, targets: Floats) -> GaussianProcess:
     covariance[np.diag_indices_from(covariance)] += kernel.noise
     blank = GaussianProcess(kernel, masks, cho_factor(covariance, lower=True), np.zeros(len(masks)), 0.0, 1.0)
     return blank.retarget(targets)
-
-
-def learn(masks: Masks, targets: Floats) -> Kernel:
-    """Hyperparameters of the largest posterior density, from the first few hundred masks.
-
-    The prior holds the decays near a common size, and variance and noise near what a game looks like. Without it, a
-    layer that few masks drop would be declared irrelevant, and a few ruined models among good ones would make all of it
-    noise.
-
-    Args:
-        masks: (m, n).
-        targets: (m,), finite.
-    """
-    some = torch.from_numpy(masks[:LEARNT_FROM]).double()
-    values = torch.from_numpy(targets[:LEARNT_FROM])
-    values = (values - values.mean()) / (values.std() or 1.0)
-    start = Kernel(np.full(masks.shape[1], _START_DECAY), 1.0, _START_NOISE)
-    decay, variance, noise = (
-        torch.tensor(np.log(part), dtype=torch.float64, requires_grad=True)
-        for part in (start.decay, start.variance, start.noise)
-    )
-    optimizer = torch.optim.LBFGS([decay, variance, noise], max_iter=_STEPS, line_search_fn="strong_wolfe")
-    unit = torch.eye(len(some), dtype=torch.float64)
-    typical = float(np.log(_START_DECAY))
-    best = np.inf, start
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        rate = decay.exp()
-        apart = (some * rate) @ (1 - some).T
-        covariance = variance.exp() * torch.exp(-apart - apart.T) + (noise.exp() + _JITTER) * unit
-        factor = torch.linalg.cholesky(covariance)
-        fit = 0.5 * (torch.linalg.solve_triangular(factor, values[:, None], upper=False) ** 2).sum()
-        prior = (
-            0.125 * (decay - typical).square().sum()
-            + 0.125 * (noise - float(np.log(_START_NOISE))).square()
-            + 0.5 * variance.square()
-        )
-        total = fit + factor.diagonal().log().sum() + prior
-        torch.autograd.backward(total)
-        nonlocal best
-        if total.item() < best[0]:
-            found = [parameter.detach().exp().numpy().copy() for parameter in (decay, variance, noise)]
-            best = total.item(), Kernel(found[0], float(found[1]), float(found[2]) + _JITTER)
-        return torch.as_tensor(total)
-
-    # A step may leave where the covariance can be factored; the best point so far is then as good as any.
-    with suppress(RuntimeError):
-        optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch gives LBFGS no types
-    return best[1]

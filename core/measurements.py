@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from core.errors import SelectionError
 from core.masks import Masks
 
 Floats = NDArray[np.float64]
 
 # Below this score nothing differs any more: the model is ruined. It bounds the logarithm of the score.
 _RUINED = 1e-5
+# Below this, five folds hold too little to learn from or to test on.
+FEWEST_MASKS = 10
 # Sizes at the lower end that hold less than this share of the measured masks count as not measured.
 _STRAY = 0.02
 
@@ -51,6 +54,13 @@ class Measurements:
     def __getitem__(self, some: NDArray[np.bool_]) -> "Measurements":
         """Some of the masks."""
         return replace(self, masks=self.masks[some], losses=self.losses[some])
+
+    def check_enough(self) -> None:
+        """SelectionError if there are too few masks to fit and to test on."""
+        if len(self) < FEWEST_MASKS:
+            raise SelectionError(
+                f"Only {len(self)} coalitions are measured.", f"Measure {FEWEST_MASKS} or more: python -m app run."
+            )
 
     def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Measurements"]:
         """The same masks as if other texts of this kind had been drawn: bootstrap resamples of the sequences."""

@@ -1,7 +1,7 @@
 """Which coalitions to measure next: those that would teach the surrogate most, and those that may be good plans.
 
 Uniform strata spend most evaluations on ruined models, whose scores are near zero and alike. Half of a round goes to
-coalitions of the strata whose scores are most uncertain given each other, half to neighbours of the best of every
+coalitions of the strata whose log scores are most uncertain given each other, half to neighbours of the best of every
 count. The estimates that follow are the surrogate's, which asks nothing of how masks were drawn.
 """
 
@@ -42,8 +42,7 @@ def propose(measured: Measurements, strata: Sequence[int], count: int, seed: int
 
 def _uncertain(process: GaussianProcess, masks: Masks, count: int) -> list[NDArray[np.bool_]]:
     """One by one the mask whose score is least certain after those before it: a pivoted Cholesky decomposition."""
-    weight = np.exp(process.predict(masks))  # an error of the log score is one of the score, times the score
-    covariance = process.covariance(masks) * weight[:, None] * weight
+    covariance = process.covariance(masks)
     chosen: list[int] = []
     for _ in range(min(count, len(masks))):
         best = int(np.diagonal(covariance).argmax())

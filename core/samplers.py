@@ -13,8 +13,8 @@ import numpy as np
 from core.errors import SelectionError
 from core.exact import MOST_PLAYERS, everything
 from core.masks import Masks, check_strata, default_strata, growing, stratified
+from core.measurements import FEWEST_MASKS
 from core.types import SAMPLERS, RunSpec
-from core.validation import FEWEST_MASKS
 
 _MOST_MASKS = 1_000_000
 # The share of an adaptive run's budget that does not depend on what was measured.

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from core.gaussian import LEARNT_FROM, GaussianProcess, condition, learn
+from core.gaussian import GaussianProcess, condition
+from core.learning import LEARNT_FROM, learn
 from core.masks import Masks
 from core.measurements import Floats, Measurements
 

@@ -14,14 +14,14 @@ from core.estimates import interactions_of
 from core.events import Progress
 from core.losses import perplexity
 from core.masks import Masks
-from core.measurements import Measurements
+from core.measurements import FEWEST_MASKS, Measurements
 from core.proposals import propose
 from core.results import Precision, RunResult
 from core.samplers import wanted
 from core.stability import stability
 from core.surrogate import fit
 from core.types import Losses, ModelInfo, Protocol, RunSpec
-from core.validation import FEWEST_MASKS, compare, of_process
+from core.validation import compare, of_process
 
 # Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
 # particular kind of masks; and they are few, since prefixes are shared best in large ones.

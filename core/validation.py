@@ -13,15 +13,11 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from core import network
-from core.errors import SelectionError
 from core.masks import Masks
 from core.measurements import Floats, Measurements
 from core.results import Fit
 from core.surrogate import fit
 
-# Below this, five folds hold too little to learn from or to test on.
-FEWEST_MASKS = 10
 FOLDS = 5
 
 Predictor = Callable[[Measurements, Masks, int], Floats]  # (seen, masks, seed) -> predicted scores of the masks
@@ -54,14 +50,6 @@ def residuals(measured: Measurements, seed: int) -> Floats:
 
 def _residuals(predicted: Floats, measured: Measurements) -> Floats:
     return np.asarray(measured.log_scores - np.log(np.maximum(predicted, np.finfo(np.float64).tiny)))
-
-
-def check_enough(measured: Measurements) -> None:
-    """SelectionError if there are too few masks to fit and to test on."""
-    if len(measured) < FEWEST_MASKS:
-        raise SelectionError(
-            f"Only {len(measured)} coalitions are measured.", f"Measure {FEWEST_MASKS} or more: python -m app run."
-        )
 
 
 def of_process(measured: Measurements, log: bool, seed: int) -> Fit:
@@ -115,10 +103,14 @@ def _process(log: bool, seen: Measurements, masks: Masks, seed: int) -> Floats:
 
 
 def _network(seen: Measurements, masks: Masks, seed: int) -> Floats:
+    from core import network
+
     return network.fit(seen.masks, seen.scores, seed).predict(masks)
 
 
 def _paper(seen: Measurements, masks: Masks, seed: int) -> Floats:
+    from core import network
+
     return network.fit_as_paper(seen.masks, seen.scores, seed).predict(masks)
 
 

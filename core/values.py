@@ -8,7 +8,8 @@ the interactions of the faithful quadratic game (Faith-Shap of order 2: Tsai et 
 The posterior mean is a sum of products over layers, sum_m w_m prod_j g_mj(z_j), so its expectation over independent
 layers is the product of their expectations, and a marginal contribution changes one factor. For the Shapley value the
 integrand is a polynomial of degree n - 1 in p, for the faithful interactions one of degree n, which Gauss and
-Legendre's rule with floor(n/2) + 1 nodes integrates exactly. A draw adds Walsh functions, whose integrals are elementary.
+Legendre's rule with floor(n/2) + 1 nodes integrates exactly. A draw adds Walsh functions, whose integrals are
+elementary.
 """
 
 from dataclasses import dataclass

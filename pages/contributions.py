@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import jobs, views
-from app.figures import contribution_bars, contribution_heatmap
+from app.contribution_figures import contribution_bars, contribution_heatmap
 from app.jobs import Job
 from app.what_if import show_what_if
 from core.results import RunResult

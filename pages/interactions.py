@@ -6,7 +6,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import jobs, state, views
-from app.figures import interaction_matrix
+from app.interaction_figures import interaction_matrix
 from app.jobs import Job
 from core.results import PairInteraction, PairInteractions, RunResult
 from core.types import RunSpec

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import jobs, views
-from app.figures import contribution_bars
+from app.contribution_figures import contribution_bars
 from app.form import show_form
 from app.history import show_history
 from app.requests import located

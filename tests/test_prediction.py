@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.conformal import band_of, bands
+from core.explanation import explained
 from core.masks import stratified, without
 from core.measurements import Measurements
-from core.prediction import predict
 from core.proposals import propose
 from core.results import Contribution, Fit, ModelInfo, RunResult
 from core.results import Stability as Settling
@@ -61,7 +61,7 @@ def test_few_masks_make_one_band_that_may_be_infinite() -> None:
 def test_a_prediction_is_right_and_explained_as_shap_explains_it() -> None:
     data = measured(MASKS, 0.02)
     removed = [0, 1, 7]
-    found = predict(data, removed, 0)
+    found = explained(data, removed, 0)
     mask = without(LAYERS, removed)
     assert np.log(found.perplexity) == pytest.approx(3 + loss(mask[None])[0], abs=0.1)
     assert found.low < found.perplexity < found.high and not found.extrapolated
@@ -75,8 +75,8 @@ def test_a_prediction_is_right_and_explained_as_shap_explains_it() -> None:
 
 
 def test_predictions_far_from_the_masks_say_so() -> None:
-    assert predict(measured(MASKS), [0, 2, 4, 6, 8, 9], 0).extrapolated
-    assert not predict(measured(MASKS), [9], 0).extrapolated
+    assert explained(measured(MASKS), [0, 2, 4, 6, 8, 9], 0).extrapolated
+    assert not explained(measured(MASKS), [9], 0).extrapolated
 
 
 def test_proposals_are_new_and_hold_the_best() -> None:

@@ -6,7 +6,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.metrics import r2_score
 
-from core.gaussian import Kernel, condition, learn
+from core.gaussian import Kernel, condition
+from core.learning import learn
 from core.masks import stratified
 from core.measurements import Measurements
 from core.surrogate import fit

@@ -1,26 +1,11 @@
-"""Results -> Plotly figures, each with the sentence that a screen reader gives: pure functions.
-
-Colours: Okabe and Ito's blue and vermilion, and a zero-centred scale between them, which every kind of colour vision
-tells apart. Text and paper take the page's theme.
-"""
+"""Contributions -> figures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from core.results import Contribution, PairInteractions, RunResult
-
-_BLUE, _VERMILION = "#0072B2", "#D55E00"
-_DIVERGING = [[0.0, _VERMILION], [0.5, "#F7F7F7"], [1.0, _BLUE]]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure and its description in words."""
-
-    figure: go.Figure
-    alt: str
+from app.charts import BLUE, DIVERGING, GREY, MARGIN, VERMILION, Chart, tick
+from core.results import Contribution, RunResult
 
 
 def contribution_bars(result: RunResult) -> Chart:
@@ -36,9 +21,9 @@ def contribution_bars(result: RunResult) -> Chart:
                 "arrayminus": [item.value - item.low for item in items],
                 "thickness": 1.2,
                 "width": 3,
-                "color": "#888888",
+                "color": GREY,
             },
-            marker_color=[_BLUE if item.value >= 0 else _VERMILION for item in items],
+            marker_color=[BLUE if item.value >= 0 else VERMILION for item in items],
             customdata=[(item.low, item.high, item.calibration) for item in items],
             hovertemplate="layer %{x}<br>contribution %{y:.4f}<br>90 % interval %{customdata[0]:.4f} to "
             "%{customdata[1]:.4f} over coalitions<br>± %{customdata[2]:.4f} over texts<br>"
@@ -49,7 +34,7 @@ def contribution_bars(result: RunResult) -> Chart:
         x=[item.layer for item in items],
         y=[item.value for item in items],
         mode="markers",
-        marker={"size": 1, "color": "#888888"},
+        marker={"size": 1, "color": GREY},
         error_y={
             "array": [item.calibration for item in items],
             "thickness": 9,
@@ -60,8 +45,8 @@ def contribution_bars(result: RunResult) -> Chart:
     )
     figure.update_layout(
         height=380,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"title": "layer (0 is next to the embedding)", "dtick": _tick(len(items))},
+        margin=MARGIN,
+        xaxis={"title": "layer (0 is next to the embedding)", "dtick": tick(len(items))},
         yaxis={"title": "contribution to PPL_dense / PPL", "zeroline": True},
         showlegend=False,
     )
@@ -89,7 +74,7 @@ def contribution_heatmap(result: RunResult) -> Chart:
             z=values,
             zmin=-bound,
             zmax=bound,
-            colorscale=_DIVERGING,
+            colorscale=DIVERGING,
             xgap=1,
             ygap=1,
             colorbar={"title": {"text": "contribution"}, "thickness": 12},
@@ -99,8 +84,8 @@ def contribution_heatmap(result: RunResult) -> Chart:
     )
     figure.update_layout(
         height=120 + 44 * len(labels),
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"title": "layer (0 is next to the embedding)", "dtick": _tick(layers)},
+        margin=MARGIN,
+        xaxis={"title": "layer (0 is next to the embedding)", "dtick": tick(layers)},
         yaxis={"title": "layers kept", "autorange": "reversed", "type": "category"},
     )
     strongest = max(
@@ -113,46 +98,5 @@ def contribution_heatmap(result: RunResult) -> Chart:
     return Chart(figure, alt)
 
 
-def interaction_matrix(result: RunResult, found: PairInteractions) -> Chart:
-    """Layers by layers, both in the order of the model. Centred at zero; a pair's interval shows on hover."""
-    layers = result.model.layers
-    values: list[list[float | None]] = [[None] * layers for _ in range(layers)]
-    hover = [[""] * layers for _ in range(layers)]
-    for pair in found.pairs:
-        for row, column in ((pair.first, pair.second), (pair.second, pair.first)):
-            values[row][column] = pair.value
-            hover[row][column] = f"{pair.low:+.3f} to {pair.high:+.3f}, {pair.meaning}"
-    strongest = found.pairs[0]
-    bound = abs(strongest.value) or 1.0
-    figure = go.Figure(
-        go.Heatmap(
-            z=values,
-            customdata=hover,
-            zmin=-bound,
-            zmax=bound,
-            colorscale=_DIVERGING,
-            colorbar={"title": {"text": "nats"}, "thickness": 12},
-            hoverongaps=False,
-            hovertemplate="layers %{y} and %{x}<br>interaction %{z:+.3f}<br>90 % interval %{customdata}<br>"
-            f"{result.protocol}<extra></extra>",
-        )
-    )
-    figure.update_layout(
-        height=640,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        xaxis={"title": "layer", "dtick": _tick(layers), "constrain": "domain"},
-        yaxis={"title": "layer", "dtick": _tick(layers), "autorange": "reversed", "scaleanchor": "x"},
-    )
-    alt = (
-        f"Matrix: interaction of each pair of {layers} layers. The strongest is that of layers {strongest.first} and "
-        f"{strongest.second} ({strongest.value:+.3f} nats a token, {strongest.meaning})."
-    )
-    return Chart(figure, alt)
-
-
 def _extremes(items: Sequence[Contribution]) -> tuple[Contribution, Contribution]:
     return max(items, key=lambda item: item.value), min(items, key=lambda item: item.value)
-
-
-def _tick(layers: int) -> int:
-    return max(1, -(-layers // 16))

@@ -1,0 +1,35 @@
+"""What all figures share: the form of a chart, its colours, and the ticks of an axis of layers.
+
+Figures are pure functions, results -> Chart, one file a page (`*_figures.py`). Colours are Okabe and Ito's, and a
+zero-centred scale between their blue and vermilion, which every kind of colour vision tells apart. Text and paper take
+the page's theme.
+"""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+BLUE, VERMILION, ORANGE, GREEN, PURPLE, SKY, GREY = (
+    "#0072B2",
+    "#D55E00",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#888888",
+)
+DIVERGING = [[0.0, VERMILION], [0.5, "#F7F7F7"], [1.0, BLUE]]
+MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure and its description in words."""
+
+    figure: go.Figure
+    alt: str
+
+
+def tick(layers: int) -> int:
+    """The distance of ticks on an axis of layers."""
+    return max(1, -(-layers // 16))
