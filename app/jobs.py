@@ -1,85 +1,25 @@
-"""The server's handle on the worker process: submit, cancel, preview; and what has been heard of each job.
+"""The server's handle on the worker process: tasks and previews are asked for, cancelled, and listened to.
 
-One `Jobs` serves all browser sessions. A thread reads the worker's events; pages only look at what it has put down.
+One `Jobs` serves all browser sessions. A thread reads the worker's events; pages only look at what it has put down in
+each `app.job.Job`.
 """
 
 import json
 import subprocess
 import sys
 import threading
-import uuid
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from app.job import Job
 from cache import queries
 from cache.database import Database, default_file
-from core.events import Measured, Partial, Progress
-from core.results import RunResult
 from core.types import RunSpec
 
 ROOT = Path(__file__).resolve().parent.parent
-ACTIVE = ("waiting", "running", "cancelling")
-
-
-@dataclass
-class Job:
-    """One request and what has been heard of it. `status` ends as finished, cancelled or failed."""
-
-    spec: RunSpec
-    removed: tuple[int, ...] | None = None  # of a preview; None for a run
-    worker: int = 0  # the process that was asked
-    status: str = "waiting"
-    run: str | None = None
-    stage: str = ""
-    progress: Progress | None = None
-    partial: Partial | None = None
-    result: RunResult | None = None
-    measured: Measured | None = None
-    message: str = ""
-    hint: str = ""
-    revision: int = 0  # grows with every new result and every change of status
-    name: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    @property
-    def active(self) -> bool:
-        return self.status in ACTIVE
-
-    def hear(self, event: dict[str, Any]) -> None:
-        """Takes in one event of the worker; a job that has ended hears nothing more."""
-        if not self.active:
-            return
-        kind = event.pop("kind")
-        if kind in ("stage", "started", "progress", "partial") and self.status == "waiting":
-            self._become("running")
-        if kind == "stage":
-            self.stage = event["text"]
-        elif kind == "started":
-            self.run, self.stage = event["run"], "Measuring"
-        elif kind == "progress":
-            self.progress = Progress(**event)
-        elif kind == "partial":
-            self.partial, self.stage = Partial(**event), ""
-        elif kind in ("estimated", "finished"):
-            self.result = RunResult.from_dict(event["result"])
-            self._become("finished" if kind == "finished" else self.status)
-        elif kind == "measured":
-            self.measured = Measured.from_dict(event)
-            self._become("finished")
-        elif kind == "cancelled":
-            self._become("cancelled")
-        elif kind == "failed":
-            self.fail(event["message"], event["hint"])
-
-    def fail(self, message: str, hint: str) -> None:
-        self.message, self.hint = message, hint
-        self._become("failed")
-
-    def _become(self, status: str) -> None:
-        self.status = status
-        self.revision += 1
 
 
 class Jobs:
@@ -93,12 +33,20 @@ class Jobs:
         self._previews: dict[str, Job] = {}
 
     def submit(self, spec: RunSpec) -> Job:
-        """Asks for a run; an active one of the same specification is returned instead of a second."""
+        """Asks for a run."""
+        return self.task("run", spec)
+
+    def task(self, what: str, spec: RunSpec, **details: Any) -> Job:
+        """Asks for a task: run, select, compare or export, as the worker wants it.
+
+        An active one that was asked for in the same words is returned instead of a second.
+        """
+        job = Job(spec, what, details)
         with self._lock:
-            for job in self._jobs.values():
-                if job.removed is None and job.status in ("waiting", "running") and job.spec == spec:
-                    return job
-            return self._ask(Job(spec), "run", spec=asdict(spec))
+            for other in self._jobs.values():
+                if other.status in ("waiting", "running") and other.asked == job.asked:
+                    return other
+            return self._ask(job)
 
     def begin_if_empty(self) -> None:
         """Starts the default run if nobody has ever asked for one, in this file or on this server."""
@@ -106,13 +54,17 @@ class Jobs:
             self.submit(RunSpec())
 
     def preview(self, client: str, spec: RunSpec, removed: tuple[int, ...]) -> Job:
-        """Asks for one measurement ahead of all runs; it replaces the client's earlier request."""
+        """Asks for one measurement ahead of all tasks; it replaces the client's earlier request."""
+        return self.ahead(client, "measure", spec, removed=removed)
+
+    def ahead(self, client: str, what: str, spec: RunSpec, **details: Any) -> Job:
+        """Asks for a preview, ahead of all tasks: measure, continue or time; it replaces the client's earlier one."""
         with self._lock:
-            job, earlier = Job(spec, removed), self._previews.get(client)
+            job, earlier = Job(spec, what, details), self._previews.get(client)
             if earlier is not None:
                 self._jobs.pop(earlier.name, None)
             self._previews[client] = job
-            return self._ask(job, "preview", spec=asdict(spec), removed=removed, client=client)
+            return self._ask(job, client=client)
 
     def cancel(self, job: Job) -> None:
         """Asks for the end of a run; it is shown at once and happens after the evaluation under way."""
@@ -122,17 +74,17 @@ class Jobs:
                 with suppress(BrokenPipeError):  # the listener is about to say that the worker died
                     self._write({"do": "cancel", "job": job.name})
 
-    def newest(self) -> Job | None:
-        """The run that goes on, or else the last one that was asked for."""
+    def newest(self, what: str = "run", run: str | None = None) -> Job | None:
+        """The task of a kind that goes on, or else the last one that was asked for; of one run or of any."""
         with self._lock:
-            runs = [job for job in self._jobs.values() if job.removed is None]
-            active = [job for job in runs if job.active]
-            return active[0] if active else runs[-1] if runs else None
+            jobs = [job for job in self._jobs.values() if job.what == what and (run is None or job.of == run)]
+            active = [job for job in jobs if job.active]
+            return active[0] if active else jobs[-1] if jobs else None
 
     def waiting(self, behind: Job) -> list[Job]:
         """The runs that come after one that goes on."""
         with self._lock:
-            return [job for job in self._jobs.values() if job.removed is None and job.active and job is not behind]
+            return [job for job in self._jobs.values() if job.what == "run" and job.active and job is not behind]
 
     def stop(self) -> None:
         """Ends the worker, which then ends its run; everything measured is stored."""
@@ -143,10 +95,10 @@ class Jobs:
                 self._worker.wait(timeout=10)
                 self._worker = None
 
-    def _ask(self, job: Job, what: str, **details: Any) -> Job:
+    def _ask(self, job: Job, **details: Any) -> Job:
         if self._worker is None or self._worker.poll() is not None:
             self._worker = self._start()
-        command = {"do": what, "job": job.name, **details}
+        command = {"do": job.what, "job": job.name, "spec": asdict(job.spec), **job.details, **details}
         try:
             self._write(command)
         except BrokenPipeError:  # it died since it was looked at

@@ -4,7 +4,7 @@ import uuid
 
 import streamlit as st
 
-from app.jobs import Job
+from app.job import Job
 
 
 def client() -> str:

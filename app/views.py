@@ -8,7 +8,8 @@ import streamlit as st
 
 from app import state
 from app.charts import Chart
-from app.jobs import Job, Jobs
+from app.job import Job
+from app.jobs import Jobs
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun

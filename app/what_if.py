@@ -5,7 +5,8 @@ import math
 import streamlit as st
 
 from app import state, views
-from app.jobs import Job, Jobs
+from app.job import Job
+from app.jobs import Jobs
 from core.results import RunResult
 from core.types import RunSpec
 
@@ -28,7 +29,7 @@ def show_what_if(shared: Jobs, spec: RunSpec, result: RunResult) -> None:
 
 def _answer(job: Job, result: RunResult) -> None:
     """The measurement, or that it is under way."""
-    layers = ("layers " if len(job.removed or ()) > 1 else "layer ") + ", ".join(map(str, job.removed or ()))
+    layers = ("layers " if len(job.removed) > 1 else "layer ") + ", ".join(map(str, job.removed))
     if job.active:
         st.markdown(f"Measuring without {layers} … {job.stage}")
         if job.partial is not None:

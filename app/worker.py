@@ -1,9 +1,9 @@
 """The one process that imports torch and owns the model: commands on standard input, events on standard output.
 
-Both are lines of JSON. Commands: {"do": "run", "job", "spec"}, {"do": "cancel", "job"}, and {"do": "preview", "job",
-"spec", "removed"}. Every event carries the `job` that it belongs to. Previews overtake: they are answered between two
-evaluations of a run, and only the newest one of each client is. When the input ends, whoever started this process is
-gone, and it goes too.
+Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare and export,
+one of the previews measure, continue and time, which also name their `client`, or cancel. Every event carries the
+`job` that it belongs to. Previews overtake: they are answered between two evaluations of a task, and only the newest
+one of each client is. When the input ends, whoever started this process is gone, and it goes too.
 """
 
 import json
@@ -19,72 +19,112 @@ from typing import Any, TextIO
 from app.libraries import quiet
 from cache.database import Database
 from cache.store import Store
+from core.comparison import Match
 from core.engine import Engine
 from core.errors import QuorumError
-from core.events import Event, Finished
+from core.events import Compared, Event, Exported, Finished, Selected
+from core.results import RunResult
+from core.selection import Request
 from core.types import RunSpec
 
 Command = dict[str, Any]
 
 
+PREVIEWS = ("measure", "continue", "time")
+# The last event of a task: what is cancelled after it is finished all the same.
+_LAST = (Finished, Selected, Compared, Exported)
+
+
+class Cancelled(Exception):
+    """Somebody has cancelled the task under way."""
+
+
 class Worker:
     """Takes commands from `inbox` and writes events to `out`, for ever."""
 
-    def __init__(self, engine: Engine, inbox: "queue.SimpleQueue[Command]", out: TextIO) -> None:
-        self._engine = engine
+    def __init__(self, store: Store, inbox: "queue.SimpleQueue[Command]", out: TextIO) -> None:
+        self._engine = Engine(store, between=self._look_up)
         self._inbox = inbox
         self._out = out
-        self._runs: list[Command] = []
+        self._tasks: list[Command] = []
         self._previews: dict[str, Command] = {}  # the newest of each client
         self._cancelled: set[str] = set()
+        self._under_way = ""
 
     def serve(self) -> None:
-        """Answers previews first, then runs in the order in which they came."""
+        """Answers previews first, then tasks in the order in which they came."""
         while True:
-            self._receive(wait=not self._previews and not self._runs)
+            self._receive(wait=not self._previews and not self._tasks)
             self._answer_previews()
-            if self._runs:
-                self._run(self._runs.pop(0))
+            if self._tasks:
+                self._work(self._tasks.pop(0))
 
-    def _run(self, command: Command) -> None:
-        job = command["job"]
-        events = self._guarded(job, self._engine.run(RunSpec.from_dict(command["spec"])))
+    def _work(self, command: Command) -> None:
+        self._under_way = job = command["job"]
+        events = self._guarded(job, self._events(command))
         for event in events:
             self._send(job, asdict(event))
-            self._receive(wait=False)
-            if job in self._cancelled and not isinstance(event, Finished):
-                events.close()
-                self._send(job, {"kind": "cancelled"})
-                break
-            self._answer_previews()
+            if not isinstance(event, _LAST):
+                try:
+                    self._look_up()
+                except Cancelled:
+                    events.close()
+                    self._send(job, {"kind": "cancelled"})
         self._cancelled.discard(job)
+
+    def _look_up(self) -> None:
+        """Between two evaluations of a task: previews are answered, and a cancelled task is left."""
+        self._receive(wait=False)
+        if self._under_way in self._cancelled:
+            raise Cancelled
+        self._answer_previews()
 
     def _answer_previews(self) -> None:
         while self._previews:
             command = self._previews.pop(next(iter(self._previews)))
-            spec = RunSpec.from_dict(command["spec"])
-            for event in self._guarded(command["job"], self._engine.measure(spec, spec.text(), command["removed"])):
+            for event in self._guarded(command["job"], self._events(command)):
                 self._send(command["job"], asdict(event))
                 self._receive(wait=False)
                 if command["client"] in self._previews:
                     break  # a newer request of the same client
+
+    def _events(self, command: Command) -> Iterator[Event]:
+        """What the engine does about a command."""
+        engine, spec = self._engine, RunSpec.from_dict(command["spec"])
+        match command["do"]:
+            case "run":
+                return engine.run(spec)
+            case "select":
+                request = Request(command["units"], protected=tuple(command["protected"]))
+                return engine.select(command["run"], command["game"], spec, request)
+            case "compare":
+                match_ = Match(tuple(command["methods"]), tuple(command["counts"]), command["units"])
+                return engine.compare(spec, match_, command["run"])
+            case "export":
+                result = RunResult.from_dict(command["result"])
+                return engine.export(result, spec, command["removed"], Path(command["out"]))
+            case "continue":
+                return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
+            case "time":
+                return engine.time(spec, command["removed"])
+        return engine.measure(spec, spec.text(), command["removed"])
 
     def _receive(self, *, wait: bool) -> None:
         """Sorts what has arrived; waits for at least one command if asked to."""
         while wait or not self._inbox.empty():
             command = self._inbox.get()
             wait = False
-            if command["do"] == "run":
-                self._runs.append(command)
-            elif command["do"] == "preview":
+            if command["do"] == "cancel":
+                self._cancel(command["job"])
+            elif command["do"] in PREVIEWS:
                 self._previews[command["client"]] = command
             else:
-                self._cancel(command["job"])
+                self._tasks.append(command)
 
     def _cancel(self, job: str) -> None:
-        waiting = [command for command in self._runs if command["job"] == job]
+        waiting = [command for command in self._tasks if command["job"] == job]
         for command in waiting:
-            self._runs.remove(command)
+            self._tasks.remove(command)
             self._send(job, {"kind": "cancelled"})
         if not waiting:
             self._cancelled.add(job)
@@ -93,6 +133,8 @@ class Worker:
         """Lets events pass, and turns the exception that ends them into an event: the process goes on."""
         try:
             yield from events
+        except Cancelled:
+            self._send(job, {"kind": "cancelled"})
         except QuorumError as error:
             self._send(job, {"kind": "failed", "message": error.message, "hint": error.hint})
         except Exception as error:  # a bug, or the machine's memory: said in words, with the type for a report
@@ -116,7 +158,7 @@ def main() -> None:
     inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, inbox), daemon=True).start()
     quiet()
-    Worker(Engine(Store(Database(Path(sys.argv[1])))), inbox, out).serve()
+    Worker(Store(Database(Path(sys.argv[1]))), inbox, out).serve()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cache.database import Database
-from core.choices import Selection
+from core.choices import Comparison, Selection
 from core.errors import EvaluationError, RunNotFound
 from core.masks import decode
 from core.measurements import Floats, Measurements
@@ -119,6 +119,13 @@ def newest_selection(database: Database, run: str) -> Selection:
             f"No layers have been selected for run {run} yet.", f"Search first: python -m app select {run}."
         )
     return Selection.from_dict(json.loads(row[0]))
+
+
+def comparison(database: Database, run: str) -> Comparison | None:
+    """How methods compared the last time that it was asked for a run."""
+    with database.reading() as connection:
+        row = connection.execute("SELECT comparison FROM comparisons WHERE run = ?", [run]).fetchone()
+    return Comparison.from_dict(json.loads(row[0])) if row else None
 
 
 def lacks_divergences(database: Database, run: StoredRun) -> bool:

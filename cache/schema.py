@@ -77,12 +77,23 @@ def m005_selections(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m006_comparisons(connection: DuckDBPyConnection) -> None:
+    """How ours and the literature's methods compare, the last time that it was asked for a run."""
+    connection.execute("""
+        CREATE TABLE comparisons (
+            run VARCHAR PRIMARY KEY,
+            comparison VARCHAR NOT NULL -- JSON of core.choices.Comparison
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
     m003_named_surrogates,
     m004_divergences,
     m005_selections,
+    m006_comparisons,
 )
 
 

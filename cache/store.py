@@ -10,7 +10,7 @@ import pandas as pd
 
 from cache.database import Database
 from cache.keys import game_key, run_key
-from core.choices import Selection
+from core.choices import Comparison, Selection
 from core.masks import Masks, encode
 from core.results import Precision, RunResult
 from core.types import Losses, ModelInfo, Protocol, RunSpec
@@ -104,6 +104,12 @@ class Store:
             row = connection.execute("SELECT precision FROM games WHERE game = ?", [game]).fetchone()
         return Precision(**json.loads(row[0])) if row and row[0] else None
 
+    def save_comparison(self, run: str, comparison: Comparison) -> None:
+        """Keeps how a run's methods compare; it replaces an earlier comparison of the run."""
+        row = [run, json.dumps(asdict(comparison))]
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO comparisons VALUES (?, ?)", row)
+
     def save_precision(self, game: str, precision: Precision) -> None:
         """Keeps it for every run of the game."""
         with self._database.writing() as connection:
@@ -129,3 +135,4 @@ class Store:
         with self._database.writing() as connection:
             connection.execute("DELETE FROM runs WHERE run = ?", [run])
             connection.execute("DELETE FROM selections WHERE run = ?", [run])
+            connection.execute("DELETE FROM comparisons WHERE run = ?", [run])

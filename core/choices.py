@@ -1,5 +1,6 @@
 """What a search or a comparison of methods finds, in the form in which it is stored, shown and printed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,10 @@ class Plan:
     source: str = "measured"
 
 
+def _plans(rows: Iterable[dict[str, Any]]) -> tuple[Plan, ...]:
+    return tuple(Plan(**{**row, "removed": tuple(row["removed"])}) for row in rows)
+
+
 @dataclass(frozen=True)
 class Selection:
     """The best plans found, one for each number of removed layers; all on the same sequences."""
@@ -50,10 +55,7 @@ class Selection:
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Selection":
         """The selection that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        plans, nested = (
-            tuple(Plan(**{**plan, "removed": tuple(plan["removed"])}) for plan in fields[name])
-            for name in ("plans", "nested")
-        )
+        plans, nested = _plans(fields["plans"]), _plans(fields["nested"])
         model, protocol = ModelInfo(**fields["model"]), Protocol(**fields["protocol"])
         protected = tuple(fields["protected"])
         return cls(
@@ -82,3 +84,14 @@ class Comparison:
     evaluation: Protocol
     dense_perplexity: float  # on the evaluation text
     methods: tuple[MethodResult, ...]
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "Comparison":
+        """The comparison that `dataclasses.asdict` wrote, also after a trip through JSON."""
+        return cls(
+            ModelInfo(**fields["model"]),
+            Protocol(**fields["calibration"]),
+            Protocol(**fields["evaluation"]),
+            fields["dense_perplexity"],
+            tuple(MethodResult(**{**found, "plans": _plans(found["plans"])}) for found in fields["methods"]),
+        )

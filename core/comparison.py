@@ -1,6 +1,6 @@
 """Ours and its rivals side by side: each chooses on the calibration text, and all are judged on text none has seen."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from core.choices import METHODS, OURS, Comparison, MethodResult
@@ -9,6 +9,7 @@ from core.events import Event, Stage
 from core.game import Game
 from core.losses import perplexity
 from core.masks import removed, without
+from core.meter import nothing
 from core.planning import explore, metered, stages
 from core.plans import measured
 from core.rivals import BY_DIVERGENCE, RIVALS, Contest
@@ -37,16 +38,22 @@ class Match:
 
 
 def compare(
-    store: Store, base: Game, game: Game, judge: Game, match: Match, seed: int
+    store: Store,
+    base: Game,
+    game: Game,
+    judge: Game,
+    match: Match,
+    seed: int,
+    between: Callable[[], None] = nothing,
 ) -> Generator[Event, None, Comparison]:
     """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
     counts = match.check(base.loaded.info.layers)
-    jury = metered(store, judge, (len(judge.windows.ids),))
+    jury = metered(store, judge, (len(judge.windows.ids),), between=between)
     results = []
     for name in match.methods:
         yield Stage(f"{name} chooses")
         parts = stages(len(base.windows.ids), len(game.windows.ids))
-        meter = metered(store, game, parts, divergences=name in (OURS, *BY_DIVERGENCE))
+        meter = metered(store, game, parts, divergences=name in (OURS, *BY_DIVERGENCE), between=between)
         if name == OURS:
             request = Request(match.units, counts[-1], match.protected)
             search = yield from explore(game, meter, len(base.windows.ids), request, seed)

@@ -7,7 +7,7 @@ again, it measures only what is missing and ends with the same numbers.
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.comparison import Match, compare
+from core.continuation import continuations
 from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
 from core.evaluation import STATES
 from core.events import (
@@ -29,12 +30,16 @@ from core.events import (
     Selected,
     Stage,
     Started,
+    Timed,
+    Writing,
+    Written,
 )
 from core.export import check_target, export
 from core.game import Game, Games
 from core.losses import perplexity
 from core.masks import decode, encode, without
 from core.measuring import Measuring
+from core.meter import nothing
 from core.planning import further, plan
 from core.remembered import Remembered
 from core.results import RunResult
@@ -43,14 +48,17 @@ from core.samplers import begin, check_seed, check_size
 from core.selection import Request
 from core.storage import Store
 from core.tally import Tally
+from core.timing import REPEATS, seconds
 from core.types import Losses, RunSpec, TextSpec
 
 
 class Engine:
     """Runs, single measurements and exports on one store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, between: Callable[[], None] = nothing) -> None:
+        """`between` is called after each coalition of a search or a comparison, and may raise to end it."""
         self._store = store
+        self._between = between
         self._games = Games(store.open_game)
         self._under_way: tuple[str, Tally] | None = None  # a run's game and tally, which a measurement may add to
 
@@ -94,7 +102,28 @@ class Engine:
         losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
         mean = float(losses.mean(dtype=np.float64))
         divergence = (yield from self._divergence(game, mask)) if kl else None
-        yield Measured(tuple(sorted(removed)), perplexity(losses), mean, divergence, protocol, info)
+        left = game.loaded.parameters_without(removed)
+        yield Measured(tuple(sorted(removed)), perplexity(losses), mean, divergence, protocol, info, left)
+
+    def continue_(self, spec: RunSpec, removed: Sequence[int], prompt: str, tokens: int) -> Iterator[Event]:
+        """How the whole model and the one without some layers go on after a prompt, token by token.
+
+        Raises:
+            QuorumError: before any forward if the request is wrong.
+        """
+        game = yield from self._games.open(spec, spec.text(), check=lambda layers: without(layers, removed))
+        texts = "", "", 0
+        for texts in continuations(game.loaded, without(game.loaded.info.layers, removed), prompt, tokens):
+            yield Writing(*texts, total=tokens)
+        yield Written(*texts, total=tokens)
+
+    def time(self, spec: RunSpec, removed: Sequence[int]) -> Iterator[Event]:
+        """How long a forward of one calibration sequence takes, whole and without some layers."""
+        game = yield from self._games.open(spec, spec.text(), check=lambda layers: without(layers, removed))
+        yield Stage("Timing both models in turn")
+        ids = game.windows.ids[:1]
+        whole, pruned = seconds(game.loaded, ids, without(game.loaded.info.layers, removed))
+        yield Timed(whole, pruned, ids.numel(), REPEATS)
 
     def diverge(self, game: str, spec: RunSpec) -> Iterator[Event]:
         """Measures KL from the whole model's predictions for all coalitions of a run's game: the worth kl needs it.
@@ -149,12 +178,14 @@ class Engine:
             wider = base
             with suppress(CorpusError):  # a short text has no further windows
                 wider = yield from self._games.open(spec, further(spec.text(), request.units), check=request.check)
-            found = yield from plan(self._store, base, wider, request, spec.seed)
+            found = yield from plan(self._store, base, wider, request, spec.seed, self._between)
             self._store.save_selection(run, found)
         yield Selected(found)
 
-    def compare(self, spec: RunSpec, match: Match) -> Iterator[Event]:
+    def compare(self, spec: RunSpec, match: Match, run: str | None = None) -> Iterator[Event]:
         """Lets methods choose layers on the calibration windows, and judges them on four times as many other ones.
+
+        What is found is kept for `run`, if there is one.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
@@ -164,7 +195,9 @@ class Engine:
         game = yield from self._games.open(spec, further(spec.text(), match.units), check=match.check)
         other = replace(spec.text("evaluation"), sequences=4 * spec.sequences)
         judge = yield from self._games.open(spec, other, check=match.check)
-        found = yield from compare(self._store, base, game, judge, match, spec.seed)
+        found = yield from compare(self._store, base, game, judge, match, spec.seed, self._between)
+        if run is not None:
+            self._store.save_comparison(run, found)
         yield Compared(found)
 
     def _alone(self, held: ExitStack, game: Game) -> Iterator[Event]:

@@ -79,6 +79,7 @@ class Measured(Event):
     kl: float | None  # from the whole model's predictions, nats a token, if it was asked for
     protocol: Protocol
     model: ModelInfo
+    parameters: int  # of the model that is left
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "Measured":
@@ -91,6 +92,31 @@ class Measured(Event):
                 "model": ModelInfo(**fields["model"]),
             }
         )
+
+
+@dataclass(frozen=True)
+class Writing(Event):
+    """What the whole model and the pruned one have written so far after a prompt, each `done` of `total` tokens."""
+
+    whole: str
+    pruned: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Written(Writing):
+    """The last event of two continuations."""
+
+
+@dataclass(frozen=True)
+class Timed(Event):
+    """Median seconds of a forward through the whole model and the pruned one, measured in turn."""
+
+    whole: float
+    pruned: float
+    tokens: int
+    repeats: int
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ from core.packing import PackedLinears
 from core.types import Losses
 
 
+def nothing() -> None:
+    """What happens between two coalitions if nobody asks for anything."""
+
+
 class Meter:
     """Measures coalitions on sequences `ids` (sequences, length), cut at `stages`: numbers of sequences, ascending."""
 
@@ -35,6 +39,7 @@ class Meter:
         evaluator: Callable[..., Evaluator] = Evaluator,
         *,
         divergences: bool = False,
+        between: Callable[[], None] = nothing,
     ) -> None:
         """Prepares the sequences.
 
@@ -45,6 +50,7 @@ class Meter:
             packed: the model's, if there are any already.
             evaluator: makes the evaluators of the parts between stages.
             divergences: measure, in the same forwards, how far the predictions are from the whole model's.
+            between: called after each coalition; what it raises ends the measuring, and nothing is lost.
         """
         packed = packed or PackedLinears(loaded.model)
         self.layers = len(loaded.blocks)
@@ -53,6 +59,7 @@ class Meter:
         self.spent = self.plain = 0.0
         self.coalitions = self.tokens = 0
         self._with = divergences
+        self._between = between
         self._known: dict[bytes, Floats] = {}  # (1 or 2, sequences): losses, and divergences
         self._parts: dict[tuple[int, int], _Part] = {}
         for begin, end in pairwise((0, *stages)):
@@ -108,6 +115,7 @@ class Meter:
             for row, found in self._evaluate(part, some):
                 known = self._known.get(some[row].tobytes(), np.zeros((1 + self._with, 0)))
                 self._known[some[row].tobytes()] = np.concatenate([known, np.atleast_2d(found)], axis=1)
+                self._between()
             self.coalitions += len(missing) * (begin == 0)
         return np.array([self._known[mask.tobytes()][:, :sequences] for mask in masks])
 

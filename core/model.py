@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +67,11 @@ class LoadedModel:
     model: PreTrainedModel
     blocks: Blocks
     checkpoint: Checkpoint
+
+    def parameters_without(self, removed: Sequence[int]) -> int:
+        """Parameters of the model that is left without some layers."""
+        blocks = (self.blocks.modules[layer] for layer in removed)
+        return self.info.parameters - sum(int(weight.numel()) for block in blocks for weight in block.parameters())
 
 
 def locate(source: str) -> Checkpoint:

@@ -1,6 +1,6 @@
 """The search on a run's game; everything that it measures is kept, also for the run."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,7 +11,7 @@ from core.events import Event, Searching, Stage
 from core.game import Game
 from core.losses import perplexity
 from core.masks import encode
-from core.meter import Meter
+from core.meter import Meter, nothing
 from core.plans import measured
 from core.remembered import Remembered
 from core.search import Search
@@ -24,7 +24,9 @@ from core.types import TextSpec
 _WIDER = ((3.0, 8), (0.75, 4), (0.0, 2))
 
 
-def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> Generator[Event, None, Selection]:
+def plan(
+    store: Store, base: Game, game: Game, request: Request, seed: int, between: Callable[[], None] = nothing
+) -> Generator[Event, None, Selection]:
     """Searches, and gives the best plan of each count and a nested path.
 
     Args:
@@ -33,9 +35,10 @@ def plan(store: Store, base: Game, game: Game, request: Request, seed: int) -> G
         game: on the sequences of `base` and further ones, on which the finalists are settled.
         request: the budget, and what may be removed.
         seed: of the proposals.
+        between: called after each coalition, and may raise to end the search.
     """
     raced = len(base.windows.ids)
-    meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True)
+    meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between)
     yield Stage("Searching")
     search = yield from explore(game, meter, raced, request, seed)
     deep = [mask for count in search.tried for mask in search.ranked(count, raced)]
@@ -74,11 +77,18 @@ def further(text: TextSpec, units: float) -> TextSpec:
     return replace(text, sequences=times * text.sequences)
 
 
-def metered(store: Store, game: Game, stages: Sequence[int], *, divergences: bool = False) -> Meter:
+def metered(
+    store: Store,
+    game: Game,
+    stages: Sequence[int],
+    *,
+    divergences: bool = False,
+    between: Callable[[], None] = nothing,
+) -> Meter:
     """A meter on a game's first sequences, which asks the store first."""
     evaluator = partial(Remembered, store, game.windows.protocol)
     ids = game.windows.ids[: stages[-1]]
-    return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences)
+    return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences, between=between)
 
 
 def explore(game: Game, meter: Meter, raced: int, request: Request, seed: int) -> Generator[Searching, None, Search]:

@@ -16,13 +16,11 @@ from core.model import LoadedModel
 def measured(loaded: LoadedModel, meter: Meter, masks: Sequence[NDArray[np.bool_]]) -> tuple[Plan, ...]:
     """Masks as plans, measured on all sequences of a meter. The interval is 90 % by Student's t."""
     whole = meter.losses(meter.whole[None], meter.stages[-1])[0]
-    layers = [sum(weight.numel() for weight in block.parameters()) for block in loaded.blocks.modules]
     plans = []
     for mask, losses in zip(masks, meter.losses(np.array(masks), meter.stages[-1]), strict=True):
         gone = removed(mask)
         perplexity, ratio = _interval(losses), _interval(losses - whole)
-        left = loaded.info.parameters - sum(layers[layer] for layer in gone)
-        plans.append(Plan(len(gone), gone, left, *perplexity, *ratio))
+        plans.append(Plan(len(gone), gone, loaded.parameters_without(gone), *perplexity, *ratio))
     return tuple(plans)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol as Interface
 
-from core.choices import Selection
+from core.choices import Comparison, Selection
 from core.masks import Masks
 from core.results import Precision, RunResult
 from core.types import Losses, ModelInfo, Protocol, RunSpec
@@ -26,6 +26,8 @@ class Store(Interface):
     def measured(self, game: str) -> dict[str, Losses]: ...
 
     def save_selection(self, run: str, selection: Selection) -> None: ...
+
+    def save_comparison(self, run: str, comparison: Comparison) -> None: ...
 
     def divergences(self, game: str) -> dict[str, Losses]: ...
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import jobs, views
 from app.contribution_figures import contribution_bars, contribution_heatmap
-from app.jobs import Job
+from app.job import Job
 from app.what_if import show_what_if
 from core.results import RunResult
 from core.stability import stability

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import jobs, state, views
 from app.interaction_figures import interaction_matrix
-from app.jobs import Job
+from app.job import Job
 from core.results import PairInteraction, PairInteractions, RunResult
 from core.types import RunSpec
 
@@ -69,7 +69,7 @@ def answer(asked: list[Job], result: RunResult) -> None:
     with st.container(horizontal=True):
         st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}")
         for job in asked:
-            without = " and ".join(map(str, job.removed or ()))
+            without = " and ".join(map(str, job.removed))
             st.metric(f"Without {without} (measured)", f"{job.measured.perplexity:.2f}" if job.measured else "…")
     found = [job.measured for job in asked if job.measured is not None]
     if len(found) < len(asked):

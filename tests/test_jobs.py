@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from app.jobs import Job, Jobs
+from app.job import Job
+from app.jobs import Jobs
 from cache import queries
 from cache.database import Database
 from core.types import RunSpec
