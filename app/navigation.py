@@ -1,4 +1,4 @@
-"""Which pages there are, in the order in which they are listed."""
+"""Which pages there are."""
 
 from pathlib import Path
 
@@ -15,5 +15,18 @@ def interactions() -> st.Page:
     return st.Page(PAGES / "interactions.py", title="Interactions", icon=":material/grid_on:")
 
 
+def preview() -> st.Page:
+    return st.Page(PAGES / "preview.py", title="Preview", icon=":material/tune:")
+
+
+def export() -> st.Page:
+    return st.Page(PAGES / "export.py", title="Export", icon=":material/save:")
+
+
 def contributions() -> st.Page:
     return st.Page(PAGES / "contributions.py", title="Contributions", icon=":material/bar_chart:")
+
+
+def every() -> list[st.Page]:
+    """All pages, in the order in which they are listed."""
+    return [runs(), contributions(), interactions(), preview(), export()]

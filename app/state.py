@@ -1,6 +1,8 @@
 """What a browser session remembers, and what its address says: nothing else touches session_state or query_params."""
 
 import uuid
+from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -45,6 +47,55 @@ def remember_preview(job: Job) -> None:
 def remembered_preview() -> Job | None:
     """The measurement that this session asked for last, if any."""
     return st.session_state.get("preview")
+
+
+def removal(run: str) -> tuple[int, ...] | None:
+    """The layers that this session has switched off in a run, if it has begun to; the address is asked first."""
+    history = st.session_state.get("removals", {}).get(run)
+    return history[-1] if history else None
+
+
+def remove(run: str, layers: Sequence[int]) -> None:
+    """Switches off exactly these layers; `undo_removal` goes back."""
+    histories = st.session_state.setdefault("removals", {})
+    histories.setdefault(run, []).append(tuple(sorted(layers)))
+    st.query_params["remove"] = ",".join(map(str, sorted(layers)))
+
+
+def undo_removal(run: str) -> None:
+    """Takes back the last change, if there was one."""
+    history = st.session_state["removals"][run]
+    if len(history) > 1:
+        history.pop()
+    st.query_params["remove"] = ",".join(map(str, history[-1]))
+
+
+def can_undo_removal(run: str) -> bool:
+    return len(st.session_state.get("removals", {}).get(run, ())) > 1
+
+
+def removal_in_address() -> str | None:
+    """The layers that the address switches off (?remove=3,7), as they are written there."""
+    return st.query_params.get("remove")
+
+
+def set_widget(key: str, value: object) -> None:
+    """What a widget shows when it is drawn next."""
+    st.session_state[key] = value
+
+
+def widget(key: str) -> Any:
+    """What a widget was set to."""
+    return st.session_state[key]
+
+
+def remember_job(name: str, job: Job) -> None:
+    """The last request of a kind that this session made."""
+    st.session_state[f"job-{name}"] = job
+
+
+def remembered_job(name: str) -> Job | None:
+    return st.session_state.get(f"job-{name}")
 
 
 def remember_pair(asked: list[Job], pair: tuple[int, int]) -> None:

@@ -1,6 +1,7 @@
 """Parts that several pages show: the run picker, the live progress of a job, charts with their data."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from app.jobs import Jobs
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
+from core.choices import Comparison, Plan
 from core.errors import QuorumError
 from core.events import Measured, Progress
 from core.results import PairInteractions, RunResult
@@ -110,6 +112,37 @@ def fit_table(result: RunResult) -> pd.DataFrame:
         for fit in (result.surrogate, *result.others)
     ]
     return pd.DataFrame(rows).sort_values("R²", ascending=False, ignore_index=True)
+
+
+def comparison_table(found: Comparison) -> pd.DataFrame:
+    """Perplexity on other text of each method, by number of removed layers, with its compute."""
+    rows = [
+        {
+            "method": method.method,
+            **{f"{plan.count} removed": plan.perplexity for plan in method.plans},
+            "units": method.units,
+            "coalitions": method.coalitions,
+        }
+        for method in found.methods
+    ]
+    return pd.DataFrame(rows)
+
+
+def plan_table(plans: Sequence[Plan]) -> pd.DataFrame:
+    """Plans with what was measured of them."""
+    rows = [
+        {
+            "removed": plan.count,
+            "layers": ", ".join(map(str, plan.removed)),
+            "perplexity": plan.perplexity,
+            "low (90 %)": plan.low,
+            "high (90 %)": plan.high,
+            "ratio": plan.ratio,
+            "parameters": plan.parameters,
+        }
+        for plan in plans
+    ]
+    return pd.DataFrame(rows)
 
 
 def interaction_table(found: PairInteractions) -> pd.DataFrame:

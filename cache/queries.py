@@ -92,6 +92,15 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
     return _usable(found, dense)
 
 
+def losses(database: Database, game: str, masks: Sequence[str]) -> dict[str, Floats]:
+    """What is known of some masks in a game: the loss of every sequence, nats a token."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            "SELECT mask, losses FROM evaluations WHERE game = ? AND list_contains(?, mask)", [game, list(masks)]
+        ).fetchall()
+    return {mask: np.array(found, dtype=np.float64) for mask, found in rows}
+
+
 def divergences(database: Database, run: StoredRun) -> Measurements:
     """Every KL from the whole model that was measured in a run's game, in place of losses; its own is zero."""
     with database.reading() as connection:
@@ -104,21 +113,27 @@ def divergences(database: Database, run: StoredRun) -> Measurements:
     return _usable(found, np.zeros_like(next(iter(found.values()))))
 
 
+def latest_selection(database: Database, run: str) -> Selection | None:
+    """What the last search found for a run, if there was one."""
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT selection FROM selections WHERE run = ? ORDER BY changed DESC LIMIT 1", [run]
+        ).fetchone()
+    return Selection.from_dict(json.loads(row[0])) if row else None
+
+
 def newest_selection(database: Database, run: str) -> Selection:
     """What the last search found for a run.
 
     Raises:
         RunNotFound: there was none.
     """
-    with database.reading() as connection:
-        row = connection.execute(
-            "SELECT selection FROM selections WHERE run = ? ORDER BY changed DESC LIMIT 1", [run]
-        ).fetchone()
-    if row is None:
+    found = latest_selection(database, run)
+    if found is None:
         raise RunNotFound(
             f"No layers have been selected for run {run} yet.", f"Search first: python -m app select {run}."
         )
-    return Selection.from_dict(json.loads(row[0]))
+    return found
 
 
 def comparison(database: Database, run: str) -> Comparison | None:

@@ -78,7 +78,8 @@ class Engine:
             run = self._store.begin(game.key, spec, protocol, strata)
             while not held.enter_context(self._store.claim(run)):
                 time.sleep(0.01)  # a reader, who looks whether the run is alive, holds it for a moment
-            tally = Tally(run, info, protocol, strata, spec, masks, partial(self._store.known, game.key), started)
+            known, layers = partial(self._store.known, game.key), game.loaded.layer_parameters
+            tally = Tally(run, info, protocol, strata, spec, masks, known, layers, started)
             yield Started(run, tally.total)
             result = yield from self._settling(tally, game)
         yield Finished(result)

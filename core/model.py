@@ -70,8 +70,12 @@ class LoadedModel:
 
     def parameters_without(self, removed: Sequence[int]) -> int:
         """Parameters of the model that is left without some layers."""
-        blocks = (self.blocks.modules[layer] for layer in removed)
-        return self.info.parameters - sum(int(weight.numel()) for block in blocks for weight in block.parameters())
+        return self.info.parameters - sum(self.layer_parameters[layer] for layer in removed)
+
+    @property
+    def layer_parameters(self) -> tuple[int, ...]:
+        """Of each layer."""
+        return tuple(sum(int(weight.numel()) for weight in block.parameters()) for block in self.blocks.modules)
 
 
 def locate(source: str) -> Checkpoint:

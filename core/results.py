@@ -1,6 +1,7 @@
 """What a run finds, in the form in which it is stored, shown and printed."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,6 +196,13 @@ class RunResult:
     precision: Precision | None = None  # None in float32, while the run goes on, and for large models
     interactions: PairInteractions | None = None  # local, on the log score; None while the run goes on
     bands: tuple[Band, ...] = ()  # of predictive intervals, the largest coalitions first; none while the run goes on
+    layer_parameters: tuple[int, ...] = ()  # of each layer; () in results of earlier releases
+
+    def parameters_without(self, removed: Sequence[int]) -> int | None:
+        """Parameters of the model that is left without some layers, if the result knows them."""
+        if not self.layer_parameters:
+            return None
+        return self.model.parameters - sum(self.layer_parameters[layer] for layer in removed)
 
     @property
     def overall(self) -> tuple[Contribution, ...]:
@@ -217,5 +225,6 @@ class RunResult:
                 "precision": Precision(**precision) if precision else None,
                 "interactions": PairInteractions.from_dict(pairs) if pairs else None,
                 "bands": tuple(Band(**band) for band in fields.get("bands", ())),
+                "layer_parameters": tuple(fields.get("layer_parameters", ())),
             }
         )

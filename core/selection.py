@@ -107,6 +107,24 @@ class Target:
         return tuple(found)
 
 
+def knee(losses: Sequence[float]) -> int | None:
+    """The number of removed layers from which on a layer costs more than it did before; None where nothing bends.
+
+    Args:
+        losses: the mean loss without 0, 1, 2, … layers, nats a token.
+
+    Returns:
+        The count whose loss lies furthest below the straight line from the first to the last (Satopaa et al. 2011,
+        "Finding a Kneedle in a Haystack").
+    """
+    if len(losses) < 3:
+        return None
+    line = np.linspace(losses[0], losses[-1], len(losses))
+    below = line - np.asarray(losses)
+    best = int(below.argmax())
+    return best if below[best] > 0 else None
+
+
 def nested(found: Mapping[int, Sequence[tuple[NDArray[np.bool_], float]]]) -> list[NDArray[np.bool_]]:
     """The path of masks, each keeping a subset of what the one before keeps, whose losses rise least in all.
 

@@ -41,6 +41,7 @@ class Tally:
     spec: RunSpec
     masks: Masks  # an adaptive run adds to them
     known: Callable[[Masks], dict[int, Losses]]  # what the store knows, by row of the masks that it is given
+    layer_parameters: tuple[int, ...]
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -150,4 +151,5 @@ class Tally:
             precision=precision,
             interactions=interactions_of(*on_log, "local", self.spec.seed) if final else None,
             bands=ranges,
+            layer_parameters=self.layer_parameters,
         )

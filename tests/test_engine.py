@@ -238,7 +238,7 @@ def test_losses_that_are_no_numbers_are_counted_not_shifted(tiny: Path, text_fil
     masks = np.concatenate([np.ones((1, 6), bool), stratified(6, (5, 4, 3), 30, 0)])
     losses = {row: np.full(4, 2.0 + row / 10, np.float32) for row in range(31)}
     losses[3][1], losses[4][:] = np.nan, np.inf
-    tally = Tally("run", None, None, (5, 4, 3), RunSpec(masks=30), masks, lambda _: losses)
+    tally = Tally("run", None, None, (5, 4, 3), RunSpec(masks=30), masks, lambda _: losses, ())
     measured = tally.measurements()
     rows = [row for row in range(1, 31) if row != 3]
     np.testing.assert_array_equal(measured.masks, masks[rows])

@@ -1,0 +1,91 @@
+"""Which layers are switched off: a slider, a strip of layers, a bound on the perplexity, and the way back.
+
+All of them change the one removal that `app.state` keeps for the session and the address; each is drawn from it.
+"""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from app import state
+from app.requests import integers
+from core.errors import SelectionError
+from core.masks import without
+from core.results import RunResult
+
+Sets = Mapping[int, tuple[int, ...]]  # for each number of removed layers, which ones
+
+
+def current(run: str, layers: int, sets: Sets) -> tuple[int, ...]:
+    """The removal on show: the session's, the address's, or the first set that removes a fifth of the layers."""
+    found = state.removal(run)
+    asked = state.removal_in_address()
+    if found is None and asked is not None:
+        try:
+            found = integers(asked) or ()
+            without(layers, found)
+        except SelectionError as error:
+            st.error(f"**{error.message}**\n\n{error.hint}", icon="⚠️")
+            found = None
+    if found is None:
+        found = sets[min(sets, key=lambda count: abs(count - layers / 5))]
+    if state.removal(run) is None:
+        state.remove(run, found)
+    return found
+
+
+def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping[int, float]) -> None:
+    """The controls of a removal.
+
+    Args:
+        run: whose removal it is.
+        result: of that run.
+        sets: what the slider chooses from.
+        perplexities: of these sets, for "at most x % worse".
+    """
+    layers = result.model.layers
+    removed = current(run, layers, sets)
+    slider, strip = f"count-{run}", f"strip-{run}"
+    state.set_widget(slider, len(removed))
+    state.set_widget(strip, list(removed))
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.slider(
+        f"Layers removed, of {layers}",
+        0,
+        max(sets),
+        key=slider,
+        on_change=lambda: state.remove(run, sets.get(state.widget(slider), ())),
+        help="Takes the set of so many layers that the choice above names. Arrow keys move it.",
+    )
+    with right.form(f"bound-{run}", border=False):
+        bound = st.number_input("At most so many % worse", 1.0, 10_000.0, 20.0, step=5.0)
+        if st.form_submit_button("Find"):
+            _find(run, result, sets, perplexities, bound / 100)
+    st.pills(
+        "Layers switched off (click one to toggle it)",
+        range(layers),
+        selection_mode="multi",
+        key=strip,
+        on_change=lambda: state.remove(run, state.widget(strip)),
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Undo",
+            icon=":material/undo:",
+            disabled=not state.can_undo_removal(run),
+            on_click=state.undo_removal,
+            args=(run,),
+        )
+        st.button("Restore all", icon=":material/restart_alt:", on_click=state.remove, args=(run, ()))
+        st.markdown(f"**{len(removed)} of {layers}** layers removed ({len(removed) / layers:.0%} of them)")
+
+
+def _find(run: str, result: RunResult, sets: Sets, perplexities: Mapping[int, float], bound: float) -> None:
+    """Moves to the largest set within the bound, or says how near the smallest one comes."""
+    limit = result.dense_perplexity * (1 + bound)
+    within = [count for count, perplexity in perplexities.items() if count in sets and perplexity <= limit]
+    if within:
+        state.remove(run, sets[max(within)])
+        st.rerun()
+    least = min(perplexities.values()) / result.dense_perplexity - 1
+    st.error(f"No set stays within {bound:.0%}; the best one is {least:+.1%}.", icon="⚠️")

@@ -1,0 +1,46 @@
+"""How large the chosen model is, and how fast on this machine."""
+
+import streamlit as st
+
+from app import state
+from app.job import Job
+from app.jobs import Jobs
+from core.results import RunResult
+from core.types import RunSpec
+
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, ...]) -> None:
+    """Parameters and weights, and the measured speed of a forward."""
+    left = result.parameters_without(removed)
+    if left is None:
+        st.caption("This run was estimated by an earlier release: run it again to see sizes.")
+    else:
+        mebibytes = left * _BYTES.get(result.model.dtype, 4) / 2**20
+        st.metric(
+            "Parameters left",
+            f"{left / 1e6:,.1f} M",
+            f"{left / result.model.parameters - 1:+.1%}; {mebibytes:,.0f} MiB in {result.model.dtype}",
+            delta_color="off",
+            delta_arrow="off",
+        )
+    if st.button("Measure the speed", icon=":material/timer:", disabled=not removed):
+        state.remember_job("time", shared.ahead(f"{state.client()}-time", "time", spec, removed=removed))
+    job = state.remembered_job("time")
+    if job is not None and (job.spec, job.removed) == (spec, removed):
+        st.fragment(_speed, run_every=0.5 if job.active else None)(job)
+
+
+def _speed(job: Job) -> None:
+    if job.timed is not None:
+        timed = job.timed
+        st.caption(
+            f"A forward of {timed.tokens} tokens takes {1000 * timed.pruned:.0f} ms instead of "
+            f"{1000 * timed.whole:.0f} ms: **{timed.whole / timed.pruned:.2f} times as fast** (measured, median of "
+            f"{timed.repeats} in turn)."
+        )
+    elif job.status == "failed":
+        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+    else:
+        st.caption(job.stage or "Waiting for the evaluation under way")

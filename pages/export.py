@@ -1,0 +1,109 @@
+"""Write the smaller model, and its recipe in the forms in which other tools take it."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import streamlit as st
+
+from app import jobs, navigation, views
+from app.contribution_figures import contribution_bars, contribution_heatmap
+from app.interaction_figures import interaction_matrix
+from app.readout import known
+from app.removal import current
+from app.report import report
+from app.searching import watch
+from cache import queries
+from cache.queries import StoredRun
+from core.paths import home
+from core.recipes import llama_quantize, mergekit, recipe
+from core.results import RunResult
+from core.selection import least_contributing
+
+shared = jobs.shared()
+
+st.title("Take the smaller model with you")
+chosen = views.pick_run(shared.database)
+
+
+def removal(run: StoredRun, result: RunResult) -> tuple[int, ...]:
+    """The layers that the page Preview switches off, or a plan of the search."""
+    found = queries.latest_selection(shared.database, run.run)
+    plans = {plan.count: plan.removed for plan in found.plans} if found is not None else {}
+    ranked = {count: least_contributing(result.overall, count) for count in range(1, 1 + result.model.layers // 2)}
+    return current(run.run, result.model.layers, plans or ranked)
+
+
+def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+    """The export itself: a folder that plain `from_pretrained` loads."""
+    st.subheader("A folder for transformers")
+    name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
+    out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
+    if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
+        spec = replace(run.spec, dtype=result.model.dtype)
+        shared.task("export", spec, run=run.run, result=asdict(result), removed=removed, out=out)
+        st.rerun()
+    if run.status != "finished":
+        st.caption("A run can be exported when it is finished.")
+    job = shared.newest("export", run.run)
+    if job is None:
+        return
+    if job.exported is not None:
+        done = job.exported
+        st.success(
+            f"**{done.path}**: layers {', '.join(map(str, done.removed))} removed. Loaded again with transformers, it "
+            f"has the losses of the masked model; perplexity {done.perplexity:.2f} (measured) on {done.protocol}."
+        )
+        st.code(
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+            f"model = AutoModelForCausalLM.from_pretrained({done.path!r})\n"
+            f"tokenizer = AutoTokenizer.from_pretrained({done.path!r})",
+            language="python",
+        )
+    else:
+        watch(job, shared, "Exporting")
+
+
+def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+    """The same choice for other tools."""
+    model = result.model
+    st.subheader("The recipe")
+    st.markdown("What was removed, how that was found, and the command that does it again.")
+    st.code(f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR", language="sh")
+    text = recipe(result, run.spec, removed)
+    st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
+    st.subheader("For mergekit and llama.cpp")
+    yaml = mergekit(model.source, model.layers, removed, model.dtype)
+    st.code(yaml, language="yaml")
+    st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
+    st.code(llama_quantize(removed), language="sh")
+
+
+def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+    """The run's figures in one file."""
+    st.subheader("A report in one file")
+    charts = {"Contributions": contribution_bars(result), "By number of layers kept": contribution_heatmap(result)}
+    if result.interactions is not None:
+        charts["Interactions"] = interaction_matrix(result, result.interactions)
+    found = known(shared.database, run, removed)
+    st.download_button(
+        "Download report.html",
+        lambda: report(result, removed, found[0] if found else None, charts),
+        f"report-{run.run}.html",
+        "text/html",
+        help="About 5 MB: it holds what draws the figures, and needs no network",
+    )
+
+
+if chosen is not None and chosen.result is not None:
+    gone = removal(chosen, chosen.result)
+    st.markdown(
+        f"Layers to remove: **{', '.join(map(str, gone)) or 'none'}** ({len(gone)} of {chosen.result.model.layers}). "
+        "They are chosen on the page Preview."
+    )
+    st.page_link(navigation.preview(), label="Change them", icon=":material/tune:")
+    if gone:
+        show_folder(chosen, chosen.result, gone)
+        show_recipes(chosen, chosen.result, gone)
+        show_report(chosen, chosen.result, gone)
+    else:
+        st.info("Nothing is switched off, so there is no smaller model to export yet.")

@@ -1,0 +1,93 @@
+"""Choose how many layers go, by eye: a slider, the perplexity predicted and measured, and what the model writes."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from app import jobs, navigation, views
+from app.continuing import show_continuations
+from app.predicting import predictor
+from app.preview_figures import curve
+from app.readout import known, measure, show_known, show_prediction
+from app.removal import current, show_controls
+from app.searching import show_rivals, show_search
+from app.timing import show_size
+from cache import queries
+from cache.queries import StoredRun
+from core.choices import Selection
+from core.results import RunResult
+from core.selection import knee, least_contributing
+
+BEST, PAPER = "best plans found by the search", "least contribution first (the paper's ranking)"
+shared = jobs.shared()
+
+st.title("How many layers can go?")
+chosen = views.pick_run(shared.database)
+
+
+def sets_of(result: RunResult, found: Selection | None) -> dict[int, tuple[int, ...]]:
+    """What the slider goes through: for each number of removed layers, which ones."""
+    options = [BEST, PAPER] if found is not None else [PAPER]
+    how = st.segmented_control("Which layers go first", options, default=options[0], required=True)
+    if how == BEST and found is not None:
+        return {plan.count: plan.removed for plan in found.plans}
+    return {count: least_contributing(result.overall, count) for count in range(1, 1 + result.model.layers // 2)}
+
+
+def show(run: StoredRun, result: RunResult) -> None:
+    """The page for one run."""
+    spec = replace(run.spec, dtype=result.model.dtype)
+    found = queries.latest_selection(shared.database, run.run)
+    predict = predictor(shared.database, run)
+    sets = sets_of(result, found)
+    expected = {count: predict.predict(gone) for count, gone in sets.items()} if predict is not None else {}
+    plans = found.plans if found is not None else ()
+    perplexities = {plan.count: plan.ratio * result.dense_perplexity for plan in plans} or {
+        count: item.perplexity for count, item in expected.items()
+    }
+    show_controls(run.run, result, sets, perplexities)
+    removed = current(run.run, result.model.layers, sets)
+    here = known(shared.database, run, removed)
+    guess = predict.predict(removed) if predict is not None and removed else None
+    columns = st.columns(3)
+    with columns[0]:
+        if here is not None:
+            show_known(result, here)
+        else:
+            measure(shared, spec, result, removed)
+    with columns[1]:
+        if guess is not None:
+            show_prediction(result, guess)
+        elif predict is None:
+            st.caption("Predictions appear when the run is finished.")
+    with columns[2]:
+        show_size(shared, spec, result, removed)
+    st.caption(
+        f"On the text of the run, {result.protocol}. The layers were chosen on it, so that these figures are a little "
+        "too good; the comparison below and the export measure on text that nobody has seen."
+    )
+    if expected:
+        losses = [0.0, *(float(np.log(plan.ratio)) for plan in plans)]
+        value, how = (
+            (here[0], "measured") if here is not None else (guess.perplexity, "predicted") if guess else (0, "")
+        )
+        if how:
+            views.show_chart(curve(result, plans, expected, knee(losses), (len(removed), value, how)), key="curve")
+    if found is not None:
+        with st.expander("Plans as a table"):
+            table = views.plan_table(found.plans)
+            st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
+            st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run.run}.csv", "text/csv")
+            st.caption(
+                f"Measured on {found.protocol}; {found.coalitions} coalitions looked at for {found.spent:.2f} units. "
+                "Intervals: 90 %, for other text of this kind."
+            )
+    show_search(shared, run, spec, found)
+    st.page_link(navigation.export(), label="Export this model", icon=":material/save:")
+    show_continuations(shared, spec, removed)
+    show_rivals(shared, run, spec)
+
+
+if chosen is not None and chosen.result is not None:
+    show(chosen, chosen.result)

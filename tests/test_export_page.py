@@ -1,0 +1,63 @@
+"""The page Export, and the recipes that it offers."""
+
+from pathlib import Path
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM
+
+from app.jobs import Jobs
+from core.recipes import mergekit, runs_kept
+from core.types import RunSpec
+from tests.test_pages import button, finish, open_page, said, shared, spec, wait  # noqa: F401
+
+
+@given(st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=n - 1))))
+def test_runs_of_kept_layers(case: tuple[int, set[int]]) -> None:
+    layers, removed = case
+    kept = [layer for begin, end in runs_kept(layers, sorted(removed)) for layer in range(begin, end)]
+    assert kept == [layer for layer in range(layers) if layer not in removed]
+
+
+def test_mergekit_configuration() -> None:
+    found = yaml.safe_load(mergekit("some/model: 1", 8, (0, 3, 4), "bfloat16"))
+    sources = [part["sources"][0] for part in found["slices"]]
+    assert [source["layer_range"] for source in sources] == [[1, 3], [5, 8]]
+    assert {source["model"] for source in sources} == {"some/model: 1"}
+    assert (found["merge_method"], found["dtype"]) == ("passthrough", "bfloat16")
+
+
+def test_export_from_the_page(shared: Jobs, spec: RunSpec, tmp_path: Path) -> None:  # noqa: F811
+    run = finish(shared, spec)
+    page = open_page("export", run=run, remove="2,5")
+    out = tmp_path / "smaller"
+    page.text_input[0].set_value(str(out)).run()
+    button(page, "Export").click().run()
+    job = shared.newest("export", run)
+    assert job is not None
+    wait(lambda: not job.active)
+    assert job.status == "finished", job.message
+    page.run()
+    assert str(out) in said(page) and f"{job.exported.perplexity:.2f}" in said(page)
+    assert AutoModelForCausalLM.from_pretrained(out).config.num_hidden_layers == 6
+    button(page, "Export").click().run()
+    again = shared.newest("export", run)
+    wait(lambda: again is not None and not again.active)
+    page.run()
+    assert "exists already" in said(page)
+
+
+def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+    run = finish(shared, spec)
+    page = open_page("export", run=run, remove="1,2")
+    assert "llama-quantize --prune-layers 1,2" in "\n".join(code.value for code in page.code)
+    assert f"python -m app export {run} --remove 1,2" in "\n".join(code.value for code in page.code)
+    assert {"Download recipe.json", "Download mergekit.yaml", "Download report.html"} <= {
+        element.label for element in page.get("download_button")
+    }
+
+
+def test_nothing_switched_off_is_said(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+    run = finish(shared, spec)
+    assert "no smaller model to export" in said(open_page("export", run=run, remove=""))

@@ -1,0 +1,100 @@
+"""The page Preview: the slider, the strip, what is measured, and what a search adds."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.jobs import Jobs
+from cache import queries
+from core.masks import encode, without
+from core.selection import least_contributing
+from core.types import RunSpec
+from tests.test_pages import button, finish, open_page, said, shared, spec, wait  # noqa: F401
+
+
+def metrics(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def measured(page: AppTest) -> float:
+    job = page.session_state["job-preview"]
+    wait(lambda: not job.active)
+    page.run()
+    assert not page.exception, page.exception
+    return float(metrics(page)["Perplexity (measured)"])
+
+
+def test_slider_strip_and_undo(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+    run = finish(shared, spec)
+    page = open_page("preview", run=run)
+    result = queries.find_run(shared.database, run).result
+    assert result is not None
+    ranked = {count: least_contributing(result.overall, count) for count in range(1, 5)}
+    assert "of 8** layers removed" in said(page) and "Perplexity (predicted)" in metrics(page)
+    page.slider[0].set_value(3).run()
+    assert page.query_params["remove"] == ",".join(map(str, ranked[3]))
+    found = measured(page)
+    losses = queries.losses(
+        shared.database, queries.find_run(shared.database, run).game, [encode(without(8, ranked[3]))]
+    )
+    assert found == pytest.approx(float(np.exp(next(iter(losses.values())).mean())), abs=0.01)
+    assert float(metrics(page)["Parameters left"].split()[0]) > 0
+    strip = page.get("button_group")[-1]
+    strip.set_value([0, 7]).run()
+    assert page.query_params["remove"] == "0,7" and page.slider[0].value == 2
+    button(page, "Undo").click().run()
+    assert page.query_params["remove"] == ",".join(map(str, ranked[3])) and page.slider[0].value == 3
+    button(page, "Restore all").click().run()
+    assert measured(page) == pytest.approx(result.dense_perplexity, abs=0.01)
+
+
+def test_bound_on_the_perplexity(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+    run = finish(shared, spec)
+    page = open_page("preview", run=run)
+    page.number_input[0].set_value(10_000.0)
+    button(page, "Find").click().run()
+    assert page.slider[0].value == 4
+    page.number_input[0].set_value(1.0)
+    button(page, "Find").click().run()
+    assert not page.exception and ("No set stays within 1%" in said(page) or page.slider[0].value < 4)
+
+
+def test_wrong_layers_in_the_address_are_named(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+    run = finish(shared, spec)
+    assert "cannot be removed: 99" in said(open_page("preview", run=run, remove="99"))
+    assert open_page("preview", run=run, remove="2,5").slider[0].value == 2
+
+
+def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+    run = finish(shared, spec)
+    page = open_page("preview", run=run)
+    button(page, "Search").click().run()
+    search = shared.newest("select", run)
+    assert search is not None
+    wait(lambda: not search.active)
+    assert search.status == "finished", search.message
+    page = open_page("preview", run=run)
+    plans = queries.newest_selection(shared.database, run).plans
+    assert "best plans" in str(page.get("button_group")[0].options)
+    page.slider[0].set_value(2).run()
+    assert page.query_params["remove"] == ",".join(map(str, plans[1].removed))
+    button(page, "Let both go on").click().run()
+    job = page.session_state["job-continue"]
+    wait(lambda: not job.active)
+    assert job.status == "finished", job.message
+    page.run()
+    assert any(job.writing.pruned in element.value for element in page.text)
+    button(page, "Measure the speed").click().run()
+    timed = page.session_state["job-time"]
+    wait(lambda: not timed.active)
+    page.run()
+    assert "times as fast" in said(page)
+    page.multiselect[-1].set_value(["quorum", "shortgpt"]).run()
+    button(page, "Compare").click().run()
+    comparison = shared.newest("compare", run)
+    assert comparison is not None
+    wait(lambda: not comparison.active)
+    assert comparison.status == "finished", comparison.message
+    page = open_page("preview", run=run)
+    shown = next(frame.value for frame in page.dataframe if "method" in frame.value)
+    assert list(shown["method"]) == ["quorum", "shortgpt"]
