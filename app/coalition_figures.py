@@ -101,7 +101,7 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
     figure.update_layout(height=480, margin=MARGIN, legend=LEGEND)
     return Chart(
         figure,
-        f"Bars above: all coalitions alike mostly keep about {int(uniform.argmax())} of {players} layers. Points below: "
+        f"Bars above: most coalitions keep about {int(uniform.argmax())} of {players} layers. Points below: "
         f"the median score falls from {medians[-1]:.2f} with {int(there[-1])} layers kept to {medians[0]:.2f} with "
         f"{int(there[0])}.",
     )

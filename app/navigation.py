@@ -17,3 +17,7 @@ def interactions() -> st.Page:
 
 def contributions() -> st.Page:
     return st.Page(PAGES / "contributions.py", title="Contributions", icon=":material/bar_chart:")
+
+
+def learn() -> st.Page:
+    return st.Page(PAGES / "learn.py", title="Learn", icon=":material/school:")

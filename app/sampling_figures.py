@@ -137,6 +137,6 @@ def learning_lines(rows: Sequence[tuple[int, float, float]]) -> Chart:
     )
     return Chart(
         figure,
-        f"Lines: with {count[-1]} evaluations, the error of Shapley values is {sampled[-1]:.1%} from sampled orders and "
-        f"{fitted[-1]:.1%} from a surrogate.",
+        f"Lines: with {count[-1]} evaluations, the error of Shapley values is {sampled[-1]:.1%} by sampled orders "
+        f"and {fitted[-1]:.1%} by a surrogate.",
     )

@@ -19,6 +19,8 @@ from core.values import measure, sizes, values
 PLAYERS = ("Ann", "Bo", "Cy")
 # Layers of the made-up model, and terms beyond what each costs alone: few enough to know all coalitions.
 LAYERS = 10
+# What a missing layer of it costs on average, nats a token, where the reader does not choose.
+COST = 0.5
 _TERMS = 8
 
 
@@ -92,9 +94,9 @@ def made_up_model(cost: float) -> Floats:
 
 
 def learning_curve(game: Floats, evaluations: Sequence[int], seeds: int) -> list[tuple[int, float, float]]:
-    """The relative error of Shapley values at equal numbers of evaluations: (evaluations, sampled orders', surrogate's).
+    """The relative errors of Shapley values, at equal evaluations: (evaluations, by sampled orders, by a surrogate).
 
-    Each is the mean over `seeds`. An order takes n - 1 evaluations besides those of nobody and of all.
+    Each is the mean over `seeds` samples. An order takes n - 1 evaluations besides those of nobody and of all.
     """
     players, right = game.ndim, shapley(game)
     how, rows = measure("shapley", players), []
@@ -102,7 +104,7 @@ def learning_curve(game: Floats, evaluations: Sequence[int], seeds: int) -> list
         drawn = [draw(players, max(1, (count - 2) // (players - 1)), seed) for seed in range(seeds)]
         sampled = [marginals(table(game), orders).mean(axis=0) for orders in drawn]
         fitted = [values(fit(measured(game, count, seed)).process, how) for seed in range(seeds)]
-        rows.append((count, *(_error(np.array(found), right) for found in (sampled, fitted))))
+        rows.append((count, _error(np.array(sampled), right), _error(np.array(fitted), right)))
     return rows
 
 

@@ -1,7 +1,7 @@
-"""Marginal contributions in orders of joining: their mean over all orders is the Shapley value, over some an estimate.
+"""Marginal contributions in orders of joining: their mean over all orders is the Shapley value; over some, an estimate.
 
-Sampling orders is the oldest estimator (Castro, Gomez and Tejada 2009). It is taught on the page Learn and is no part of
-a run, whose values come from a surrogate.
+Sampling orders is the oldest estimator (Castro, Gomez and Tejada 2009). It is taught on the page Learn and is no part
+of a run, whose values come from a surrogate.
 """
 
 from collections.abc import Callable
