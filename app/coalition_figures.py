@@ -53,19 +53,19 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
         kept: layers kept in each coalition, (coalitions,).
         scores: of each coalition, (coalitions,).
         uniform: the share of each size 0..n among all coalitions, (n + 1,).
-        drawn: the share of each size in a sample by strata, (n + 1,).
+        drawn: the share of each size in a sample, (n + 1,).
         origin: of the scores: made up, or measured.
     """
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.3, 0.7], vertical_spacing=0.06)
-    for name, share, colour, pattern in (("all alike", uniform, SKY, ""), ("by strata", drawn, ORANGE, "/")):
+    for name, share, colour, pattern in (("all coalitions", uniform, SKY, ""), ("those drawn", drawn, ORANGE, "/")):
         figure.add_bar(
             x=np.arange(len(share)),
             y=share,
-            name=f"drawn {name}",
+            name=name,
             row=1,
             col=1,
             marker={"color": colour, "pattern": {"shape": pattern}},
-            hovertemplate="%{x} kept: %{y:.1%} of coalitions<extra>drawn " + name + "</extra>",
+            hovertemplate="%{x} kept: %{y:.1%} of coalitions<extra>" + name + "</extra>",
         )
     # Beside each other, not on top of each other.
     aside = np.random.default_rng(0).uniform(-0.3, 0.3, len(kept))

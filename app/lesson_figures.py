@@ -63,7 +63,7 @@ def coalition_lattice(game: Floats, chosen: Coalition) -> Chart:
             mode="markers+text",
             text=f"<b>{label}</b>" if here else label,
             textposition="top center",
-            textfont={"size": 15},
+            textfont={"size": 16},
             hovertemplate=f"{label}<extra></extra>",
             marker={
                 "symbol": "diamond" if here else "circle",
@@ -97,7 +97,7 @@ def order_steps(order: Sequence[int], gains: Sequence[float]) -> Chart:
             measure=["relative"] * len(steps) + ["total"],
             text=[*(f"{step:+g}" for step in steps), f"{sum(steps):g}"],
             textposition="outside",
-            textfont={"size": 15},
+            textfont={"size": 16},
             cliponaxis=False,
             increasing={"marker": {"color": BLUE}},
             decreasing={"marker": {"color": VERMILION}},

@@ -26,7 +26,7 @@ def _made_up_gains(seed: int) -> Floats:
     return np.stack([marginals(worth, orders) for orders in drawn])
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
+@st.cache_data(max_entries=4, show_spinner="Asking your surrogate, order by order …")
 def _own_gains(run: str, changed: str, seed: int, _own: Own) -> Floats:
     """The same by the surrogate of a run."""
     drawn = [draw(_own.layers, _OWN_ORDERS, seed + sample) for sample in range(1 + _OTHER_OWN_SAMPLES)]
@@ -39,19 +39,18 @@ def sampling(own: Own | None) -> None:
         "sampling",
         "4. What if there are too many orders?",
         f"Three players have 6 orders, ten have 3,628,800. So draw some at random: each is a fair guess, and their "
-        f"mean comes closer the more there are. The game here is a made-up model of {LAYERS} layers, whose exact "
-        "values are known.",
+        f"mean comes closer the more there are. A made-up model of {LAYERS} layers will do: its "
+        "exact values are known.",
     )
     games = ["The made-up model", *(["The surrogate of your run"] if own is not None else [])]
     game = st.segmented_control("Game", games, default=games[0], required=True)
     left, right = st.columns(2)
+    seed = right.number_input("Seed", 0, 9999, 0)
     if own is not None and game == games[-1]:
         exact = values(own.surrogate.process, measure("shapley", own.layers))
-        seed = right.number_input("Seed", 0, 9999, 0)
         gains = _own_gains(own.run.run, str(own.run.changed), seed, own)
     else:
         exact = shapley(made_up_model(COST))
-        seed = right.number_input("Seed", 0, 9999, 0)
         gains = _made_up_gains(seed)
     count = left.select_slider("Orders sampled", [few for few in _ORDERS if few <= gains.shape[1]], 20)
     found, half = estimate(gains[0, :count])
@@ -67,6 +66,6 @@ def sampling(own: Own | None) -> None:
     )
     if own is not None and game == games[-1]:
         st.caption(
-            "The game is what your run's surrogate predicts (estimated; small coalitions are extrapolated). It is "
-            f"not measured; exact is its value in closed form. {protocol(own)}"
+            "**On your run.** The game is what its surrogate predicts (estimated; small coalitions are extrapolated), "
+            f"and exact is that game's value, in closed form. {protocol(own)}"
         )

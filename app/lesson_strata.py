@@ -48,11 +48,11 @@ def _own_sizes(own: Own) -> None:
     """The measured scores of the reader's run by size."""
     kept, scores = own.measured.masks.sum(axis=1), own.measured.scores
     uniform = _binomial(own.layers)
-    beyond = uniform[: min(own.result.strata)].sum()
+    fewest = int(own.measured.fewest_kept)
     st.markdown(
         f"**On your run.** {(scores < _RUINED).mean():.0%} of {len(scores)} measured coalitions have a score below "
-        f"{_RUINED}. Drawn all alike, {beyond:.0%} of coalitions would keep fewer layers than its smallest stratum, "
-        f"{min(own.result.strata)} of {own.layers}."
+        f"{_RUINED}. Of all coalitions, {uniform[:fewest].sum():.0%} keep fewer than {fewest} of {own.layers} "
+        "layers, where hardly anything was measured."
     )
     shares = np.bincount(kept, minlength=own.layers + 1) / len(kept)
     views.show_chart(scores_by_size(kept, scores, uniform, shares, "measured"), key="own-sizes")

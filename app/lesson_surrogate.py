@@ -61,13 +61,11 @@ def surrogate(own: Own | None) -> None:
 def _own_fit(own: Own) -> None:
     """A fit from part of the run's coalitions, tested on the others."""
     total = len(own.measured)
+    st.markdown(f"**On your run.** The same with your {total} measured coalitions.")
     count = st.slider("Your coalitions to learn from", FEWEST_MASKS, total - FEWEST_MASKS, total // 2)
     learnt = np.arange(total) < count
     predicted = fit(own.measured[learnt]).process.predict(own.measured.masks)
     true = own.measured.log_scores
-    st.markdown(
-        f"**On your run.** Learnt from {count} coalitions, tested on the {total - count} others: R² "
-        f"{r2(predicted[~learnt], true[~learnt]):.3f}."
-    )
+    st.metric(f"R² on the {total - count} others", f"{r2(predicted[~learnt], true[~learnt]):.3f}")
     views.show_chart(predicted_against_true(predicted, true, learnt, "measured"), key="own-predicted")
     st.caption(f"Predicted by the surrogate against measured. {protocol(own)}")

@@ -16,9 +16,9 @@ def layer_strip(mask: Masks, score: float) -> Chart:
             mode="markers",
             marker={
                 "symbol": ["square" if kept else "square-open" for kept in mask],
-                "size": 22,
+                "size": 20,
                 "color": [BLUE if kept else GREY for kept in mask],
-                "line": {"width": 2},
+                "line": {"width": 1},
             },
             text=["kept" if kept else "dropped" for kept in mask],
             hovertemplate="layer %{x}: %{text}<extra></extra>",
@@ -27,7 +27,12 @@ def layer_strip(mask: Masks, score: float) -> Chart:
     figure.update_layout(
         height=110,
         margin=MARGIN,
-        xaxis={"title": "layer (full: kept, open: dropped)", "dtick": tick(len(mask)), "showgrid": False},
+        xaxis={
+            "title": "layer (full: kept, open: dropped)",
+            "dtick": tick(len(mask)),
+            "showgrid": False,
+            "range": [-1, len(mask)],
+        },
         yaxis={"visible": False, "range": [-1, 1]},
     )
     gone = removed(mask)
