@@ -77,7 +77,7 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
         row=2,
         col=1,
         customdata=kept,
-        marker={"color": BLUE, "size": 5, "opacity": 0.45},
+        marker={"color": BLUE, "size": 5, "opacity": 0.7},
         hovertemplate="%{customdata} kept: score %{y:.3f}<extra></extra>",
     )
     there = np.unique(kept)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts import BLUE, GREEN, GREY, MARGIN, SKY, VERMILION, Chart, tick
+from app.charts import GREEN, GREY, MARGIN, SKY, VERMILION, Chart, tick
 from core.measurements import Floats
 from core.orders import errors
 
@@ -77,7 +77,7 @@ def error_curve(gains: Floats, repeats: Floats, right: Floats, orders: int) -> C
         x=count,
         y=shown,
         mode="lines",
-        line={"color": BLUE, "width": 2},
+        line={"color": VERMILION, "width": 2},
         name="this sample",
         hovertemplate="%{x} orders: error %{y:.1%}<extra></extra>",
     )

@@ -61,11 +61,13 @@ def test_axioms_follow_the_story(lecture: AppTest) -> None:
         rows = next(frame.value for frame in lecture.dataframe if "axiom" in frame.value)
         return dict(zip(rows["axiom"], rows["here"], strict=True))
 
+    def tell(story: int) -> None:
+        next(box for box in lecture.selectbox if box.label == "Story").select_index(story).run()
+
     assert here()["efficiency"] == "63.33 + 48.33 + 18.33 = 130.00" and "no two" in here()["symmetry"]
-    story = next(box for box in lecture.selectbox if box.label == "Story")
-    story.select_index(1).run()
+    tell(1)
     assert here()["symmetry"] == "Bo 10.00 = Cy 10.00" and here()["efficiency"].endswith("= 60.00")
-    story.select_index(2).run()
+    tell(2)
     assert here()["null player"] == "Cy 0.00"
     times = next(slider for slider in lecture.slider if slider.label.startswith("A second evening"))
     times.set_value(2.0).run()
@@ -118,7 +120,7 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, spec: RunSpec) -> None:
     assert float(shown["Sum of the paper's contributions (estimated)"]) == pytest.approx(contributions, abs=0.006)
     next(slider for slider in page.slider if slider.label.startswith("Coalition, from")).set_value(len(measured)).run()
     assert float(metrics(page)["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.min(), abs=1e-3)
-    page.get("button_group")[-1].set_value(["The surrogate of your run"]).run()
+    page.segmented_control[0].set_value("The surrogate of your run").run()
     exact = next(frame.value for frame in page.dataframe if "exact" in frame.value)
     assert len(exact) == 8 and "small coalitions are extrapolated" in said(page)
     assert exact["exact"].sum() == pytest.approx(float(shown["Sum of Shapley values (estimated)"]), abs=0.006)
