@@ -10,25 +10,24 @@ from app import views
 from app.lesson_figures import coalition_lattice, linearity_bars, named, order_steps
 from app.lesson_parts import Own, look_for, protocol, show_table, step
 from app.own_run_figures import contribution_by_size, layer_strip
-from core.exact import everything
 from core.lesson import PLAYERS, STORIES, alike, idle, shapley, table
 from core.measurements import Floats
 from core.orders import marginals
 from core.values import measure, values
 
 _ORDERS = np.array(list(permutations(range(3))))
-_EVERY = [tuple(map(int, coalition)) for coalition in everything(3)]
+# All but nobody, the small ones first.
+_TEAMS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)]
 
 
 def pick_game() -> Floats:
     """The worths of all coalitions, (2, 2, 2): a story's, or the reader's own."""
     story = st.selectbox("Story", STORIES, format_func=lambda story: story.name)
     st.markdown(story.told)
-    game = np.zeros((2, 2, 2))
-    by_size = sorted(zip(_EVERY, story.worths, strict=True), key=lambda pair: (sum(pair[0]), [-x for x in pair[0]]))
-    for column, (coalition, worth) in zip(st.columns(7), by_size[1:], strict=True):
-        key = f"worth-{story.name}-{named(coalition)}"
-        game[coalition] = column.number_input(named(coalition), value=float(worth), step=10.0, format="%g", key=key)
+    game = np.reshape(story.worths, (2, 2, 2)).astype(float)
+    for column, team in zip(st.columns(7), _TEAMS, strict=True):
+        key = f"worth-{story.name}-{named(team)}"
+        game[team] = column.number_input(named(team), value=float(game[team]), step=10.0, format="%g", key=key)
     st.caption("Worths, for you to change; nobody is worth 0. Everything in the first three steps follows them.")
     return game
 

@@ -38,7 +38,7 @@ def estimate_bars(found: Floats, half: Floats, right: Floats) -> Chart:
         height=340,
         margin=MARGIN,
         legend=LEGEND,
-        xaxis={"title": "layer", "dtick": tick(len(players))},
+        xaxis={"title": "layer", "dtick": tick(len(players)), "range": [-0.7, len(players) - 0.3]},
         yaxis={"title": "Shapley value, nats a token"},
     )
     inside = int((np.abs(found - right) <= half).sum())
