@@ -11,8 +11,16 @@ def runs() -> st.Page:
     return st.Page(PAGES / "runs.py", title="Runs", icon=":material/play_circle:", default=True)
 
 
+def contributions() -> st.Page:
+    return st.Page(PAGES / "contributions.py", title="Contributions", icon=":material/bar_chart:")
+
+
 def interactions() -> st.Page:
     return st.Page(PAGES / "interactions.py", title="Interactions", icon=":material/grid_on:")
+
+
+def surrogate() -> st.Page:
+    return st.Page(PAGES / "surrogate.py", title="Surrogate", icon=":material/query_stats:")
 
 
 def preview() -> st.Page:
@@ -23,10 +31,10 @@ def export() -> st.Page:
     return st.Page(PAGES / "export.py", title="Export", icon=":material/save:")
 
 
-def contributions() -> st.Page:
-    return st.Page(PAGES / "contributions.py", title="Contributions", icon=":material/bar_chart:")
+def learn() -> st.Page:
+    return st.Page(PAGES / "learn.py", title="Learn", icon=":material/school:")
 
 
 def every() -> list[st.Page]:
     """All pages, in the order in which they are listed."""
-    return [runs(), contributions(), interactions(), preview(), export()]
+    return [runs(), contributions(), interactions(), surrogate(), preview(), export(), learn()]

@@ -1,0 +1,66 @@
+"""What the steps of the page Learn share: how each begins, what to look for, its data, and the reader's own run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from cache import queries
+from cache.database import Database
+from cache.queries import StoredRun
+from core.measurements import Measurements
+from core.results import RunResult
+from core.surrogate import Surrogate, fit
+
+
+@dataclass(frozen=True)
+class Own:
+    """The reader's run: what it measured, and a surrogate of its log score."""
+
+    run: StoredRun
+    result: RunResult
+    measured: Measurements
+    surrogate: Surrogate
+
+    @property
+    def layers(self) -> int:
+        return self.result.model.layers
+
+
+def own_run(database: Database, run: StoredRun | None) -> Own | None:
+    """The reader's run, if one is chosen."""
+    if run is None or run.result is None:
+        return None
+    measured, surrogate = _fitted(str(database.file), run.run, str(run.changed), run)
+    return Own(run, run.result, measured, surrogate)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _fitted(file: str, run: str, changed: str, _run: StoredRun) -> tuple[Measurements, Surrogate]:
+    """Read and fitted again only when the run has changed."""
+    measured = queries.measurements(Database(Path(file)), _run)
+    return measured, fit(measured)
+
+
+def step(anchor: str, question: str, words: str) -> None:
+    """How a step begins; the anchor makes it an address of its own."""
+    st.divider()
+    st.header(question, anchor=anchor)
+    st.markdown(words)
+
+
+def look_for(words: str) -> None:
+    st.markdown(f"**What to look for.** {words}")
+
+
+def show_table(frame: pd.DataFrame, name: str, alt: str) -> None:
+    """The data of a figure, folded away, and as CSV."""
+    with st.expander("As a table"):
+        st.dataframe(frame, hide_index=True, alt=alt)
+        st.download_button("Download CSV", frame.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv-{name}")
+
+
+def protocol(own: Own) -> str:
+    """Whose figures these are, in small print."""
+    return f"Run {own.run.run}, {own.result.model.source}, {own.result.protocol}."

@@ -1,0 +1,132 @@
+"""The page Learn without a run, with one, and with its widgets changed."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.jobs import Jobs
+from cache import queries
+from core.types import RunSpec
+from tests.test_pages import finish, open_page, said, shared, spec
+
+__all__ = ["shared", "spec"]  # fixtures
+
+
+@pytest.fixture
+def lecture(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page on an empty file, where no first run begins."""
+    monkeypatch.setattr(Jobs, "begin_if_empty", lambda _: None)
+    return open_page("learn")
+
+
+def metrics(page: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in page.metric}
+
+
+def test_lecture_needs_no_run(lecture: AppTest) -> None:
+    assert "needs no run" in said(lecture) and "No run has contributions yet" in said(lecture)
+    headings = [header.value for header in lecture.header]
+    assert [heading[:2] for heading in headings] == [f"{step}." for step in range(1, 7)]
+    assert all(heading.endswith("?") for heading in headings)
+    assert said(lecture).count("**What to look for.**") == 6
+    charts = lecture.get("plotly_chart")
+    assert len(charts) == 8 and all(chart.proto.alt for chart in charts)
+    assert "appear here once there is a run" in said(lecture)
+    assert metrics(lecture)["Coalitions"] == f"{2**32:,}"
+
+
+def test_a_coalition_by_hand(lecture: AppTest) -> None:
+    assert metrics(lecture)["Worth of Ann"] == "40"
+    lecture.pills[0].set_value(["Ann", "Bo"]).run()
+    assert metrics(lecture)["Worth of Ann + Bo"] == "100"
+    next(field for field in lecture.number_input if field.label == "Ann + Bo").set_value(70.0).run()
+    assert metrics(lecture)["Worth of Ann + Bo"] == "70"
+    lecture.pills[0].set_value([]).run()
+    assert metrics(lecture)["Worth of nobody"] == "0" and not lecture.exception
+
+
+def test_the_mean_over_all_orders_becomes_the_shapley_value(lecture: AppTest) -> None:
+    orders = next(slider for slider in lecture.slider if slider.label == "Orders played")
+    orders.set_value(6).run()
+    played = next(frame.value for frame in lecture.dataframe if "order" in frame.value)
+    assert len(played) == 6 and len(set(played["order"])) == 6
+    for name in ("Ann", "Bo", "Cy"):
+        shown = next(metric for metric in lecture.metric if metric.label == f"{name}: mean of 6 of 6")
+        assert float(shown.value) == pytest.approx(played[name].mean(), abs=0.006)
+        assert shown.delta == f"Shapley value {shown.value} (exact)"
+
+
+def test_axioms_follow_the_story(lecture: AppTest) -> None:
+    def here() -> dict[str, str]:
+        rows = next(frame.value for frame in lecture.dataframe if "axiom" in frame.value)
+        return dict(zip(rows["axiom"], rows["here"], strict=True))
+
+    def tell(story: int) -> None:
+        next(box for box in lecture.selectbox if box.label == "Story").select_index(story).run()
+
+    assert here()["efficiency"] == "63.33 + 48.33 + 18.33 = 130.00" and "no two" in here()["symmetry"]
+    tell(1)
+    assert here()["symmetry"] == "Bo 10.00 = Cy 10.00" and here()["efficiency"].endswith("= 60.00")
+    tell(2)
+    assert here()["null player"] == "Cy 0.00"
+    times = next(slider for slider in lecture.slider if slider.label.startswith("A second evening"))
+    times.set_value(2.0).run()
+    assert here()["linearity"] == "Ann: 55.00 + 80.00 = 135.00"
+
+
+def test_sampling_and_fits_follow_their_sliders(lecture: AppTest) -> None:
+    def table() -> object:
+        return next(frame.value for frame in lecture.dataframe if "exact" in frame.value)
+
+    before = table()
+    few = np.abs(before["estimated"] - before["exact"]).mean()
+    next(slider for slider in lecture.select_slider if slider.label == "Orders sampled").set_value(500).run()
+    after = table()
+    assert np.abs(after["estimated"] - after["exact"]).mean() < few and (after["exact"] == before["exact"]).all()
+    next(field for field in lecture.number_input if field.label == "Seed").set_value(5).run()
+    assert (table()["estimated"] != after["estimated"]).any() and (table()["exact"] == before["exact"]).all()
+    poor = float(metrics(lecture)["R² on coalitions not seen"])
+    next(slider for slider in lecture.select_slider if slider.label.startswith("Coalitions measured")).set_value(
+        150
+    ).run()
+    assert float(metrics(lecture)["R² on coalitions not seen"]) > max(poor, 0.99)
+    assert metrics(lecture)["Coalitions predicted"] == str(1024 - 150)
+    next(field for field in lecture.number_input if field.label == "Layers of a model").set_value(80).run()
+    assert metrics(lecture)["Coalitions"] == "1.2e+24" and not lecture.exception
+
+
+def test_cost_of_a_layer_decides_how_much_is_ruined(lecture: AppTest) -> None:
+    ruined = "Ruined (score below 0.1) if all are drawn alike"
+    cost = next(slider for slider in lecture.slider if slider.label.startswith("What a missing layer costs"))
+    cost.set_value(0.1).run()
+    assert metrics(lecture)[ruined] == "0%"
+    cost.set_value(1.0).run()
+    strata = next(value for label, value in metrics(lecture).items() if label.startswith("If drawn by strata"))
+    assert int(metrics(lecture)[ruined][:-1]) > int(strata[:-1]) > 0
+
+
+def test_each_step_ends_on_the_readers_run(shared: Jobs, spec: RunSpec) -> None:
+    run = finish(shared, spec)
+    page = open_page("learn", run=run)
+    stored = queries.find_run(shared.database, run)
+    measured = queries.measurements(shared.database, stored)
+    assert stored.result is not None
+    assert said(page).count("**On your run.**") == 5 and said(page).count(str(stored.result.protocol)) == 5
+    assert len(page.get("plotly_chart")) == 12
+    shown = metrics(page)
+    assert float(shown["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.max(), abs=1e-3)
+    assert shown["Sum of Shapley values (estimated)"] == shown["All layers less no layers (estimated)"]
+    contributions = sum(item.value for item in stored.result.overall)
+    assert float(shown["Sum of the paper's contributions (estimated)"]) == pytest.approx(contributions, abs=0.006)
+    next(slider for slider in page.slider if slider.label.startswith("Coalition, from")).set_value(len(measured)).run()
+    assert float(metrics(page)["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.min(), abs=1e-3)
+    page.segmented_control[0].set_value("The surrogate of your run").run()
+    exact = next(frame.value for frame in page.dataframe if "exact" in frame.value)
+    assert len(exact) == 8 and "small coalitions are extrapolated" in said(page)
+    assert exact["exact"].sum() == pytest.approx(float(shown["Sum of Shapley values (estimated)"]), abs=0.006)
+
+
+def test_unknown_run_is_named_and_the_lecture_goes_on(shared: Jobs, spec: RunSpec) -> None:
+    finish(shared, spec)
+    page = open_page("learn", run="nonesuch")
+    assert "There is no run nonesuch" in said(page) and len(page.header) == 6
