@@ -77,12 +77,23 @@ def m005_selections(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m006_diagnostics(connection: DuckDBPyConnection) -> None:
+    """How far surrogates can be trusted, mask by mask: beside the runs, so that a list of them stays light."""
+    connection.execute("""
+        CREATE TABLE diagnostics (
+            run VARCHAR PRIMARY KEY,
+            diagnostics VARCHAR NOT NULL -- JSON of core.diagnostics.Diagnostics
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
     m003_named_surrogates,
     m004_divergences,
     m005_selections,
+    m006_diagnostics,
 )
 
 
