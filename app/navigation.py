@@ -15,5 +15,9 @@ def interactions() -> st.Page:
     return st.Page(PAGES / "interactions.py", title="Interactions", icon=":material/grid_on:")
 
 
+def surrogate() -> st.Page:
+    return st.Page(PAGES / "surrogate.py", title="Surrogate", icon=":material/query_stats:")
+
+
 def contributions() -> st.Page:
     return st.Page(PAGES / "contributions.py", title="Contributions", icon=":material/bar_chart:")
