@@ -82,7 +82,7 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
         "ones. Where the curve is flat, more coalitions would change little."
     )
     views.show_chart(learning_curve(result, curve), key="curve")
-    table = pd.DataFrame({"coalitions": step.masks, "R²": step.r2, "Spearman": step.spearman} for step in curve)
+    table = pd.DataFrame({"learnt from": step.masks, "R²": step.r2, "Spearman": step.spearman} for step in curve)
     st.dataframe(table, hide_index=True, alt="R² and rank correlation by number of coalitions learnt from")
 
 
