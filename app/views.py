@@ -91,29 +91,6 @@ def contribution_table(result: RunResult) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("contribution", ignore_index=True)
 
 
-def band_table(result: RunResult) -> pd.DataFrame:
-    """The predictive intervals by number of layers kept, and how often they held."""
-    rows = [
-        {
-            "layers kept": f"{band.fewest} to {band.most}" if band.fewest < band.most else str(band.most),
-            "within a factor of": band.factor,
-            "true of others": f"{band.coverage:.0%}",
-            "coalitions": band.masks,
-        }
-        for band in result.bands
-    ]
-    return pd.DataFrame(rows)
-
-
-def fit_table(result: RunResult) -> pd.DataFrame:
-    """The held-out quality of every kind of surrogate, the best first."""
-    rows = [
-        {"surrogate": fit.name, "R²": fit.r2, "Spearman": fit.spearman, "mean absolute error": fit.mae}
-        for fit in (result.surrogate, *result.others)
-    ]
-    return pd.DataFrame(rows).sort_values("R²", ascending=False, ignore_index=True)
-
-
 def comparison_table(found: Comparison) -> pd.DataFrame:
     """Perplexity on other text of each method, by number of removed layers, with its compute."""
     rows = [
@@ -159,6 +136,21 @@ def interaction_table(found: PairInteractions) -> pd.DataFrame:
         for pair in found.pairs
     ]
     return pd.DataFrame(rows)
+
+
+def show_standing(run: StoredRun, jobs: Jobs) -> None:
+    """Progress of the run on show, whose new results redraw the page; or that it has ended too early."""
+    job = jobs.newest()
+    if job is not None and job.active and job.run == run.run:
+        st.fragment(_watch, run_every=1.0)(job, jobs, job.revision)
+    elif run.status != "finished":
+        st.warning(f"This run is {run.status}: this is what it has found so far. Resume it on the page Runs.")
+
+
+def _watch(job: Job, jobs: Jobs, seen: int) -> None:
+    show_progress(job, jobs)
+    if job.revision != seen:
+        st.rerun(scope="app")
 
 
 def show_progress(job: Job, jobs: Jobs) -> None:

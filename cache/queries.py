@@ -11,6 +11,7 @@ import pandas as pd
 
 from cache.database import Database
 from core.choices import Comparison, Selection
+from core.diagnostics import Diagnostics
 from core.errors import EvaluationError, RunNotFound
 from core.masks import decode
 from core.measurements import Floats, Measurements
@@ -180,6 +181,13 @@ def selection(database: Database, run: str, protected: Sequence[int]) -> Selecti
             [run, json.dumps(sorted(set(protected)))],
         ).fetchone()
     return Selection.from_dict(json.loads(row[0])) if row else None
+
+
+def diagnostics(database: Database, run: str) -> Diagnostics | None:
+    """How far a run's surrogates can be trusted; None before its end, and of a run that ended in an earlier release."""
+    with database.reading() as connection:
+        row = connection.execute("SELECT diagnostics FROM diagnostics WHERE run = ?", [run]).fetchone()
+    return Diagnostics.from_dict(json.loads(row[0])) if row else None
 
 
 def count_evaluations(database: Database, game: str | None = None) -> int:

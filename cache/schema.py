@@ -87,6 +87,16 @@ def m006_comparisons(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m007_diagnostics(connection: DuckDBPyConnection) -> None:
+    """How far surrogates can be trusted, mask by mask: beside the runs, so that a list of them stays light."""
+    connection.execute("""
+        CREATE TABLE diagnostics (
+            run VARCHAR PRIMARY KEY,
+            diagnostics VARCHAR NOT NULL -- JSON of core.diagnostics.Diagnostics
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
@@ -94,6 +104,7 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m004_divergences,
     m005_selections,
     m006_comparisons,
+    m007_diagnostics,
 )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from cache.database import Database
 from cache.keys import game_key, run_key
 from core.choices import Comparison, Selection
+from core.diagnostics import Diagnostics
 from core.masks import Masks, encode
 from core.results import Precision, RunResult
 from core.types import Losses, ModelInfo, Protocol, RunSpec
@@ -115,6 +116,13 @@ class Store:
         with self._database.writing() as connection:
             connection.execute("UPDATE games SET precision = ? WHERE game = ?", [json.dumps(asdict(precision)), game])
 
+    def save_diagnostics(self, run: str, diagnostics: Diagnostics) -> None:
+        """Keeps how far a run's surrogates can be trusted, in place of what was known of it."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO diagnostics VALUES (?, ?)", [run, json.dumps(asdict(diagnostics))]
+            )
+
     def save(self, result: RunResult, status: str) -> None:
         """Keeps what a run has found so far, or at its end."""
         with self._database.writing() as connection:
@@ -136,3 +144,4 @@ class Store:
             connection.execute("DELETE FROM runs WHERE run = ?", [run])
             connection.execute("DELETE FROM selections WHERE run = ?", [run])
             connection.execute("DELETE FROM comparisons WHERE run = ?", [run])
+            connection.execute("DELETE FROM diagnostics WHERE run = ?", [run])

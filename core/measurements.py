@@ -12,11 +12,16 @@ from core.masks import Masks
 Floats = NDArray[np.float64]
 
 # Below this score nothing differs any more: the model is ruined. It bounds the logarithm of the score.
-_RUINED = 1e-5
+RUINED = 1e-5
 # Below this, five folds hold too little to learn from or to test on.
 FEWEST_MASKS = 10
 # Sizes at the lower end that hold less than this share of the measured masks count as not measured.
 _STRAY = 0.02
+
+
+def log_score(scores: Floats) -> Floats:
+    """The logarithm of scores, of any shape, bounded below where a model is ruined."""
+    return np.asarray(np.log(np.maximum(scores, RUINED)))
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Measurements:
     @property
     def log_scores(self) -> Floats:
         """The logarithm of the scores, (masks,), bounded below where a model is ruined."""
-        return np.log(np.maximum(self.scores, _RUINED))
+        return log_score(self.scores)
 
     @property
     def fewest_kept(self) -> float:

@@ -8,14 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import precision
+from core.diagnosis import diagnose
 from core.errors import EvaluationError
 from core.events import Estimated, Event, Stage
 from core.game import Game
 from core.masks import encode
+from core.measurements import FEWEST_MASKS
 from core.results import Precision, RunResult
 from core.storage import Store
 from core.tally import Tally
 from core.types import Losses
+from core.validation import compare
 
 _FLUSH_SECONDS = 1.0
 
@@ -47,13 +50,18 @@ class Measuring:
                 self.store.save(early, "running")
                 yield Estimated(early)
         sixteen = yield from self._precision()
-        yield Stage("Estimating contributions")
-        result = tally.result(final=True, precision=sixteen)
-        if result is None:
+        measured = tally.measurements()
+        if len(measured) < FEWEST_MASKS:
             raise EvaluationError(
-                f"Only {len(tally.measurements())} of {len(tally.masks) - 1} masks have a loss that is a number.",
+                f"Only {len(measured)} of {len(tally.masks) - 1} masks have a loss that is a number.",
                 "Use more masks; if losses are NaN, try --dtype float32.",
             )
+        yield Stage("Comparing surrogates")
+        compared = compare(measured, tally.spec.seed)
+        self.store.save_diagnostics(tally.run, diagnose(measured, compared, tally.spec.seed))
+        yield Stage("Estimating contributions")
+        result = tally.result(compared, sixteen)
+        assert result is not None  # there are enough masks
         self.store.save(result, "finished")
         return result
 

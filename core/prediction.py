@@ -1,4 +1,4 @@
-"""What the surrogate expects of one coalition, and how sure that is."""
+"""What the surrogate expects of one coalition, how sure that is, and which of the removed layers it blames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from core.conformal import band_of
 from core.masks import without
-from core.results import Band, Prediction
+from core.results import Band, Prediction, ValueShare
 from core.surrogate import Surrogate
+from core.values import shares
 
 # Where the posterior leaves this share of the prior's variance open, little is known.
 _OPEN = 0.5
@@ -32,7 +33,10 @@ class Predictor:
         dense = float(measured.dense.mean())
         with np.errstate(over="ignore"):
             low, middle, high = (float(np.exp(dense - expected + half)) for half in (-band.half, 0, band.half))
-        return Prediction(tuple(sorted(removed)), middle, low, high, self._is_far(mask), (), band)
+        gone = tuple(sorted(removed))
+        blamed = zip(gone, shares(process, gone), strict=True)
+        parts = tuple(ValueShare(layer, float(share)) for layer, share in blamed)
+        return Prediction(gone, middle, low, high, self._is_far(mask), parts, band)
 
     def _is_far(self, mask: NDArray[np.bool_]) -> bool:
         """Whether it keeps fewer layers than what was measured, or is unlike all of it."""

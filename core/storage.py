@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol as Interface
 
 from core.choices import Comparison, Selection
+from core.diagnostics import Diagnostics
 from core.masks import Masks
 from core.results import Precision, RunResult
 from core.types import Losses, ModelInfo, Protocol, RunSpec
@@ -36,6 +37,8 @@ class Store(Interface):
     def precision(self, game: str) -> Precision | None: ...
 
     def save_precision(self, game: str, precision: Precision) -> None: ...
+
+    def save_diagnostics(self, run: str, diagnostics: Diagnostics) -> None: ...
 
     def save(self, result: RunResult, status: str) -> None: ...
 

@@ -21,7 +21,7 @@ from core.samplers import wanted
 from core.stability import stability
 from core.surrogate import fit
 from core.types import Losses, ModelInfo, Protocol, RunSpec
-from core.validation import compare, of_process
+from core.validation import Validation, of_process
 
 # Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
 # particular kind of masks; and they are few, since prefixes are shared best in large ones.
@@ -118,20 +118,25 @@ class Tally:
     def early(self) -> RunResult | None:
         """The result so far; asked for again before anything new is known, the same one."""
         if self._early is None or self._early[0] != len(self.losses):
-            self._early = len(self.losses), self.result(final=False)
+            self._early = len(self.losses), self.result()
         return self._early[1]
 
-    def result(self, *, final: bool, precision: Precision | None = None) -> RunResult | None:
-        """Contributions and the surrogate's quality; None while there are too few scores to fit anything."""
+    def result(self, compared: Validation | None = None, precision: Precision | None = None) -> RunResult | None:
+        """Contributions and the surrogate's quality; None while there are too few scores to fit anything.
+
+        Args:
+            compared: what all masks say of the surrogates; None while the run goes on.
+            precision: what 16 bits cost, at the end.
+        """
         measured = self.measurements()
         if len(measured) < FEWEST_MASKS:
             return None
-        if final:
-            compared = compare(measured, self.spec.seed)
+        if compared is not None:
             log, quality, others = compared.log, compared.best, compared.others
             ranges = bands(measured.masks, compared.residuals, self.spec.seed)
         else:
             log, quality, others, ranges = True, of_process(measured, True, self.spec.seed), (), ()
+        final = compared is not None
         surrogate, other = fit(measured, log=log), fit(measured, log=not log)
         on_log = (surrogate, quality) if log else (other, others[0])
         return RunResult(

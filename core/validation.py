@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from core.masks import Masks
-from core.measurements import Floats, Measurements
+from core.measurements import Floats, Measurements, log_score
 from core.results import Fit
 from core.surrogate import fit
 
@@ -30,55 +30,59 @@ class Validation:
     log: bool  # whether the process on the log score is the better process
     best: Fit  # that process
     others: tuple[Fit, ...]
+    predicted: dict[str, Floats]  # by kind, the best first: the score of each mask by a fit without it, (masks,)
     residuals: Floats  # measured minus predicted log score of each mask, by the process on the log score
 
 
 def compare(measured: Measurements, seed: int) -> Validation:
     """Every kind, held against masks that it has not seen."""
-    predicted = [_held_out(predictor, measured, seed) for predictor in _PROCESSES.values()]
-    on_log, on_score = (_fit(name, found, measured) for name, found in zip(_PROCESSES, predicted, strict=True))
+    predicted = {name: held_out(predictor, measured, seed) for name, predictor in KINDS.items()}
+    on_log, on_score, *others = (quality(name, found, measured) for name, found in predicted.items())
     log = on_log.r2 >= on_score.r2
-    best, second = (on_log, on_score) if log else (on_score, on_log)
-    compared = (cross_validate(name, predictor, measured, seed) for name, predictor in _COMPARED.items())
-    return Validation(log, best, (second, *compared), _residuals(predicted[0], measured))
+    fits = (on_log, on_score, *others) if log else (on_score, on_log, *others)
+    ordered = {fit.name: predicted[fit.name] for fit in fits}
+    return Validation(log, fits[0], fits[1:], ordered, log_residuals(predicted[on_log.name], measured))
 
 
 def residuals(measured: Measurements, seed: int) -> Floats:
     """Measured minus predicted log score of each mask, by a process on the log score that has not seen it, (masks,)."""
-    return _residuals(_held_out(partial(_process, True), measured, seed), measured)
+    return log_residuals(held_out(partial(_process, True), measured, seed), measured)
 
 
-def _residuals(predicted: Floats, measured: Measurements) -> Floats:
-    return np.asarray(measured.log_scores - np.log(np.maximum(predicted, np.finfo(np.float64).tiny)))
+def log_residuals(predicted: Floats, measured: Measurements) -> Floats:
+    """Measured minus predicted log score, (masks,), of predicted scores; both are bounded where a model is ruined."""
+    return measured.log_scores - log_score(predicted)
 
 
 def of_process(measured: Measurements, log: bool, seed: int) -> Fit:
     """The quality of a Gaussian process alone, on the log score or on the score."""
-    name, predictor = list(_PROCESSES.items())[not log]
-    return cross_validate(name, predictor, measured, seed)
+    name = PROCESSES[not log]
+    return cross_validate(name, KINDS[name], measured, seed)
 
 
 def of_paper(measured: Measurements, seed: int) -> Fit:
     """The quality of the paper's network, trained as in the paper."""
-    return cross_validate(_PAPER, _COMPARED[_PAPER], measured, seed)
+    return cross_validate(_PAPER, KINDS[_PAPER], measured, seed)
 
 
 def cross_validate(name: str, predictor: Predictor, measured: Measurements, seed: int) -> Fit:
     """R2, rank correlation and mean absolute error of a predictor on scores that it has not seen."""
-    return _fit(name, _held_out(predictor, measured, seed), measured)
+    return quality(name, held_out(predictor, measured, seed), measured)
 
 
-def _held_out(predictor: Predictor, measured: Measurements, seed: int) -> Floats:
-    """The predicted score of each mask by a fit on the other folds, (masks,)."""
-    folds = _folds(measured.masks, seed)
+def held_out(predictor: Predictor, measured: Measurements, seed: int, among: NDArray[np.bool_] | None = None) -> Floats:
+    """The predicted score of each mask by a fit on the other folds, (masks,), or on those of them `among` (masks,)."""
+    folds = folds_of(measured.masks, seed)
     predicted = np.empty(len(measured))
     for fold in range(FOLDS):
         out = folds == fold
-        predicted[out] = predictor(measured[~out], measured.masks[out], seed)
+        seen = ~out if among is None else ~out & among
+        predicted[out] = predictor(measured[seen], measured.masks[out], seed)
     return predicted
 
 
-def _fit(name: str, predicted: Floats, measured: Measurements) -> Fit:
+def quality(name: str, predicted: Floats, measured: Measurements) -> Fit:
+    """R2, rank correlation and mean absolute error of predicted scores (masks,)."""
     scores = measured.scores
     return Fit(
         name=name,
@@ -89,7 +93,7 @@ def _fit(name: str, predicted: Floats, measured: Measurements) -> Fit:
     )
 
 
-def _folds(masks: Masks, seed: int) -> NDArray[np.int64]:
+def folds_of(masks: Masks, seed: int) -> NDArray[np.int64]:
     """The fold of each mask; every fold has its share of every Hamming weight."""
     folds = np.empty(len(masks), dtype=np.int64)
     order = np.random.default_rng(seed).permutation(len(masks))
@@ -124,12 +128,11 @@ def _pairs(seen: Measurements, masks: Masks, seed: int) -> Floats:
     return np.asarray(model.fit(seen.masks, seen.scores).predict(masks))
 
 
-_PROCESSES: dict[str, Predictor] = {
-    "Gaussian process on the log score": partial(_process, True),
-    "Gaussian process on the score": partial(_process, False),
-}
+PROCESSES = ("Gaussian process on the log score", "Gaussian process on the score")
 _PAPER = "Network, trained as in the paper"
-_COMPARED: dict[str, Predictor] = {
+KINDS: dict[str, Predictor] = {
+    PROCESSES[0]: partial(_process, True),
+    PROCESSES[1]: partial(_process, False),
     "Network ensemble (AdamW)": _network,
     _PAPER: _paper,
     "Boosted trees on the log score": _trees,

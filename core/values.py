@@ -12,7 +12,8 @@ Legendre's rule with floor(n/2) + 1 nodes integrates exactly. A draw adds Walsh 
 elementary.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import binom
@@ -58,6 +59,26 @@ def values(game: GaussianProcess | Draw, how: Measure) -> Floats:
         slope, product = _factors(game, p)
         total += weight * (product @ slope)
     return np.asarray(game.scale * total)
+
+
+def shares(game: GaussianProcess, removed: Sequence[int]) -> Floats:
+    """What each removed layer takes from the prediction without all of them, (removed,), in the order of `removed`.
+
+    They are the negative Shapley values of the game that these layers play while all others stay, and add up to the
+    prediction without them minus the one of the whole model. A layer that always stays multiplies each kernel value by
+    a constant, so that this game is again one of a Gaussian process.
+    """
+    players = list(removed)
+    stay = np.ones(game.masks.shape[1], dtype=np.bool_)
+    stay[players] = False
+    away = np.exp(-(~game.masks[:, stay] @ game.kernel.decay[stay]))
+    among = replace(
+        game,
+        kernel=replace(game.kernel, decay=game.kernel.decay[players]),
+        masks=game.masks[:, players],
+        weights=game.weights * away,
+    )
+    return -values(among, measure("shapley", len(players)))
 
 
 def interactions(game: GaussianProcess | Draw, how: Measure) -> Floats:

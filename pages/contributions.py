@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import jobs, views
+from app import jobs, navigation, views
 from app.contribution_figures import contribution_bars, contribution_heatmap
-from app.job import Job
 from app.what_if import show_what_if
 from core.results import RunResult
 from core.stability import stability
@@ -19,54 +18,21 @@ st.title("Contributions")
 chosen = views.pick_run(shared.database)
 
 
-def watch(job: Job, seen: int) -> None:
-    """Progress of the run on show; new contributions redraw the page."""
-    views.show_progress(job, shared)
-    if job.revision != seen:
-        st.rerun(scope="app")
-
-
 def show_quality(result: RunResult) -> None:
-    """How well the surrogate behind the contributions predicts masks that it has not seen."""
+    """How settled the contributions are, and how good the surrogate is that they come from."""
     st.subheader("How far to trust them")
     fit = result.surrogate
     st.markdown(
-        "The contributions come from a surrogate that predicts the score of a set of layers. These figures compare its "
-        f"predictions with measurements of sets that it has **not** seen (five folds). In use: **{fit.name}**."
+        f"They come from a surrogate ({fit.name}), whose R² on {fit.masks} coalitions that it had **not** seen is "
+        f"{fit.r2:.3f}. {stability(result)}."
     )
-    with st.container(horizontal=True):
-        st.metric("R²", f"{fit.r2:.3f}", help="1 is perfect, 0 is no better than the mean")
-        st.metric("Spearman", f"{fit.spearman:.3f}", help="Agreement of the two rankings; 1 is perfect")
-        st.metric("Mean absolute error", f"{fit.mae:.4f}", help="In units of the score PPL_dense / PPL")
-        st.metric("Coalitions tested", fit.masks)
-    st.markdown(f"{stability(result)}.")
+    st.page_link(navigation.surrogate(), label="Predicted against measured, on the page Surrogate")
     if fit.masks < _MASKS_A_LAYER * result.model.layers:
         st.warning("These are few coalitions for so many layers: the intervals may be too narrow. Measure more.")
-    if result.others:
-        st.markdown("Other kinds of surrogate on the same coalitions and folds:")
-        st.dataframe(views.fit_table(result), hide_index=True, alt="Held-out quality of each kind of surrogate")
-        st.caption(
-            "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
-        )
-    if result.bands:
-        st.markdown(
-            "How far a predicted perplexity may be off: nine of ten measured ones are within this factor of it, by the "
-            "same folds. The third column tests that on coalitions that had no part in setting the factor."
-        )
-        alt = "Width and held-out coverage of predictive intervals by number of layers kept"
-        st.dataframe(views.band_table(result), hide_index=True, alt=alt)
-    if result.precision is not None:
-        st.caption(f"{result.precision}.")
-    if result.not_finite:
-        st.warning(f"{result.not_finite} coalitions have a loss that is not a number; they are in no fit.")
 
 
 if chosen is not None and chosen.result is not None:
-    running = shared.newest()
-    if running is not None and running.active and running.run == chosen.run:
-        st.fragment(watch, run_every=1.0)(running, running.revision)
-    elif chosen.status != "finished":
-        st.warning(f"This run is {chosen.status}: these are the contributions so far. Resume it on the page Runs.")
+    views.show_standing(chosen, shared)
     shown = chosen.result
     st.caption(
         f"{shown.model.source} ({shown.model.architecture}, {shown.model.parameters / 1e6:,.0f} M parameters, "

@@ -89,10 +89,8 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     )
     shown = page.dataframe[0].value
     assert sorted(shown["layer"]) == list(range(8)) and shown["contribution"].is_monotonic_increasing
-    fits = [float(metric.value) for metric in page.metric if metric.label == "R²"]
-    assert fits == pytest.approx([result.surrogate.r2], abs=1e-3)
-    kinds = next(frame.value for frame in page.dataframe if "surrogate" in frame.value)
-    assert len(kinds) == 6 and kinds.set_index("surrogate").loc[result.surrogate.name, "R²"] == result.surrogate.r2
+    assert f"had **not** seen is {result.surrogate.r2:.3f}" in said(page)
+    assert len(page.get("page_link")) == 1
     assert len(page.get("plotly_chart")) == 2
 
 

@@ -6,7 +6,9 @@ import shap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import exact
 from core.conformal import band_of, bands
+from core.exact import everything
 from core.explanation import explained
 from core.masks import stratified, without
 from core.measurements import Measurements
@@ -16,6 +18,7 @@ from core.results import Stability as Settling
 from core.stability import SETTLED, stability
 from core.surrogate import fit
 from core.types import Protocol
+from core.values import shares
 
 LAYERS = 10
 STRATA = (9, 8, 7, 6)
@@ -72,6 +75,18 @@ def test_a_prediction_is_right_and_explained_as_shap_explains_it() -> None:
     theirs = explainer(mask[None].astype(float)).values[0]
     np.testing.assert_allclose([share.value for share in found.shares], theirs[removed], atol=1e-6)
     assert found.shares[0].value < -0.2  # half of what it costs to lose both of the first two
+
+
+@pytest.mark.parametrize("removed", [[4], [8, 2], [1, 2, 3, 5, 6, 7, 8, 9], range(9)])
+def test_shares_are_the_shapley_values_of_the_removed_layers_by_enumeration(removed: list[int]) -> None:
+    process = fit(measured(MASKS, 0.02)).process
+    gone = everything(len(removed))
+    masks = np.ones((len(gone), LAYERS), dtype=bool)
+    masks[:, removed] = ~gone
+    game = exact.cube(gone, process.predict(masks))
+    assert game is not None
+    by_hand = exact.values(game, np.full(len(removed), 1 / len(removed)))
+    np.testing.assert_allclose(shares(process, removed), by_hand, atol=1e-9)
 
 
 def test_predictions_far_from_the_masks_say_so() -> None:

@@ -11,7 +11,7 @@ from core.learning import learn
 from core.masks import stratified
 from core.measurements import Measurements
 from core.surrogate import fit
-from core.validation import FOLDS, _folds, compare, of_process
+from core.validation import FOLDS, compare, folds_of, of_process
 
 LAYERS = 10
 STRATA = (9, 8, 7, 6, 5)
@@ -117,7 +117,7 @@ def test_the_better_process_is_chosen_and_all_are_told() -> None:
 
 
 def test_folds_share_every_hamming_weight() -> None:
-    folds = _folds(MASKS, 0)
+    folds = folds_of(MASKS, 0)
     for kept in np.unique(MASKS.sum(axis=1)):
         counts = np.bincount(folds[MASKS.sum(axis=1) == kept], minlength=FOLDS)
         assert np.ptp(counts) <= 1

@@ -1,0 +1,76 @@
+"""Why one coalition gets its prediction: the perplexity that the surrogate expects, and which layers it blames."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import views
+from app.surrogate_figures import share_bars
+from cache import queries
+from cache.database import Database
+from cache.queries import StoredRun
+from core.masks import without
+from core.prediction import Predictor
+from core.results import RunResult
+from core.selection import least_contributing
+from core.surrogate import fit
+
+# So many layers are removed when the page opens: enough for them to share something.
+_AT_FIRST = 3
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _predictor(file: str, revision: tuple[int, int], run: str) -> Predictor:
+    """The surrogate on all that a finished run's game has measured."""
+    database = Database(Path(file))
+    stored = queries.find_run(database, run)
+    assert stored.result is not None
+    return Predictor(fit(queries.measurements(database, stored)), stored.result.bands)
+
+
+def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
+    """The prediction without the layers that the user names, at once, and the share of each of them."""
+    st.subheader("Why one set gets its prediction")
+    removed = st.multiselect(
+        "Layers to remove",
+        range(result.model.layers),
+        default=least_contributing(result.overall, min(_AT_FIRST, result.model.layers - 1)),
+        max_selections=result.model.layers - 1,
+        help="The Gaussian process on the log score predicts at once; nothing is measured",
+    )
+    if not removed:
+        st.info("Pick one layer or more.")
+        return
+    predictor = _predictor(str(database.file), database.revision(), chosen.run)
+    found = predictor.predict(removed)
+    with st.container(horizontal=True):
+        st.metric(
+            f"Perplexity ({'extrapolated' if found.extrapolated else 'predicted'})",
+            f"{found.perplexity:,.2f}",
+            f"90 % interval {found.low:,.2f} to {found.high:,.2f}",
+            delta_color="off",
+            delta_arrow="off",
+            help=str(result.protocol),
+        )
+        measured = predictor.surrogate.measured
+        rows = (measured.masks == without(result.model.layers, removed)).all(axis=1)
+        if rows.any():
+            st.metric(
+                "Perplexity (measured; the surrogate has seen it)", f"{np.exp(measured.losses[rows].mean()):,.2f}"
+            )
+    if found.extrapolated:
+        st.warning(
+            "Extrapolated: this set is unlike everything that was measured, or smaller. The interval is too sure."
+        )
+    views.show_chart(share_bars(result, found), key="shares")
+    st.caption(
+        f"Predicted. The bars add up to {sum(share.value for share in found.shares):+.3f} nats a token, the predicted "
+        "logarithm of PPL_dense / PPL. Each is a Shapley value of the game among the removed layers while all others "
+        f"stay: what this layer takes away, averaged over all orders of removing them. {result.protocol}."
+    )
+    table = pd.DataFrame({"layer": s.layer, "share, nats a token": s.value} for s in found.shares)
+    with st.expander("Shares as a table"):
+        st.dataframe(table, hide_index=True, alt="Share of each removed layer in the predicted log score")
+        st.download_button("Download CSV", table.to_csv(index=False), f"shares-{chosen.run}.csv", "text/csv")

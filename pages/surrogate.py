@@ -1,0 +1,127 @@
+"""How far the surrogate can be trusted: on sets that it has not seen, with fewer to learn from, and beyond them."""
+
+import pandas as pd
+import streamlit as st
+
+from app import jobs, views
+from app.surrogate_figures import learning_curve, predicted_against_measured, residuals_by_size
+from app.surrogate_tables import band_table, beyond_table, fit_table, held_out_table
+from app.why import show_why
+from cache import queries
+from core.diagnostics import Beyond, Diagnostics, Step
+from core.results import RunResult
+
+shared = jobs.shared()
+
+st.title("Surrogate")
+chosen = views.pick_run(shared.database)
+
+
+def show_kinds(result: RunResult) -> None:
+    """The surrogate in use, and the kinds that it was chosen from."""
+    fit = result.surrogate
+    st.markdown(
+        "A surrogate predicts the score of a set of layers. These figures compare its predictions with measurements of "
+        f"sets that it has **not** seen (five folds). In use: **{fit.name}**."
+    )
+    with st.container(horizontal=True):
+        st.metric("R²", f"{fit.r2:.3f}", help="1 is perfect, 0 is no better than the mean")
+        st.metric("Spearman", f"{fit.spearman:.3f}", help="Agreement of the two rankings; 1 is perfect")
+        st.metric("Mean absolute error", f"{fit.mae:.4f}", help="In units of the score PPL_dense / PPL")
+        st.metric("Coalitions tested", fit.masks)
+    if result.others:
+        st.markdown("Other kinds of surrogate on the same coalitions and folds:")
+        st.dataframe(fit_table(result), hide_index=True, alt="Held-out quality of each kind of surrogate")
+        st.caption(
+            "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
+        )
+    if result.precision is not None:
+        st.caption(f"{result.precision}.")
+    if result.not_finite:
+        st.warning(f"{result.not_finite} coalitions have a loss that is not a number; they are in no fit.")
+
+
+def show_held_out(result: RunResult, found: Diagnostics) -> None:
+    """Mask by mask: what was predicted without it, and what was measured."""
+    st.subheader("Predicted against measured")
+    st.markdown("Each point is a set of layers that the surrogate had **not** seen. On the dashed line it is right.")
+    held = st.selectbox("Kind of surrogate", found.predicted, format_func=lambda kind: kind.name)
+    views.show_chart(predicted_against_measured(result, found, held), key="against")
+    st.caption(
+        f"Predicted in five folds against measured on {result.protocol}. {len(found.masks)} of "
+        f"{result.surrogate.masks} coalitions. A score below 1e-5 is that of a ruined model and is drawn as 1e-5."
+    )
+    st.subheader("Residuals by number of layers kept")
+    views.show_chart(residuals_by_size(result, found, held), key="residuals")
+    st.caption(
+        "Above zero, the set is better than predicted. Bands: 90 % predictive intervals, those of the Gaussian process "
+        "on the log score whatever kind is on show."
+    )
+    with st.expander("As a table"):
+        table = held_out_table(result, found, held)
+        st.dataframe(table, hide_index=True, alt="Measured and held-out predicted perplexity of each coalition")
+        st.download_button("Download CSV", table.to_csv(index=False), f"held-out-{result.run}.csv", "text/csv")
+
+
+def show_bands(result: RunResult) -> None:
+    """How wide the intervals are, and whether they hold."""
+    st.subheader("Do the intervals hold?")
+    st.markdown(
+        "How far a predicted perplexity may be off: nine of ten measured ones are within this factor of it, by the "
+        "same folds. The third column tests that on coalitions that had no part in setting the factor."
+    )
+    alt = "Width and held-out coverage of predictive intervals by number of layers kept"
+    st.dataframe(band_table(result), hide_index=True, alt=alt)
+
+
+def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
+    """What more measurements would bring."""
+    st.subheader("Learning curve")
+    st.markdown(
+        f"**{result.surrogate.name}**, learnt from a part of the coalitions and always tested on the same held-out "
+        "ones. Where the curve is flat, more coalitions would change little."
+    )
+    views.show_chart(learning_curve(result, curve), key="curve")
+    table = pd.DataFrame({"learnt from": step.masks, "R²": step.r2, "Spearman": step.spearman} for step in curve)
+    st.dataframe(table, hide_index=True, alt="R² and rank correlation by number of coalitions learnt from")
+
+
+def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
+    """What it costs to ask about larger removals than were measured."""
+    st.subheader("Where it extrapolates")
+    if beyond is None:
+        st.info("All coalitions of this run keep nearly the same number of layers, so that this cannot be tested.")
+        return
+    sizes = f"{beyond.fewest} to {beyond.most}" if beyond.fewest < beyond.most else str(beyond.most)
+    st.markdown(
+        f"Sets with {sizes} of {result.model.layers} layers kept are the largest removals of this run. Here each kind "
+        "predicts them twice: having seen others of these sizes (*sizes seen*), and from larger sets alone "
+        f"(*extrapolated*). The 90 % interval that larger sets give held **{beyond.coverage:.0%}** of them."
+    )
+    table = beyond_table(beyond)
+    st.dataframe(table, hide_index=True, alt="Error on the largest removals, with and without having seen such sizes")
+    st.download_button("Download CSV", table.to_csv(index=False), f"beyond-{result.run}.csv", "text/csv")
+    st.caption(
+        f"{beyond.masks} coalitions, held out either way. Factors: the exponential of the mean absolute error of the "
+        f"log score. {result.protocol}."
+    )
+
+
+if chosen is not None and chosen.result is not None:
+    views.show_standing(chosen, shared)
+    shown = chosen.result
+    show_kinds(shown)
+    diagnostics = queries.diagnostics(shared.database, chosen.run) if chosen.status == "finished" else None
+    if diagnostics is not None:
+        show_held_out(shown, diagnostics)
+        show_bands(shown)
+        show_curve(shown, diagnostics.curve)
+        show_beyond(shown, diagnostics.beyond)
+        show_why(shared.database, chosen, shown)
+    elif chosen.status == "finished":
+        st.info(
+            "This run ended in an earlier release, which kept no predictions. Run it again on the page Runs: nothing "
+            "is measured anew, everything comes from the cache."
+        )
+    else:
+        st.info("Predictions are held against measurements at the end of a run: finish this one on the page Runs.")
