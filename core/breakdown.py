@@ -20,7 +20,6 @@ class Breakdown:
     strata: tuple[int, ...]
     by_stratum: Floats  # (strata, n), the stratified contribution at each stratum alone
     by_sequence: Floats  # (sequences, n), the value if the text were one sequence alone
-    dense: Floats  # (sequences,), the whole model's mean NLL of each, nats a token
     calibration: Floats  # (n,), half the width of a 90 % interval over texts of this kind; NaN for one sequence
 
 
@@ -49,4 +48,4 @@ def breakdown(measured: Measurements, kind: str, worth: str, strata: Sequence[in
         resampled = on(list(measured.on_other_sequences(DRAWS, np.random.default_rng(seed))))
         half = Z90 * resampled.std(axis=0, ddof=1)
     by_stratum = np.array([values(surrogate.process, stratified(layers, [kept])) for kept in strata])
-    return Breakdown(tuple(strata), by_stratum, on(alone), measured.dense, half)
+    return Breakdown(tuple(strata), by_stratum, on(alone), half)

@@ -93,7 +93,7 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     assert fits == pytest.approx([result.surrogate.r2], abs=1e-3)
     kinds = next(frame.value for frame in page.dataframe if "surrogate" in frame.value)
     assert len(kinds) == 6 and kinds.set_index("surrogate").loc[result.surrogate.name, "R²"] == result.surrogate.r2
-    assert len(page.get("plotly_chart")) == 2
+    assert len(page.get("plotly_chart")) == 6
 
 
 def test_unknown_run_in_the_address_is_named(shared: Jobs, spec: RunSpec) -> None:
@@ -164,7 +164,7 @@ def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, spec: RunS
     strongest = result.interactions.pairs[0]
     assert f"layers {strongest.first} and {strongest.second}" in said(page)
     button(page, "Measure the four perplexities").click().run()
-    _, asked = page.session_state["pair"]
+    _, asked = page.session_state["measured-pair"]
     wait(lambda: not any(job.active for job in asked))
     page.run()
     shown = {metric.label: float(metric.value) for metric in page.metric}
