@@ -1,4 +1,4 @@
-"""How pairs of layers depend on each other: the matrix, the strongest pairs, what lies behind one, and why it matters."""
+"""How pairs of layers depend on each other: the matrix, what lies behind a pair, the network, and why it matters."""
 
 from dataclasses import replace
 
