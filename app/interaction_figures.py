@@ -69,8 +69,8 @@ def interaction_matrix(
         height=640,
         margin=MARGIN,
         showlegend=False,
-        xaxis={"title": "layer", "constrain": "domain", **ticks},
-        yaxis={"title": "layer", "autorange": "reversed", "scaleanchor": "x", **ticks},
+        xaxis={"title": "layer", "constrain": "domain", "showgrid": False, **ticks},
+        yaxis={"title": "layer", "autorange": "reversed", "scaleanchor": "x", "showgrid": False, **ticks},
     )
     alt = (
         f"Matrix: interaction of each pair of {layers} layers. The strongest is that of layers {strongest.first} and "

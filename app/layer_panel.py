@@ -52,7 +52,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
         st.markdown(f"**At which depth of pruning.** {_depth(result.strata, values)}")
         views.show_chart(depth_bars(layer, result.strata, values, unit, result.protocol), key="depth")
     with right:
-        st.markdown(f"**With which others**: its {_STRONGEST} strongest interactions, estimated near the whole model.")
+        st.markdown(f"**With which others**: its {_STRONGEST} strongest local interactions, nats a token (estimated).")
         if result.interactions is None:
             st.info("Interactions are estimated at the end of a run.")
         else:
@@ -90,10 +90,10 @@ def partner_table(layer: int, found: PairInteractions) -> pd.DataFrame:
     rows = [
         {
             "with layer": pair.second if pair.first == layer else pair.first,
-            "interaction (nats a token)": pair.value,
+            "meaning": pair.meaning,
+            "interaction": pair.value,
             "low (90 %)": pair.low,
             "high (90 %)": pair.high,
-            "meaning": pair.meaning,
         }
         for pair in mine
     ]

@@ -29,7 +29,12 @@ def strip_figure(removals: Mapping[str, Sequence[int]], layers: int) -> Chart:
         height=90 + 40 * len(removals),
         margin=MARGIN,
         showlegend=False,
-        xaxis={"title": "layer (0 is next to the embedding)", "dtick": tick(layers), "showgrid": False},
+        xaxis={
+            "title": "layer (0 is next to the embedding)",
+            "dtick": tick(layers),
+            "range": [-0.7, layers - 0.3],
+            "showgrid": False,
+        },
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
     )
     parts = [f"{name}: without layers {', '.join(map(str, removed))}" for name, removed in removals.items()]

@@ -26,7 +26,7 @@ def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> N
     box(page, "Value").set_value("shapley").run()
     box(page, "Worth").set_value("log_score").run()
     assert not page.exception and "Shapley value" in said(page) and "nats a token" in said(page)
-    assert page.query_params["value"] == ["shapley"] and page.query_params["worth"] == ["log_score"]
+    assert page.query_params["value"] == "shapley" and page.query_params["worth"] == "log_score"
     run = queries.find_run(shared.database, result.run)
     expected = layer_values(queries.measurements(shared.database, run), "shapley", "log_score", run.strata, 0)
     table = page.dataframe[0].value.sort_values("layer")
