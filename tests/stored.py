@@ -30,16 +30,14 @@ def loss(masks: np.ndarray) -> np.ndarray:
 
 
 def store_run(database: Database, layers: int = 8, count: int = 120, *, kl: bool = False) -> RunResult:
-    """Measures `count` coalitions, and every removal of one layer but the first."""
+    """Measures coalitions without three layers or more, every removal of one layer but the first, and none of two."""
     spec = RunSpec(model="made-up", corpus="made-up", sequences=len(DENSE), window=16, masks=count)
     model = ModelInfo("made-up", "Llama", layers, 1000, "f" * 16, "float32", "cpu")
     protocol = Protocol("made-up", "calibration", 16, 16, "none", len(DENSE), 0, "0" * 16)
     strata = default_strata(layers)
     singles = [without(layers, [layer]) for layer in range(1, layers)]
     sampled = stratified(layers, strata, count, 0)
-    sampled = sampled[~((~sampled).sum(axis=1) == 1)]
-    pair = ~((~sampled).sum(axis=1) == 2) | sampled[:, 1] | sampled[:, 2]  # nobody has measured without 1 and 2
-    masks = np.concatenate([sampled[pair], singles])
+    masks = np.concatenate([sampled[(~sampled).sum(axis=1) > 2], singles])
     measured = Measurements(masks, DENSE + loss(masks), DENSE)
     store = Store(database)
     game = store.open_game(model, protocol)
