@@ -4,13 +4,18 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app.charts import BLUE, DIVERGING, GREY, MARGIN, VERMILION, Chart, tick
+from app.charts import BLUE, GREY, MARGIN, ORANGE, VERMILION, Chart, tick
 from core.results import Contribution, RunResult
+from core.types import Protocol
 
 
 def contribution_bars(result: RunResult) -> Chart:
-    """One bar for each layer in the order of the model, with its interval."""
-    items = result.overall
+    """The contributions that a run has found."""
+    return value_bars(result.overall, "contribution to PPL_dense / PPL", result.protocol)
+
+
+def value_bars(items: Sequence[Contribution], unit: str, protocol: Protocol, marked: int | None = None) -> Chart:
+    """One bar for each layer in the order of the model, with its two intervals; an outline around the marked layer."""
     figure = go.Figure(
         go.Bar(
             x=[item.layer for item in items],
@@ -23,11 +28,15 @@ def contribution_bars(result: RunResult) -> Chart:
                 "width": 3,
                 "color": GREY,
             },
-            marker_color=[BLUE if item.value >= 0 else VERMILION for item in items],
-            customdata=[(item.low, item.high, item.calibration) for item in items],
-            hovertemplate="layer %{x}<br>contribution %{y:.4f}<br>90 % interval %{customdata[0]:.4f} to "
-            "%{customdata[1]:.4f} over coalitions<br>± %{customdata[2]:.4f} over texts<br>"
-            f"{result.protocol}<extra></extra>",
+            marker={
+                "color": [BLUE if item.value >= 0 else VERMILION for item in items],
+                "line": {"color": ORANGE, "width": [3 if item.layer == marked else 0 for item in items]},
+            },
+            unselected={"marker": {"opacity": 1}},
+            customdata=[(item.layer, item.low, item.high, item.calibration) for item in items],
+            hovertemplate=f"layer %{{x}}<br>%{{y:.4f}} (estimated), {unit}<br>90 % interval %{{customdata[1]:.4f}} to "
+            "%{customdata[2]:.4f} over coalitions<br>± %{customdata[3]:.4f} over texts<br>"
+            f"{protocol}<extra></extra>",
         )
     )
     figure.add_scatter(  # the other doubt, as a broad band behind each whisker
@@ -47,53 +56,13 @@ def contribution_bars(result: RunResult) -> Chart:
         height=380,
         margin=MARGIN,
         xaxis={"title": "layer (0 is next to the embedding)", "dtick": tick(len(items))},
-        yaxis={"title": "contribution to PPL_dense / PPL", "zeroline": True},
+        yaxis={"title": unit, "zeroline": True},
         showlegend=False,
     )
     most, least = _extremes(items)
     alt = (
         f"Bars: contribution of each of {len(items)} layers with 90 % intervals. Layer {most.layer} contributes most "
         f"({most.value:.3f}), layer {least.layer} least ({least.value:.3f})."
-    )
-    return Chart(figure, alt)
-
-
-def contribution_heatmap(result: RunResult) -> Chart:
-    """Layers by strata: how the contribution depends on how many other layers are kept. Centred at zero."""
-    by_stratum = {
-        stratum: [item.value for item in result.contributions if item.stratum == stratum] for stratum in result.strata
-    }
-    layers = result.model.layers
-    labels = [f"{stratum} of {layers}" for stratum in result.strata]
-    values = list(by_stratum.values())
-    bound = max(abs(value) for row in values for value in row) or 1.0
-    figure = go.Figure(
-        go.Heatmap(
-            x=list(range(layers)),
-            y=labels,
-            z=values,
-            zmin=-bound,
-            zmax=bound,
-            colorscale=DIVERGING,
-            xgap=1,
-            ygap=1,
-            colorbar={"title": {"text": "contribution"}, "thickness": 12},
-            hovertemplate="layer %{x}<br>%{y} layers kept<br>contribution %{z:.4f}<br>"
-            f"{result.protocol}<extra></extra>",
-        )
-    )
-    figure.update_layout(
-        height=120 + 44 * len(labels),
-        margin=MARGIN,
-        xaxis={"title": "layer (0 is next to the embedding)", "dtick": tick(layers)},
-        yaxis={"title": "layers kept", "autorange": "reversed", "type": "category"},
-    )
-    strongest = max(
-        (item for item in result.contributions if item.stratum is not None), key=lambda item: abs(item.value)
-    )
-    alt = (
-        f"Heatmap: contribution of {layers} layers in {len(labels)} strata. The strongest is layer {strongest.layer} "
-        f"with {strongest.stratum} layers kept ({strongest.value:.3f})."
     )
     return Chart(figure, alt)
 

@@ -39,6 +39,30 @@ def forget_run(run: str) -> None:
         del st.session_state["run"]
 
 
+def settle(name: str, known: Sequence[str], default: str) -> str | None:
+    """Gives the widget `name` its value: the one it has, that of the address (?name=...), or the default.
+
+    Returns what the address asks for where that is not known; it stays in the address until something is chosen.
+    """
+    asked = st.query_params.get(name)
+    if st.session_state.get(name) not in known:
+        st.session_state[name] = asked if asked in known else default
+    return asked if asked not in (None, *known) else None
+
+
+def chose(name: str) -> None:
+    """Puts what the user chose with the widget `name` into the address, so that it can be sent to a colleague."""
+    st.query_params[name] = st.session_state[name]
+
+
+def clicked(chart: str, name: str) -> None:
+    """Takes a click on a chart as a choice of the widget `name`: the first custom datum of the point is the choice."""
+    points = st.session_state[chart]["selection"]["points"]
+    if points:
+        st.session_state[name] = str(points[0]["customdata"][0])
+        chose(name)
+
+
 def remember_preview(job: Job) -> None:
     """The measurement that this session asked for last."""
     st.session_state["preview"] = job
@@ -100,10 +124,20 @@ def remembered_job(name: str) -> Job | None:
 
 def remember_pair(asked: list[Job], pair: tuple[int, int]) -> None:
     """The measurements behind a pair of layers that this session asked for last."""
-    st.session_state["pair"] = pair, asked
+    st.session_state["measured-pair"] = pair, asked
 
 
 def remembered_pair(pair: tuple[int, int]) -> list[Job]:
     """These measurements, if the session's last ones were of this pair."""
-    last, asked = st.session_state.get("pair", (None, []))
+    last, asked = st.session_state.get("measured-pair", (None, []))
     return asked if last == pair else []
+
+
+def remember_removals(asked: list[Job]) -> None:
+    """The measurements that this session asked for last to hold two removals against each other."""
+    st.session_state["removals"] = asked
+
+
+def remembered_removals() -> list[Job]:
+    """These measurements, if any."""
+    return list(st.session_state.get("removals", []))

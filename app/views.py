@@ -76,21 +76,6 @@ def compares(measured: Measured, result: RunResult) -> bool:
     return measured.protocol == result.protocol and measured.model.fingerprint == result.model.fingerprint
 
 
-def contribution_table(result: RunResult) -> pd.DataFrame:
-    """The contributions as a table, least needed first."""
-    rows = [
-        {
-            "layer": item.layer,
-            "contribution": item.value,
-            "low (90 %)": item.low,
-            "high (90 %)": item.high,
-            "other text (90 %)": item.calibration,
-        }
-        for item in result.overall
-    ]
-    return pd.DataFrame(rows).sort_values("contribution", ignore_index=True)
-
-
 def comparison_table(found: Comparison) -> pd.DataFrame:
     """Perplexity on other text of each method, by number of removed layers, with its compute."""
     rows = [

@@ -24,9 +24,8 @@ from core.results import (
 )
 from core.surrogate import Surrogate, fit
 from core.validation import of_paper, of_process
-from core.values import interactions, measure, sizes, values
+from core.values import Measure, interactions, measure, sizes, stratified, values
 
-_SAMPLES = 20_000
 # Kernels learnt from half of the masks, for the doubt of hyperparameters.
 _RELEARNT = 4
 
@@ -36,10 +35,9 @@ Game = GaussianProcess | Draw
 def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int) -> LayerValues:
     """One kind of value of every layer.
 
-    Where every coalition has been measured, values are exact (`core.exact`). Otherwise Shapley, Banzhaf and local
-    values are exact for the surrogate (`core.values`), and the stratified contribution is a mean over 20,000 masks;
-    intervals are 90 % of the surrogate's posterior and do not hold its misfit. `paper` is the stratified contribution
-    just as the paper has it, by its own network and over 80,000 masks; it has no interval.
+    Where every coalition has been measured, values are exact (`core.exact`). Otherwise they are exact for the
+    surrogate (`core.values`); intervals are 90 % of its posterior and do not hold its misfit. `paper` is the stratified
+    contribution just as the paper has it, by its own network and over 80,000 masks; it has no interval.
 
     Args:
         measured: the coalitions; for the worth kl, with KL in place of losses and zeros for the whole model.
@@ -60,13 +58,8 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
         found = exact.values(complete, by_size)
         return LayerValues(kind, worth, _estimates(found, np.zeros(layers)), None, 0.0)
 
-    def of(game: Game) -> Floats:
-        if kind != "stratified":
-            return values(game, measure(kind, layers))
-        return np.asarray(stratified_contributions(game, layers, strata, _SAMPLES, seed).mean(axis=0))
-
-    log = worth != "score"
-    centre, half = with_doubt(fit(measured, log=log), of, seed)
+    how, log = measure_of(kind, layers, strata), worth != "score"
+    centre, half = with_doubt(fit(measured, log=log), lambda game: values(game, how), seed)
     return LayerValues(
         kind=kind,
         worth=worth,
@@ -74,6 +67,11 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
         surrogate=of_process(measured, log, seed),
         extrapolated=0.0 if kind == "stratified" else _extrapolated(measured, kind, 1),
     )
+
+
+def measure_of(kind: str, layers: int, strata: Sequence[int]) -> Measure:
+    """Which sizes of coalition a kind of value weighs."""
+    return stratified(layers, strata) if kind == "stratified" else measure(kind, layers)
 
 
 def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:

@@ -1,13 +1,13 @@
 """Measured coalitions as a surrogate takes them: masks, the losses of their sequences, and the worth that follows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import SelectionError
-from core.masks import Masks
+from core.masks import Masks, without
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +59,12 @@ class Measurements:
     def __getitem__(self, some: NDArray[np.bool_]) -> "Measurements":
         """Some of the masks."""
         return replace(self, masks=self.masks[some], losses=self.losses[some])
+
+    def perplexity(self, removed: Sequence[int]) -> float | None:
+        """The perplexity without some layers if it has been measured; infinite for a loss that is."""
+        rows = np.flatnonzero((self.masks == without(self.masks.shape[1], removed)).all(axis=1))
+        with np.errstate(over="ignore"):
+            return float(np.exp(self.losses[rows[0]].mean())) if len(rows) else None
 
     def check_enough(self) -> None:
         """SelectionError if there are too few masks to fit and to test on."""

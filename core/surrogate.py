@@ -4,7 +4,7 @@ It is a Gaussian process on the score, or on the logarithm of the score; `valida
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -71,10 +71,13 @@ class Surrogate(ScoreOf):
             half = rng.permutation(min(len(masks), LEARNT_FROM))[: -(-min(len(masks), LEARNT_FROM) // 2)]
             yield condition(learn(masks[half], targets[half]), masks, targets)
 
-    def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator[ScoreOf]:
+    def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Surrogate"]:
         """Games as they may be on other text of the same kind: the doubt of calibration."""
-        for other in self.measured.on_other_sequences(count, rng):
-            yield ScoreOf(self.process.retarget(_targets(other, self.log)), self.log)
+        return map(self.on, self.measured.on_other_sequences(count, rng))
+
+    def on(self, other: Measurements) -> "Surrogate":
+        """The game on other text, given the losses of the same masks there; hyperparameters stay."""
+        return replace(self, process=self.process.retarget(_targets(other, self.log)), measured=other)
 
     @property
     def _seen_targets(self) -> Floats:

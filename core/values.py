@@ -9,15 +9,18 @@ The posterior mean is a sum of products over layers, sum_m w_m prod_j g_mj(z_j),
 layers is the product of their expectations, and a marginal contribution changes one factor. For the Shapley value the
 integrand is a polynomial of degree n - 1 in p, for the faithful interactions one of degree n, which Gauss and
 Legendre's rule with floor(n/2) + 1 nodes integrates exactly. A draw adds Walsh functions, whose integrals are
-elementary.
+elementary. The stratified contribution, of fixed sizes, is an integral over complex p (`stratified`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
 from scipy.stats import binom
 
+from core.exact import stratified_sizes
 from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats
 
@@ -29,8 +32,8 @@ _LOCAL = 0.9
 class Measure:
     """Which sizes of coalition count how much: probabilities `p` that another layer is kept, and their weights."""
 
-    p: Floats
-    weight: Floats
+    p: NDArray[np.inexact]
+    weight: NDArray[np.inexact]
 
 
 def measure(kind: str, layers: int) -> Measure:
@@ -42,8 +45,37 @@ def measure(kind: str, layers: int) -> Measure:
     return Measure(np.array([{"banzhaf": 0.5, "local": _LOCAL}[kind]]), np.ones(1))
 
 
+def stratified(layers: int, strata: Sequence[int]) -> Measure:
+    """The measure of the paper's stratified contribution, for games of `layers` players.
+
+    In the odds t = p / (1 - p), an expectation over independent layers is a polynomial over (1 + t)^(n - 1), whose
+    coefficient of t^s is the sum over coalitions of s layers. A mean over a circle of odds picks it (Cauchy's formula;
+    it is exact, as the degree is below the number of nodes). The radius is a stratum's own odds, near which its sizes
+    are the likely ones, so that nothing cancels. Half of the circle is enough: the other half is its conjugate.
+    """
+    nodes = layers | 1  # odd: p is infinite at t = -1
+    angles = 2 * np.pi / nodes * np.arange(nodes // 2 + 1)
+    share = np.where(angles > 0, 2.0, 1.0) / nodes / len(strata)
+    p, weight = [], []
+    for kept in strata:
+        t = kept / (layers - kept) * np.exp(1j * angles)
+        size_weights = stratified_sizes(layers, [kept])
+        terms = [
+            size_weights[size]
+            * np.exp((layers - 1) * np.log1p(t) - size * np.log(t) - _log_choose(layers - 1, int(size)))
+            for size in np.flatnonzero(size_weights)
+        ]
+        p.append(t / (1 + t))
+        weight.append(share * np.sum(terms, axis=0))
+    return Measure(np.concatenate(p), np.concatenate(weight))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
 def sizes(how: Measure, others: int) -> Floats:
-    """How much each number 0..others of other layers that are kept counts, (others + 1,); sums to 1."""
+    """How much each number 0..others of other layers that are kept counts, (others + 1,), for real `p`; sums to 1."""
     return np.asarray(how.weight @ binom.pmf(np.arange(others + 1), others, how.p[:, None]))
 
 
@@ -52,12 +84,12 @@ def values(game: GaussianProcess | Draw, how: Measure) -> Floats:
     if isinstance(game, Draw):
         count = game.sets.sum(axis=1)
         mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(count - 1, 0)
-        walsh = (2 * game.heights * mean) @ game.sets
+        walsh = (2 * game.heights * np.real(mean)) @ game.sets
         return np.asarray(values(game.corrected, how) + game.corrected.scale * walsh)
     total: Floats = np.zeros(game.masks.shape[1])
     for p, weight in zip(how.p, how.weight, strict=True):
         slope, product = _factors(game, p)
-        total += weight * (product @ slope)
+        total += np.real(weight * (product @ slope))
     return np.asarray(game.scale * total)
 
 

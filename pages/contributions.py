@@ -1,14 +1,22 @@
-"""What each layer contributes: bars with intervals, the heatmap over strata, their quality, and a measurement."""
+"""What each layer contributes: bars with intervals, heatmaps, ranks, one layer at a time, and a measurement."""
 
 from dataclasses import replace
 
 import streamlit as st
 
-from app import jobs, navigation, views
-from app.contribution_figures import contribution_bars, contribution_heatmap
+from app import estimated, jobs, navigation, views
+from app.choice import pick, show_clickable
+from app.contribution_figures import value_bars
+from app.dependence import show_ranks, show_sequences, show_strata, show_worths
+from app.layer_panel import show_layer
+from app.tables import show_table, value_table
+from app.value_words import KINDS, UNITS, WORTHS
 from app.what_if import show_what_if
+from cache import queries
+from cache.queries import StoredRun
+from core.errors import QuorumError
 from core.results import RunResult
-from core.stability import stability
+from core.stability import rank_intervals, stability
 
 # With fewer, hyperparameters are in doubt, too, and no interval holds that.
 _MASKS_A_LAYER = 2
@@ -16,6 +24,48 @@ shared = jobs.shared()
 
 st.title("Contributions")
 chosen = views.pick_run(shared.database)
+
+
+def show_values(run: StoredRun, result: RunResult) -> None:
+    """The chosen value of every layer, and what it depends on."""
+    columns = st.columns(3)
+    with columns[0]:
+        kind = pick("value", "Value", list(KINDS), lambda name: name.capitalize())
+    with columns[1]:
+        worth = pick("worth", "Worth", list(WORTHS), lambda name: name.replace("_", " "))
+    with columns[2]:
+        layer = int(pick("layer", "Layer", [str(number) for number in range(result.model.layers)]))
+    st.markdown(f"{KINDS[kind]} {WORTHS[worth]}")
+    lacks_kl = queries.lacks_divergences(shared.database, run)
+    if worth == "kl" and lacks_kl:
+        st.info(f"KL is not measured yet. This measures it: `python -m app values {run.run} --worth kl`")
+        return
+    found, unit = estimated.valued(shared.database, run, kind, worth), UNITS[worth]
+    ranks = rank_intervals(found.items)
+    show_clickable(value_bars(found.items, f"{kind} value, {unit}", result.protocol, layer), "bars", "layer")
+    st.caption(
+        f"Estimated by a surrogate: {found.basis}. Whiskers: 90 % intervals for the doubt of having measured some "
+        "coalitions only. Orange bands: 90 % for the doubt of having measured on this text (resampled sequences). "
+        "Click on a bar, or pick a layer above: its panel is below."
+    )
+    table = value_table(found.items, ranks)
+    show_table(table, f"{kind} value of each layer, least needed first", f"{kind}-{worth}-{run.run}")
+    fitted = estimated.surrogate(shared.database, run)
+    show_layer(layer, result, found, ranks, unit, fitted)
+    show_strata(result, found, unit)
+    show_ranks(result, ranks)
+    show_worths(shared.database, run, result, kind, list(WORTHS)[: 2 if lacks_kl else 3])
+    show_sequences(shared.database, run, result, kind, worth)
+
+
+def show_run(run: StoredRun, result: RunResult) -> None:
+    """Of which model the values are, on which text, and how far the run has come."""
+    views.show_standing(run, shared)
+    st.caption(
+        f"{result.model.source} ({result.model.architecture}, {result.model.parameters / 1e6:,.0f} M parameters, "
+        f"{result.model.dtype} on {result.model.device}) · dense perplexity {result.dense_perplexity:.2f} (measured) · "
+        f"{result.protocol} · {result.surrogate.masks} of {result.masks} coalitions measured"
+    )
 
 
 def show_quality(result: RunResult) -> None:
@@ -32,32 +82,10 @@ def show_quality(result: RunResult) -> None:
 
 
 if chosen is not None and chosen.result is not None:
-    views.show_standing(chosen, shared)
-    shown = chosen.result
-    st.caption(
-        f"{shown.model.source} ({shown.model.architecture}, {shown.model.parameters / 1e6:,.0f} M parameters, "
-        f"{shown.model.dtype} on {shown.model.device}) · dense perplexity {shown.dense_perplexity:.2f} (measured) · "
-        f"{shown.protocol} · {shown.surrogate.masks} of {shown.masks} coalitions measured"
-    )
-    st.markdown(
-        "**Stratified contribution** (the paper's): how much of the score PPL_dense / PPL is lost on average when this "
-        "layer goes, over random sets of the sizes that were sampled. The Shapley value weighs all sizes alike; this "
-        "one does not."
-    )
-    views.show_chart(contribution_bars(shown), key="bars")
-    st.caption(
-        "Whiskers: 90 % intervals for the doubt of having measured some coalitions only (draws from the surrogate's "
-        "posterior, and how far a second surrogate differs). Orange bands: 90 % for the doubt of having measured on "
-        "this text (resampled sequences)."
-    )
-    st.subheader("By number of layers kept")
-    st.markdown(
-        "Read a column downwards: a layer that matters only while few others are missing fades towards the bottom."
-    )
-    views.show_chart(contribution_heatmap(shown), key="heatmap")
-    with st.expander("As a table"):
-        table = views.contribution_table(shown)
-        st.dataframe(table, hide_index=True, alt="Contribution of each layer, least needed first")
-        st.download_button("Download CSV", table.to_csv(index=False), f"contributions-{shown.run}.csv", "text/csv")
-    show_quality(shown)
-    show_what_if(shared, replace(chosen.spec, dtype=shown.model.dtype), shown)
+    show_run(chosen, chosen.result)
+    try:
+        show_values(chosen, chosen.result)
+    except QuorumError as error:  # too few coalitions so far: the rest of the page goes on
+        views.show_error(error)
+    show_quality(chosen.result)
+    show_what_if(shared, replace(chosen.spec, dtype=chosen.result.model.dtype), chosen.result)

@@ -1,101 +1,96 @@
-"""How pairs of layers depend on each other: the matrix, the strongest pairs, the four perplexities behind one."""
+"""How pairs of layers depend on each other: the matrix, what lies behind a pair, the network, and why it matters."""
 
-import math
 from dataclasses import replace
 
 import streamlit as st
 
-from app import jobs, state, views
-from app.interaction_figures import interaction_matrix
-from app.job import Job
-from core.results import PairInteraction, PairInteractions, RunResult
-from core.types import RunSpec
+from app import estimated, jobs, views
+from app.choice import pick, show_clickable
+from app.greedy import show_greedy
+from app.interaction_figures import interaction_matrix, pair_name
+from app.network_figure import network_figure
+from app.pair_panel import show_pair
+from app.tables import show_table
+from app.value_words import INDICES, UNITS, WORTHS
+from cache import queries
+from cache.queries import StoredRun
+from core.errors import QuorumError
+from core.ordering import clustered
+from core.results import PairInteractions, RunResult
 
+ORDERS = {"depth": "by depth", "cluster": "by cluster: layers that interact alike stand side by side"}
+_MOST_LINES = 40
 shared = jobs.shared()
-WORDS = {
-    "synergy": "they are worth more together than apart",
-    "redundancy": "one makes up for the other: losing both is worse than the two losses tell",
-    "undecided": "the interval holds zero",
-}
 
 st.title("Interactions")
 chosen = views.pick_run(shared.database)
 
 
-def show_matrix(result: RunResult, found: PairInteractions) -> None:
-    """All pairs at a glance."""
-    views.show_chart(interaction_matrix(result, found), key="matrix")
+def pick_interactions(run: StoredRun) -> PairInteractions | None:
+    """The interactions of the chosen kind and worth; says how to get them where they are not to be had."""
+    left, right = st.columns(2)
+    with left:
+        kind = pick("index", "Interaction", list(INDICES), lambda name: name.capitalize())
+    with right:
+        worth = pick("worth", "Worth", ["log_score", "score", "kl"], lambda name: name.replace("_", " "))
+    st.markdown(f"{INDICES[kind]} {WORTHS[worth]}")
+    if worth == "kl" and queries.lacks_divergences(shared.database, run):
+        st.info(f"KL is not measured yet. This measures it: `python -m app interactions {run.run} --worth kl`")
+        return None
+    return estimated.pairs(shared.database, run, kind, worth)
+
+
+def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> None:
+    """The matrix with one pair outlined, what lies behind that one, and the strongest pairs."""
+    unit, layers = UNITS[found.worth], result.model.layers
+    by_name = {pair_name(pair): pair for pair in found.pairs}
+    left, right = st.columns(2)
+    with left:
+        order = pick("order", "Order of the matrix", list(ORDERS), ORDERS.__getitem__)
+    with right:
+        name = pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
+    places = clustered(found, layers) if order == "cluster" else tuple(range(layers))
+    matrix = interaction_matrix(found, places, unit, result.protocol, by_name[name])
+    show_clickable(matrix, "matrix", "pair")
     st.caption(
-        f"Estimated by a surrogate ({found.surrogate.name}; R² of the score {found.surrogate.r2:.3f} on "
-        f"{found.surrogate.masks} coalitions that it has not seen). Each other layer is there with probability 0.9: "
-        f"this is the game near the whole model. {found.extrapolated:.1%} of it rests on sizes that were never "
-        f"measured. {result.protocol}."
+        f"Estimated by a surrogate: {estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above."
     )
-
-
-def pick_pair(run: str, found: PairInteractions) -> PairInteraction:
-    """The strongest pairs as a table, and the choice of one."""
-    st.subheader("Strongest pairs")
-    table = views.interaction_table(found)
-    st.dataframe(table.head(10), hide_index=True, alt="The ten strongest interactions")
-    st.download_button("Download CSV of all pairs", table.to_csv(index=False), f"interactions-{run}.csv", "text/csv")
     st.subheader("What lies behind a pair")
-    return st.selectbox(
-        "Pair", found.pairs, format_func=lambda pair: f"layers {pair.first} and {pair.second} ({pair.meaning})"
+    show_pair(shared, replace(run.spec, dtype=result.model.dtype), result, by_name[name], unit)
+    show_network(result, found, unit)
+
+
+def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
+    """The strongest pairs as lines between layers, and all of them as a table."""
+    st.subheader("Strongest pairs")
+    decided = [pair for pair in found.pairs if pair.meaning != "undecided"]
+    if decided:
+        most = min(_MOST_LINES, len(decided))
+        lines = st.slider("Pairs to draw", 1, most, min(12, most)) if most > 1 else 1
+        st.markdown("Solid blue lines are synergies, dashed vermilion ones redundancies; the wider, the stronger.")
+        views.show_chart(network_figure(decided[:lines], result.model.layers, unit, result.protocol), key="network")
+    st.caption(
+        f"{len(decided)} of {len(found.pairs)} interactions are decided: their 90 % interval does not hold zero. "
+        "Others are not drawn."
     )
-
-
-def show_pair(spec: RunSpec, result: RunResult, pair: PairInteraction) -> None:
-    """What the surrogate says of a pair, and the measurement that it can be held against."""
-    st.markdown(
-        f"Estimated interaction of layers {pair.first} and {pair.second}: **{pair.value:+.3f}** nats a token "
-        f"(90 % interval {pair.low:+.3f} to {pair.high:+.3f}): {pair.meaning}, {WORDS[pair.meaning]}."
-    )
-    if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
-        sets = ((pair.first,), (pair.second,), (pair.first, pair.second))
-        asked = [shared.preview(f"{state.client()}-pair-{slot}", spec, one) for slot, one in enumerate(sets)]
-        state.remember_pair(asked, (pair.first, pair.second))
-    asked = state.remembered_pair((pair.first, pair.second))
-    if asked and asked[0].spec == spec:
-        st.fragment(answer, run_every=0.25 if any(job.active for job in asked) else None)(asked, result)
-
-
-def answer(asked: list[Job], result: RunResult) -> None:
-    """The measured perplexities, and the interaction that they make."""
-    failed = next((job for job in asked if job.status == "failed"), None)
-    if failed is not None:
-        st.error(f"**{failed.message}**\n\n{failed.hint}", icon="⚠️")
-        return
-    with st.container(horizontal=True):
-        st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}")
-        for job in asked:
-            without = " and ".join(map(str, job.removed))
-            st.metric(f"Without {without} (measured)", f"{job.measured.perplexity:.2f}" if job.measured else "…")
-    found = [job.measured for job in asked if job.measured is not None]
-    if len(found) < len(asked):
-        return
-    if not all(views.compares(measured, result) for measured in found):
-        st.warning("The model or the text has changed since the run, so these figures do not compare with it.")
-        return
-    first, second, both = (measured.mean_nll - math.log(result.dense_perplexity) for measured in found)
-    if math.isfinite(both):
-        st.markdown(
-            f"Measured interaction while nothing else is missing: **{first + second - both:+.3f}** nats a token. The "
-            f"two single losses add up to {first + second:.3f}; together they cost {both:.3f}."
-        )
+    table = views.interaction_table(found)
+    show_table(table, "All interactions, the strongest first", f"interactions-{found.kind}-{found.worth}-{result.run}")
 
 
 if chosen is not None and chosen.result is not None:
     st.markdown(
-        "Worth is the negative rise of the mean loss, in nats a token. **Blue** pairs are worth more together than "
-        "apart (synergy). **Vermilion** pairs make up for each other (redundancy): each looks dispensable while the "
-        "other is there, so removing layers one by one by their own contribution goes wrong with them."
+        "**Blue** pairs are worth more together than apart (synergy). **Vermilion** pairs make up for each other "
+        "(redundancy): each looks dispensable while the other is there, so removing layers one by one by their own "
+        "contribution goes wrong with them."
     )
-    interactions = chosen.result.interactions
-    if interactions is None:
+    if chosen.result.interactions is None:
         st.info("Interactions are estimated at the end of a run: finish this one, or run it again, on the page Runs.")
     else:
-        show_matrix(chosen.result, interactions)
-        show_pair(
-            replace(chosen.spec, dtype=chosen.result.model.dtype), chosen.result, pick_pair(chosen.run, interactions)
-        )
+        try:
+            found = pick_interactions(chosen)
+            if found is not None:
+                show_pairs(chosen, chosen.result, found)
+            spec = replace(chosen.spec, dtype=chosen.result.model.dtype)
+            show_greedy(shared, chosen, spec, chosen.result)
+        except QuorumError as error:
+            views.show_error(error)

@@ -91,7 +91,7 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     assert sorted(shown["layer"]) == list(range(8)) and shown["contribution"].is_monotonic_increasing
     assert f"had **not** seen is {result.surrogate.r2:.3f}" in said(page)
     assert len(page.get("page_link")) == 1
-    assert len(page.get("plotly_chart")) == 2
+    assert len(page.get("plotly_chart")) == 6
 
 
 def test_unknown_run_in_the_address_is_named(shared: Jobs, spec: RunSpec) -> None:
@@ -158,11 +158,11 @@ def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, spec: RunS
     page = open_page("interactions", run=run)
     result = queries.find_run(shared.database, run).result
     assert result is not None and result.interactions is not None
-    assert len(page.get("plotly_chart")) == 1 and len(page.dataframe[0].value) == 10
+    assert len(page.dataframe[0].value) == len(result.interactions.pairs)
     strongest = result.interactions.pairs[0]
     assert f"layers {strongest.first} and {strongest.second}" in said(page)
     button(page, "Measure the four perplexities").click().run()
-    _, asked = page.session_state["pair"]
+    _, asked = page.session_state["measured-pair"]
     wait(lambda: not any(job.active for job in asked))
     page.run()
     shown = {metric.label: float(metric.value) for metric in page.metric}

@@ -9,10 +9,13 @@ import shapiq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.attribution import stratified_contributions
+from core.exact import stratified_sizes
 from core.gaussian import Draw, GaussianProcess, Kernel, condition
 from core.masks import stratified
 from core.results import CLOSED_FORMS
 from core.values import interactions, measure, sizes, values
+from core.values import stratified as by_strata
 
 LAYERS = 8
 EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])
@@ -48,6 +51,23 @@ def test_values_are_those_of_brute_force(kind: str, which: int) -> None:
     game = games(3)[which]
     how = measure(kind, LAYERS)
     np.testing.assert_allclose(values(game, how), by_hand(game.predict(EVERY), sizes(how, LAYERS - 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_stratified_contributions_are_those_of_brute_force(which: int) -> None:
+    game, strata = games(5)[which], (7, 4, 1)
+    expected = by_hand(game.predict(EVERY), stratified_sizes(LAYERS, strata))
+    np.testing.assert_allclose(values(game, by_strata(LAYERS, strata)), expected, atol=1e-9)
+
+
+def test_stratified_contributions_of_a_deep_model_lose_no_digits() -> None:
+    """Eighty layers, against the mean over sampled masks."""
+    rng = np.random.default_rng(0)
+    masks = stratified(80, (79, 60, 40, 2), 200, 0)
+    game = condition(Kernel(np.full(80, 0.01), 1.0, 0.01), masks, masks @ rng.normal(size=80))
+    sampled = stratified_contributions(game, 80, (79, 60, 40, 2), 40_000, 0).mean(axis=0)
+    found = values(game, by_strata(80, (79, 60, 40, 2)))
+    np.testing.assert_allclose(found, sampled, atol=0.02 * np.abs(found).max())
 
 
 def test_sizes_are_the_definitions() -> None:

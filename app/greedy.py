@@ -1,0 +1,103 @@
+"""Removing layers one by one is not optimal: where it goes wrong in a run's own game, and the measurement of it."""
+
+import streamlit as st
+
+from app import estimated, state, views
+from app.choice import pick
+from app.job import Job
+from app.jobs import Jobs
+from app.strip_figure import strip_figure
+from cache.queries import StoredRun
+from core.counterexample import Counterexample
+from core.prediction import Predictor
+from core.results import RunResult
+from core.surrogate import Surrogate
+from core.types import RunSpec
+
+PATHS = {
+    "contribution": "the layers of least contribution (the paper's ranking)",
+    "prediction": "one layer after the other, each time the one whose loss is predicted to cost least",
+}
+
+
+def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) -> None:
+    """The smallest counterexample of this run; nothing is claimed where there is none."""
+    st.subheader("Greedy is not optimal")
+    st.markdown(
+        "Removing layers one by one never takes a choice back, and pairs that make up for each other mislead it. Below "
+        "is the smallest number of layers at which that costs something in **this** run's game."
+    )
+    path = pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
+    found = estimated.counterexample(shared.database, run, path)
+    if found is None:
+        st.info(
+            "None found up to half of the layers: no step of this path is worse than another removal of as many layers "
+            "by measurement, or by prediction beyond doubt (95 %)."
+        )
+    else:
+        _show(found, estimated.surrogate(shared.database, run), result)
+        if not found.measured and st.button("Measure both removals", icon=":material/speed:"):
+            sets = (found.one_by_one, found.better)
+            asked = [shared.preview(f"{state.client()}-removal-{slot}", spec, one) for slot, one in enumerate(sets)]
+            state.remember_removals(asked)
+    asked = state.remembered_removals()
+    if asked and asked[0].spec == spec:
+        active = any(job.active for job in asked)
+        st.fragment(_answer, run_every=0.25 if active else None)(asked, result, active)
+
+
+def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
+    """The two removals and what they cost."""
+    how = "measured" if found.measured else "predicted"
+    names = {"one by one": found.one_by_one, f"better ({how})": found.better}
+    views.show_chart(strip_figure(names, result.model.layers), key="strips")
+    doubt = "" if found.measured else f" ± {found.deviation:.3f} (standard deviation of the surrogate)"
+    st.markdown(
+        f"With **{found.count}** layers removed, the one-by-one choice loses **{found.gap:.3f}** nats a token more "
+        f"({how}){doubt}."
+    )
+    with st.container(horizontal=True):
+        for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
+            _cost(name, removed, fitted, result)
+    st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}.")
+
+
+def _cost(name: str, removed: tuple[int, ...], fitted: Surrogate, result: RunResult) -> None:
+    """The perplexity of a removal: measured if it was, otherwise predicted."""
+    without = ", ".join(map(str, removed))
+    known = fitted.measured.perplexity(removed)
+    if known is not None:
+        st.metric(f"{name}, without {without} (measured)", f"{known:.2f}")
+    elif result.bands:
+        expected = Predictor(fitted, result.bands).predict(removed)
+        st.metric(
+            f"{name}, without {without} (predicted{', extrapolated' if expected.extrapolated else ''})",
+            f"{expected.perplexity:.2f}",
+            f"90 % interval {expected.low:.2f} to {expected.high:.2f}",
+            delta_color="off",
+            delta_arrow="off",
+        )
+
+
+def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
+    """The measurements of both, when they are there; the page then looks again with them in hand."""
+    failed = next((job for job in asked if job.status == "failed"), None)
+    if failed is not None:
+        st.error(f"**{failed.message}**\n\n{failed.hint}", icon="⚠️")
+        return
+    found = [job.measured for job in asked if job.measured is not None]
+    if len(found) < len(asked):
+        st.markdown("Measuring both removals …")
+        return
+    if waited:
+        st.rerun(scope="app")
+    if not all(views.compares(measured, result) for measured in found):
+        st.warning("The model or the text has changed since the run, so these figures do not compare with it.")
+        return
+    one, other = found
+    names = [", ".join(map(str, measured.removed)) for measured in found]
+    verdict = "the one-by-one choice **is worse**" if one.perplexity > other.perplexity else "it is **not** worse"
+    st.markdown(
+        f"Measured last: {one.perplexity:.2f} without {names[0]} (one by one), {other.perplexity:.2f} without "
+        f"{names[1]}: {verdict}. The example above takes this into account."
+    )

@@ -1,0 +1,109 @@
+"""One layer: what it is worth, at which depth of pruning, with which others, and what its removal alone costs."""
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from app import views
+from app.estimated import Valued
+from app.layer_figures import depth_bars
+from core.measurements import Floats
+from core.prediction import Predictor
+from core.results import PairInteractions, RunResult
+from core.surrogate import Surrogate
+
+_STRONGEST = 5
+
+
+def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit: str, fitted: Surrogate) -> None:
+    """The panel of a layer.
+
+    Args:
+        layer: which.
+        result: of the run.
+        found: the values on show, in `unit`.
+        ranks: of all layers, (n, 3), from `core.stability.rank_intervals`.
+        unit: of the values.
+        fitted: a surrogate of the log score, for what has not been measured.
+    """
+    st.subheader(f"Layer {layer}")
+    item, (rank, low, high) = found.items[layer], ranks[layer]
+    with st.container(horizontal=True):
+        text = f", ± {item.calibration:.4f} over texts" if math.isfinite(item.calibration) else ""
+        st.metric(
+            f"Value (estimated), {unit}",
+            f"{item.value:.4f}",
+            f"90 % intervals: {item.low:.4f} to {item.high:.4f} over coalitions{text}",
+            delta_color="off",
+            delta_arrow="off",
+        )
+        st.metric(
+            "Rank (1 is needed least)",
+            f"{rank:.0f} of {len(ranks)}",
+            f"90 % of draws: {low:.0f} to {high:.0f}",
+            delta_color="off",
+            delta_arrow="off",
+        )
+        _show_alone(layer, result, fitted)
+    left, right = st.columns(2)
+    with left:
+        values = [float(row[layer]) for row in found.by_stratum]
+        st.markdown(f"**At which depth of pruning.** {_depth(result.strata, values)}")
+        views.show_chart(depth_bars(layer, result.strata, values, unit, result.protocol), key="depth")
+    with right:
+        st.markdown(f"**With which others**: its {_STRONGEST} strongest local interactions, nats a token (estimated).")
+        if result.interactions is None:
+            st.info("Interactions are estimated at the end of a run.")
+        else:
+            alt = f"The strongest interactions of layer {layer}"
+            st.dataframe(partner_table(layer, result.interactions), hide_index=True, alt=alt)
+
+
+def _show_alone(layer: int, result: RunResult, fitted: Surrogate) -> None:
+    """The perplexity when this layer alone is removed: measured if it was, otherwise predicted."""
+    measured = fitted.measured.perplexity((layer,))
+    if measured is not None:
+        st.metric(
+            "Perplexity without it alone (measured)",
+            f"{measured:.2f}",
+            f"{measured / result.dense_perplexity - 1:+.1%} against the whole model's",
+            delta_color="inverse",
+            help=str(result.protocol),
+        )
+    elif result.bands:
+        predicted = Predictor(fitted, result.bands).predict((layer,))
+        far = ", extrapolated" if predicted.extrapolated else ""
+        st.metric(
+            f"Perplexity without it alone (predicted{far})",
+            f"{predicted.perplexity:.2f}",
+            f"90 % interval {predicted.low:.2f} to {predicted.high:.2f}",
+            delta_color="off",
+            delta_arrow="off",
+            help=f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}",
+        )
+
+
+def partner_table(layer: int, found: PairInteractions) -> pd.DataFrame:
+    """The strongest interactions of a layer, in words."""
+    mine = [pair for pair in found.pairs if layer in (pair.first, pair.second)][:_STRONGEST]
+    rows = [
+        {
+            "with layer": pair.second if pair.first == layer else pair.first,
+            "meaning": pair.meaning,
+            "interaction": pair.value,
+            "low (90 %)": pair.low,
+            "high (90 %)": pair.high,
+        }
+        for pair in mine
+    ]
+    return pd.DataFrame(rows)
+
+
+def _depth(strata: tuple[int, ...], values: list[float]) -> str:
+    strongest = max(range(len(strata)), key=lambda index: abs(values[index]))
+    if strongest == 0:
+        return f"It matters most while few others are missing ({strata[0]} layers kept)."
+    if strongest == len(strata) - 1:
+        return f"It matters most when many others are missing ({strata[-1]} layers kept)."
+    return f"It matters most in between ({strata[strongest]} layers kept)."

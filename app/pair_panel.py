@@ -1,0 +1,57 @@
+"""What lies behind a pair of layers: its estimated interaction, and the four true perplexities."""
+
+import math
+
+import streamlit as st
+
+from app import state, views
+from app.job import Job
+from app.jobs import Jobs
+from core.results import PairInteraction, RunResult
+from core.types import RunSpec
+
+WORDS = {
+    "synergy": "they are worth more together than apart",
+    "redundancy": "one makes up for the other: losing both is worse than the two losses tell",
+    "undecided": "the interval holds zero",
+}
+
+
+def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteraction, unit: str) -> None:
+    """What the surrogate says of a pair, and the measurement that it can be held against."""
+    st.markdown(
+        f"Estimated interaction of layers {pair.first} and {pair.second}: **{pair.value:+.3f}** {unit} "
+        f"(90 % interval {pair.low:+.3f} to {pair.high:+.3f}): {pair.meaning}, {WORDS[pair.meaning]}."
+    )
+    if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
+        sets = ((pair.first,), (pair.second,), (pair.first, pair.second))
+        asked = [shared.preview(f"{state.client()}-pair-{slot}", spec, one) for slot, one in enumerate(sets)]
+        state.remember_pair(asked, (pair.first, pair.second))
+    asked = state.remembered_pair((pair.first, pair.second))
+    if asked and asked[0].spec == spec:
+        st.fragment(_answer, run_every=0.25 if any(job.active for job in asked) else None)(asked, result)
+
+
+def _answer(asked: list[Job], result: RunResult) -> None:
+    """The measured perplexities, and the interaction that they make."""
+    failed = next((job for job in asked if job.status == "failed"), None)
+    if failed is not None:
+        st.error(f"**{failed.message}**\n\n{failed.hint}", icon="⚠️")
+        return
+    with st.container(horizontal=True):
+        st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}")
+        for job in asked:
+            without = " and ".join(map(str, job.removed))
+            st.metric(f"Without {without} (measured)", f"{job.measured.perplexity:.2f}" if job.measured else "…")
+    found = [job.measured for job in asked if job.measured is not None]
+    if len(found) < len(asked):
+        return
+    if not all(views.compares(measured, result) for measured in found):
+        st.warning("The model or the text has changed since the run, so these figures do not compare with it.")
+        return
+    first, second, both = (measured.mean_nll - math.log(result.dense_perplexity) for measured in found)
+    if math.isfinite(both):
+        st.markdown(
+            f"Measured interaction while nothing else is missing: **{first + second - both:+.3f}** nats a token. The "
+            f"two single losses add up to {first + second:.3f}; together they cost {both:.3f}."
+        )

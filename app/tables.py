@@ -1,0 +1,41 @@
+"""Tables beside the charts: the same data for reading, for screen readers, and as CSV."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.measurements import Floats
+from core.results import Contribution
+
+
+def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
+    """A table that opens on demand, with its CSV."""
+    with st.expander("As a table"):
+        st.dataframe(table, hide_index=True, alt=alt)
+        st.download_button("Download CSV", table.to_csv(index=False), f"{file}.csv", "text/csv")
+
+
+def value_table(items: Sequence[Contribution], ranks: Floats) -> pd.DataFrame:
+    """The values of layers with their ranks (n, 3), least needed first."""
+    rows = [
+        {
+            "layer": item.layer,
+            "contribution": item.value,
+            "low (90 %)": item.low,
+            "high (90 %)": item.high,
+            "other text (90 %)": item.calibration,
+            "rank": int(rank),
+            "lowest rank (90 %)": int(low),
+            "highest rank (90 %)": int(high),
+        }
+        for item, (rank, low, high) in zip(items, ranks, strict=True)
+    ]
+    return pd.DataFrame(rows).sort_values("contribution", ignore_index=True)
+
+
+def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats) -> pd.DataFrame:
+    """The values of a heatmap (rows, n): a column for each layer."""
+    table = pd.DataFrame(values, columns=[f"layer {layer}" for layer in range(values.shape[1])])
+    table.insert(0, circumstance, rows)
+    return table

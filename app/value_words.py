@@ -1,0 +1,26 @@
+"""The kinds of value and of worth in a sentence each."""
+
+KINDS = {
+    "stratified": "**Stratified contribution** (the paper's): what is lost on average when this layer goes, over "
+    "random sets of the sizes that were sampled. It is not the Shapley value, which weighs all sizes alike.",
+    "shapley": "**Shapley value**: what is lost on average when this layer goes, over sets of every size, all sizes "
+    "alike; the layers' values sum to what the whole model is worth more than none of its layers.",
+    "banzhaf": "**Banzhaf value**: what is lost on average when this layer goes, over all sets alike, most of which "
+    "keep about half of the layers.",
+    "local": "**Local value**: what is lost on average when this layer goes while each other one is kept with "
+    "probability 0.9, as when few layers are pruned.",
+}
+INDICES = {
+    "local": "**Local interaction**: each other layer is kept with probability 0.9, as when few layers are pruned.",
+    "shapley": "**Shapley interaction index**: over sets of the other layers of every size, all sizes alike.",
+    "faithful": "**Faithful interaction** (Faith-Shap): the pairs' terms of the game of single layers and pairs that "
+    "is nearest to this one.",
+    "banzhaf": "**Banzhaf interaction**: over all sets of the other layers alike, most of which keep about half of "
+    "them.",
+}
+WORTHS = {
+    "score": "Worth is the score PPL_dense / PPL: 1 means that nothing was lost, 0 that the model is ruined.",
+    "log_score": "Worth is the logarithm of the score: the negative rise of the mean loss, in nats a token.",
+    "kl": "Worth is the negative KL divergence from the whole model's predictions, in nats a token.",
+}
+UNITS = {"score": "of PPL_dense / PPL", "log_score": "nats a token", "kl": "nats a token of −KL"}

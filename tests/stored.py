@@ -1,0 +1,68 @@
+"""A finished run of a game that is known in closed form, written to a results file without a model."""
+
+import numpy as np
+
+from cache.database import Database
+from cache.store import Store
+from core.attribution import estimate
+from core.conformal import bands
+from core.estimates import interactions_of
+from core.masks import default_strata, encode, stratified, without
+from core.measurements import Measurements
+from core.results import RunResult
+from core.surrogate import fit
+from core.types import ModelInfo, Protocol, RunSpec
+from core.validation import of_process, residuals
+
+DENSE = np.array([2.0, 2.5, 3.0, 3.5])
+
+
+def loss(masks: np.ndarray) -> np.ndarray:
+    """Rise of the mean NLL, (masks, sequences). Layers 1 and 2 cost least alone; each makes up for the other.
+
+    The last layer matters on the last sequence only.
+    """
+    gone = (~masks).astype(float)
+    cost = np.linspace(0.1, 0.3, masks.shape[1])
+    cost[[1, 2, -1]] = 0.02, 0.03, 0.0
+    rise = gone @ cost + 0.8 * gone[:, 1] * gone[:, 2]
+    return np.asarray(rise[:, None] + gone[:, -1:] * np.array([0.0, 0.0, 0.0, 1.0]))
+
+
+def store_run(database: Database, layers: int = 8, count: int = 120, *, kl: bool = False) -> RunResult:
+    """Measures coalitions without three layers or more, every removal of one layer but the first, and none of two."""
+    spec = RunSpec(model="made-up", corpus="made-up", sequences=len(DENSE), window=16, masks=count)
+    model = ModelInfo("made-up", "Llama", layers, 1000, "f" * 16, "float32", "cpu")
+    protocol = Protocol("made-up", "calibration", 16, 16, "none", len(DENSE), 0, "0" * 16)
+    strata = default_strata(layers)
+    singles = [without(layers, [layer]) for layer in range(1, layers)]
+    sampled = stratified(layers, strata, count, 0)
+    masks = np.concatenate([sampled[(~sampled).sum(axis=1) > 2], singles])
+    measured = Measurements(masks, DENSE + loss(masks), DENSE)
+    store = Store(database)
+    game = store.open_game(model, protocol)
+    run = store.begin(game, spec, protocol, strata)
+    rows = [("1" * layers, DENSE), *((encode(mask), row) for mask, row in zip(masks, measured.losses, strict=True))]
+    store.record(game, [(name, row.astype(np.float32)) for name, row in rows])
+    if kl:
+        store.record_divergences(game, [(name, (row - DENSE).astype(np.float32)) for name, row in rows])
+    surrogate, quality = fit(measured), of_process(measured, True, 0)
+    result = RunResult(
+        run=run,
+        model=model,
+        protocol=protocol,
+        strata=strata,
+        masks=len(masks),
+        dense_perplexity=float(np.exp(DENSE.mean())),
+        contributions=estimate(surrogate, fit(measured, log=False), strata, 0, 2000),
+        surrogate=quality,
+        others=(),
+        not_finite=0,
+        measured=len(rows),
+        cached=0,
+        seconds=1.0,
+        interactions=interactions_of(surrogate, quality, "local", 0),
+        bands=bands(masks, residuals(measured, 0), 0),
+    )
+    store.save(result, "finished")
+    return result

@@ -1,0 +1,87 @@
+"""The page Contributions: every value and worth, the layer's panel, what values depend on, and the address."""
+
+import numpy as np
+import pytest
+
+from app.heatmaps import sequence_heatmap, worth_heatmap
+from app.jobs import Jobs
+from app.layer_figures import rank_figure
+from cache import queries
+from core.estimates import layer_values
+from core.masks import without
+from tests.stored import DENSE, loss, store_run
+from tests.test_pages import open_page, said, shared  # noqa: F401
+
+
+def box(app: object, label: str) -> object:
+    return next(element for element in app.selectbox if element.label == label)  # type: ignore[attr-defined]
+
+
+def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    page = open_page("contributions", run=result.run)
+    table = page.dataframe[0].value.sort_values("layer")
+    np.testing.assert_allclose(table["contribution"], [item.value for item in result.overall])
+    assert "Stratified contribution" in said(page) and "as the run found them" in said(page)
+    box(page, "Value").set_value("shapley").run()
+    box(page, "Worth").set_value("log_score").run()
+    assert not page.exception and "Shapley value" in said(page) and "nats a token" in said(page)
+    assert page.query_params["value"] == "shapley" and page.query_params["worth"] == "log_score"
+    run = queries.find_run(shared.database, result.run)
+    expected = layer_values(queries.measurements(shared.database, run), "shapley", "log_score", run.strata, 0)
+    table = page.dataframe[0].value.sort_values("layer")
+    np.testing.assert_allclose(table["contribution"], [item.value for item in expected.values])
+
+
+def test_address_opens_a_value_and_a_layer_and_names_what_there_is_not(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    page = open_page("contributions", run=result.run, value="local", layer="3")
+    assert "Local value" in said(page) and "Layer 3" in said(page)
+    page = open_page("contributions", run=result.run, value="nucleolus", layer="99")
+    assert "There is no value nucleolus" in said(page) and "stratified, shapley, banzhaf, local" in said(page)
+    assert "There is no layer 99" in said(page) and "Layer 0" in said(page)
+
+
+def test_kl_is_offered_where_it_is_measured_and_otherwise_the_command_that_measures_it(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    page = open_page("contributions", run=result.run, worth="kl", value="shapley")
+    assert f"python -m app values {result.run} --worth kl" in said(page)
+    store_run(shared.database, kl=True)
+    page = open_page("contributions", run=result.run, worth="kl", value="shapley")
+    assert "negative KL divergence" in said(page) and "--worth kl" not in said(page)
+    worths = next(frame.value for frame in page.dataframe if "worth" in frame.value)
+    assert list(worths["worth"]) == ["score", "log score", "kl"]
+    np.testing.assert_allclose(worths.iloc[1, 1:].astype(float), worths.iloc[2, 1:].astype(float), atol=1e-3)
+
+
+def test_panel_of_a_layer_tells_measured_from_predicted(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    page = open_page("contributions", run=result.run, layer="1")
+    shown = {metric.label: metric.value for metric in page.metric}
+    true = np.exp((DENSE + loss(without(8, [1])[None])).mean())
+    assert float(shown["Perplexity without it alone (measured)"]) == pytest.approx(true, abs=0.01)
+    partners = next(frame.value for frame in page.dataframe if "with layer" in frame.value)
+    assert len(partners) == 5 and partners.iloc[0]["with layer"] == 2 and partners.iloc[0]["meaning"] == "redundancy"
+    page = open_page("contributions", run=result.run, layer="0")
+    shown = {metric.label: metric.value for metric in page.metric}
+    true = np.exp((DENSE + loss(without(8, [0])[None])).mean())
+    [label] = [label for label in shown if "without it alone (predicted" in label]
+    assert float(shown[label]) == pytest.approx(true, rel=0.1)
+
+
+def test_a_layer_that_one_text_needs_stands_out_there(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    page = open_page("contributions", run=result.run, worth="log_score", value="local")
+    table = next(frame.value for frame in page.dataframe if "sequence" in frame.value)
+    last = table["layer 7"].to_numpy(dtype=float)
+    assert last[3] == pytest.approx(1.0, abs=0.1) and np.abs(last[:3]).max() < 0.1
+
+
+def test_figures_say_what_they_show() -> None:
+    values = np.array([[0.1, 0.4], [0.2, -0.8]])
+    chart = worth_heatmap({"score": values[0], "log score": values[1]}, "protocol")  # type: ignore[arg-type]
+    np.testing.assert_allclose(chart.figure.data[0].z, [[0.25, 1.0], [0.25, -1.0]])
+    assert "score: layer 1" in chart.alt and "log score: layer 0" in chart.alt
+    assert "Layer 1 depends most on the text" in sequence_heatmap(["1", "2"], values, "unit", "protocol").alt  # type: ignore[arg-type]
+    ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), "protocol")  # type: ignore[arg-type]
+    assert "layer 1 moves most, from 1 to 3" in ranks.alt

@@ -1,0 +1,91 @@
+"""The page Interactions: every index and worth, orders, the network, the pair, and the counterexample."""
+
+import re
+
+import numpy as np
+import pytest
+
+from app.interaction_figures import interaction_matrix
+from app.job import Job
+from app.jobs import Jobs
+from app.network_figure import network_figure
+from app.strip_figure import strip_figure
+from cache import queries
+from cache.store import Store
+from core.counterexample import by_contribution, find_counterexample
+from core.estimates import pair_interactions
+from core.masks import encode, without
+from core.surrogate import fit
+from tests.stored import DENSE, loss, store_run
+from tests.test_contribution_page import box
+from tests.test_pages import button, open_page, said, shared  # noqa: F401
+
+
+def test_every_index_and_worth_can_be_chosen(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    page = open_page("interactions", run=result.run)
+    assert result.interactions is not None
+    np.testing.assert_allclose(
+        page.dataframe[0].value["interaction"], [pair.value for pair in result.interactions.pairs]
+    )
+    box(page, "Interaction").set_value("faithful").run()
+    assert not page.exception and "Faith-Shap" in said(page) and page.query_params["index"] == "faithful"
+    run = queries.find_run(shared.database, result.run)
+    expected = pair_interactions(queries.measurements(shared.database, run), "faithful", "log_score", 0)
+    np.testing.assert_allclose(page.dataframe[0].value["interaction"], [pair.value for pair in expected.pairs])
+    box(page, "Order of the matrix").set_value("cluster").run()
+    assert not page.exception and page.query_params["order"] == "cluster"
+    assert "--worth kl" in said(open_page("interactions", run=result.run, worth="kl"))
+
+
+def test_pair_is_in_the_address(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    page = open_page("interactions", run=result.run, pair="1-2")
+    assert re.search(r"layers 1 and 2: \*\*-0\.\d+\*\* nats a token", said(page)) and "makes up for" in said(page)
+    assert "There is no pair 5-5" in said(open_page("interactions", run=result.run, pair="5-5"))
+
+
+def test_counterexample_is_predicted_then_measured(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    """Layers 1 and 2 contribute least, and make up for each other. A worker that knows the game measures both."""
+    result = store_run(shared.database)
+    run = queries.find_run(shared.database, result.run)
+    found = find_counterexample(fit(queries.measurements(shared.database, run)), by_contribution(result.overall))
+    assert found is not None and not found.measured
+    page = open_page("interactions", run=result.run)
+    assert f"With **{found.count}** layers removed" in said(page) and "(predicted)" in said(page)
+
+    asked = []
+
+    def preview(client: str, spec: object, removed: tuple[int, ...]) -> Job:
+        asked.append((client, removed))
+        losses = (DENSE + loss(without(8, removed)[None]))[0].astype(np.float32)
+        Store(shared.database).record(run.game, [(encode(without(8, removed)), losses)])
+        return Job(run.spec, removed)
+
+    monkeypatch.setattr(shared, "preview", preview)
+    button(page, "Measure both removals").click().run()
+    assert [removed for _, removed in asked] == [found.one_by_one, found.better]
+    assert len({client for client, _ in asked}) == 2, "the second request must not replace the first"
+    assert "Measuring both removals" in said(page)
+    page = open_page("interactions", run=result.run)
+    assert f"With **{found.count}** layers removed" in said(page) and "nats a token more (measured)" in said(page)
+    true = [np.exp((DENSE + loss(without(8, gone)[None])).mean()) for gone in (found.one_by_one, found.better)]
+    shown = [float(metric.value) for metric in page.metric if "(measured)" in metric.label]
+    assert shown == pytest.approx(true, abs=0.01) and true[0] > true[1]
+
+
+def test_figures_say_what_they_show(shared: Jobs) -> None:  # noqa: F811
+    result = store_run(shared.database)
+    assert result.interactions is not None
+    first = result.interactions.pairs[0]
+    order = (7, 6, 5, 4, 3, 2, 1, 0)
+    chart = interaction_matrix(result.interactions, order, "nats", result.protocol, first)
+    heat, cells, mark = chart.figure.data
+    assert heat.z[order.index(1)][order.index(2)] == heat.z[order.index(2)][order.index(1)] == first.value
+    here = [data[0] for x, y, data in zip(cells.x, cells.y, cells.customdata, strict=True) if (x, y) == (5, 6)]
+    assert here == ["1-2"], "a click on the cell of layers 1 and 2 chooses that pair"
+    assert set(zip(mark.x, mark.y, strict=True)) == {(5, 6), (6, 5)}
+    network = network_figure([first], 8, "nats", result.protocol)
+    assert network.figure.data[0].line.dash == "dash" and "1 of them redundancies" in network.alt
+    strips = strip_figure({"one by one": (1, 2)}, 8)
+    assert list(strips.figure.data[0].marker.symbol).count("x-thin") == 2 and "without layers 1, 2" in strips.alt
