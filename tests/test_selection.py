@@ -10,7 +10,7 @@ from core.choices import METHODS, Plan, Selection
 from core.errors import SelectionError
 from core.masks import without
 from core.results import ModelInfo
-from core.selection import Request, Target, nested
+from core.selection import Request, Target, knee, nested
 from core.types import Protocol
 from tests.conftest import Cli
 
@@ -147,3 +147,9 @@ def test_predict_and_divergences(cli: Cli, tiny: Path, text_file: Path) -> None:
     assert measured[0] == 0, measured[2]
     assert len(measured[1]["values"]) == 8 and measured[1]["worth"] == "kl"
     assert cli("interactions", run, "--worth", "kl")[0] == 0
+
+
+def test_knee_is_where_the_curve_bends() -> None:
+    flat_then_steep = [0.0, 0.1, 0.2, 0.3, 1.3, 2.3]
+    assert knee(flat_then_steep) == 3
+    assert knee([0.0, 1.0, 2.0]) is None and knee([0.0, 2.0, 3.0]) is None and knee([0.0, 1.0]) is None
