@@ -141,7 +141,8 @@ def serve(options: argparse.Namespace) -> NoReturn:
     """Starts the dashboard; its other settings are in app/.streamlit/config.toml."""
     database_of(options)  # a results file that cannot be used is said here, not in the browser
     arguments = [f"--server.port={options.port}", f"--server.address={options.address}"]
-    environment = {**os.environ, "QUORUM_CACHE": str(file_of(options))}
+    # The server's matrices are small, and its worker wants the cores: threads of the two would wait for each other.
+    environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "QUORUM_CACHE": str(file_of(options))}
     server = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "server.py"), *arguments]
     os.execve(sys.executable, server, environment)  # signals then reach the server itself
 

@@ -12,7 +12,7 @@ from core.prediction import Predictor
 from core.surrogate import fit
 
 
-def predictor(database: Database, run: StoredRun) -> Predictor | None:
+def predictor_of(database: Database, run: StoredRun) -> Predictor | None:
     """Fitted to everything measured in the run's game; None while there is too little of it."""
     if run.result is None or not run.result.bands:
         return None

@@ -1,33 +1,20 @@
 """Why one coalition gets its prediction: the perplexity that the surrogate expects, and which layers it blames."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app import views
+from app.predicting import predictor_of
 from app.surrogate_figures import share_bars
-from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.masks import without
-from core.prediction import Predictor
 from core.results import RunResult
 from core.selection import least_contributing
-from core.surrogate import fit
 
 # So many layers are removed when the page opens: enough for them to share something.
 _AT_FIRST = 3
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _predictor(file: str, revision: tuple[int, int], run: str) -> Predictor:
-    """The surrogate on all that a finished run's game has measured."""
-    database = Database(Path(file))
-    stored = queries.find_run(database, run)
-    assert stored.result is not None
-    return Predictor(fit(queries.measurements(database, stored)), stored.result.bands)
 
 
 def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
@@ -43,7 +30,10 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     if not removed:
         st.info("Pick one layer or more.")
         return
-    predictor = _predictor(str(database.file), database.revision(), chosen.run)
+    predictor = predictor_of(database, chosen)
+    if predictor is None:
+        st.info("Predictions appear when the run is finished.")
+        return
     found = predictor.predict(removed)
     with st.container(horizontal=True):
         st.metric(

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import jobs, navigation, views
-from app.contribution_figures import contribution_bars, contribution_heatmap
+from app import estimated, jobs, navigation, views
+from app.contribution_figures import contribution_bars
+from app.heatmaps import stratum_heatmap
 from app.interaction_figures import interaction_matrix
 from app.readout import known
 from app.removal import current
 from app.report import report
 from app.searching import watch
+from app.value_words import UNITS
 from cache import queries
 from cache.queries import StoredRun
 from core.paths import home
@@ -81,13 +83,17 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
 def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
     """The run's figures in one file."""
     st.subheader("A report in one file")
-    charts = {"Contributions": contribution_bars(result), "By number of layers kept": contribution_heatmap(result)}
-    if result.interactions is not None:
-        charts["Interactions"] = interaction_matrix(result, result.interactions)
-    found = known(shared.database, run, removed)
+    found = estimated.valued(shared.database, run, "stratified", "score")
+    by_stratum = stratum_heatmap(result.strata, found.by_stratum, UNITS["score"], result.protocol)
+    charts = {"Contributions": contribution_bars(result), "By number of layers kept": by_stratum}
+    pairs = result.interactions
+    if pairs is not None:
+        order = range(result.model.layers)
+        charts["Interactions"] = interaction_matrix(pairs, order, UNITS[pairs.worth], result.protocol, pairs.pairs[0])
+    measured = known(shared.database, run, removed)
     st.download_button(
         "Download report.html",
-        lambda: report(result, removed, found[0] if found else None, charts),
+        lambda: report(result, removed, measured[0] if measured else None, charts),
         f"report-{run.run}.html",
         "text/html",
         help="About 5 MB: it holds what draws the figures, and needs no network",

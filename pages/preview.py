@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import jobs, navigation, views
 from app.continuing import show_continuations
-from app.predicting import predictor
+from app.predicting import predictor_of
 from app.preview_figures import curve
 from app.readout import known, measure, show_known, show_prediction
 from app.removal import current, show_controls
@@ -39,7 +39,7 @@ def show(run: StoredRun, result: RunResult) -> None:
     """The page for one run."""
     spec = replace(run.spec, dtype=result.model.dtype)
     found = queries.latest_selection(shared.database, run.run)
-    predict = predictor(shared.database, run)
+    predict = predictor_of(shared.database, run)
     sets = sets_of(result, found)
     expected = {count: predict.predict(gone) for count, gone in sets.items()} if predict is not None else {}
     plans = found.plans if found is not None else ()
