@@ -21,18 +21,19 @@ PATHS = {
 
 
 def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) -> None:
-    """The smallest counterexample of this run; nothing is claimed where there is none."""
+    """The counterexample of this run; nothing is claimed where there is none."""
     st.subheader("Greedy is not optimal")
     st.markdown(
         "Removing layers one by one never takes a choice back, and pairs that make up for each other mislead it. Below "
-        "is the smallest number of layers at which that costs something in **this** run's game."
+        "is the smallest number of layers at which that is worse in **this** run's game, measured or predicted beyond "
+        "doubt (95 %); or else the likeliest one, which a measurement can settle."
     )
     path = pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
     found = estimated.counterexample(shared.database, run, path)
     if found is None:
         st.info(
             "None found up to half of the layers: no step of this path is worse than another removal of as many layers "
-            "by measurement, or by prediction beyond doubt (95 %)."
+            "by measurement, or by prediction with a probability of two thirds."
         )
     else:
         _show(found, estimated.surrogate(shared.database, run), result)
@@ -51,10 +52,10 @@ def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
     how = "measured" if found.measured else "predicted"
     names = {"one by one": found.one_by_one, f"better ({how})": found.better}
     views.show_chart(strip_figure(names, result.model.layers), key="strips")
-    doubt = "" if found.measured else f" ± {found.deviation:.3f} (standard deviation of the surrogate)"
+    doubt = f" ± {found.deviation:.3f} (standard deviation): worse with a probability of {found.probability:.0%}"
     st.markdown(
         f"With **{found.count}** layers removed, the one-by-one choice loses **{found.gap:.3f}** nats a token more "
-        f"({how}){doubt}."
+        f"({how}){'' if found.measured else doubt}."
     )
     with st.container(horizontal=True):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):

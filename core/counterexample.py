@@ -11,10 +11,11 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from core.gaussian import GaussianProcess
 from core.masks import Masks, removed, without
-from core.results import Z90, Contribution
+from core.results import Contribution
 from core.selection import least_contributing
 from core.surrogate import Surrogate
 
@@ -23,6 +24,8 @@ Path = tuple[tuple[int, ...], ...]  # removals of 1, 2, ... layers
 # Up to so many removals of one count are all looked at; of more, those near the best of one layer less.
 _LISTED = 30_000
 _BEAM = 50
+# From here on a prediction is beyond doubt; below the other one, it is not worth a measurement.
+_SURE, _LIKELY = 0.95, 2 / 3
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,11 @@ class Counterexample:
     gap: float  # by so much its mean NLL is higher, nats a token
     deviation: float  # of a predicted gap: the posterior's; 0 for a measured one
     measured: bool
+
+    @property
+    def probability(self) -> float:
+        """That it loses more, by the surrogate's posterior; 1 where both are measured."""
+        return 1.0 if self.measured else float(norm.cdf(self.gap / self.deviation))
 
     @property
     def count(self) -> int:
@@ -58,11 +66,11 @@ def by_prediction(surrogate: Surrogate) -> Path:
 
 
 def find_counterexample(surrogate: Surrogate, path: Path) -> Counterexample | None:
-    """The smallest step of a path that is worse than another removal of as many layers; None if there is none.
+    """The smallest step of a path that is worse than another removal of as many layers, or else the likeliest one.
 
-    Where the step has been measured and so has a better removal, that settles it. Otherwise the surrogate says: the
-    step must be worse than the best predicted removal beyond the doubt of its posterior (one-sided, 95 %), and no
-    measurement of both may say otherwise.
+    Where the step has been measured and so has a better removal, that settles it. Otherwise the surrogate compares the
+    step with the best predicted removal, and counts where its posterior is sure to 95 %. Where no step counts, it is
+    the one that is most probably worse; None where none is to 2/3. No measurement of both may say otherwise.
 
     Args:
         surrogate: of the log score.
@@ -71,6 +79,7 @@ def find_counterexample(surrogate: Surrogate, path: Path) -> Counterexample | No
     measured, process = surrogate.measured, surrogate.process
     rises = {removed(mask): float(rise) for mask, rise in zip(measured.masks, measured.rises, strict=True)}
     beam = np.ones((1, measured.masks.shape[1]), dtype=np.bool_)
+    likeliest: Counterexample | None = None
     for step in path:
         beam = _best(process, beam)
         if len(step) == 1:
@@ -79,10 +88,14 @@ def find_counterexample(surrogate: Surrogate, path: Path) -> Counterexample | No
         if known is not None:
             return Counterexample(step, known, rises[step] - rises[known], 0.0, measured=True)
         better = removed(beam[0])
-        gap, deviation = _predicted_gap(surrogate, step, better)
-        if gap > Z90 * deviation and not {step, better} <= rises.keys():
-            return Counterexample(step, better, gap, deviation, measured=False)
-    return None
+        if step == better or {step, better} <= rises.keys():
+            continue
+        likely = Counterexample(step, better, *_predicted_gap(surrogate, step, better), measured=False)
+        if likely.probability > _SURE:
+            return likely
+        if likely.probability > (likeliest.probability if likeliest else _LIKELY):
+            likeliest = likely
+    return likeliest
 
 
 def _measured_better(rises: dict[tuple[int, ...], float], step: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -95,14 +108,12 @@ def _measured_better(rises: dict[tuple[int, ...], float], step: tuple[int, ...])
 
 def _predicted_gap(surrogate: Surrogate, step: tuple[int, ...], better: tuple[int, ...]) -> tuple[float, float]:
     """How much more the step is predicted to lose, and the standard deviation of that."""
-    if step == better:
-        return 0.0, 0.0
     layers = surrogate.measured.masks.shape[1]
     both = np.stack([without(layers, step), without(layers, better)])
     one, other = surrogate.process.predict(both)
     covariance = surrogate.process.covariance(both)
     variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    deviation = surrogate.process.overconfidence() * np.sqrt(max(float(variance), 0.0))
+    deviation = surrogate.process.overconfidence() * np.sqrt(max(float(variance), 1e-12))
     return float(other - one), float(deviation)
 
 

@@ -10,12 +10,13 @@ from core import counterexample
 from core.breakdown import breakdown
 from core.counterexample import by_contribution, by_prediction, find_counterexample
 from core.estimates import layer_values
+from core.gaussian import Kernel, condition
 from core.masks import stratified, without
 from core.measurements import Measurements
 from core.ordering import clustered
 from core.results import Contribution, PairInteraction, PairInteractions
 from core.stability import rank_intervals
-from core.surrogate import fit
+from core.surrogate import Surrogate, fit
 
 LAYERS = 9
 SEQUENCES = np.array([3.5, 4.0, 4.5])
@@ -136,3 +137,19 @@ def test_clusters_stand_together() -> None:
     )
     order = clustered(PairInteractions("local", "log_score", pairs, None, 0.0), 6)
     assert {frozenset(order[:3]), frozenset(order[3:])} == set(map(frozenset, groups))
+
+
+def test_the_likeliest_step_where_none_is_sure() -> None:
+    """Noisy coalitions leave doubt. The probability is the share of games drawn from the posterior that agree."""
+    some = sampled()
+    masks = np.concatenate([np.ones_like(some.masks[:1]), some.masks])
+    targets = np.append(0.0, some.log_scores)
+    process = condition(Kernel(np.full(LAYERS, 0.1), 1.0, 2.0), masks, targets)
+    found = find_counterexample(Surrogate(process, True, some), by_contribution(RANKED)[:2])
+    assert found is not None and not found.measured and found.gap > 0
+    assert found.one_by_one == (0, 1)
+    both = np.array([without(LAYERS, found.one_by_one), without(LAYERS, found.better)])
+    rng = np.random.default_rng(0)
+    drawn = [game.predict(both) for game in (process.draw(rng) for _ in range(2000))]
+    assert 2 / 3 < found.probability < 0.95 and process.overconfidence() == 1.0
+    assert found.probability == pytest.approx(np.mean([one < other for one, other in drawn]), abs=0.03)

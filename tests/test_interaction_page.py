@@ -16,6 +16,7 @@ from core.counterexample import by_contribution, find_counterexample
 from core.estimates import pair_interactions
 from core.masks import encode, without
 from core.surrogate import fit
+from core.types import RunSpec
 from tests.stored import DENSE, loss, store_run
 from tests.test_contribution_page import box
 from tests.test_pages import button, open_page, said, shared  # noqa: F401
@@ -56,11 +57,11 @@ def test_counterexample_is_predicted_then_measured(shared: Jobs, monkeypatch: py
 
     asked = []
 
-    def preview(client: str, spec: object, removed: tuple[int, ...]) -> Job:
+    def preview(client: str, spec: RunSpec, removed: tuple[int, ...]) -> Job:
         asked.append((client, removed))
         losses = (DENSE + loss(without(8, removed)[None]))[0].astype(np.float32)
         Store(shared.database).record(run.game, [(encode(without(8, removed)), losses)])
-        return Job(run.spec, removed)
+        return Job(spec, removed)
 
     monkeypatch.setattr(shared, "preview", preview)
     button(page, "Measure both removals").click().run()
