@@ -31,6 +31,8 @@ _SCHEMA = pa.schema(
         pa.field("kl", pa.list_(pa.float32())),
     ]
 )
+# Inside a stored list, a NaN has become a NULL on its way through pandas; a file says what it was.
+_NUMBERS = "list_transform({}, lambda value: coalesce(value, 'nan'::FLOAT))"
 _AGAIN = "Export it again from the results file that it came from: python -m app evaluations export RUN --out FILE."
 Fields = TypeVar("Fields", ModelInfo, Protocol, Precision)
 
@@ -54,8 +56,8 @@ def export_evaluations(database: Database, run: StoredRun) -> bytes:
     """
     with database.reading() as connection:
         rows = connection.execute(
-            "SELECT mask, losses, kl FROM evaluations LEFT JOIN divergences USING (game, mask) WHERE game = ? "
-            "ORDER BY mask",
+            f"SELECT mask, {_NUMBERS.format('losses')}, {_NUMBERS.format('kl')} "
+            "FROM evaluations LEFT JOIN divergences USING (game, mask) WHERE game = ? ORDER BY mask",
             [run.game],
         ).fetchall()
         about = connection.execute("SELECT model, protocol, precision FROM games WHERE game = ?", [run.game]).fetchone()
@@ -63,10 +65,8 @@ def export_evaluations(database: Database, run: StoredRun) -> bytes:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
     model, protocol, precision = (json.loads(part) if part else None for part in about)
     metadata = {"metric": METRIC, "model": model, "protocol": protocol, "precision": precision}
-    columns = zip(_SCHEMA, zip(*rows, strict=True), strict=True)
-    # As pandas' values, a NaN would be taken for a value that is missing.
-    arrays = [pa.array(values, field.type, from_pandas=False) for field, values in columns]
-    table = pa.table(arrays, schema=_SCHEMA.with_metadata({_METADATA: json.dumps(metadata).encode()}))
+    columns = dict(zip(_SCHEMA.names, zip(*rows, strict=True), strict=True))
+    table = pa.table(columns, schema=_SCHEMA.with_metadata({_METADATA: json.dumps(metadata).encode()}))
     file = io.BytesIO()
     pq.write_table(table, file, compression="zstd")
     return file.getvalue()
