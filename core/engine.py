@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from core.comparison import Match, compare
 from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
-from core.evaluation import STATES
 from core.events import (
     Compared,
     Event,
@@ -32,6 +31,7 @@ from core.events import (
 )
 from core.export import check_target, export
 from core.game import Game, Games
+from core.limits import STATES
 from core.losses import perplexity
 from core.masks import decode, encode, without
 from core.measuring import Measuring
