@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from app import shipped, views
 from cache.database import Database

@@ -34,7 +34,7 @@ def test_bundled_model_by_hand() -> None:
 
 
 def test_limits_are_kept() -> None:
-    """1 GiB holds the hidden states of 234 sequences of this model, 23 whole batches of ten; 3.5 G parameters are not packed."""
+    """1 GiB holds the states of 234 sequences, 23 whole batches of ten; 3.5 G parameters are not packed."""
     assert BUNDLED is not None
     assert memory(BUNDLED, 1000, 128, "bfloat16", "cpu").states == 230 * 31 * 128 * 576 * 2 <= 2**30
     large = Shape(32, 3_500_000_000, 3072, 32_000, tied=False)
