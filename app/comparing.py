@@ -69,7 +69,7 @@ def _show_settings(first: StoredRun, second: StoredRun) -> None:
     if differing:
         rows = [{"setting": name, first.run: ours[name], second.run: theirs[name]} for name in differing]
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The settings in which the two runs differ")
-    same = ", ".join(f"{name} {value}" for name, value in constant.items())
+    same = "; ".join(f"{name} {value}" for name, value in constant.items())
     st.caption(f"The same in both: {same}." if differing else f"All settings are the same: {same}.")
 
 

@@ -34,7 +34,7 @@ def _show_table(runs: list[StoredRun]) -> None:
     differing, constant = parted([settings(run) for run in runs])
     table = pd.DataFrame([_row(run, differing) for run in runs])
     st.dataframe(table, hide_index=True, alt="All runs, the newest first: their settings that differ, and their ends")
-    same = ", ".join(f"{name} {value}" for name, value in constant.items())
+    same = "; ".join(f"{name} {value}" for name, value in constant.items())
     st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {same}. R² is on coalitions not seen.")
 
 
