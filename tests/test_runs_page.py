@@ -25,7 +25,6 @@ __all__ = ["shared", "spec"]  # fixtures
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:
     app.text_input[0].set_value(spec.model)
-    app.selectbox[0].set_value(spec.corpus)
     app.number_input[0].set_value(spec.masks)
     app.number_input[1].set_value(spec.sequences)
     app.number_input[2].set_value(spec.window)
@@ -88,6 +87,7 @@ def test_nothing_is_invented_where_nothing_is_known(shared: Jobs, spec: RunSpec)
 
 
 def test_forecast_follows_the_form(shared: Jobs, spec: RunSpec) -> None:
+    spec = replace(spec, corpus="python-docs")
     run = finish(shared, spec)
     page = open_page()
     assert "not known until the first coalitions are measured" in said(page), "of another model, no rate"
@@ -115,18 +115,13 @@ def test_evaluations_are_taken_in(shared: Jobs, spec: RunSpec, tmp_path: Path) -
     assert "Choose a file first" in said(page)
 
 
-def test_history_has_the_columns_that_differ(shared: Jobs, spec: RunSpec) -> None:
-    finish(shared, spec)
-    finish(shared, replace(spec, masks=60))
+def test_two_runs_in_the_history_and_side_by_side(shared: Jobs, spec: RunSpec) -> None:
+    first, second = finish(shared, spec), finish(shared, replace(spec, masks=60))
     page = open_page()
     table = page.dataframe[0].value
     assert sorted(table["coalitions"]) == ["50", "60"]
-    assert "seed" not in table and "model" not in table
+    assert "seed" not in table and "model" not in table, "what does not differ is no column"
     assert f"model {spec.model}" in said(page) and "seed 0" in said(page)
-
-
-def test_two_runs_side_by_side(shared: Jobs, spec: RunSpec) -> None:
-    first, second = finish(shared, spec), finish(shared, replace(spec, masks=60))
     page = open_page(run=first, **{"with": second})
     differing = next(frame.value for frame in page.dataframe if "setting" in frame.value)
     assert differing.to_dict("records") == [{"setting": "coalitions", first: "50", second: "60"}]
@@ -136,18 +131,13 @@ def test_two_runs_side_by_side(shared: Jobs, spec: RunSpec) -> None:
     box = next(box for box in page.selectbox if box.label == "Compare with")
     box.set_value("no other run").run()
     assert "Spearman" not in said(page) and "with" not in page.query_params
+    page = open_page(run="nonesuch")
+    assert "There is no run nonesuch here" in said(page) and first in said(page)
+    page = open_page(run=first, **{"with": "nonesuch"})
+    assert "There is no other run nonesuch" in said(page) and second in said(page)
 
 
 def test_other_text_is_warned_of(shared: Jobs, spec: RunSpec) -> None:
     first, second = finish(shared, spec), finish(shared, replace(spec, window=20))
     page = open_page(run=first, **{"with": second})
     assert "perplexities do not compare" in said(page) and "Spearman" in said(page)
-
-
-def test_unknown_runs_in_the_address_are_named(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
-    finish(shared, replace(spec, masks=60))
-    page = open_page(run="nonesuch")
-    assert "There is no run nonesuch here" in said(page) and run in said(page)
-    page = open_page(run=run, **{"with": "nonesuch"})
-    assert "There is no other run nonesuch" in said(page)
