@@ -30,6 +30,6 @@ def test_imports_go_one_way(package: str) -> None:
 
 
 def test_dashboard_process_has_no_torch() -> None:
-    modules = "app.views, app.jobs, core.corpora, core.estimates, core.prediction"
+    modules = "app.history, app.forecasting, app.views, app.jobs, core.corpora, core.estimates, core.prediction"
     code = f"import sys; import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
