@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: setup run test check bench browser clean
+.PHONY: setup run test check bench example browser clean
 
 setup: $(VENV)/.ready
 
@@ -23,6 +23,10 @@ check: $(VENV)/.ready-dev
 
 bench: setup
 	$(BIN)/python -m benchmarks.evaluation
+
+# The finished run of the bundled model that ships in app/example/: minutes of measuring.
+example: setup
+	$(BIN)/python -m app.shipped
 
 # A stamp says that these very requirements are installed: a second start takes no time.
 $(VENV)/.ready: requirements.txt

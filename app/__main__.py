@@ -6,8 +6,9 @@ import signal
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from app import choosing, commands
+from app import choosing, commands, exchanging
 from app.requests import located
 from app.terminal import complain
 from core.choices import METHODS
@@ -48,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m app", description="Which layers does a language model need?")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, function: object, text: str) -> argparse.ArgumentParser:
-        added = subparsers.add_parser(name, help=text, description=text)
+    def command(name: str, function: object, text: str, among: Any = subparsers) -> argparse.ArgumentParser:
+        added = among.add_parser(name, help=text, description=text)
+        assert isinstance(added, argparse.ArgumentParser)
         added.set_defaults(command=function)
         added.add_argument("--json", action="store_true", help="one JSON object on standard output")
         added.add_argument("--cache", type=Path, metavar="FILE", help="the DuckDB file of results")
@@ -120,6 +122,16 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--count", type=int, metavar="K", help="the K layers of smallest contribution")
     which.add_argument("--plan", type=_positive, metavar="K", help="the K layers that the last `select` chose")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+
+    evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
+    ways = evaluations.add_subparsers(required=True, metavar="export|import")
+    out = command("export", exchanging.export_evaluations, "write all that was measured in a run's game", ways)
+    out.add_argument("run", metavar="RUN")
+    out.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new Parquet file")
+    back = command(
+        "import", exchanging.import_evaluations, "take in such a file; nothing in it is measured again", ways
+    )
+    back.add_argument("file", type=Path, metavar="FILE")
 
     command("doctor", commands.doctor, "check this machine and installation")
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
+from app import shipped
 from app.opening import database_of, engine_on, file_of, settled
 from app.terminal import follow, result_object, result_text, say
 from cache import queries
@@ -34,7 +35,7 @@ def runs(options: argparse.Namespace) -> None:
     found = [queries.settled(database, run) for run in queries.runs(database)]
     rows = [_summary(run) for run in found]
     lines = [
-        f"{run.run}  {run.status:11s}  {run.started:%Y-%m-%d %H:%M}  {run.spec.model}  {run.spec.corpus}, "
+        f"{run.run}  {shipped.status(run):11s}  {run.started:%Y-%m-%d %H:%M}  {run.spec.model}  {run.spec.corpus}, "
         f"{run.spec.masks} masks"
         for run in found
     ]
@@ -139,7 +140,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> NoReturn:
     """Starts the dashboard; its other settings are in app/.streamlit/config.toml."""
-    database_of(options)  # a results file that cannot be used is said here, not in the browser
+    shipped.load_into(database_of(options))  # a results file that cannot be used is said here, not in the browser
     arguments = [f"--server.port={options.port}", f"--server.address={options.address}"]
     # The server's matrices are small, and its worker wants the cores: threads of the two would wait for each other.
     environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "QUORUM_CACHE": str(file_of(options))}

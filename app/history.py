@@ -5,47 +5,77 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app import navigation, state, views
+from app import navigation, shipped, state, views
+from app.comparing import show_comparison
+from app.evaluations import download_evaluations, show_upload
 from app.jobs import Jobs
+from app.settings import parted, settings
 from cache.queries import StoredRun
 from cache.store import Store
 from core.types import RunSpec
 
 
 def show_history(shared: Jobs, submit: Callable[[RunSpec], None]) -> None:
-    """All runs of this file as a table; one can be shown, resumed (by `submit`) or deleted."""
+    """All runs of this file as a table; one can be shown, resumed (by `submit`), compared, exported or deleted."""
     runs = views.stored_runs(shared.database)
-    if not runs:
-        return
-    st.subheader("History")
-    st.dataframe(pd.DataFrame([_row(run) for run in runs]), hide_index=True, alt="All runs, the newest first")
-    chosen = st.selectbox("Run", runs, format_func=lambda run: f"{run.run} ({run.status})")
-    with st.container(horizontal=True):
-        if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
-            st.switch_page(navigation.contributions(), query_params={"run": chosen.run})
-        label = "Run again" if chosen.status == "finished" else "Resume"
-        if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
-            submit(chosen.spec)
-        if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running"):
-            Store(shared.database).delete(chosen.run)
-            state.forget_run(chosen.run)
-            st.rerun()
-    st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
+    if runs:
+        st.subheader("History")
+        _show_table(runs)
+        chosen = _choose(runs)
+        with st.container(horizontal=True):
+            _show_actions(shared, chosen, submit)
+        st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
+        show_comparison(chosen, runs)
+    show_upload(shared.database)
 
 
-def _row(run: StoredRun) -> dict[str, object]:
-    spec, result = run.spec, run.result
+def _show_table(runs: list[StoredRun]) -> None:
+    """The settings that differ as columns, and those that do not in a sentence."""
+    differing, constant = parted([settings(run) for run in runs])
+    table = pd.DataFrame([_row(run, differing) for run in runs])
+    st.dataframe(table, hide_index=True, alt="All runs, the newest first: their settings that differ, and their ends")
+    same = "; ".join(f"{name} {value}" for name, value in constant.items())
+    st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {same}. R² is on coalitions not seen.")
+
+
+def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:
+    own, result = settings(run), run.result
+    message = {"message": run.message} if run.message else {}
     return {
         "run": run.run,
-        "status": run.status,
+        "status": shipped.status(run),
         "started": run.started,
-        "model": spec.model,
-        "text": spec.corpus,
-        "sampler": spec.sampler,
-        "coalitions": spec.masks,
-        "sequences": f"{spec.sequences} x {spec.window}",
-        "seed": spec.seed,
-        "dense perplexity": result.dense_perplexity if result else None,
-        "surrogate R2": result.surrogate.r2 if result else None,
-        "message": run.message or "",
+        **{name: own[name] for name in differing},
+        "dense perplexity (measured)": result.dense_perplexity if result else None,
+        "surrogate R²": result.surrogate.r2 if result else None,
+        **message,
     }
+
+
+def _choose(runs: list[StoredRun]) -> StoredRun:
+    """The run of the address, or the newest; an unknown one is named."""
+    names, asked = [run.run for run in runs], state.run_in_address()
+    if asked is not None and asked not in names:
+        st.error(f"**There is no run {asked} here.**\n\nRuns that exist: {', '.join(names)}.", icon="⚠️")
+    name = st.selectbox(
+        "Run",
+        names,
+        index=names.index(asked) if asked in names else 0,
+        format_func=lambda name: f"{name} ({shipped.status(runs[names.index(name)])})",
+    )
+    if asked in names and name != asked:  # an address that names nothing stays as it is
+        state.remember_run(name)
+    return runs[names.index(name)]
+
+
+def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], None]) -> None:
+    if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
+        st.switch_page(navigation.contributions(), query_params={"run": chosen.run})
+    label = "Run again" if chosen.status == "finished" else "Resume"
+    if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
+        submit(chosen.spec)
+    download_evaluations(shared.database, chosen)
+    if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running"):
+        Store(shared.database).delete(chosen.run)
+        state.forget_run(chosen.run)
+        st.rerun()

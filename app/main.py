@@ -9,14 +9,13 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only this file's folder th
 
 import streamlit as st  # noqa: E402
 
-from app import jobs, navigation, views  # noqa: E402
+from app import navigation, views  # noqa: E402
 from core.errors import QuorumError  # noqa: E402
 
 # An emoji becomes a data: address; a Material icon would be fetched from another host.
 st.set_page_config(page_title="Quorum", page_icon="🗳️", layout="wide")
 page = st.navigation({"Quorum": navigation.every()})
 try:
-    jobs.shared().begin_if_empty()
     page.run()
 except QuorumError as error:
     views.show_error(error)

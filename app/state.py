@@ -31,10 +31,28 @@ def remembered_run() -> str | None:
     return st.session_state.get("run")
 
 
+def other_in_address() -> str | None:
+    """The run that the address compares with (?run=ab12cd34&with=ef56ab78), whether it exists or not."""
+    return st.query_params.get("with")
+
+
+def remember_other(run: str, other: str) -> None:
+    """Puts a comparison of two runs into the address."""
+    remember_run(run)
+    if st.query_params.get("with") != other:
+        st.query_params["with"] = other
+
+
+def forget_other() -> None:
+    """Drops the comparison from the address."""
+    if "with" in st.query_params:
+        del st.query_params["with"]
+
+
 def forget_run(run: str) -> None:
     """Drops a deleted run from the address and from the session."""
-    if st.query_params.get("run") == run:
-        del st.query_params["run"]
+    if run in (st.query_params.get("run"), st.query_params.get("with")):
+        st.query_params.clear()
     if st.session_state.get("run") == run:
         del st.session_state["run"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from app import state
+from app import shipped, state
 from app.charts import Chart
 from app.job import Job
 from app.jobs import Jobs
@@ -16,7 +16,7 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.choices import Comparison, Plan
 from core.errors import QuorumError
-from core.events import Measured, Progress
+from core.events import Measured
 from core.results import PairInteractions, RunResult
 
 
@@ -56,7 +56,7 @@ def pick_run(database: Database) -> StoredRun | None:
         usable,
         index=names.index(wanted) if wanted in names else 0,
         format_func=lambda run: (
-            f"{run.run} · {run.spec.model} · {run.spec.corpus} · {run.spec.masks} masks · {run.status}"
+            f"{run.run} · {run.spec.model} · {run.spec.corpus} · {run.spec.masks} masks · {shipped.status(run)}"
         ),
     )
     if asked is None or asked in names:  # an unknown run stays in the address, and its error on the page
@@ -149,7 +149,7 @@ def show_progress(job: Job, jobs: Jobs) -> None:
     if progress is not None:
         with st.container(horizontal=True):
             st.metric("Coalitions a minute", f"{60 * progress.per_second:.0f}" if progress.per_second else "–")
-            st.metric("Time left", _duration(progress))
+            st.metric("Time left", duration(progress.seconds_left))
             st.metric("From the cache", progress.cached)
     cancel_button(job, jobs)
 
@@ -167,8 +167,12 @@ def cancel_button(job: Job, jobs: Jobs) -> None:
     )
 
 
-def _duration(progress: Progress) -> str:
-    if not math.isfinite(progress.seconds_left):
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if not math.isfinite(seconds):
         return "–"
-    minutes, seconds = divmod(round(progress.seconds_left), 60)
-    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -197,6 +197,13 @@ def count_evaluations(database: Database, game: str | None = None) -> int:
     return int(row[0]) if row else 0
 
 
+def is_blank(database: Database) -> bool:
+    """Whether nothing has ever been measured with this file."""
+    with database.reading() as connection:
+        row = connection.execute("SELECT count(*) FROM games").fetchone()
+    return not row or row[0] == 0
+
+
 def _stored(row: tuple[Any, ...]) -> StoredRun:
     run, game, spec, strata, status, message, result, started, changed = row
     return StoredRun(

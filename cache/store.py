@@ -131,6 +131,18 @@ class Store:
                 [json.dumps(asdict(result)), status, result.run],
             )
 
+    def adopt(self, game: str, spec: RunSpec, result: RunResult, started: pd.Timestamp) -> None:
+        """Takes in a run that was finished elsewhere; one of the same name stays as it is."""
+        row = [result.run, game, json.dumps(asdict(spec)), list(result.strata), json.dumps(asdict(result)), started]
+        with self._database.writing() as connection:
+            connection.execute(
+                """
+                INSERT OR IGNORE INTO runs (run, game, spec, strata, status, result, started, changed)
+                VALUES ($1, $2, $3, $4, 'finished', $5, $6, $6)
+                """,
+                row,
+            )
+
     def close(self, run: str, status: str, message: str | None = None) -> None:
         """Marks a run as cancelled or failed; its last result stays."""
         with self._database.writing() as connection:

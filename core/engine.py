@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from core.comparison import Match, compare
 from core.continuation import continuations
 from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
-from core.evaluation import STATES
 from core.events import (
     Compared,
     Event,
@@ -36,6 +35,7 @@ from core.events import (
 )
 from core.export import check_target, export
 from core.game import Game, Games
+from core.limits import STATES
 from core.losses import perplexity
 from core.masks import decode, encode, without
 from core.measuring import Measuring

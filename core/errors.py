@@ -15,6 +15,7 @@
     │   ├── CacheUnreadable   corrupt, or no DuckDB file at all
     │   ├── CacheTooNew
     │   ├── CacheBusy         held by another program
+    │   ├── NotEvaluations    a file to import that holds something else
     │   └── RunNotFound
     ├── BadPath               a path that no system takes
     ├── NotWritable           a folder or file that may not be written
@@ -76,6 +77,9 @@ class CacheTooNew(CacheError): ...
 
 
 class CacheBusy(CacheError): ...
+
+
+class NotEvaluations(CacheError): ...
 
 
 class RunNotFound(CacheError): ...

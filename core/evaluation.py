@@ -13,18 +13,15 @@ from numpy.typing import NDArray
 
 from core.batch import Batch
 from core.errors import UnsupportedModel
+from core.limits import ACCELERATOR, CPU, STATES
 from core.masks import Masks
 from core.model import LoadedModel
 from core.packing import PackedLinears
 from core.reference import sequence_losses
 from core.types import Losses
 
-# Bytes that the hidden states of one evaluator may take; sequences beyond it go through a plain forward for each mask.
-STATES = 2**30
 # Elements that the whole model's log probabilities may take, kept for divergences: 512 MiB in fp32.
 _REFERENCE = 2**27
-# Tokens in a batch, and logits alive at once in elements: small enough for a processor's cache, large enough for a GPU.
-_CPU, _ACCELERATOR = (1280, 2**24), (2**14, 2**28)
 
 
 class Evaluator:
@@ -53,7 +50,7 @@ class Evaluator:
         """
         self._packed = PackedLinears(loaded.model) if packed is None else packed
         config = loaded.model.config.get_text_config()
-        tokens, logits = _CPU if loaded.info.device == "cpu" else _ACCELERATOR
+        tokens, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
         length = ids.shape[1]
         at_once = max(1, logits // (length * config.vocab_size))
         if states:

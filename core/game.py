@@ -7,8 +7,9 @@ from functools import cached_property
 from core.corpora import HUB, read, stamp
 from core.device import choose_device, choose_dtype
 from core.errors import CorpusError
-from core.evaluation import STATES, Evaluator
+from core.evaluation import Evaluator
 from core.events import Event, Stage
+from core.limits import STATES
 from core.memory import give_back
 from core.model import Checkpoint, LoadedModel, load, locate
 from core.packing import PackedLinears

@@ -54,6 +54,14 @@ def fetch_model(repository: str, check_config: Callable[[Path], object]) -> Path
         ) from cause
 
 
+def on_disk(repository: str) -> Path | None:
+    """The folder of a Hub model that has been downloaded; the Hub is not asked."""
+    try:
+        return Path(snapshot_download(repository, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+
+
 def _is_complete(folder: Path) -> bool:
     """Whether all shards are there: a download may have been interrupted."""
     index = folder / "model.safetensors.index.json"

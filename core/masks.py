@@ -155,7 +155,10 @@ def removed(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 
 def layer_evaluations(masks: Masks) -> int:
     """Layers computed for masks (masks, n) if each shared prefix is computed once: the kept nodes of their trie."""
-    return len({mask[: depth + 1].tobytes() for mask in masks for depth in np.flatnonzero(mask)})
+    ordered = masks[np.lexsort(masks.T[::-1])]
+    differs = ordered[1:] != ordered[:-1]
+    shared = np.where(differs.any(axis=1), differs.argmax(axis=1), masks.shape[1])  # with the mask before
+    return int((ordered & (np.arange(masks.shape[1]) >= np.append(0, shared)[:, None])).sum()) if len(masks) else 0
 
 
 def encode(mask: NDArray[np.bool_]) -> str:

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from core.evaluation import STATES, Evaluator
+from core.evaluation import Evaluator
+from core.limits import STATES
 from core.masks import Masks
 from core.measurements import Floats
 from core.model import LoadedModel

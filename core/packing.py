@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from core.forwards import Forward, replaced
+from core.limits import PACKED
 
-# The largest second copy of the weights that is made, in bytes.
-_COPY = 2**31
 # Any layout serves any number of rows; this one was as fast as any from 64 rows on.
 _ROWS = 256
 
@@ -26,7 +25,7 @@ class PackedLinears:
         linears = [module for module in model.modules() if type(module) is nn.Linear and _packable(module.weight)]
         weights = {linear.weight.data_ptr(): linear.weight for linear in linears}  # tied ones once
         self._forwards: list[tuple[nn.Module, Forward]] = []
-        if sum(weight.nbytes for weight in weights.values()) > _COPY:
+        if sum(weight.nbytes for weight in weights.values()) > PACKED:
             return
         with torch.inference_mode():
             packed = {

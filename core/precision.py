@@ -7,6 +7,7 @@ import torch
 from scipy.stats import spearmanr
 
 from core.errors import ModelError
+from core.limits import CHECKED
 from core.masks import Masks
 from core.model import LoadedModel, load
 from core.reference import sequence_losses
@@ -15,13 +16,11 @@ from core.types import Losses
 
 # Coalitions and sequences that are measured again: enough for a mean and a ranking, in a few seconds.
 _MASKS, _SEQUENCES = 16, 2
-# A larger model is not loaded a second time only for this, in parameters.
-_LARGEST = 500_000_000
 
 
 def comparable(loaded: LoadedModel) -> bool:
     """Whether a model computes in 16 bits and is small enough to be loaded twice."""
-    return loaded.info.dtype != "float32" and loaded.info.parameters <= _LARGEST
+    return loaded.info.dtype != "float32" and loaded.info.parameters <= CHECKED
 
 
 def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mapping[int, Losses]) -> Precision | None:

@@ -19,6 +19,9 @@ from core.types import SAMPLERS, RunSpec
 _MOST_MASKS = 1_000_000
 # The share of an adaptive run's budget that does not depend on what was measured.
 _FIRST = 1 / 3
+# Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
+# particular kind of masks; and they are few, since prefixes are shared best in large ones.
+_ROUNDS = (0.1, 0.4, 1.0)
 
 
 def check_size(spec: RunSpec) -> None:
@@ -67,6 +70,11 @@ def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
     first = np.concatenate([whole, ~np.eye(layers, dtype=np.bool_), sample])
     _, rows = np.unique(first, axis=0, return_index=True)
     return strata, first[np.sort(rows)][: 1 + spec.masks]
+
+
+def rounds(sample: int) -> list[int]:
+    """Where each round of 1 + `sample` masks begins, and the last one ends; the whole model is a round of its own."""
+    return [0, 1, *(1 + int(share * sample) for share in _ROUNDS)]
 
 
 def wanted(spec: RunSpec, masks: Masks) -> int:

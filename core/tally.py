@@ -17,15 +17,12 @@ from core.masks import Masks
 from core.measurements import FEWEST_MASKS, Measurements
 from core.proposals import propose
 from core.results import Precision, RunResult
-from core.samplers import wanted
+from core.samplers import rounds, wanted
 from core.stability import stability
 from core.surrogate import fit
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 from core.validation import Validation, of_process
 
-# Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
-# particular kind of masks; and they are few, since prefixes are shared best in large ones.
-_ROUNDS = (0.1, 0.4, 1.0)
 # Of an adaptive run's budget, what one round of proposals takes; and the fewest masks that are worth a fit.
 _PROPOSED, _SMALLEST_ROUND = 0.1, 10
 
@@ -53,9 +50,7 @@ class Tally:
 
     def rounds(self) -> Iterator[NDArray[np.int64]]:
         """The rows that are missing, round by round; the whole model comes first."""
-        sample = len(self.masks) - 1
-        bounds = [0, 1, *(1 + int(share * sample) for share in _ROUNDS)]
-        for low, high in pairwise(bounds):
+        for low, high in pairwise(rounds(len(self.masks) - 1)):
             yield from self._missing(low, high)
         while self._propose():
             yield from self._missing(0, len(self.masks))

@@ -2,12 +2,10 @@
 
 import streamlit as st
 
-from app import jobs, views
+from app import jobs, shipped, views
 from app.contribution_figures import contribution_bars
 from app.form import show_form
 from app.history import show_history
-from app.requests import located
-from core.errors import QuorumError
 from core.types import RunSpec
 
 shared = jobs.shared()
@@ -34,12 +32,30 @@ def live() -> None:
         st.rerun(scope="app")
 
 
+def show_example() -> None:
+    """The run that ships, while nothing has been asked for: what one looks like when it is finished."""
+    [example] = [run for run in views.stored_runs(shared.database) if shipped.is_example(run)] or [None]
+    if example is None or example.result is None:
+        return
+    result = example.result
+    st.info(
+        f"**This is an example**, measured elsewhere ({result.model.dtype} on {result.model.device}) with the default "
+        "settings. Press **Start run** to measure on your machine: your own model or text, or the same again, which "
+        "finds what the example has measured if your machine computes in the same precision."
+    )
+    st.subheader("Contributions in the example")
+    st.caption(
+        f"Estimated from {result.surrogate.masks} measured coalitions of {result.model.source}: {result.protocol}. "
+        "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
+    )
+    views.show_chart(contribution_bars(result), key="example-bars")
+
+
 def show_newest() -> None:
     """The run that goes on, or how the last one ended."""
     if job is None:
+        show_example()
         return
-    if job.active and job.spec == RunSpec() and len(views.stored_runs(shared.database)) <= 1:
-        st.info("This is the first start, so a run with the default settings has begun by itself. You can cancel it.")
     st.fragment(live, run_every=1.0 if job.active else None)()
     if job.status == "failed":
         st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
@@ -61,14 +77,11 @@ def show_newest() -> None:
 
 
 def submit(spec: RunSpec) -> None:
-    shared.submit(located(spec))
+    shared.submit(spec)
     st.rerun()
 
 
 seen = job.revision if job is not None else 0
 show_newest()
-try:
-    show_form(submit)
-except QuorumError as error:
-    views.show_error(error)
+show_form(shared.database, submit)
 show_history(shared, submit)

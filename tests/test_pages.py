@@ -63,16 +63,10 @@ def button(app: AppTest, label: str) -> object:
     return next(element for element in app.button if element.label == label)
 
 
-def test_empty_file_starts_the_default_run_visibly(shared: Jobs) -> None:
+def test_nothing_starts_by_itself(shared: Jobs) -> None:
     app = open_page()
-    job = shared.newest()
-    assert job is not None and job.spec == RunSpec() and job.active
-    assert "begun by itself" in said(app)
-    button(app, "Cancel").click().run()
-    wait(lambda: not job.active)
-    assert job.status == "cancelled"
-    app = open_page()
-    assert "cancelled" in said(app) and shared.newest() is job, "it does not start again"
+    assert shared.newest() is None and not queries.runs(shared.database)
+    assert button(app, "Start run") and "301 coalitions" in said(app)
     assert "No run has contributions yet" in said(open_page("contributions"))
 
 
@@ -104,7 +98,6 @@ def test_running_run_has_progress_and_a_button(shared: Jobs, spec: RunSpec) -> N
     job = shared.submit(RunSpec(**{**vars(spec), "sequences": 250, "window": 128, "masks": 100}))
     wait(lambda: job.progress is not None and job.progress.done > 5)
     app = open_page()
-    assert "begun by itself" not in said(app)
     assert {metric.label for metric in app.metric} >= {"Coalitions a minute", "Time left", "From the cache"}
     button(app, "Cancel").click().run()
     wait(lambda: not job.active)

@@ -1,0 +1,175 @@
+"""Everything measured in a game as one Parquet file, which another results file takes in without measuring it again.
+
+Columns: `mask` ('1' for a kept layer), `losses` (each sequence's mean NLL, nats a token) and `kl` (each sequence's KL
+from the whole model, nats a token; null where nobody asked). The model, the protocol, what 16 bits cost and the
+release of the metric are the file's metadata, as JSON. A file is checked as a whole before anything of it is written.
+"""
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cache.database import Database
+from cache.keys import METRIC
+from cache.queries import StoredRun, count_evaluations
+from cache.store import Store
+from core.errors import NotEvaluations, RunNotFound
+from core.results import Precision
+from core.types import Losses, ModelInfo, Protocol
+
+_METADATA = b"quorum"
+_SCHEMA = pa.schema(
+    [
+        pa.field("mask", pa.string()),
+        pa.field("losses", pa.list_(pa.float32())),
+        pa.field("kl", pa.list_(pa.float32())),
+    ]
+)
+# Inside a stored list, a NaN has become a NULL on its way through pandas; a file says what it was.
+_NUMBERS = "list_transform({}, lambda value: coalesce(value, 'nan'::FLOAT))"
+_AGAIN = "Export it again from the results file that it came from: python -m app evaluations export RUN --out FILE."
+Fields = TypeVar("Fields", ModelInfo, Protocol, Precision)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What a file held, and how many of its evaluations were new."""
+
+    game: str
+    model: ModelInfo
+    protocol: Protocol
+    evaluations: int
+    fresh: int
+
+
+def export_evaluations(database: Database, run: StoredRun) -> bytes:
+    """The Parquet file of everything measured in a run's game, also by previews and other runs.
+
+    Raises:
+        RunNotFound: nothing has been measured yet.
+    """
+    with database.reading() as connection:
+        rows = connection.execute(
+            f"SELECT mask, {_NUMBERS.format('losses')}, {_NUMBERS.format('kl')} "
+            "FROM evaluations LEFT JOIN divergences USING (game, mask) WHERE game = ? ORDER BY mask",
+            [run.game],
+        ).fetchall()
+        about = connection.execute("SELECT model, protocol, precision FROM games WHERE game = ?", [run.game]).fetchone()
+    if not rows or about is None:
+        raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
+    model, protocol, precision = (json.loads(part) if part else None for part in about)
+    metadata = {"metric": METRIC, "model": model, "protocol": protocol, "precision": precision}
+    columns = dict(zip(_SCHEMA.names, zip(*rows, strict=True), strict=True))
+    table = pa.table(columns, schema=_SCHEMA.with_metadata({_METADATA: json.dumps(metadata).encode()}))
+    file = io.BytesIO()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue()
+
+
+def import_evaluations(database: Database, content: bytes) -> Imported:
+    """Takes the evaluations of a file into the results file; one that is already there stays as it is.
+
+    Raises:
+        NotEvaluations: the file is something else, damaged, or of another metric. Nothing has been written then.
+    """
+    table = _read(content)
+    model, protocol, precision = _about(table)
+    masks = _masks(table, model.layers)
+    losses = _losses(table, "losses", protocol.sequences)
+    divergences = _losses(table, "kl", protocol.sequences)
+    missing = [mask for mask, found in zip(masks, losses, strict=True) if found is None]
+    if missing:
+        raise NotEvaluations(f"The mask {missing[0]} has no losses.", _AGAIN)
+    store = Store(database)
+    game = store.open_game(model, protocol)
+    before = count_evaluations(database, game)
+    store.record(game, _known(masks, losses))
+    store.record_divergences(game, _known(masks, divergences))
+    if precision is not None and store.precision(game) is None:
+        store.save_precision(game, precision)
+    return Imported(game, model, protocol, len(masks), count_evaluations(database, game) - before)
+
+
+def _read(content: bytes) -> pa.Table:
+    try:
+        table = pq.read_table(io.BytesIO(content))
+    except (pa.ArrowException, OSError) as cause:
+        raise NotEvaluations(f"This is no Parquet file: {str(cause).splitlines()[0][:200]}", _AGAIN) from cause
+    for field in _SCHEMA:
+        if field.name not in table.column_names:
+            raise NotEvaluations(
+                f"The column {field.name} is missing; there are {', '.join(table.column_names) or 'none'}.", _AGAIN
+            )
+        if table.schema.field(field.name).type != field.type:
+            raise NotEvaluations(
+                f"The column {field.name} is {table.schema.field(field.name).type}, not {field.type}.", _AGAIN
+            )
+    if not table.num_rows:
+        raise NotEvaluations("The file holds no evaluation.", _AGAIN)
+    return table
+
+
+def _about(table: pa.Table) -> tuple[ModelInfo, Protocol, Precision | None]:
+    """The model, the protocol and what 16 bits cost, from the file's metadata."""
+    try:
+        metadata = json.loads((table.schema.metadata or {})[_METADATA])
+        metric = metadata["metric"]
+        model, protocol = _typed(ModelInfo, metadata["model"]), _typed(Protocol, metadata["protocol"])
+        precision = _typed(Precision, metadata["precision"]) if metadata["precision"] else None
+    except (KeyError, TypeError, ValueError) as cause:
+        raise NotEvaluations(
+            f"The file does not say which model and protocol its losses are of ({cause}).", _AGAIN
+        ) from cause
+    if metric != METRIC:
+        raise NotEvaluations(
+            f"The file's losses are of metric {metric}; this release measures metric {METRIC}, and the two do not "
+            "compare.",
+            "Use the same release of Quorum on both sides.",
+        )
+    if not (model.fingerprint and model.dtype and protocol.tokens):
+        raise NotEvaluations("The file does not name the weights, the dtype or the tokens of its losses.", _AGAIN)
+    return model, protocol, precision
+
+
+def _typed(kind: type[Fields], found: dict[str, Any]) -> Fields:
+    """A dataclass from JSON, or TypeError where a field is missing, unknown or of another type."""
+    made = kind(**found)
+    for field in fields(made):
+        value = getattr(made, field.name)
+        if not isinstance(value, int | float if field.type is float else field.type):  # type: ignore[arg-type]
+            raise TypeError(f"{field.name} is {value!r}")
+    return made
+
+
+def _masks(table: pa.Table, layers: int) -> list[str]:
+    masks: list[str] = table["mask"].to_pylist()
+    wrong = [mask for mask in masks if mask is None or len(mask) != layers or set(mask) - {"0", "1"}]
+    if wrong:
+        raise NotEvaluations(f"{wrong[0]} is no mask of the model's {layers} layers.", _AGAIN)
+    if len(set(masks)) != len(masks):
+        raise NotEvaluations("A mask is in the file twice.", _AGAIN)
+    return masks
+
+
+def _losses(table: pa.Table, column: str, sequences: int) -> list[Losses | None]:
+    """One array (sequences,) for each mask; NaN and infinity are losses, too, and less than nothing is not."""
+    found: list[Losses | None] = []
+    for values in table[column].to_pylist():
+        if values is not None and (len(values) != sequences or None in values):
+            raise NotEvaluations(
+                f"A mask has {len(values)} {column} and not one of each of {sequences} sequences.", _AGAIN
+            )
+        found.append(None if values is None else np.array(values, dtype=np.float32))
+    if column == "losses" and any(values is not None and (values < 0).any() for values in found):
+        raise NotEvaluations("A loss is below zero, which no NLL is.", _AGAIN)
+    return found
+
+
+def _known(masks: Iterable[str], found: Iterable[Losses | None]) -> list[tuple[str, Losses]]:
+    return [(mask, values) for mask, values in zip(masks, found, strict=True) if values is not None]

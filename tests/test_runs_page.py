@@ -1,0 +1,143 @@
+"""The page Runs: the example of the first start, what a request will take, evaluations that come in, two runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import shipped
+from app.forecasting import foresee
+from app.jobs import Jobs
+from cache import queries
+from cache.database import Database
+from cache.parquet import export_evaluations
+from cache.store import Store
+from core.forecast import work
+from core.samplers import begin
+from core.shape import shape_of
+from core.types import RunSpec
+from tests.test_pages import button, finish, open_page, said, shared, spec
+
+__all__ = ["shared", "spec"]  # fixtures
+
+
+def fill_in(app: AppTest, spec: RunSpec) -> None:
+    app.text_input[0].set_value(spec.model)
+    app.number_input[0].set_value(spec.masks)
+    app.number_input[1].set_value(spec.sequences)
+    app.number_input[2].set_value(spec.window)
+    app.run()
+    assert not app.exception
+
+
+def test_example_is_there_at_the_first_start_and_only_then(shared: Jobs) -> None:
+    shipped.load_into(shared.database)
+    [run] = queries.runs(shared.database)
+    assert shipped.is_example(run) and run.spec == RunSpec()
+    assert queries.count_evaluations(shared.database, run.game) >= 301
+    page = open_page()
+    assert "This is an example" in said(page) and shared.newest() is None
+    assert page.dataframe[0].value.loc[0, "status"] == "example"
+    assert "nothing is left to measure" in said(page), "the default run finds the example's evaluations"
+    assert len(page.get("plotly_chart")) == 1
+    assert open_page("contributions").selectbox[0].options[0].endswith("example")
+    button(page, "Delete").click().run()
+    shipped.load_into(shared.database)
+    assert not queries.runs(shared.database), "who deleted it does not get it again"
+
+
+def test_example_is_small_and_what_the_engine_wrote(cache_file: Path) -> None:
+    assert sum(file.stat().st_size for file in shipped.FOLDER.iterdir()) < 300_000
+    database = Database(cache_file)
+    shipped.load_into(database)
+    [run] = queries.runs(database)
+    result = shipped.example().result
+    measured = queries.measurements(database, run)
+    assert np.exp(measured.dense.mean()) == pytest.approx(result.dense_perplexity)
+    _, masks = begin(run.spec, result.model.layers)
+    assert len(Store(database).known(run.game, masks)) == len(masks) == 1 + result.masks
+    again = Store(database).begin(run.game, run.spec, result.protocol, run.strata)
+    assert again == run.run, "the default run on a like machine is this very run"
+
+
+def test_forecast_by_hand(shared: Jobs, spec: RunSpec) -> None:
+    """Twice the sequences, and other coalitions: the work times the seconds that the earlier run took for its own."""
+    run = queries.find_run(shared.database, finish(shared, spec))
+    result, shape = run.result, shape_of(spec.model)
+    assert result is not None and shape is not None
+    asked = replace(spec, sequences=8, masks=60)
+    found = foresee(shared.database, [run], asked)
+    (_, before), (_, after) = begin(spec, 8), begin(asked, 8)
+    ratio = work(after, np.ones(61, np.bool_), shape.head) / work(before, np.ones(51, np.bool_), shape.head)
+    assert found.seconds == pytest.approx(result.seconds * ratio * 2) and found.rate_of == run.run
+    assert (found.coalitions, found.known) == (61, 0) and found.memory is not None and found.settled
+    more = foresee(shared.database, [run], replace(spec, masks=60))
+    assert (more.coalitions, more.known, more.known_in) == (61, 51, result.model.dtype)
+    assert more.seconds is not None and more.seconds < found.seconds / 2
+    assert foresee(shared.database, [run], replace(asked, dtype="float16")).seconds is None
+
+
+def test_nothing_is_invented_where_nothing_is_known(shared: Jobs, spec: RunSpec) -> None:
+    found = foresee(shared.database, [], replace(spec, model="nobody/has-made-this-model"))
+    assert (found.coalitions, found.seconds, found.memory) == (None, None, None)
+    found = foresee(shared.database, [], spec)
+    assert found.seconds is None and found.memory is not None and not found.settled
+
+
+def test_forecast_follows_the_form(shared: Jobs, spec: RunSpec) -> None:
+    spec = replace(spec, corpus="python-docs")
+    run = finish(shared, spec)
+    page = open_page()
+    assert "not known until the first coalitions are measured" in said(page), "of another model, no rate"
+    fill_in(page, spec)
+    assert "nothing is left to measure" in said(page) and "51 coalitions" in said(page)
+    fill_in(page, replace(spec, sequences=8))
+    assert f"estimated from run {run}" in said(page) and "predicted from sizes" in said(page)
+    page.number_input[0].set_value(250).run()
+    assert "these strata hold" in said(page), "a request that cannot be is said before it starts"
+
+
+def test_evaluations_are_taken_in(shared: Jobs, spec: RunSpec, tmp_path: Path) -> None:
+    run = queries.find_run(shared.database, finish(shared, spec))
+    content = export_evaluations(shared.database, run)
+    with shared.database.writing() as connection:
+        connection.execute("DELETE FROM evaluations")
+    page = open_page()
+    page.file_uploader[0].set_value(("all.parquet", content, "application/vnd.apache.parquet"))
+    button(page, "Take in").click().run()
+    assert "51 evaluations" in said(page) and "51 of them new" in said(page)
+    page.file_uploader[0].set_value(("wrong.parquet", b"no", "application/vnd.apache.parquet"))
+    button(page, "Take in").click().run()
+    assert "no Parquet file" in said(page) and queries.count_evaluations(shared.database) == 51
+    button(page, "Take in").click().run()
+    assert "Choose a file first" in said(page)
+
+
+def test_two_runs_in_the_history_and_side_by_side(shared: Jobs, spec: RunSpec) -> None:
+    first, second = finish(shared, spec), finish(shared, replace(spec, masks=60))
+    page = open_page()
+    table = page.dataframe[0].value
+    assert sorted(table["coalitions"]) == ["50", "60"]
+    assert "seed" not in table and "model" not in table, "what does not differ is no column"
+    assert f"model {spec.model}" in said(page) and "seed 0" in said(page)
+    page = open_page(run=first, **{"with": second})
+    differing = next(frame.value for frame in page.dataframe if "setting" in frame.value)
+    assert differing.to_dict("records") == [{"setting": "coalitions", first: "50", second: "60"}]
+    assert "rank correlation (Spearman) is" in said(page) and "do not compare" not in said(page)
+    table = next(frame.value for frame in page.dataframe if "difference" in frame.value)
+    assert len(table) == 8 and (table[second] - table[first]).to_list() == table["difference"].to_list()
+    box = next(box for box in page.selectbox if box.label == "Compare with")
+    box.set_value("no other run").run()
+    assert "Spearman" not in said(page) and "with" not in page.query_params
+    page = open_page(run="nonesuch")
+    assert "There is no run nonesuch here" in said(page) and first in said(page)
+    page = open_page(run=first, **{"with": "nonesuch"})
+    assert "There is no other run nonesuch" in said(page) and second in said(page)
+
+
+def test_other_text_is_warned_of(shared: Jobs, spec: RunSpec) -> None:
+    first, second = finish(shared, spec), finish(shared, replace(spec, window=20))
+    page = open_page(run=first, **{"with": second})
+    assert "perplexities do not compare" in said(page) and "Spearman" in said(page)
