@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from app.job import Job
-from cache import queries
 from cache.database import Database, default_file
 from core.types import RunSpec
 
@@ -47,11 +46,6 @@ class Jobs:
                 if other.status in ("waiting", "running") and other.asked == job.asked:
                     return other
             return self._ask(job)
-
-    def begin_if_empty(self) -> None:
-        """Starts the default run if nobody has ever asked for one, in this file or on this server."""
-        if not self._jobs and not queries.runs(self.database):
-            self.submit(RunSpec())
 
     def preview(self, client: str, spec: RunSpec, removed: tuple[int, ...]) -> Job:
         """Asks for one measurement ahead of all tasks; it replaces the client's earlier request."""

@@ -138,14 +138,6 @@ def alive(process: int) -> bool:
         return False
 
 
-def test_default_run_starts_only_into_an_empty_file(jobs: Jobs, spec: RunSpec) -> None:
-    job = jobs.submit(spec)
-    wait(lambda: not job.active)
-    other = Jobs(jobs.database)
-    other.begin_if_empty()
-    assert other.newest() is None
-
-
 def test_a_preview_is_no_run(jobs: Jobs, spec: RunSpec) -> None:
     preview = jobs.preview("a browser", spec, (1,))
     run = jobs.submit(spec)
