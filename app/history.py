@@ -17,7 +17,7 @@ def show_history(shared: Jobs, submit: Callable[[RunSpec], None]) -> None:
     runs = views.stored_runs(shared.database)
     if not runs:
         return
-    st.subheader("History")
+    st.header("History")
     st.dataframe(pd.DataFrame([_row(run) for run in runs]), hide_index=True, alt="All runs, the newest first")
     chosen = st.selectbox("Run", runs, format_func=lambda run: f"{run.run} ({run.status})")
     with st.container(horizontal=True):

@@ -7,6 +7,11 @@ import streamlit as st
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 
 
+def pages() -> list[st.Page]:
+    """All of them; without a heading above, which Streamlit would put among the items of the list."""
+    return [runs(), contributions(), interactions()]
+
+
 def runs() -> st.Page:
     return st.Page(PAGES / "runs.py", title="Runs", icon=":material/play_circle:", default=True)
 

@@ -28,7 +28,7 @@ def watch(job: Job, seen: int) -> None:
 
 def show_quality(result: RunResult) -> None:
     """How well the surrogate behind the contributions predicts masks that it has not seen."""
-    st.subheader("How far to trust them")
+    st.header("How far to trust them")
     fit = result.surrogate
     st.markdown(
         "The contributions come from a surrogate that predicts the score of a set of layers. These figures compare its "
@@ -84,7 +84,7 @@ if chosen is not None and chosen.result is not None:
         "posterior, and how far a second surrogate differs). Orange bands: 90 % for the doubt of having measured on "
         "this text (resampled sequences)."
     )
-    st.subheader("By number of layers kept")
+    st.header("By number of layers kept")
     st.markdown(
         "Read a column downwards: a layer that matters only while few others are missing fades towards the bottom."
     )

@@ -35,11 +35,11 @@ def show_matrix(result: RunResult, found: PairInteractions) -> None:
 
 def pick_pair(run: str, found: PairInteractions) -> PairInteraction:
     """The strongest pairs as a table, and the choice of one."""
-    st.subheader("Strongest pairs")
+    st.header("Strongest pairs")
     table = views.interaction_table(found)
     st.dataframe(table.head(10), hide_index=True, alt="The ten strongest interactions")
     st.download_button("Download CSV of all pairs", table.to_csv(index=False), f"interactions-{run}.csv", "text/csv")
-    st.subheader("What lies behind a pair")
+    st.header("What lies behind a pair")
     return st.selectbox(
         "Pair", found.pairs, format_func=lambda pair: f"layers {pair.first} and {pair.second} ({pair.meaning})"
     )

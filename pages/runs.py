@@ -52,7 +52,7 @@ def show_newest() -> None:
             f"cache, {result.seconds:.0f} s. Dense perplexity {result.dense_perplexity:.2f} on {result.protocol}."
         )
     if job.result is not None:
-        st.subheader("Contributions" + (" so far" if job.active else ""))
+        st.header("Contributions" + (" so far" if job.active else ""))
         st.caption(
             f"From {job.result.surrogate.masks} of {job.result.masks} coalitions; they sharpen as the run goes on. "
             "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
