@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: setup run test check bench browser clean
+.PHONY: setup run test check bench browser screenshots clean
 
 setup: $(VENV)/.ready
 
@@ -23,6 +23,10 @@ check: $(VENV)/.ready-dev
 
 bench: setup
 	$(BIN)/python -m benchmarks.evaluation
+
+# Of the results file RESULTS, or the default one.
+screenshots: $(VENV)/.ready-dev browser
+	$(BIN)/python -m tests.screenshots $(RESULTS)
 
 # A stamp says that these very requirements are installed: a second start takes no time.
 $(VENV)/.ready: requirements.txt

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import state
-from app.charts import Chart
+from app.charts import Chart, darken
 from app.jobs import Job, Jobs
 from cache import queries
 from cache.database import Database
@@ -63,6 +63,8 @@ def pick_run(database: Database) -> StoredRun | None:
 
 def show_chart(chart: Chart, key: str) -> None:
     """A chart in the page's theme, with its description for screen readers."""
+    if st.context.theme.type != "dark":
+        darken(chart.figure)
     st.plotly_chart(
         chart.figure, key=key, alt=chart.alt, config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
     )
