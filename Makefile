@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: setup run test check bench example browser clean
+.PHONY: setup run test check bench example browser screenshots clean
 
 setup: $(VENV)/.ready
 
@@ -27,6 +27,10 @@ bench: setup
 # The finished run of the bundled model that ships in app/example/: minutes of measuring.
 example: setup
 	$(BIN)/python -m app.shipped
+
+# Of the results file RESULTS, or the default one.
+screenshots: $(VENV)/.ready-dev browser
+	$(BIN)/python -m tests.screenshots $(RESULTS)
 
 # A stamp says that these very requirements are installed: a second start takes no time.
 $(VENV)/.ready: requirements.txt

@@ -12,7 +12,7 @@ _PROMPT = "The river rises in the mountains and"
 
 def show_continuations(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) -> None:
     """A prompt, and the two texts that follow it."""
-    st.subheader("What it still writes")
+    st.header("What it still writes")
     with st.form("continue", border=False):
         prompt = st.text_area("Prompt", _PROMPT, height=80)
         tokens = st.slider("Tokens", 8, 96, 32, step=8)

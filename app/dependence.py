@@ -17,7 +17,7 @@ from core.results import RunResult
 
 def show_strata(result: RunResult, found: Valued, unit: str) -> None:
     """Layers by strata."""
-    st.subheader("By number of layers kept")
+    st.header("By number of layers kept")
     st.markdown(
         "Read a column downwards: a layer that matters only while few others are missing fades towards the bottom. "
         "Each row is the stratified contribution at one size (estimated)."
@@ -29,7 +29,7 @@ def show_strata(result: RunResult, found: Valued, unit: str) -> None:
 
 def show_ranks(result: RunResult, ranks: Floats) -> None:
     """How far the rank of each layer moves."""
-    st.subheader("How settled the ranks are")
+    st.header("How settled the ranks are")
     st.markdown(
         "A dot is a layer's rank, a whisker nine of ten ranks that it takes when every value is drawn anew within its "
         "interval over coalitions (estimated). Layers whose whiskers overlap may well change places; more coalitions "
@@ -40,7 +40,7 @@ def show_ranks(result: RunResult, ranks: Floats) -> None:
 
 def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str, worths: list[str]) -> None:
     """Layers by worths."""
-    st.subheader("By worth")
+    st.header("By worth")
     st.markdown(
         "The same value of each worth. **Each row is divided by its own largest absolute value**, so compare patterns "
         "along a row, and not numbers between rows (estimated)."
@@ -58,7 +58,7 @@ def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str
 
 def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: str, worth: str) -> None:
     """Layers by calibration sequences."""
-    st.subheader("By calibration sequence")
+    st.header("By calibration sequence")
     st.markdown(
         "The value if the calibration text were one of its sequences alone (estimated by a surrogate that is fitted to "
         "that sequence's losses). A column of many shades is a layer that matters for some texts only; a run on more "

@@ -22,7 +22,7 @@ PATHS = {
 
 def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) -> None:
     """The counterexample of this run; nothing is claimed where there is none."""
-    st.subheader("Greedy is not optimal")
+    st.header("Greedy is not optimal")
     st.markdown(
         "Removing layers one by one never takes a choice back, and pairs that make up for each other mislead it. Below "
         "is the smallest number of layers at which that is worse in **this** run's game, measured or predicted beyond "

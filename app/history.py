@@ -19,7 +19,7 @@ def show_history(shared: Jobs, submit: Callable[[RunSpec], None]) -> None:
     """All runs of this file as a table; one can be shown, resumed (by `submit`), compared, exported or deleted."""
     runs = views.stored_runs(shared.database)
     if runs:
-        st.subheader("History")
+        st.header("History")
         _show_table(runs)
         chosen = _choose(runs)
         with st.container(horizontal=True):

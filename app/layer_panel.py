@@ -27,7 +27,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
         unit: of the values.
         fitted: a surrogate of the log score, for what has not been measured.
     """
-    st.subheader(f"Layer {layer}")
+    st.header(f"Layer {layer}")
     item, (rank, low, high) = found.items[layer], ranks[layer]
     with st.container(horizontal=True):
         text = f", ± {item.calibration:.4f} over texts" if math.isfinite(item.calibration) else ""

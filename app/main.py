@@ -14,7 +14,7 @@ from core.errors import QuorumError  # noqa: E402
 
 # An emoji becomes a data: address; a Material icon would be fetched from another host.
 st.set_page_config(page_title="Quorum", page_icon="🗳️", layout="wide")
-page = st.navigation({"Quorum": navigation.every()})
+page = st.navigation(navigation.pages())
 try:
     page.run()
 except QuorumError as error:

@@ -1,10 +1,20 @@
-"""Which pages there are."""
+"""Which pages there are, in the order in which they are listed."""
 
 from pathlib import Path
 
 import streamlit as st
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
+
+
+def pages() -> list[st.Page]:
+    """All of them; without a heading above, which Streamlit would put among the items of the list."""
+    return [runs(), contributions(), interactions()]
+
+
+def pages() -> list[st.Page]:
+    """All of them; without a heading above, which Streamlit would put among the items of the list."""
+    return [runs(), contributions(), interactions(), surrogate(), preview(), export(), learn()]
 
 
 def runs() -> st.Page:
@@ -33,8 +43,3 @@ def export() -> st.Page:
 
 def learn() -> st.Page:
     return st.Page(PAGES / "learn.py", title="Learn", icon=":material/school:")
-
-
-def every() -> list[st.Page]:
-    """All pages, in the order in which they are listed."""
-    return [runs(), contributions(), interactions(), surrogate(), preview(), export(), learn()]

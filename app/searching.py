@@ -35,7 +35,7 @@ def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | 
 
 def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
     """The literature's methods and ours, each chosen on the run's text and judged on other text."""
-    st.subheader("Beside the literature's methods")
+    st.header("Beside the literature's methods")
     job, found = shared.newest("compare", run.run), queries.comparison(shared.database, run.run)
     if job is not None and (job.active or job.status == "failed"):
         watch(job, shared, "Comparing methods")

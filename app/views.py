@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import shipped, state
-from app.charts import Chart
+from app.charts import Chart, darken
 from app.job import Job
 from app.jobs import Jobs
 from cache import queries
@@ -66,6 +66,8 @@ def pick_run(database: Database) -> StoredRun | None:
 
 def show_chart(chart: Chart, key: str) -> None:
     """A chart in the page's theme, with its description for screen readers."""
+    if st.context.theme.type != "dark":
+        darken(chart.figure)
     st.plotly_chart(
         chart.figure, key=key, alt=chart.alt, config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
     )

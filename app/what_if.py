@@ -13,7 +13,7 @@ from core.types import RunSpec
 
 def show_what_if(shared: Jobs, spec: RunSpec, result: RunResult) -> None:
     """The perplexity without the layers that the user names: measured, ahead of any run that goes on."""
-    st.subheader("Measure it")
+    st.header("Measure it")
     removed = st.multiselect(
         "Layers to remove",
         range(result.model.layers),

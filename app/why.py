@@ -19,7 +19,7 @@ _AT_FIRST = 3
 
 def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     """The prediction without the layers that the user names, at once, and the share of each of them."""
-    st.subheader("Why one set gets its prediction")
+    st.header("Why one set gets its prediction")
     removed = st.multiselect(
         "Layers to remove",
         range(result.model.layers),

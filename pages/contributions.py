@@ -70,7 +70,7 @@ def show_run(run: StoredRun, result: RunResult) -> None:
 
 def show_quality(result: RunResult) -> None:
     """How settled the contributions are, and how good the surrogate is that they come from."""
-    st.subheader("How far to trust them")
+    st.header("How far to trust them")
     fit = result.surrogate
     st.markdown(
         f"They come from a surrogate ({fit.name}), whose R² on {fit.masks} coalitions that it had **not** seen is "

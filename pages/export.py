@@ -37,7 +37,7 @@ def removal(run: StoredRun, result: RunResult) -> tuple[int, ...]:
 
 def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
     """The export itself: a folder that plain `from_pretrained` loads."""
-    st.subheader("A folder for transformers")
+    st.header("A folder for transformers")
     name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
     out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
     if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
@@ -68,12 +68,12 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
 def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
     """The same choice for other tools."""
     model = result.model
-    st.subheader("The recipe")
+    st.header("The recipe")
     st.markdown("What was removed, how that was found, and the command that does it again.")
     st.code(f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR", language="sh")
     text = recipe(result, run.spec, removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
-    st.subheader("For mergekit and llama.cpp")
+    st.header("For mergekit and llama.cpp")
     yaml = mergekit(model.source, model.layers, removed, model.dtype)
     st.code(yaml, language="yaml")
     st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
@@ -82,7 +82,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
 
 def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
     """The run's figures in one file."""
-    st.subheader("A report in one file")
+    st.header("A report in one file")
     found = estimated.valued(shared.database, run, "stratified", "score")
     by_stratum = stratum_heatmap(result.strata, found.by_stratum, UNITS["score"], result.protocol)
     charts = {"Contributions": contribution_bars(result), "By number of layers kept": by_stratum}

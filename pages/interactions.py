@@ -55,14 +55,14 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     st.caption(
         f"Estimated by a surrogate: {estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above."
     )
-    st.subheader("What lies behind a pair")
+    st.header("What lies behind a pair")
     show_pair(shared, replace(run.spec, dtype=result.model.dtype), result, by_name[name], unit)
     show_network(result, found, unit)
 
 
 def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
     """The strongest pairs as lines between layers, and all of them as a table."""
-    st.subheader("Strongest pairs")
+    st.header("Strongest pairs")
     decided = [pair for pair in found.pairs if pair.meaning != "undecided"]
     if decided:
         most = min(_MOST_LINES, len(decided))

@@ -43,7 +43,7 @@ def show_example() -> None:
         "settings. Press **Start run** to measure on your machine: your own model or text, or the same again, which "
         "finds what the example has measured if your machine computes in the same precision."
     )
-    st.subheader("Contributions in the example")
+    st.header("Contributions in the example")
     st.caption(
         f"Estimated from {result.surrogate.masks} measured coalitions of {result.model.source}: {result.protocol}. "
         "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
@@ -68,7 +68,7 @@ def show_newest() -> None:
             f"cache, {result.seconds:.0f} s. Dense perplexity {result.dense_perplexity:.2f} on {result.protocol}."
         )
     if job.result is not None:
-        st.subheader("Contributions" + (" so far" if job.active else ""))
+        st.header("Contributions" + (" so far" if job.active else ""))
         st.caption(
             f"From {job.result.surrogate.masks} of {job.result.masks} coalitions; they sharpen as the run goes on. "
             "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."

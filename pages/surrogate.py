@@ -43,7 +43,7 @@ def show_kinds(result: RunResult) -> None:
 
 def show_held_out(result: RunResult, found: Diagnostics) -> None:
     """Mask by mask: what was predicted without it, and what was measured."""
-    st.subheader("Predicted against measured")
+    st.header("Predicted against measured")
     st.markdown("Each point is a set of layers that the surrogate had **not** seen. On the dashed line it is right.")
     held = st.selectbox("Kind of surrogate", found.predicted, format_func=lambda kind: kind.name)
     views.show_chart(predicted_against_measured(result, found, held), key="against")
@@ -51,7 +51,7 @@ def show_held_out(result: RunResult, found: Diagnostics) -> None:
         f"Predicted in five folds against measured on {result.protocol}. {len(found.masks)} of "
         f"{result.surrogate.masks} coalitions. A score below 1e-5 is that of a ruined model and is drawn as 1e-5."
     )
-    st.subheader("Residuals by number of layers kept")
+    st.header("Residuals by number of layers kept")
     views.show_chart(residuals_by_size(result, found, held), key="residuals")
     st.caption(
         "Above zero, the set is better than predicted. Bands: 90 % predictive intervals, those of the Gaussian process "
@@ -65,7 +65,7 @@ def show_held_out(result: RunResult, found: Diagnostics) -> None:
 
 def show_bands(result: RunResult) -> None:
     """How wide the intervals are, and whether they hold."""
-    st.subheader("Do the intervals hold?")
+    st.header("Do the intervals hold?")
     st.markdown(
         "How far a predicted perplexity may be off: nine of ten measured ones are within this factor of it, by the "
         "same folds. The third column tests that on coalitions that had no part in setting the factor."
@@ -76,7 +76,7 @@ def show_bands(result: RunResult) -> None:
 
 def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
     """What more measurements would bring."""
-    st.subheader("Learning curve")
+    st.header("Learning curve")
     st.markdown(
         f"**{result.surrogate.name}**, learnt from a part of the coalitions and always tested on the same held-out "
         "ones. Where the curve is flat, more coalitions would change little."
@@ -88,7 +88,7 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
 
 def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
     """What it costs to ask about larger removals than were measured."""
-    st.subheader("Where it extrapolates")
+    st.header("Where it extrapolates")
     if beyond is None:
         st.info("All coalitions of this run keep nearly the same number of layers, so that this cannot be tested.")
         return

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from playwright.sync_api import Browser, Page
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
@@ -22,9 +24,13 @@ from transformers import (
 )
 
 from app.__main__ import main
+from cache.database import Database
+from cache.store import Store
+from core.engine import Engine
 from core.model import LoadedModel, load, locate
+from core.types import RunSpec
+from tests.browser import ROOT, Server, chromium, serving, visitor
 
-ROOT = Path(__file__).resolve().parent.parent
 LAYERS = 8
 SMALL: dict[str, Any] = {
     "vocab_size": 258,
@@ -92,6 +98,30 @@ def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("text") / "tale.txt"
     path.write_text(" ".join(f"The {n}th traveller told a tale of {n * n} winters." for n in range(1500)))
     return path
+
+
+@pytest.fixture(scope="session")
+def dashboard(tmp_path_factory: pytest.TempPathFactory, tiny: Path, text_file: Path) -> Iterator[Server]:
+    """One server for all browser tests that start with two finished runs of the small model."""
+    file = tmp_path_factory.mktemp("dashboard") / "results.duckdb"
+    spec = RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)
+    for seed in (0, 1):
+        list(Engine(Store(Database(file))).run(replace(spec, seed=seed)))
+    with serving(file) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
+    """A visitor in the light theme, or in that of the test's parameter."""
+    with visitor(browser, getattr(request, "param", "light")) as page:
+        yield page
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def finish(shared: Jobs, spec: RunSpec) -> str:
 
 
 def said(app: AppTest) -> str:
-    parts = (app.markdown, app.info, app.error, app.warning, app.success, app.caption, app.title, app.subheader)
+    parts = (app.markdown, app.info, app.error, app.warning, app.success, app.caption, app.title, app.header)
     return "\n".join(element.value for elements in parts for element in elements)
 
 

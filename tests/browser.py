@@ -1,0 +1,162 @@
+"""The dashboard's server and a browser before it, for tests, pictures and the load; every fault is put down.
+
+Needs neither torch nor pytest.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIEWPORT = {"width": 1300, "height": 1000}
+TITLE = "[data-testid=stMain] h1"
+LINKS = "[data-testid=stSidebarNavLink]"
+# The script has ended, nothing of an earlier page is left, and every chart is drawn.
+SETTLED = """() => {
+    const all = (selector) => [...document.querySelectorAll(selector)];
+    return all("[data-test-script-state=notRunning]").length === 1
+        && all("[data-testid=stMain] h1").length === 1
+        && all("[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]").length === 0
+        && all("[data-testid=stPlotlyChart]").every((chart) => chart.querySelector(".main-svg"));
+}"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A dashboard that runs: its address, its results file, its process, and what it has printed."""
+
+    address: str
+    file: Path
+    process: int
+    log: Path
+
+    def workers(self) -> list[int]:
+        """The process that computes, if it has been started."""
+        tasks = Path(f"/proc/{self.process}/task").iterdir()
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+    def memory(self) -> int:
+        """What the dashboard's process holds now, in MiB; its worker not counted."""
+        status = Path(f"/proc/{self.process}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) // 1024
+
+
+@contextmanager
+def serving(file: Path) -> Iterator[Server]:
+    """`python -m app serve` on a results file, as `make run` does it but from that file's folder, on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = file.with_suffix(".log")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve", "--port", str(port), "--cache", str(file)],
+            cwd=file.parent,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}", process)
+        yield Server(f"http://127.0.0.1:{port}", file, process.pid, log)
+        assert "Traceback" not in log.read_text(), log.read_text()
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            # An unknown path answers 200 with the page: only the body says that the server is well.
+            assert urllib.request.urlopen(f"{address}/_stcore/health", timeout=5).read() == b"ok"
+            return
+        except OSError:
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.2)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    assert CHROMIUM, "a browser is needed: sudo apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visitor(browser: Browser, theme: str = "light") -> Iterator[Page]:
+    """A person with a browser of their own, who meets no error of the console, failed request or traceback."""
+    context = browser.new_context(color_scheme=theme, viewport=VIEWPORT)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+    page.on(
+        "response", lambda answer: faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
+    )
+    try:
+        yield page
+        assert page.locator("[data-testid=stException]").count() == 0
+    finally:
+        context.close()
+    assert not faults, faults
+
+
+def settle(page: Page) -> None:
+    """Waits until the page stands still."""
+    page.wait_for_function(SETTLED, timeout=60_000)
+
+
+def names(page: Page) -> list[str]:
+    """Every page of the dashboard, as the sidebar lists them (from app/navigation.py)."""
+    page.locator(LINKS).first.wait_for(timeout=60_000)
+    return page.locator(f"{LINKS} p").all_inner_texts()
+
+
+def visit(page: Page, name: str) -> None:
+    """Goes to a page by its link in the sidebar, and waits for all of it; no two pages have the same title."""
+    settle(page)
+    before = page.locator(TITLE).inner_text()
+    link = page.get_by_role("navigation", name="App pages").get_by_role("link", name=name)
+    if link.get_attribute("aria-current") != "page":
+        link.click()
+        expect(page.locator(TITLE)).not_to_have_text(before, timeout=60_000)
+    settle(page)
+
+
+def expand(page: Page) -> None:
+    """Opens every expander."""
+    for summary in page.locator("[data-testid=stMain] details:not([open]) > summary").all():
+        summary.click()
+    settle(page)
+
+
+def unfold(page: Page) -> None:
+    """Makes the window as high as the page, so that nothing is out of sight."""
+    height = page.locator("[data-testid=stMainBlockContainer]").evaluate("block => block.scrollHeight")
+    page.set_viewport_size({**VIEWPORT, "height": max(VIEWPORT["height"], height)})
+    settle(page)

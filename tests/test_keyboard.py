@@ -1,0 +1,114 @@
+"""Every page is used without a mouse: Tab, Enter, letters and arrows."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser import LINKS, Server, expand, names, settle, visit
+
+# What a mouse can use; of a field with steppers the field alone, since arrows do what they do.
+CONTROLS = "a[href], button, input, textarea, summary, canvas, [role=slider], [role=combobox]"
+FIRST = "[data-testid=stSkipToContent]"
+# Numbers the controls that take part in the order of Tab, and tells what they are.
+MARK = """nodes => Object.fromEntries(nodes
+    .filter(node => node.checkVisibility() && !node.disabled && node.tabIndex >= 0)
+    .map((node, index) => { node.dataset.mark = `${index}`; return [`${index}`, node.outerHTML.slice(0, 200)]; }))"""
+MOST = 150  # presses until a control is reached, or all of them are
+
+
+def tab_to(page: Page, control: Locator) -> None:
+    """Presses Tab until a control has the focus."""
+    for _ in range(MOST):
+        page.keyboard.press("Tab")
+        if control.evaluate("node => node === document.activeElement"):
+            return
+    raise AssertionError(f"Tab does not reach {control}")
+
+
+def press(page: Page, control: Locator, key: str = "Enter") -> None:
+    tab_to(page, control)
+    page.keyboard.press(key)
+
+
+def write(page: Page, control: Locator, text: str) -> None:
+    tab_to(page, control)
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type(text)
+
+
+def open_page(page: Page, server: Server, name: str) -> None:
+    """By the keyboard, too."""
+    page.goto(server.address)
+    settle(page)
+    press(page, page.locator(LINKS).filter(has_text=name))
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    settle(page)
+
+
+def test_runs(dashboard: Server, page: Page, tiny: Path, text_file: Path) -> None:
+    page.goto(dashboard.address)
+    settle(page)
+    write(page, page.get_by_role("textbox", name="Model"), str(tiny))
+    write(page, page.get_by_role("combobox", name=re.compile("Calibration text")), str(text_file))
+    page.keyboard.press("Enter")
+    write(page, page.get_by_role("spinbutton", name="Coalitions"), "40")
+    press(page, page.locator("summary").filter(has_text="More settings"))
+    write(page, page.get_by_role("spinbutton", name="Sequences"), "4")
+    write(page, page.get_by_role("spinbutton", name="Tokens in a sequence"), "16")
+    press(page, page.get_by_role("button", name="Start run"))
+    expect(page.get_by_text(re.compile(r"Run \w{8} is finished"))).to_be_visible(timeout=120_000)
+    settle(page)
+    press(page, page.get_by_role("button", name="Show contributions"))
+    expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
+
+
+def test_contributions(dashboard: Server, page: Page) -> None:
+    open_page(page, dashboard, "Contributions")
+    before = page.url
+    press(page, page.get_by_role("combobox", name=re.compile("Run")), "ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: url != before and "run=" in url)
+    settle(page)
+    press(page, page.locator("summary").filter(has_text="As a table"))
+    expect(page.get_by_role("button", name="Download CSV")).to_be_visible()
+    write(page, page.get_by_role("combobox", name="Layers to remove"), "3")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    press(page, page.get_by_role("button", name="Measure", exact=True))
+    expect(page.get_by_text("Perplexity without layer 3 (measured)")).to_be_visible(timeout=60_000)
+
+
+def test_interactions(dashboard: Server, page: Page) -> None:
+    open_page(page, dashboard, "Interactions")
+    sentence = page.get_by_text("Estimated interaction of layers")
+    before = sentence.inner_text()
+    press(page, page.get_by_role("combobox", name=re.compile("Pair")), "ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(sentence).not_to_have_text(before)
+    settle(page)
+    press(page, page.get_by_role("button", name="Measure the four perplexities"))
+    expect(page.get_by_text("Measured interaction while nothing else is missing")).to_be_visible(timeout=60_000)
+
+
+def test_tab_reaches_every_control_and_comes_round(dashboard: Server, page: Page) -> None:
+    page.goto(dashboard.address)
+    for name in names(page):
+        visit(page, name)
+        expand(page)
+        controls = page.locator("[data-testid=stMain]").locator(CONTROLS).evaluate_all(MARK)
+        tab_to(page, page.locator(FIRST))
+        reached = set()
+        for _ in range(MOST):
+            page.keyboard.press("Tab")
+            now = page.evaluate("document.activeElement.dataset")
+            if now.get("testid") == "stSkipToContent":  # the first of all
+                break
+            reached.add(now.get("mark"))
+        else:
+            raise AssertionError(f"{name}: Tab does not come round")
+        assert controls
+        missed = [what for mark, what in controls.items() if mark not in reached]
+        assert not missed, (name, missed)
