@@ -9,11 +9,6 @@ PAGES = Path(__file__).resolve().parent.parent / "pages"
 
 def pages() -> list[st.Page]:
     """All of them; without a heading above, which Streamlit would put among the items of the list."""
-    return [runs(), contributions(), interactions()]
-
-
-def pages() -> list[st.Page]:
-    """All of them; without a heading above, which Streamlit would put among the items of the list."""
     return [runs(), contributions(), interactions(), surrogate(), preview(), export(), learn()]
 
 
