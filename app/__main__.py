@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     values.add_argument("run", metavar="RUN")
     values.add_argument("--value", choices=VALUES, default="stratified")
     values.add_argument("--worth", choices=WORTHS, default="score")
+    values.add_argument("--check", action="store_true", help="hold Shapley values against those that shap finds")
 
     interactions = command("interactions", commands.interactions, "how pairs of layers depend on each other")
     interactions.add_argument("run", metavar="RUN")

@@ -12,6 +12,7 @@ from app.opening import database_of, engine_on, file_of, settled
 from app.terminal import follow, result_object, result_text, say
 from cache import queries
 from cache.database import Database
+from core.errors import SelectionError
 from core.events import Finished, Measured
 from core.measurements import Measurements
 from core.results import VALUES, LayerValues, PairInteractions
@@ -60,9 +61,13 @@ def values(options: argparse.Namespace) -> None:
     from core.estimates import check_kind, layer_values
 
     check_kind(options.value, VALUES, options.worth)
+    if options.check and options.value != "shapley":
+        raise SelectionError("Only Shapley values can be checked by shap.", "Use --value shapley --check.")
     database = database_of(options)
     run = queries.find_run(database, options.run)
-    found = layer_values(_worths(database, run, options.worth), options.value, options.worth, run.strata, run.spec.seed)
+    measured = _worths(database, run, options.worth)
+    found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed)
+    answer = {"run": run.run, **asdict(found)}
     lines = [
         f"{found.kind} value of {found.worth}, least first; 90 % interval of the surrogate's posterior",
         *_basis(found),
@@ -71,7 +76,17 @@ def values(options: argparse.Namespace) -> None:
         f"{item.layer:5d} {item.value:9.4f} {item.low:9.4f} {item.high:9.4f}"
         for item in sorted(found.values, key=lambda item: item.value)
     ]
-    say(options.json, {"run": run.run, **asdict(found)}, "\n".join(lines))
+    if options.check:
+        from core.crosscheck import shapley_check
+
+        check = shapley_check(measured, options.worth, run.spec.seed)
+        answer["check"] = asdict(check)
+        lines.append(
+            f"shap, asked for the Shapley values of the same surrogate, differs by {check.largest_difference:.4f} at "
+            f"most ({check.orders} sampled orders; the largest value is {check.largest_value:.4f}), rank correlation "
+            f"{check.spearman:.4f}"
+        )
+    say(options.json, answer, "\n".join(lines))
 
 
 def interactions(options: argparse.Namespace) -> None:
