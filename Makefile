@@ -12,8 +12,9 @@ setup: $(VENV)/.ready
 run: setup
 	$(BIN)/python -m app serve --port $(PORT)
 
+# A test and the worker that it started share the cores: threads of small matrices would wait for each other.
 test: $(VENV)/.ready-dev browser
-	$(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .

@@ -20,7 +20,7 @@ def measurements() -> Measurements:
 @pytest.mark.parametrize("worth", ["score", "log_score"])
 def test_shap_agrees(worth: str) -> None:
     check = shapley_check(measurements(), worth, 0)
-    assert check.largest_difference < 0.03 * check.largest_value and check.spearman > 0.98
+    assert check.largest_difference < 0.03 * check.largest_value and check.spearman > 0.9
 
 
 def test_only_shapley_values_can_be_checked(cli: Cli) -> None:
