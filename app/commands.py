@@ -81,10 +81,11 @@ def values(options: argparse.Namespace) -> None:
 
         check = shapley_check(measured, options.worth, run.spec.seed)
         answer["check"] = asdict(check)
+        how = f"estimated from {check.orders} sampled orders" if check.orders else "exact"
         lines.append(
-            f"shap, asked for the Shapley values of the same surrogate, differs by {check.largest_difference:.4f} at "
-            f"most ({check.orders} sampled orders; the largest value is {check.largest_value:.4f}), rank correlation "
-            f"{check.spearman:.4f}"
+            f"shap, asked for the Shapley values of the same surrogate ({how}), differs by "
+            f"{check.largest_difference:.4f} at most; the largest value is {check.largest_value:.4f}, the rank "
+            f"correlation {check.spearman:.4f}"
         )
     say(options.json, answer, "\n".join(lines))
 
