@@ -8,6 +8,8 @@ from app.charts import BLUE, GREEN, GREY, MARGIN, ORANGE, PURPLE, SKY, VERMILION
 from core.choices import OURS, Comparison, Plan
 from core.results import Prediction, RunResult
 
+# Ticks of a perplexity: 1, 2 and 5 of each power of ten.
+_ROUND = [digit * 10.0**power for power in range(9) for digit in (1, 2, 5)]
 _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("square", "diamond", "x", "triangle-up", "star")
 _COLOURS = (VERMILION, GREEN, PURPLE, ORANGE, SKY)
@@ -50,7 +52,16 @@ def curve(
         customdata=["extrapolated" if expected[count].extrapolated else "predicted" for count in counts],
         hovertemplate="%{x} removed<br>perplexity %{y:.2f} (%{customdata})<extra></extra>",
     )
-    if plans:
+    if not plans:
+        figure.add_scatter(
+            x=[0],
+            y=[result.dense_perplexity],
+            mode="markers",
+            marker={"color": BLUE, "size": 9},
+            name="the whole model, measured",
+            hovertemplate="nothing removed<br>perplexity %{y:.2f} (measured)<extra></extra>",
+        )
+    else:
         figure.add_scatter(
             x=[0, *(plan.count for plan in plans)],
             y=[result.dense_perplexity, *(result.dense_perplexity * plan.ratio for plan in plans)],
@@ -119,6 +130,6 @@ def _axes(figure: go.Figure, title: str) -> None:
         height=430,
         margin=MARGIN,
         xaxis={"title": "layers removed", "dtick": 1},
-        yaxis={"title": f"{title} (log scale)", "type": "log"},
+        yaxis={"title": f"{title} (log scale)", "type": "log", "tickvals": _ROUND, "tickformat": ",~r"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )
