@@ -50,7 +50,9 @@ def main() -> None:
     parser.add_argument(
         "--evopress", type=float, nargs="*", default=[1, 4], help="units for each count; 0: as published"
     )
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="removals that are judged")
+    parser.add_argument(
+        "--counts", type=int, nargs="+", default=COUNTS, help="removals that are judged, and that EvoPress searches for"
+    )
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/selection"), help="a folder of results files")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/selection.json"))
     options = parser.parse_args()
@@ -128,7 +130,7 @@ def methods(options: argparse.Namespace, game: Game, seed: int) -> Iterator[tupl
         yield name, partial(rival, game, seed, RIVALS[name], tuple(range(1, MOST + 1)), 1)
     for units in options.evopress:
         label = f"evopress, {units:.2g} each" if units else "evopress, as published"
-        yield label, partial(rival, game, seed, RIVALS["evopress"], COUNTS, units or None)
+        yield label, partial(rival, game, seed, RIVALS["evopress"], tuple(options.counts), units or None)
 
 
 def ours(game: Game, seed: int, units: float, store: Store) -> tuple[Plans, dict[str, float]]:
