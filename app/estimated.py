@@ -18,7 +18,7 @@ from core.measurements import Floats, Measurements
 from core.results import Contribution, LayerValues, PairInteractions
 from core.surrogate import Surrogate, fit
 
-Key = tuple[str, tuple[int, int], str]  # the file, its revision, and the run
+Key = tuple[str, tuple[int, int], str]  # the file, how much of the game is measured in it, and the run
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def counterexample(database: Database, run: StoredRun, path: str) -> Counterexam
 
 
 def _key(database: Database, run: StoredRun) -> Key:
-    return str(database.file), database.revision(), run.run
+    return str(database.file), queries.size(database, run.game), run.run
 
 
 def _worths(database: Database, run: StoredRun, worth: str) -> Measurements:
@@ -99,7 +99,7 @@ def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun
     return pair_interactions(_worths(_database, _run, worth), kind, worth, _run.spec.seed)
 
 
-@st.cache_data(max_entries=4, show_spinner="Fitting a surrogate …")
+@st.cache_resource(max_entries=4, show_spinner="Fitting the surrogate …")
 def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
     measured = queries.measurements(_database, _run)
     measured.check_enough()

@@ -107,6 +107,11 @@ class Job:
                 self.exported = Exported(**event)
         self._become("finished")
 
+    def replaced(self) -> None:
+        """Nobody waits for it any more: a newer one of the same client has come."""
+        if self.active:
+            self._become("cancelled")
+
     def fail(self, message: str, hint: str) -> None:
         self.message, self.hint = message, hint
         self._become("failed")

@@ -57,6 +57,7 @@ class Jobs:
             job, earlier = Job(spec, what, details), self._previews.get(client)
             if earlier is not None:
                 self._jobs.pop(earlier.name, None)
+                earlier.replaced()
             self._previews[client] = job
             return self._ask(job, client=client)
 
@@ -121,6 +122,8 @@ class Jobs:
     def _listen(self, worker: "subprocess.Popen[str]") -> None:
         assert worker.stdout is not None
         for line in worker.stdout:
+            if not line.endswith("\n"):
+                break  # it was killed in the middle of a word
             event = json.loads(line)
             with self._lock:
                 job = self._jobs.get(event.pop("job"))

@@ -1,17 +1,16 @@
 """What the steps of the page Learn share: how each begins, what to look for, its data, and the reader's own run."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from cache import queries
+from app import estimated
 from cache.database import Database
 from cache.queries import StoredRun
 from core.measurements import Measurements
 from core.results import RunResult
-from core.surrogate import Surrogate, fit
+from core.surrogate import Surrogate
 
 
 @dataclass(frozen=True)
@@ -32,15 +31,8 @@ def own_run(database: Database, run: StoredRun | None) -> Own | None:
     """The reader's run, if one is chosen."""
     if run is None or run.result is None:
         return None
-    measured, surrogate = _fitted(str(database.file), run.run, str(run.changed), run)
-    return Own(run, run.result, measured, surrogate)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _fitted(file: str, run: str, changed: str, _run: StoredRun) -> tuple[Measurements, Surrogate]:
-    """Read and fitted again only when the run has changed."""
-    measured = queries.measurements(Database(Path(file)), _run)
-    return measured, fit(measured)
+    surrogate = estimated.surrogate(database, run)
+    return Own(run, run.result, surrogate.measured, surrogate)
 
 
 def step(anchor: str, question: str, words: str) -> None:

@@ -1,11 +1,11 @@
 """Perplexity against the number of removed layers -> figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import plotly.graph_objects as go
 
 from app.charts import BLUE, GREEN, GREY, MARGIN, ORANGE, PURPLE, SKY, VERMILION, Chart
-from core.choices import OURS, Comparison, Plan
+from core.choices import OURS, Comparison, Selection
 from core.results import Prediction, RunResult
 
 # Ticks of a perplexity: 1, 2 and 5 of each power of ten.
@@ -17,7 +17,7 @@ _COLOURS = (VERMILION, GREEN, PURPLE, ORANGE, SKY)
 
 def curve(
     result: RunResult,
-    plans: Sequence[Plan],
+    found: Selection | None,
     expected: Mapping[int, Prediction],
     bend: int | None,
     here: tuple[int, float, str],
@@ -26,7 +26,8 @@ def curve(
 
     Args:
         result: the run's.
-        plans: measured; none before a search.
+        found: by a search, if there was one. Its plans are drawn by their measured ratio to the whole model, on its
+            own windows, times the whole model's perplexity on the run's.
         expected: what the surrogate predicts of the sets that the slider goes through, by number of removed layers.
         bend: the count at which the curve bends, if it does.
         here: the set on show: its count, its perplexity, and whether that is measured or predicted.
@@ -52,7 +53,7 @@ def curve(
         customdata=["extrapolated" if expected[count].extrapolated else "predicted" for count in counts],
         hovertemplate="%{x} removed<br>perplexity %{y:.2f} (%{customdata})<extra></extra>",
     )
-    if not plans:
+    if found is None:
         figure.add_scatter(
             x=[0],
             y=[result.dense_perplexity],
@@ -63,19 +64,20 @@ def curve(
         )
     else:
         figure.add_scatter(
-            x=[0, *(plan.count for plan in plans)],
-            y=[result.dense_perplexity, *(result.dense_perplexity * plan.ratio for plan in plans)],
+            x=[0, *(plan.count for plan in found.plans)],
+            y=[result.dense_perplexity, *(result.dense_perplexity * plan.ratio for plan in found.plans)],
             error_y={
-                "array": [0, *(result.dense_perplexity * (plan.ratio_high - plan.ratio) for plan in plans)],
-                "arrayminus": [0, *(result.dense_perplexity * (plan.ratio - plan.ratio_low) for plan in plans)],
+                "array": [0, *(result.dense_perplexity * (plan.ratio_high - plan.ratio) for plan in found.plans)],
+                "arrayminus": [0, *(result.dense_perplexity * (plan.ratio - plan.ratio_low) for plan in found.plans)],
                 "color": BLUE,
                 "thickness": 1.2,
             },
             mode="lines+markers",
             line={"color": BLUE},
-            name="best plans, measured",
-            customdata=["none", *(", ".join(map(str, plan.removed)) for plan in plans)],
-            hovertemplate="%{x} removed: %{customdata}<br>perplexity %{y:.2f} (measured)<extra></extra>",
+            name="best plans, measured ratios",
+            customdata=[("none", 1.0), *((", ".join(map(str, plan.removed)), plan.ratio) for plan in found.plans)],
+            hovertemplate="%{x} removed: %{customdata[0]}<br>%{customdata[1]:.3f} times the whole model's perplexity "
+            f"(measured)<br>{found.protocol}<extra></extra>",
         )
     if bend is not None:
         figure.add_vline(bend, line={"dash": "dash", "color": GREY}, annotation_text=f"bends at {bend}")

@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from app import state, views
+from app import state
 from app.job import Job
 from app.jobs import Jobs
 from cache import queries
@@ -71,23 +71,26 @@ def show_prediction(result: RunResult, found: Prediction) -> None:
 def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, ...]) -> None:
     """Asks for the measurement unless this session has asked already, and shows it sequence by sequence."""
     job = state.remembered_job("preview")
-    if job is None or (job.spec, job.removed) != (spec, removed):
-        job = shared.preview(state.client(), spec, removed)
+    if job is None or (job.spec, job.removed) != (spec, removed) or job.status == "cancelled":
+        job = shared.preview(f"{state.client()}-preview", spec, removed)
         state.remember_job("preview", job)
-    st.fragment(_live, run_every=0.25 if job.active else None)(job, result)
+    if job.measured is not None:  # and yet the results file does not know it: it is another game's
+        st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=str(job.measured.protocol))
+        st.warning("The model or the text has changed since the run, so this figure does not compare with it.")
+    elif job.status == "failed":
+        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+        if st.button("Try again", icon=":material/refresh:"):
+            state.remember_job("preview", shared.preview(f"{state.client()}-preview", spec, removed))
+            st.rerun()
+    else:
+        st.fragment(_live, run_every=0.25)(job, result)
 
 
 def _live(job: Job, result: RunResult) -> None:
     """The measurement under way; its end redraws the page, which then knows it."""
-    if job.measured is not None:
-        if not views.compares(job.measured, result):
-            st.warning("The model or the text has changed since the run, so this figure does not compare with it.")
-            st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=str(job.measured.protocol))
-            return
+    if not job.active:
         st.rerun(scope="app")
-    if job.status == "failed":
-        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
-    elif job.partial is None:
+    if job.partial is None:
         st.metric("Perplexity (being measured)", "…")
         st.caption(job.stage or "Waiting for the evaluation under way")
     else:

@@ -46,7 +46,7 @@ def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping
     layers = result.model.layers
     removed = current(run, layers, sets)
     slider, strip = f"count-{run}", f"strip-{run}"
-    state.set_widget(slider, len(removed))
+    state.set_widget(slider, min(len(removed), max(sets)))
     state.set_widget(strip, list(removed))
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     left.slider(
@@ -54,19 +54,19 @@ def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping
         0,
         max(sets),
         key=slider,
-        on_change=lambda: state.remove(run, sets.get(state.widget(slider), ())),
+        on_change=lambda: state.remove(run, _nearest(sets, state.widget(slider))),
         help="Takes the set of so many layers that the choice above names. Arrow keys move it.",
     )
     with right.form(f"bound-{run}", border=False):
         bound = st.number_input("At most so many % worse", 1.0, 10_000.0, 20.0, step=5.0)
-        if st.form_submit_button("Find"):
+        if st.form_submit_button("Find", disabled=not perplexities):
             _find(run, result, sets, perplexities, bound / 100)
     st.pills(
         "Layers switched off (click one to toggle it)",
         range(layers),
         selection_mode="multi",
         key=strip,
-        on_change=lambda: state.remove(run, state.widget(strip)),
+        on_change=lambda: _toggle(run, layers, state.widget(strip)),
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -78,6 +78,17 @@ def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping
         )
         st.button("Restore all", icon=":material/restart_alt:", on_click=state.remove, args=(run, ()))
         st.markdown(f"**{len(removed)} of {layers}** layers removed ({len(removed) / layers:.0%} of them)")
+
+
+def _nearest(sets: Sets, count: int) -> tuple[int, ...]:
+    """The largest set of at most so many layers; none where there is none."""
+    return sets[max(fewer)] if (fewer := [size for size in sets if size <= count]) else ()
+
+
+def _toggle(run: str, layers: int, removed: list[int]) -> None:
+    """What the strip says; the last layer stays."""
+    if len(removed) < layers:
+        state.remove(run, removed)
 
 
 def _find(run: str, result: RunResult, sets: Sets, perplexities: Mapping[int, float], bound: float) -> None:

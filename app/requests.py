@@ -18,11 +18,11 @@ def located(spec: RunSpec) -> RunSpec:
 
 
 def integers(text: str) -> tuple[int, ...] | None:
-    """The strata that were typed; none for an empty text."""
+    """The numbers that were typed; None for an empty text."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip()) or None
     except ValueError as cause:
-        raise SelectionError(f"Strata are numbers: {text} is not.", "Write them like this: 28,25,22,19,16") from cause
+        raise SelectionError(f"{text} is no list of numbers.", "Write them like this: 28,25,22,19,16") from cause
 
 
 def _absolute(name: str) -> str:

@@ -22,6 +22,8 @@ def run_in_address() -> str | None:
 def remember_run(run: str) -> None:
     """Puts the run into the address, so that the page can be sent to a colleague."""
     if st.query_params.get("run") != run:
+        if "run" in st.query_params and "remove" in st.query_params:
+            del st.query_params["remove"]  # it was the other run's
         st.query_params["run"] = run
     st.session_state["run"] = run
 
@@ -92,7 +94,7 @@ def remembered_preview() -> Job | None:
 
 
 def removal(run: str) -> tuple[int, ...] | None:
-    """The layers that this session has switched off in a run, if it has begun to; the address is asked first."""
+    """The layers that this session has switched off in a run, if it has begun to."""
     history = st.session_state.get("removals", {}).get(run)
     return history[-1] if history else None
 
@@ -153,9 +155,9 @@ def remembered_pair(pair: tuple[int, int]) -> list[Job]:
 
 def remember_removals(asked: list[Job]) -> None:
     """The measurements that this session asked for last to hold two removals against each other."""
-    st.session_state["removals"] = asked
+    st.session_state["measured-removals"] = asked
 
 
 def remembered_removals() -> list[Job]:
     """These measurements, if any."""
-    return list(st.session_state.get("removals", []))
+    return list(st.session_state.get("measured-removals", []))

@@ -61,7 +61,7 @@ class Worker:
 
     def _work(self, command: Command) -> None:
         self._under_way = job = command["job"]
-        events = self._guarded(job, self._events(command))
+        events = self._guarded(command)
         for event in events:
             self._send(job, asdict(event))
             if not isinstance(event, _LAST):
@@ -70,23 +70,28 @@ class Worker:
                 except Cancelled:
                     events.close()
                     self._send(job, {"kind": "cancelled"})
+        self._under_way = ""
         self._cancelled.discard(job)
 
     def _look_up(self) -> None:
         """Between two evaluations of a task: previews are answered, and a cancelled task is left."""
         self._receive(wait=False)
+        self._answer_previews()
         if self._under_way in self._cancelled:
             raise Cancelled
-        self._answer_previews()
 
     def _answer_previews(self) -> None:
-        while self._previews:
+        """Until there are none, or somebody has cancelled the task under way: what is left is answered after it."""
+        while self._previews and self._under_way not in self._cancelled:
             command = self._previews.pop(next(iter(self._previews)))
-            for event in self._guarded(command["job"], self._events(command)):
+            for event in self._guarded(command):
                 self._send(command["job"], asdict(event))
                 self._receive(wait=False)
                 if command["client"] in self._previews:
                     break  # a newer request of the same client
+                if self._under_way in self._cancelled:
+                    self._previews[command["client"]] = command
+                    break
 
     def _events(self, command: Command) -> Iterator[Event]:
         """What the engine does about a command."""
@@ -126,13 +131,14 @@ class Worker:
         for command in waiting:
             self._tasks.remove(command)
             self._send(job, {"kind": "cancelled"})
-        if not waiting:
+        if job == self._under_way:
             self._cancelled.add(job)
 
-    def _guarded(self, job: str, events: Iterator[Event]) -> Iterator[Event]:
-        """Lets events pass, and turns the exception that ends them into an event: the process goes on."""
+    def _guarded(self, command: Command) -> Iterator[Event]:
+        """The events of a command; the exception that ends them becomes an event, and the process goes on."""
+        job = command["job"]
         try:
-            yield from events
+            yield from self._events(command)
         except Cancelled:
             self._send(job, {"kind": "cancelled"})
         except QuorumError as error:

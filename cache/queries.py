@@ -144,6 +144,18 @@ def comparison(database: Database, run: str) -> Comparison | None:
     return Comparison.from_dict(json.loads(row[0])) if row else None
 
 
+def size(database: Database, game: str) -> tuple[int, int]:
+    """How many losses and how many divergences are known in a game: what estimates of it depend on."""
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT (SELECT count(*) FROM evaluations WHERE game = $game), "
+            "(SELECT count(*) FROM divergences WHERE game = $game)",
+            {"game": game},
+        ).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
 def lacks_divergences(database: Database, run: StoredRun) -> bool:
     """Whether a coalition was measured in a run's game of which KL is not known."""
     with database.reading() as connection:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, nats a token, (sequences,)
 
 BUNDLED = "bundled"  # the name of the embedded default model
+BUNDLED_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"  # where others find it
 SAMPLERS = ("stratified", "adaptive", "shapley", "exhaustive")
 BOS_CHOICES = ("auto", "none", "corpus", "window")
 

@@ -15,6 +15,7 @@ from app.what_if import show_what_if
 from cache import queries
 from cache.queries import StoredRun
 from core.errors import QuorumError
+from core.measurements import FEWEST_MASKS
 from core.results import RunResult
 from core.stability import rank_intervals, stability
 
@@ -36,7 +37,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     with columns[2]:
         layer = int(pick("layer", "Layer", [str(number) for number in range(result.model.layers)]))
     st.markdown(f"{KINDS[kind]} {WORTHS[worth]}")
-    lacks_kl = queries.lacks_divergences(shared.database, run)
+    lacks_kl = queries.size(shared.database, run.game)[1] < FEWEST_MASKS
     if worth == "kl" and lacks_kl:
         st.info(f"KL is not measured yet. This measures it: `python -m app values {run.run} --worth kl`")
         return

@@ -16,10 +16,11 @@ from app.searching import watch
 from app.value_words import UNITS
 from cache import queries
 from cache.queries import StoredRun
-from core.paths import home
+from core.paths import home, user_path
 from core.recipes import llama_quantize, mergekit, recipe
 from core.results import RunResult
 from core.selection import least_contributing
+from core.types import BUNDLED, BUNDLED_HUB
 
 shared = jobs.shared()
 
@@ -42,7 +43,9 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
     if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
         spec = replace(run.spec, dtype=result.model.dtype)
-        shared.task("export", spec, run=run.run, result=asdict(result), removed=removed, out=out)
+        shared.task(
+            "export", spec, run=run.run, result=asdict(result), removed=removed, out=str(user_path(out).resolve())
+        )
         st.rerun()
     if run.status != "finished":
         st.caption("A run can be exported when it is finished.")
@@ -61,8 +64,10 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
             f"tokenizer = AutoTokenizer.from_pretrained({done.path!r})",
             language="python",
         )
-    else:
+    elif job.active or job.status == "failed":
         watch(job, shared, "Exporting")
+    else:
+        st.info("The export was cancelled; nothing was left at the folder.")
 
 
 def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
@@ -74,7 +79,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     text = recipe(result, run.spec, removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
     st.header("For mergekit and llama.cpp")
-    yaml = mergekit(model.source, model.layers, removed, model.dtype)
+    yaml = mergekit(BUNDLED_HUB if model.source == BUNDLED else model.source, model.layers, removed, model.dtype)
     st.code(yaml, language="yaml")
     st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
     st.code(llama_quantize(removed), language="sh")

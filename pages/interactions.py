@@ -15,6 +15,7 @@ from app.value_words import INDICES, UNITS, WORTHS
 from cache import queries
 from cache.queries import StoredRun
 from core.errors import QuorumError
+from core.measurements import FEWEST_MASKS
 from core.ordering import clustered
 from core.results import PairInteractions, RunResult
 
@@ -34,7 +35,7 @@ def pick_interactions(run: StoredRun) -> PairInteractions | None:
     with right:
         worth = pick("worth", "Worth", ["log_score", "score", "kl"], lambda name: name.replace("_", " "))
     st.markdown(f"{INDICES[kind]} {WORTHS[worth]}")
-    if worth == "kl" and queries.lacks_divergences(shared.database, run):
+    if worth == "kl" and queries.size(shared.database, run.game)[1] < FEWEST_MASKS:
         st.info(f"KL is not measured yet. This measures it: `python -m app interactions {run.run} --worth kl`")
         return None
     return estimated.pairs(shared.database, run, kind, worth)

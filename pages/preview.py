@@ -43,8 +43,8 @@ def show(run: StoredRun, result: RunResult) -> None:
     sets = sets_of(result, found)
     expected = {count: predict.predict(gone) for count, gone in sets.items()} if predict is not None else {}
     plans = found.plans if found is not None else ()
-    perplexities = {plan.count: plan.ratio * result.dense_perplexity for plan in plans} or {
-        count: item.perplexity for count, item in expected.items()
+    perplexities = {count: item.perplexity for count, item in expected.items()} | {
+        plan.count: plan.ratio * result.dense_perplexity for plan in plans if sets.get(plan.count) == plan.removed
     }
     show_controls(run.run, result, sets, perplexities)
     removed = current(run.run, result.model.layers, sets)
@@ -69,11 +69,13 @@ def show(run: StoredRun, result: RunResult) -> None:
     )
     if expected:
         losses = [0.0, *(float(np.log(plan.ratio)) for plan in plans)]
-        value, how = (
-            (here[0], "measured") if here is not None else (guess.perplexity, "predicted") if guess else (0, "")
-        )
-        if how:
-            views.show_chart(curve(result, plans, expected, knee(losses), (len(removed), value, how)), key="curve")
+        star = None
+        if here is not None:
+            star = len(removed), here[0], "measured"
+        elif guess is not None:
+            star = len(removed), guess.perplexity, "extrapolated" if guess.extrapolated else "predicted"
+        if star is not None:
+            views.show_chart(curve(result, found, expected, knee(losses), star), key="curve")
     if found is not None:
         with st.expander("Plans as a table"):
             table = views.plan_table(found.plans)
@@ -82,6 +84,7 @@ def show(run: StoredRun, result: RunResult) -> None:
             st.caption(
                 f"Measured on {found.protocol}; {found.coalitions} coalitions looked at for {found.spent:.2f} units. "
                 "Intervals: 90 %, for other text of this kind."
+                + (f" Layers that had to stay: {', '.join(map(str, found.protected))}." if found.protected else "")
             )
     show_search(shared, run, spec, found)
     st.page_link(navigation.export(), label="Export this model", icon=":material/save:")

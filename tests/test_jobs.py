@@ -173,3 +173,19 @@ def test_the_end_of_an_old_worker_does_not_touch_the_jobs_of_a_new_one(jobs: Job
     assert job.status == "failed" and other.active
     wait(lambda: measuring(other))
     jobs.cancel(other)
+
+
+def test_worker_that_ends_in_the_middle_of_a_word(jobs: Jobs, spec: RunSpec) -> None:
+    job = Job(spec)
+    worker = subprocess.Popen([sys.executable, "-c", "print('{\"job\": ', end='')"], stdout=subprocess.PIPE, text=True)
+    job.worker = worker.pid
+    jobs._jobs[job.name] = job
+    jobs._listen(worker)
+    assert job.status == "failed" and "ended unexpectedly" in job.message
+
+
+def test_replaced_preview_has_ended(jobs: Jobs, spec: RunSpec) -> None:
+    first, second = jobs.preview("somebody", spec, (1,)), jobs.preview("somebody", spec, (2,))
+    assert first.status == "cancelled" and second.active
+    wait(lambda: not second.active)
+    assert second.measured is not None

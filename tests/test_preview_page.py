@@ -1,5 +1,7 @@
 """The page Preview: the slider, the strip, what is measured, and what a search adds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -98,3 +100,26 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -
     page = open_page("preview", run=run)
     shown = next(frame.value for frame in page.dataframe if "method" in frame.value)
     assert list(shown["method"]) == ["quorum", "shortgpt"]
+
+
+def test_more_layers_than_the_slider_reaches(shared: Jobs, spec: RunSpec) -> None:
+    run = finish(shared, spec)
+    page = open_page("preview", run=run, remove="0,1,2,3,4")
+    assert page.slider[0].value == 4 and "**5 of 8**" in said(page)
+    page.get("button_group")[-1].set_value(list(range(8))).run()
+    assert not page.exception and page.query_params["remove"] == "0,1,2,3,4", "the last layer stays"
+
+
+def test_one_session_on_several_pages(shared: Jobs, spec: RunSpec) -> None:
+    run = finish(shared, spec)
+    page = open_page("preview", run=run)
+    for other in ("interactions", "contributions", "preview", "export"):
+        page.switch_page(f"../pages/{other}.py").run()
+        assert not page.exception, page.exception
+
+
+def test_removal_stays_with_its_run(shared: Jobs, spec: RunSpec) -> None:
+    first, second = finish(shared, spec), finish(shared, replace(spec, seed=1))
+    page = open_page("preview", run=first, remove="0,7")
+    page.selectbox[0].set_value(next(option for option in page.selectbox[0].options if second in option)).run()
+    assert page.query_params["run"] == second and page.query_params["remove"] != "0,7"
