@@ -153,9 +153,9 @@ def remembered_pair(pair: tuple[int, int]) -> list[Job]:
 
 def remember_removals(asked: list[Job]) -> None:
     """The measurements that this session asked for last to hold two removals against each other."""
-    st.session_state["removals"] = asked
+    st.session_state["measured-removals"] = asked
 
 
 def remembered_removals() -> list[Job]:
     """These measurements, if any."""
-    return list(st.session_state.get("removals", []))
+    return list(st.session_state.get("measured-removals", []))
