@@ -6,8 +6,7 @@ from playwright.sync_api import Page
 
 from tests.browser import Server, expand, names, unfold, visit
 
-
-# Streamlit's own: its field for files is marked as an ornament and yet has a label. It takes no focus; its button does.
+# Streamlit's own: its field for files has the role of an ornament and a label. It takes no focus; its button does.
 STREAMLITS = ("presentation-role-conflict", "stFileUploaderDropzone")
 
 
