@@ -149,7 +149,7 @@ def visit(page: Page, name: str) -> None:
 
 
 def expand(page: Page) -> None:
-    """Opens every expander, one after the other: what one shows may hold others, and one that is open no longer counts."""
+    """Opens every expander, one after the other: one that is open no longer counts."""
     closed = page.locator("[data-testid=stMain] details:not([open])")
     while left := closed.count():
         closed.first.locator("summary").click()
