@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from app import state
+from app import state, views
 from app.charts import Chart
 
 
@@ -22,11 +22,4 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
 
 def show_clickable(chart: Chart, key: str, name: str) -> None:
     """A chart on which a click on a point chooses for the select box `name`, by the point's first custom datum."""
-    st.plotly_chart(
-        chart.figure,
-        key=key,
-        alt=chart.alt,
-        on_select=partial(state.clicked, key, name),
-        selection_mode="points",
-        config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
-    )
+    views.show_chart(chart, key, partial(state.clicked, key, name))

@@ -35,7 +35,7 @@ def strata(own: Own | None) -> None:
         by_strata = np.mean([(scores[kept == size] < _RUINED).mean() for size in sizes])
         st.metric(f"If drawn by strata {', '.join(map(str, sizes))}", f"{by_strata:.0%}")
     views.show_chart(scores_by_size(kept, scores, _binomial(LAYERS), drawn, "made up"), key="sizes")
-    _size_table(kept, scores, "strata")
+    _size_table(kept, scores, "strata", "the made-up model")
     look_for("The score falls off a cliff. The blue bars above pile up where there is nothing left to see.")
     with st.container(border=True):
         if own is None:
@@ -56,14 +56,14 @@ def _own_sizes(own: Own) -> None:
     )
     shares = np.bincount(kept, minlength=own.layers + 1) / len(kept)
     views.show_chart(scores_by_size(kept, scores, uniform, shares, "measured"), key="own-sizes")
-    _size_table(kept, scores, "own-strata")
+    _size_table(kept, scores, "own-strata", "your run")
     st.caption(f"Measured. {protocol(own)}")
 
 
-def _size_table(kept: Floats, scores: Floats, name: str) -> None:
+def _size_table(kept: Floats, scores: Floats, name: str, whose: str) -> None:
     by_size = pd.DataFrame({"layers kept": kept, "score": scores}).groupby("layers kept")["score"]
     frame = by_size.agg(["count", "min", "median", "max"]).reset_index().rename(columns={"count": "coalitions"})
-    show_table(frame, name, "Scores of coalitions by number of layers kept")
+    show_table(frame, name, f"Scores of coalitions of {whose} by number of layers kept")
 
 
 def _binomial(layers: int) -> Floats:

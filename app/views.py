@@ -1,7 +1,7 @@
 """Parts that several pages show: the run picker, the live progress of a job, charts with their data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -64,12 +64,17 @@ def pick_run(database: Database) -> StoredRun | None:
     return chosen
 
 
-def show_chart(chart: Chart, key: str) -> None:
-    """A chart in the page's theme, with its description for screen readers."""
+def show_chart(chart: Chart, key: str, clicked: Callable[[], None] | None = None) -> None:
+    """A chart in the page's theme, with its description for screen readers; `clicked` is called for a click on it."""
     if st.context.theme.type != "dark":
         darken(chart.figure)
     st.plotly_chart(
-        chart.figure, key=key, alt=chart.alt, config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
+        chart.figure,
+        key=key,
+        alt=chart.alt,
+        on_select=clicked or "ignore",
+        selection_mode="points",
+        config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
     )
 
 

@@ -22,6 +22,8 @@ from core.results import RunResult
 from core.selection import least_contributing
 from core.types import BUNDLED, BUNDLED_HUB
 
+# Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper.
+PLAIN = None
 shared = jobs.shared()
 
 st.title("Take the smaller model with you")
@@ -62,7 +64,7 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
             f"model = AutoModelForCausalLM.from_pretrained({done.path!r})\n"
             f"tokenizer = AutoTokenizer.from_pretrained({done.path!r})",
-            language="python",
+            language=PLAIN,
         )
     elif job.active or job.status == "failed":
         watch(job, shared, "Exporting")
@@ -75,14 +77,14 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     model = result.model
     st.header("The recipe")
     st.markdown("What was removed, how that was found, and the command that does it again.")
-    st.code(f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR", language="sh")
+    st.code(f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR", language=PLAIN)
     text = recipe(result, run.spec, removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
     st.header("For mergekit and llama.cpp")
     yaml = mergekit(BUNDLED_HUB if model.source == BUNDLED else model.source, model.layers, removed, model.dtype)
-    st.code(yaml, language="yaml")
+    st.code(yaml, language=PLAIN)
     st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
-    st.code(llama_quantize(removed), language="sh")
+    st.code(llama_quantize(removed), language=PLAIN)
 
 
 def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:

@@ -149,10 +149,12 @@ def visit(page: Page, name: str) -> None:
 
 
 def expand(page: Page) -> None:
-    """Opens every expander."""
-    for summary in page.locator("[data-testid=stMain] details:not([open]) > summary").all():
-        summary.click()
-    settle(page)
+    """Opens every expander, one after the other: one that is open no longer counts."""
+    closed = page.locator("[data-testid=stMain] details:not([open])")
+    while left := closed.count():
+        closed.first.locator("summary").click()
+        expect(closed).not_to_have_count(left)
+        settle(page)
 
 
 def unfold(page: Page) -> None:

@@ -5,18 +5,21 @@ python -m tests.screenshots [FILE]     writes app/pictures/PAGE-light.png and PA
 
 import argparse
 import io
+import re
 import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from cache.database import default_file
 from tests.browser import ROOT, Server, chromium, names, serving, unfold, visit, visitor
 
 PICTURES = ROOT / "app" / "pictures"
+# What the page Preview measures of its own accord, with a model that has to be loaded first.
+MEASURING = re.compile(r"\(being measured\)|\(estimated, \d+ of \d+ sequences\)")
 PAUSE = 1000  # milliseconds: charts grow to the width of their page after they are drawn
 COLOURS = 256  # the rare ones are kept, as vermilion, and pale ones moved to their means
 
@@ -42,6 +45,7 @@ def take(browser: Browser, server: Server, theme: str) -> None:
         page.goto(server.address)
         for name in names(page):
             visit(page, name)
+            expect(page.get_by_text(MEASURING)).to_have_count(0, timeout=300_000)
             unfold(page)
             page.wait_for_timeout(PAUSE)
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")

@@ -4,15 +4,20 @@ import re
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
+from transformers import AutoModelForCausalLM
 
-from tests.browser import LINKS, Server, expand, names, settle, visit
+from tests.browser import LINKS, TITLE, Server, expand, names, settle, visit
+from tests.conftest import LAYERS
 
 # What a mouse can use; of a field with steppers the field alone, since arrows do what they do.
 CONTROLS = "a[href], button, input, textarea, summary, canvas, [role=slider], [role=combobox]"
 FIRST = "[data-testid=stSkipToContent]"
-# Numbers the controls that take part in the order of Tab, and tells what they are.
+# Numbers the controls that take part in the order of Tab, and tells what they are. Of a row of choices it is the first:
+# arrows lead to the others.
 MARK = """nodes => Object.fromEntries(nodes
-    .filter(node => node.checkVisibility() && !node.disabled && node.tabIndex >= 0)
+    .filter(node => node.checkVisibility({visibilityProperty: true}) && !node.disabled && node.tabIndex >= 0)
+    .filter(node => [null, node].includes(
+        node.closest("[role=toolbar], [role=radiogroup]")?.querySelector("button") ?? null))
     .map((node, index) => { node.dataset.mark = `${index}`; return [`${index}`, node.outerHTML.slice(0, 200)]; }))"""
 MOST = 150  # presses until a control is reached, or all of them are
 
@@ -41,8 +46,9 @@ def open_page(page: Page, server: Server, name: str) -> None:
     """By the keyboard, too."""
     page.goto(server.address)
     settle(page)
+    before = page.locator(TITLE).inner_text()
     press(page, page.locator(LINKS).filter(has_text=name))
-    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    expect(page.locator(TITLE)).not_to_have_text(before)
     settle(page)
 
 
@@ -71,8 +77,8 @@ def test_contributions(dashboard: Server, page: Page) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(lambda url: url != before and "run=" in url)
     settle(page)
-    press(page, page.locator("summary").filter(has_text="As a table"))
-    expect(page.get_by_role("button", name="Download CSV")).to_be_visible()
+    press(page, page.locator("summary").filter(has_text="As a table").first)
+    expect(page.get_by_role("button", name="Download CSV").first).to_be_visible()
     write(page, page.get_by_role("combobox", name="Layers to remove"), "3")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")
@@ -91,6 +97,31 @@ def test_interactions(dashboard: Server, page: Page) -> None:
     settle(page)
     press(page, page.get_by_role("button", name="Measure the four perplexities"))
     expect(page.get_by_text("Measured interaction while nothing else is missing")).to_be_visible(timeout=60_000)
+
+
+def test_preview_and_export(dashboard: Server, page: Page, tmp_path: Path) -> None:
+    """A removal is chosen, measured, changed, taken back and exported; the folder needs nothing of ours."""
+    open_page(page, dashboard, "Preview")
+    removed = page.get_by_text(re.compile(r"^\d of 8 layers removed"))
+    press(page, page.get_by_role("slider", name=re.compile("Layers removed")), "ArrowRight")
+    expect(removed).to_contain_text("3 of 8")
+    expect(page.get_by_text("Perplexity (measured)")).to_be_visible(timeout=60_000)
+    settle(page)
+    press(page, page.get_by_role("button", name="0", exact=True), "ArrowRight")
+    page.keyboard.press("Enter")
+    expect(removed).not_to_contain_text("3 of 8")
+    settle(page)
+    press(page, page.get_by_role("button", name="Undo"))
+    expect(removed).to_contain_text("3 of 8")
+    settle(page)
+    press(page, page.get_by_role("link", name="Export this model"))
+    write(page, page.get_by_role("textbox", name=re.compile("Folder")), str(tmp_path / "smaller"))
+    page.keyboard.press("Enter")
+    settle(page)
+    press(page, page.get_by_role("button", name="Export", exact=True))
+    expect(page.get_by_text("Loaded again with transformers")).to_be_visible(timeout=120_000)
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "smaller").config.num_hidden_layers == LAYERS - 3
+    visit(page, "Interactions")  # where what Preview keeps in the session is in nobody's way
 
 
 def test_tab_reaches_every_control_and_comes_round(dashboard: Server, page: Page) -> None:
