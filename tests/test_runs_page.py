@@ -108,6 +108,7 @@ def test_evaluations_are_taken_in(shared: Jobs, spec: RunSpec, tmp_path: Path) -
     page.file_uploader[0].set_value(("all.parquet", content, "application/vnd.apache.parquet"))
     button(page, "Take in").click().run()
     assert "51 evaluations" in said(page) and "51 of them new" in said(page)
+    assert f"`{spec.model}`" in said(page), "what a file says is code, and no Markdown"
     page.file_uploader[0].set_value(("wrong.parquet", b"no", "application/vnd.apache.parquet"))
     button(page, "Take in").click().run()
     assert "no Parquet file" in said(page) and queries.count_evaluations(shared.database) == 51
