@@ -3,14 +3,36 @@
 import numpy as np
 import pytest
 
+from app import estimated
 from app.heatmaps import sequence_heatmap, worth_heatmap
 from app.jobs import Jobs
 from app.layer_figures import rank_figure
+from app.layer_panel import depth_words
 from cache import queries
 from core.estimates import layer_values
 from core.masks import without
+from core.results import LayerValues
 from tests.stored import DENSE, loss, store_run
 from tests.test_pages import open_page, said, shared  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("strata", "values", "said"),
+    [
+        ((7, 4, 2), [3.0, 2.0, 1.0], "few others are missing (7"),
+        ((2, 7, 4), [1.0, 3.0, 2.0], "few others are missing (7"),
+        ((2, 7, 4), [-3.0, 1.0, 2.0], "many others are missing (2"),
+        ((2, 7, 4), [1.0, 1.0, 2.0], "in between (4"),
+    ],
+)
+def test_depth_compares_sizes_and_not_places(strata: tuple[int, ...], values: list[float], said: str) -> None:
+    assert said in depth_words(strata, values)
+    assert depth_words(strata[:1], values[:1]) == ""
+
+
+def test_exact_values_are_not_called_estimated() -> None:
+    exact = LayerValues("shapley", "score", (), None, 0.0)
+    assert estimated.basis(exact) == "Exact: every coalition was measured"
 
 
 def box(app: object, label: str) -> object:
@@ -30,7 +52,7 @@ def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> N
     run = queries.find_run(shared.database, result.run)
     expected = layer_values(queries.measurements(shared.database, run), "shapley", "log_score", run.strata, 0)
     table = page.dataframe[0].value.sort_values("layer")
-    np.testing.assert_allclose(table["contribution"], [item.value for item in expected.values])
+    np.testing.assert_allclose(table["Shapley value"], [item.value for item in expected.values])
 
 
 def test_address_opens_a_value_and_a_layer_and_names_what_there_is_not(shared: Jobs) -> None:  # noqa: F811

@@ -1,5 +1,6 @@
 """The page Export, and the recipes that it offers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -7,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
+from app import shipped
 from app.jobs import Jobs
+from app.report import report
 from core.recipes import mergekit, runs_kept
 from core.types import RunSpec
 from tests.test_pages import button, finish, open_page, said, shared, spec, wait  # noqa: F401
@@ -26,6 +29,13 @@ def test_mergekit_configuration() -> None:
     assert [source["layer_range"] for source in sources] == [[1, 3], [5, 8]]
     assert {source["model"] for source in sources} == {"some/model: 1"}
     assert (found["merge_method"], found["dtype"]) == ("passthrough", "bfloat16")
+
+
+def test_report_escapes_what_a_file_may_say() -> None:
+    example = shipped.example().result
+    forged = replace(example, run="<b>run", model=replace(example.model, dtype="<b>dtype"))
+    page = report(forged, (1,), None, {})
+    assert "<b>run" not in page and "<b>dtype" not in page and page.count("&lt;b&gt;run") == 2
 
 
 def test_export_from_the_page(shared: Jobs, spec: RunSpec, tmp_path: Path) -> None:  # noqa: F811

@@ -14,6 +14,7 @@ from cache import queries
 from cache.database import Database
 from cache.parquet import export_evaluations
 from cache.store import Store
+from core.errors import SelectionError
 from core.forecast import work
 from core.samplers import begin
 from core.shape import shape_of
@@ -84,6 +85,15 @@ def test_nothing_is_invented_where_nothing_is_known(shared: Jobs, spec: RunSpec)
     assert (found.coalitions, found.seconds, found.memory) == (None, None, None)
     found = foresee(shared.database, [], spec)
     assert found.seconds is None and found.memory is not None and not found.settled
+
+
+@pytest.mark.parametrize("sampler", ["stratified", "shapley", "adaptive"])
+def test_forecast_of_more_than_is_drawn(cache_file: Path, sampler: str) -> None:
+    asked = RunSpec(masks=10_000, sampler=sampler)
+    assert foresee(Database(cache_file), [], asked).coalitions == 10_001
+    if sampler == "stratified":
+        with pytest.raises(SelectionError, match="these strata hold 4,495 coalitions"):
+            foresee(Database(cache_file), [], replace(asked, strata=(28, 27)))  # 435 + 4060
 
 
 def test_forecast_follows_the_form(shared: Jobs, spec: RunSpec) -> None:
