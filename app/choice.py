@@ -1,12 +1,10 @@
-"""A choice that is in the address: a select box, or a click on a chart as its twin."""
+"""A choice that is in the address, as a select box; a click on a chart is its twin (`app.views.show_chart`)."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import streamlit as st
 
 from app import state, views
-from app.charts import Chart
 
 
 def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] = str, help: str | None = None) -> str:
@@ -16,10 +14,5 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     """
     unknown = state.settle(name, known, known[0])
     if unknown is not None:
-        st.error(f"**There is no {label.lower()} {unknown}.**\n\nThere are: {', '.join(known)}.", icon="⚠️")
+        views.show_failure(f"There is no {label.lower()} {unknown}.", f"There are: {', '.join(known)}.")
     return st.selectbox(label, known, format_func=say, help=help, key=name, on_change=state.chose, args=(name,))
-
-
-def show_clickable(chart: Chart, key: str, name: str) -> None:
-    """A chart on which a click on a point chooses for the select box `name`, by the point's first custom datum."""
-    views.show_chart(chart, key, partial(state.clicked, key, name))

@@ -20,7 +20,7 @@ def show_comparison(chosen: StoredRun, runs: list[StoredRun]) -> None:
     asked = state.other_in_address()
     if asked not in (None, chosen.run, *others):
         known = ", ".join(others) or "none"
-        st.error(f"**There is no other run {asked} with contributions.**\n\nThose that are: {known}.", icon="⚠️")
+        views.show_failure(f"There is no other run {asked} with contributions.", f"Those that are: {known}.")
     if chosen.result is None or not others:
         return
     name = st.selectbox(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import state
+from app import state, views
 from app.job import Job
 from app.jobs import Jobs
 from core.types import RunSpec
@@ -28,7 +28,7 @@ def show_continuations(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) ->
 
 def _texts(job: Job) -> None:
     if job.status == "failed":
-        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+        views.show_failure(job.message, job.hint)
         return
     if job.writing is None:
         st.caption(job.stage or "Waiting for the evaluation under way")

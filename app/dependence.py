@@ -19,7 +19,8 @@ def show_strata(result: RunResult, found: Valued, unit: str) -> None:
     """Layers by strata."""
     st.header("By number of layers kept")
     st.markdown(
-        "Read a column downwards: a layer that matters only while few others are missing fades towards the bottom. "
+        "Read a column from the row of most layers kept: a layer that matters only while few others are missing fades "
+        "towards the row of fewest. "
         "Each row is the stratified contribution at one size (estimated)."
     )
     views.show_chart(stratum_heatmap(result.strata, found.by_stratum, unit, result.protocol), key="heatmap")

@@ -36,7 +36,11 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
     assert result is not None
     if (kind, worth) == ("stratified", "score"):
         by_stratum = [[item.value for item in result.contributions if item.stratum == kept] for kept in result.strata]
-        return Valued(result.overall, np.array(by_stratum), f"{result.surrogate.name}, as the run found them")
+        return Valued(
+            result.overall,
+            np.array(by_stratum),
+            f"Estimated by a surrogate: {result.surrogate.name}, as the run found them",
+        )
     found, parts = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
     items = tuple(
         Contribution(item.layer, item.value, item.low, item.high, float(half))
@@ -46,12 +50,14 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
 
 
 def basis(found: LayerValues | PairInteractions) -> str:
-    """What an estimate rests on, in words."""
+    """What values rest on, in words: the first part of a sentence."""
     if found.surrogate is None:
-        return "exact: every coalition was measured"
+        return "Exact: every coalition was measured"
     quality = f"R² of the score {found.surrogate.r2:.3f} on {found.surrogate.masks} coalitions that it has not seen"
     rests = f"; {found.extrapolated:.1%} of it rests on sizes that were never measured (extrapolated)"
-    return f"{found.surrogate.name}, {quality}" + (rests if found.extrapolated >= 0.0005 else "")
+    return f"Estimated by a surrogate: {found.surrogate.name}, {quality}" + (
+        rests if found.extrapolated >= 0.0005 else ""
+    )
 
 
 def taken_apart(database: Database, run: StoredRun, kind: str, worth: str) -> Breakdown:

@@ -45,6 +45,12 @@ def show_upload(database: Database) -> None:
             views.show_error(error)
             return
         st.success(
-            f"{found.evaluations:,} evaluations of {found.model.source} in {found.model.dtype} are here now, "
-            f"{found.fresh:,} of them new: measured on {found.protocol}."
+            f"{found.evaluations:,} evaluations of {_code(found.model.source)} in {_code(found.model.dtype)} are here "
+            f"now, {found.fresh:,} of them new: measured on {_code(str(found.protocol))}."
         )
+
+
+def _code(text: str) -> str:
+    """What a file says, as code in Markdown: no link or image of its own gets onto the page."""
+    plain = " ".join(text.replace("`", "'").split())
+    return f"`{plain}`"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import comb
 
 import numpy as np
 import streamlit as st
@@ -11,10 +12,10 @@ from cache.database import Database
 from cache.queries import StoredRun
 from cache.store import Store
 from core import forecast
-from core.errors import QuorumError
-from core.masks import Masks
+from core.errors import QuorumError, SelectionError
+from core.masks import Masks, check_strata, default_strata
 from core.results import RunResult
-from core.samplers import begin, check_size, wanted
+from core.samplers import begin, check_size
 from core.shape import shape_of
 from core.types import RunSpec
 
@@ -58,6 +59,7 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
         answer = replace(answer, memory=forecast.memory(shape, spec.sequences, spec.window, answer.dtype, kind))
     if layers is None:
         return answer
+    _check_count(spec, layers)
     masks, scale = _drawn(spec, layers)
     answer = replace(answer, coalitions=round(len(masks) * scale))
     missing = np.ones(len(masks), dtype=np.bool_)
@@ -121,7 +123,24 @@ def _memory(found: Forecast) -> str:
 def _drawn(spec: RunSpec, layers: int) -> tuple[Masks, float]:
     """The coalitions that a run begins with, or the first of them, and how many times as many it measures."""
     _, masks = begin(replace(spec, masks=min(spec.masks, _DRAWN)), layers)
-    return masks, wanted(spec, masks) / len(masks) if spec.sampler != "exhaustive" else 1.0
+    return masks, (1 + spec.masks) / len(masks) if spec.sampler != "exhaustive" else 1.0
+
+
+def _check_count(spec: RunSpec, layers: int) -> None:
+    """SelectionError for more coalitions than there are, also where too many are asked for to be drawn here."""
+    if spec.sampler == "shapley":
+        held = 2**layers - 1
+    elif spec.sampler == "stratified":
+        held = sum(comb(layers, kept) for kept in check_strata(spec.strata or default_strata(layers), layers))
+    else:
+        return  # an adaptive run stops where there are no more, and an exhaustive one takes all
+    if spec.masks > held:
+        raise SelectionError(
+            f"{spec.masks:,} masks were asked for; these strata hold {held:,} coalitions."
+            if spec.sampler == "stratified"
+            else f"{spec.masks:,} masks were asked for; there are {held:,} coalitions.",
+            "Ask for fewer.",
+        )
 
 
 def _same_text(one: RunSpec, other: RunSpec) -> bool:

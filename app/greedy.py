@@ -84,7 +84,7 @@ def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
     """The measurements of both, when they are there; the page then looks again with them in hand."""
     failed = next((job for job in asked if job.status == "failed"), None)
     if failed is not None:
-        st.error(f"**{failed.message}**\n\n{failed.hint}", icon="⚠️")
+        views.show_failure(failed.message, failed.hint)
         return
     found = [job.measured for job in asked if job.measured is not None]
     if len(found) < len(asked):

@@ -56,7 +56,7 @@ def _choose(runs: list[StoredRun]) -> StoredRun:
     """The run of the address, or the newest; an unknown one is named."""
     names, asked = [run.run for run in runs], state.run_in_address()
     if asked is not None and asked not in names:
-        st.error(f"**There is no run {asked} here.**\n\nRuns that exist: {', '.join(names)}.", icon="⚠️")
+        views.show_failure(f"There is no run {asked} here.", f"Runs that exist: {', '.join(names)}.")
     name = st.selectbox(
         "Run",
         names,

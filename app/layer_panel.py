@@ -49,7 +49,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
     left, right = st.columns(2)
     with left:
         values = [float(row[layer]) for row in found.by_stratum]
-        st.markdown(f"**At which depth of pruning.** {_depth(result.strata, values)}")
+        st.markdown(f"**At which depth of pruning.** {depth_words(result.strata, values)}")
         views.show_chart(depth_bars(layer, result.strata, values, unit, result.protocol), key="depth")
     with right:
         st.markdown(f"**With which others**: its {_STRONGEST} strongest local interactions, nats a token (estimated).")
@@ -100,10 +100,13 @@ def partner_table(layer: int, found: PairInteractions) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _depth(strata: tuple[int, ...], values: list[float]) -> str:
-    strongest = max(range(len(strata)), key=lambda index: abs(values[index]))
-    if strongest == 0:
-        return f"It matters most while few others are missing ({strata[0]} layers kept)."
-    if strongest == len(strata) - 1:
-        return f"It matters most when many others are missing ({strata[-1]} layers kept)."
-    return f"It matters most in between ({strata[strongest]} layers kept)."
+def depth_words(strata: tuple[int, ...], values: list[float]) -> str:
+    """At which stratum a layer matters most; strata come in any order, and one alone compares with nothing."""
+    if len(strata) == 1:
+        return ""
+    strongest, _ = max(zip(strata, values, strict=True), key=lambda pair: abs(pair[1]))
+    if strongest == max(strata):
+        return f"It matters most while few others are missing ({strongest} layers kept)."
+    if strongest == min(strata):
+        return f"It matters most when many others are missing ({strongest} layers kept)."
+    return f"It matters most in between ({strongest} layers kept)."

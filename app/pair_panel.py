@@ -36,7 +36,7 @@ def _answer(asked: list[Job], result: RunResult) -> None:
     """The measured perplexities, and the interaction that they make."""
     failed = next((job for job in asked if job.status == "failed"), None)
     if failed is not None:
-        st.error(f"**{failed.message}**\n\n{failed.hint}", icon="⚠️")
+        views.show_failure(failed.message, failed.hint)
         return
     with st.container(horizontal=True):
         st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}")

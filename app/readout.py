@@ -4,7 +4,7 @@ import math
 
 import streamlit as st
 
-from app import state
+from app import state, views
 from app.job import Job
 from app.jobs import Jobs
 from cache import queries
@@ -78,7 +78,7 @@ def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, 
         st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=str(job.measured.protocol))
         st.warning("The model or the text has changed since the run, so this figure does not compare with it.")
     elif job.status == "failed":
-        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+        views.show_failure(job.message, job.hint)
         if st.button("Try again", icon=":material/refresh:"):
             state.remember_job("preview", shared.preview(f"{state.client()}-preview", spec, removed))
             st.rerun()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app import state
+from app import state, views
 from app.requests import integers
 from core.errors import SelectionError
 from core.masks import without
@@ -25,7 +25,7 @@ def current(run: str, layers: int, sets: Sets) -> tuple[int, ...]:
             found = integers(asked) or ()
             without(layers, found)
         except SelectionError as error:
-            st.error(f"**{error.message}**\n\n{error.hint}", icon="⚠️")
+            views.show_failure(error.message, error.hint)
             found = None
     if found is None:
         found = sets[min(sets, key=lambda count: abs(count - layers / 5))]

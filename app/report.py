@@ -23,12 +23,12 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(model.source)}</title>",
         f"<style>{_STYLE}</style><h1>Which layers does {escape(model.source)} need?</h1>",
-        f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, {model.dtype}. "
-        f"Run <code>{result.run}</code>: {result.surrogate.masks} coalitions, measured on "
-        f"{escape(str(result.protocol))}.</p>",
+        f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
+        f"{escape(model.dtype)}. Run <code>{escape(result.run)}</code>: {result.surrogate.masks} coalitions, "
+        f"measured on {escape(str(result.protocol))}.</p>",
         f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has {result.dense_perplexity:.2f} "
-        f"(measured).</p><p><code>python -m app export {result.run} --remove {','.join(map(str, removed))} --out "
-        "DIR</code></p>",
+        f"(measured).</p><p><code>python -m app export {escape(result.run)} "
+        f"--remove {','.join(map(str, removed))} --out DIR</code></p>",
     ]
     for index, (title, chart) in enumerate(charts.items()):
         drawn = chart.figure.to_html(full_html=False, include_plotlyjs=index == 0)

@@ -65,7 +65,7 @@ def watch(job: Job, shared: Jobs, title: str) -> None:
         if job.revision != seen and not job.active:
             st.rerun(scope="app")
         if job.status == "failed":
-            st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+            views.show_failure(job.message, job.hint)
             return
         label = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
         st.progress(min(1.0, job.share or 0.0), text=f"**{label.get(job.status, title)}** {job.stage}")

@@ -16,12 +16,12 @@ def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
         st.download_button("Download CSV", table.to_csv(index=False), f"{file}.csv", "text/csv")
 
 
-def value_table(items: Sequence[Contribution], ranks: Floats) -> pd.DataFrame:
-    """The values of layers with their ranks (n, 3), least needed first."""
+def value_table(items: Sequence[Contribution], ranks: Floats, head: str) -> pd.DataFrame:
+    """The values of layers with their ranks (n, 3) under the name of their kind, `head`, least needed first."""
     rows = [
         {
             "layer": item.layer,
-            "contribution": item.value,
+            head: item.value,
             "low (90 %)": item.low,
             "high (90 %)": item.high,
             "other text (90 %)": item.calibration,
@@ -31,7 +31,7 @@ def value_table(items: Sequence[Contribution], ranks: Floats) -> pd.DataFrame:
         }
         for item, (rank, low, high) in zip(items, ranks, strict=True)
     ]
-    return pd.DataFrame(rows).sort_values("contribution", ignore_index=True)
+    return pd.DataFrame(rows).sort_values(head, ignore_index=True)
 
 
 def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats) -> pd.DataFrame:

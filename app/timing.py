@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import state
+from app import state, views
 from app.job import Job
 from app.jobs import Jobs
 from core.results import RunResult
@@ -41,6 +41,6 @@ def _speed(job: Job) -> None:
             f"{timed.repeats} in turn)."
         )
     elif job.status == "failed":
-        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+        views.show_failure(job.message, job.hint)
     else:
         st.caption(job.stage or "Waiting for the evaluation under way")

@@ -1,7 +1,8 @@
 """Parts that several pages show: the run picker, the live progress of a job, charts with their data."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +34,12 @@ def stored_runs(database: Database) -> list[StoredRun]:
 
 def show_error(error: QuorumError) -> None:
     """An expected failure in words, with the next step."""
-    st.error(f"**{error.message}**\n\n{error.hint}", icon="⚠️")
+    show_failure(error.message, error.hint)
+
+
+def show_failure(message: str, hint: str) -> None:
+    """What went wrong, and the next step."""
+    st.error(f"**{message}**\n\n{hint}", icon="⚠️")
 
 
 def pick_run(database: Database) -> StoredRun | None:
@@ -46,7 +52,7 @@ def pick_run(database: Database) -> StoredRun | None:
     names = [run.run for run in usable]
     if asked is not None and asked not in names:
         known = ", ".join(names) or "none yet"
-        st.error(f"**There is no run {asked} with contributions here.**\n\nRuns that can be shown: {known}.", icon="⚠️")
+        show_failure(f"There is no run {asked} with contributions here.", f"Runs that can be shown: {known}.")
     if not usable:
         st.info("No run has contributions yet. They appear here while the first run goes on: see the page Runs.")
         return None
@@ -64,15 +70,18 @@ def pick_run(database: Database) -> StoredRun | None:
     return chosen
 
 
-def show_chart(chart: Chart, key: str, clicked: Callable[[], None] | None = None) -> None:
-    """A chart in the page's theme, with its description for screen readers; `clicked` is called for a click on it."""
+def show_chart(chart: Chart, key: str, picks: str | None = None) -> None:
+    """A chart in the page's theme, with its description for screen readers.
+
+    A click on a point chooses for the select box `picks`, by the point's first custom datum.
+    """
     if st.context.theme.type != "dark":
         darken(chart.figure)
     st.plotly_chart(
         chart.figure,
         key=key,
         alt=chart.alt,
-        on_select=clicked or "ignore",
+        on_select=partial(state.clicked, key, picks) if picks else "ignore",
         selection_mode="points",
         config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
     )

@@ -56,4 +56,4 @@ def _answer(job: Job, result: RunResult) -> None:
         if not comparable:
             st.warning("The model or the text has changed since the run, so this figure does not compare with it.")
     elif job.status == "failed":
-        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+        views.show_failure(job.message, job.hint)

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.database import Database
-from cache.keys import METRIC
+from cache.keys import METRIC, game_key
 from cache.queries import StoredRun, count_evaluations
 from cache.store import Store
 from core.errors import NotEvaluations, RunNotFound
 from core.results import Precision
-from core.types import Losses, ModelInfo, Protocol
+from core.types import BOS_CHOICES, Losses, ModelInfo, Protocol
 
 _METADATA = b"quorum"
 _SCHEMA = pa.schema(
@@ -33,6 +33,8 @@ _SCHEMA = pa.schema(
 )
 # Inside a stored list, a NaN has become a NULL on its way through pandas; a file says what it was.
 _NUMBERS = "list_transform({}, lambda value: coalesce(value, 'nan'::FLOAT))"
+# A few kilobytes can unpack to more than a machine holds. No run measures more than a million coalitions.
+_MOST_ROWS, _MOST_NUMBERS, _MOST_BYTES = 2**21, 2**26, 2**28
 _AGAIN = "Export it again from the results file that it came from: python -m app evaluations export RUN --out FILE."
 Fields = TypeVar("Fields", ModelInfo, Protocol, Precision)
 
@@ -76,7 +78,8 @@ def import_evaluations(database: Database, content: bytes) -> Imported:
     """Takes the evaluations of a file into the results file; one that is already there stays as it is.
 
     Raises:
-        NotEvaluations: the file is something else, damaged, or of another metric. Nothing has been written then.
+        NotEvaluations: the file is something else, damaged, too large, of another metric, or contradicts what is
+            known of its game. Nothing has been written then.
     """
     table = _read(content)
     model, protocol, precision = _about(table)
@@ -86,6 +89,7 @@ def import_evaluations(database: Database, content: bytes) -> Imported:
     missing = [mask for mask, found in zip(masks, losses, strict=True) if found is None]
     if missing:
         raise NotEvaluations(f"The mask {missing[0]} has no losses.", _AGAIN)
+    _check_game(database, model, protocol)
     store = Store(database)
     game = store.open_game(model, protocol)
     before = count_evaluations(database, game)
@@ -98,7 +102,9 @@ def import_evaluations(database: Database, content: bytes) -> Imported:
 
 def _read(content: bytes) -> pa.Table:
     try:
-        table = pq.read_table(io.BytesIO(content))
+        file = pq.ParquetFile(io.BytesIO(content))
+        _check_size(file.metadata)
+        table = file.read()
     except (pa.ArrowException, OSError) as cause:
         raise NotEvaluations(f"This is no Parquet file: {str(cause).splitlines()[0][:200]}", _AGAIN) from cause
     for field in _SCHEMA:
@@ -115,6 +121,35 @@ def _read(content: bytes) -> pa.Table:
     return table
 
 
+def _check_size(footer: pq.FileMetaData) -> None:
+    """Before anything is unpacked: what the footer says of that."""
+    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
+    numbers = sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
+    size = sum(group.total_byte_size for group in groups)
+    if footer.num_rows > _MOST_ROWS or numbers > _MOST_NUMBERS or size > _MOST_BYTES:
+        raise NotEvaluations(
+            f"The file is too large: {footer.num_rows:,} rows, {numbers:,} values, {size:,} bytes when unpacked.",
+            f"At most {_MOST_ROWS:,} rows, {_MOST_NUMBERS:,} values and {_MOST_BYTES:,} bytes are read.",
+        )
+
+
+def _check_game(database: Database, model: ModelInfo, protocol: Protocol) -> None:
+    """The key of a game holds neither its layers nor its sequences: a file must not change them."""
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT model, protocol FROM games WHERE game = ?", [game_key(model, protocol)]
+        ).fetchone()
+    if row is None:
+        return
+    layers, sequences = json.loads(row[0])["layers"], json.loads(row[1])["sequences"]
+    if (model.layers, protocol.sequences) != (layers, sequences):
+        raise NotEvaluations(
+            f"The file says {model.layers} layers and {protocol.sequences} sequences; the same weights and tokens have "
+            f"{layers} and {sequences} here.",
+            _AGAIN,
+        )
+
+
 def _about(table: pa.Table) -> tuple[ModelInfo, Protocol, Precision | None]:
     """The model, the protocol and what 16 bits cost, from the file's metadata."""
     try:
@@ -122,7 +157,9 @@ def _about(table: pa.Table) -> tuple[ModelInfo, Protocol, Precision | None]:
         metric = metadata["metric"]
         model, protocol = _typed(ModelInfo, metadata["model"]), _typed(Protocol, metadata["protocol"])
         precision = _typed(Precision, metadata["precision"]) if metadata["precision"] else None
-    except (KeyError, TypeError, ValueError) as cause:
+        if protocol.bos not in BOS_CHOICES or protocol.bos == "auto":
+            raise ValueError(f"bos is {protocol.bos!r}")
+    except (KeyError, TypeError, ValueError, RecursionError) as cause:
         raise NotEvaluations(
             f"The file does not say which model and protocol its losses are of ({cause}).", _AGAIN
         ) from cause
@@ -134,6 +171,8 @@ def _about(table: pa.Table) -> tuple[ModelInfo, Protocol, Precision | None]:
         )
     if not (model.fingerprint and model.dtype and protocol.tokens):
         raise NotEvaluations("The file does not name the weights, the dtype or the tokens of its losses.", _AGAIN)
+    if model.layers < 1 or protocol.sequences < 1:
+        raise NotEvaluations("The file does not say how many layers or sequences its losses are of.", _AGAIN)
     return model, protocol, precision
 
 
@@ -161,7 +200,9 @@ def _losses(table: pa.Table, column: str, sequences: int) -> list[Losses | None]
     """One array (sequences,) for each mask; NaN and infinity are losses, too, and less than nothing is not."""
     found: list[Losses | None] = []
     for values in table[column].to_pylist():
-        if values is not None and (len(values) != sequences or None in values):
+        if values is not None and None in values:
+            raise NotEvaluations(f"A mask has a null among its {column}.", _AGAIN)
+        if values is not None and len(values) != sequences:
             raise NotEvaluations(
                 f"A mask has {len(values)} {column} and not one of each of {sequences} sequences.", _AGAIN
             )

@@ -47,27 +47,33 @@ def shape_of(source: str) -> Shape | None:
     try:
         folder = user_path(source)
         return _read(folder if folder.is_dir() else on_disk(source))
-    except (BadPath, OSError, ValueError, KeyError, TypeError, struct.error):
+    except (BadPath, OSError, ValueError, KeyError, TypeError, RecursionError, struct.error):
         return None
 
 
 def _read(folder: Path | None) -> Shape | None:
     if folder is None:
         return None
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config) if isinstance(config, dict) else None
+    if not isinstance(config, dict):
+        return None
     tensors: dict[str, list[int]] = {}
     for file in folder.glob("*.safetensors"):
         tensors |= _header(file)
-    if not tensors:
+    layers, hidden = _first(config, _LAYERS), _first(config, _HIDDEN)
+    if layers is None or hidden is None:
         return None
-    hidden, vocabulary = _first(config, _HIDDEN), int(config["vocab_size"])
+    vocabulary, parameters = int(config["vocab_size"]), sum(map(prod, tensors.values()))
     matrices = sum(shape == [vocabulary, hidden] for shape in tensors.values())
-    return Shape(_first(config, _LAYERS), sum(map(prod, tensors.values())), hidden, vocabulary, matrices < 2)
+    if parameters <= vocabulary * hidden * max(1, matrices):  # an embedding without blocks, or no weights at all
+        return None
+    return Shape(layers, parameters, hidden, vocabulary, matrices < 2)
 
 
-def _first(config: dict[str, Any], names: tuple[str, ...]) -> int:
-    return int(next(config[name] for name in names if name in config))
+def _first(config: dict[str, Any], names: tuple[str, ...]) -> int | None:
+    found = next((config[name] for name in names if name in config), None)
+    return None if found is None else int(found)
 
 
 def _header(file: Path) -> dict[str, list[int]]:
@@ -77,4 +83,6 @@ def _header(file: Path) -> dict[str, list[int]]:
         if length > file.stat().st_size:
             raise ValueError(f"{file} is damaged")
         header = json.loads(content.read(length))
+    if not isinstance(header, dict):
+        raise ValueError(f"{file} is damaged")
     return {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import estimated, jobs, navigation, views
-from app.choice import pick, show_clickable
+from app.choice import pick
 from app.contribution_figures import value_bars
 from app.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.layer_panel import show_layer
@@ -21,6 +21,8 @@ from core.stability import rank_intervals, stability
 
 # With fewer, hyperparameters are in doubt, too, and no interval holds that.
 _MASKS_A_LAYER = 2
+# What a value of each kind is called in a table.
+_HEADS = {"stratified": "contribution", "shapley": "Shapley value", "banzhaf": "Banzhaf value", "local": "local value"}
 shared = jobs.shared()
 
 st.title("Contributions")
@@ -43,13 +45,13 @@ def show_values(run: StoredRun, result: RunResult) -> None:
         return
     found, unit = estimated.valued(shared.database, run, kind, worth), UNITS[worth]
     ranks = rank_intervals(found.items)
-    show_clickable(value_bars(found.items, f"{kind} value, {unit}", result.protocol, layer), "bars", "layer")
+    views.show_chart(value_bars(found.items, f"{kind} value, {unit}", result.protocol, layer), "bars", picks="layer")
     st.caption(
-        f"Estimated by a surrogate: {found.basis}. Whiskers: 90 % intervals for the doubt of having measured some "
+        f"{found.basis}. Whiskers: 90 % intervals for the doubt of having measured some "
         "coalitions only. Orange bands: 90 % for the doubt of having measured on this text (resampled sequences). "
         "Click on a bar, or pick a layer above: its panel is below."
     )
-    table = value_table(found.items, ranks)
+    table = value_table(found.items, ranks, _HEADS[kind])
     show_table(table, f"{kind} value of each layer, least needed first", f"{kind}-{worth}-{run.run}")
     fitted = estimated.surrogate(shared.database, run)
     show_layer(layer, result, found, ranks, unit, fitted)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app import estimated, jobs, views
-from app.choice import pick, show_clickable
+from app.choice import pick
 from app.greedy import show_greedy
 from app.interaction_figures import interaction_matrix, pair_name
 from app.network_figure import network_figure
@@ -52,10 +52,8 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
         name = pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
     places = clustered(found, layers) if order == "cluster" else tuple(range(layers))
     matrix = interaction_matrix(found, places, unit, result.protocol, by_name[name])
-    show_clickable(matrix, "matrix", "pair")
-    st.caption(
-        f"Estimated by a surrogate: {estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above."
-    )
+    views.show_chart(matrix, "matrix", picks="pair")
+    st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
     show_pair(shared, replace(run.spec, dtype=result.model.dtype), result, by_name[name], unit)
     show_network(result, found, unit)

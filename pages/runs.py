@@ -58,7 +58,7 @@ def show_newest() -> None:
         return
     st.fragment(live, run_every=1.0 if job.active else None)()
     if job.status == "failed":
-        st.error(f"**{job.message}**\n\n{job.hint}", icon="⚠️")
+        views.show_failure(job.message, job.hint)
     elif job.status == "cancelled":
         st.warning("The run was cancelled. Everything measured is kept: resume it below, or start it again.")
     elif job.status == "finished" and job.result is not None:

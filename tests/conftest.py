@@ -23,7 +23,9 @@ from transformers import (
     Qwen2Config,
 )
 
+from app import jobs
 from app.__main__ import main
+from app.jobs import Jobs
 from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
@@ -166,3 +168,18 @@ def _parsed(answer: str) -> dict[str, Any]:
 
 def _not_strict(constant: str) -> None:
     raise AssertionError(f"{constant} is not JSON")
+
+
+@pytest.fixture
+def shared(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The server's jobs, on an empty results file."""
+    monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
+    jobs.shared.cache_clear()
+    yield jobs.shared()
+    jobs.shared().stop()
+    jobs.shared.cache_clear()
+
+
+@pytest.fixture
+def spec(tiny: Path, text_file: Path) -> RunSpec:
+    return RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)

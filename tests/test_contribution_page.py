@@ -3,21 +3,43 @@
 import numpy as np
 import pytest
 
+from app import estimated
 from app.heatmaps import sequence_heatmap, worth_heatmap
 from app.jobs import Jobs
 from app.layer_figures import rank_figure
+from app.layer_panel import depth_words
 from cache import queries
 from core.estimates import layer_values
 from core.masks import without
+from core.results import LayerValues
 from tests.stored import DENSE, loss, store_run
-from tests.test_pages import open_page, said, shared  # noqa: F401
+from tests.test_pages import open_page, said
+
+
+@pytest.mark.parametrize(
+    ("strata", "values", "said"),
+    [
+        ((7, 4, 2), [3.0, 2.0, 1.0], "few others are missing (7"),
+        ((2, 7, 4), [1.0, 3.0, 2.0], "few others are missing (7"),
+        ((2, 7, 4), [-3.0, 1.0, 2.0], "many others are missing (2"),
+        ((2, 7, 4), [1.0, 1.0, 2.0], "in between (4"),
+    ],
+)
+def test_depth_compares_sizes_and_not_places(strata: tuple[int, ...], values: list[float], said: str) -> None:
+    assert said in depth_words(strata, values)
+    assert depth_words(strata[:1], values[:1]) == ""
+
+
+def test_exact_values_are_not_called_estimated() -> None:
+    exact = LayerValues("shapley", "score", (), None, 0.0)
+    assert estimated.basis(exact) == "Exact: every coalition was measured"
 
 
 def box(app: object, label: str) -> object:
     return next(element for element in app.selectbox if element.label == label)  # type: ignore[attr-defined]
 
 
-def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> None:  # noqa: F811
+def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> None:
     result = store_run(shared.database)
     page = open_page("contributions", run=result.run)
     table = page.dataframe[0].value.sort_values("layer")
@@ -30,10 +52,10 @@ def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> N
     run = queries.find_run(shared.database, result.run)
     expected = layer_values(queries.measurements(shared.database, run), "shapley", "log_score", run.strata, 0)
     table = page.dataframe[0].value.sort_values("layer")
-    np.testing.assert_allclose(table["contribution"], [item.value for item in expected.values])
+    np.testing.assert_allclose(table["Shapley value"], [item.value for item in expected.values])
 
 
-def test_address_opens_a_value_and_a_layer_and_names_what_there_is_not(shared: Jobs) -> None:  # noqa: F811
+def test_address_opens_a_value_and_a_layer_and_names_what_there_is_not(shared: Jobs) -> None:
     result = store_run(shared.database)
     page = open_page("contributions", run=result.run, value="local", layer="3")
     assert "Local value" in said(page) and "Layer 3" in said(page)
@@ -42,7 +64,7 @@ def test_address_opens_a_value_and_a_layer_and_names_what_there_is_not(shared: J
     assert "There is no layer 99" in said(page) and "Layer 0" in said(page)
 
 
-def test_kl_is_offered_where_it_is_measured_and_otherwise_the_command_that_measures_it(shared: Jobs) -> None:  # noqa: F811
+def test_kl_is_offered_where_it_is_measured_and_otherwise_the_command_that_measures_it(shared: Jobs) -> None:
     result = store_run(shared.database)
     page = open_page("contributions", run=result.run, worth="kl", value="shapley")
     assert f"python -m app values {result.run} --worth kl" in said(page)
@@ -54,7 +76,7 @@ def test_kl_is_offered_where_it_is_measured_and_otherwise_the_command_that_measu
     np.testing.assert_allclose(worths.iloc[1, 1:].astype(float), worths.iloc[2, 1:].astype(float), atol=1e-3)
 
 
-def test_panel_of_a_layer_tells_measured_from_predicted(shared: Jobs) -> None:  # noqa: F811
+def test_panel_of_a_layer_tells_measured_from_predicted(shared: Jobs) -> None:
     result = store_run(shared.database)
     page = open_page("contributions", run=result.run, layer="1")
     shown = {metric.label: metric.value for metric in page.metric}
@@ -69,7 +91,7 @@ def test_panel_of_a_layer_tells_measured_from_predicted(shared: Jobs) -> None:  
     assert float(shown[label]) == pytest.approx(true, rel=0.1)
 
 
-def test_a_layer_that_one_text_needs_stands_out_there(shared: Jobs) -> None:  # noqa: F811
+def test_a_layer_that_one_text_needs_stands_out_there(shared: Jobs) -> None:
     result = store_run(shared.database)
     page = open_page("contributions", run=result.run, worth="log_score", value="local")
     table = next(frame.value for frame in page.dataframe if "sequence" in frame.value)

@@ -1,5 +1,6 @@
 """The page Export, and the recipes that it offers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -7,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
+from app import shipped
 from app.jobs import Jobs
+from app.report import report
 from core.recipes import mergekit, runs_kept
 from core.types import RunSpec
-from tests.test_pages import button, finish, open_page, said, shared, spec, wait  # noqa: F401
+from tests.test_pages import button, finish, open_page, said, wait
 
 
 @given(st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=n - 1))))
@@ -28,7 +31,14 @@ def test_mergekit_configuration() -> None:
     assert (found["merge_method"], found["dtype"]) == ("passthrough", "bfloat16")
 
 
-def test_export_from_the_page(shared: Jobs, spec: RunSpec, tmp_path: Path) -> None:  # noqa: F811
+def test_report_escapes_what_a_file_may_say() -> None:
+    example = shipped.example().result
+    forged = replace(example, run="<b>run", model=replace(example.model, dtype="<b>dtype"))
+    page = report(forged, (1,), None, {})
+    assert "<b>run" not in page and "<b>dtype" not in page and page.count("&lt;b&gt;run") == 2
+
+
+def test_export_from_the_page(shared: Jobs, spec: RunSpec, tmp_path: Path) -> None:
     run = finish(shared, spec)
     page = open_page("export", run=run, remove="2,5")
     out = tmp_path / "smaller"
@@ -48,7 +58,7 @@ def test_export_from_the_page(shared: Jobs, spec: RunSpec, tmp_path: Path) -> No
     assert "exists already" in said(page)
 
 
-def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
     page = open_page("export", run=run, remove="1,2")
     assert "llama-quantize --prune-layers 1,2" in "\n".join(code.value for code in page.code)
@@ -58,6 +68,6 @@ def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
     }
 
 
-def test_nothing_switched_off_is_said(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+def test_nothing_switched_off_is_said(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
     assert "no smaller model to export" in said(open_page("export", run=run, remove=""))

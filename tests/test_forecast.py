@@ -1,8 +1,11 @@
 """What is forecast, against hand calculation, a brute-force trie, and what the evaluator really holds."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from core import gguf_weights
@@ -66,6 +69,23 @@ def test_unknown_shapes(tmp_path_factory: pytest.TempPathFactory) -> None:
     (folder / "config.json").write_text('{"hidden_size": 4, "vocab_size": 9, "num_hidden_layers": 2}')
     (folder / "model.safetensors").write_bytes(b"\xff" * 30)
     assert shape_of(str(folder)) is None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        '{"hidden_size": 4, "vocab_size": 9, "n_layers": 2}',  # DistilBERT's name for the layers
+        '{"vocab_size": 9, "num_hidden_layers": 2}',
+        "[]",
+        '{"text_config": [1]}',
+        "[" * 100_000 + "]" * 100_000,
+        '{"hidden_size": 4, "vocab_size": 9, "num_hidden_layers": 2}',  # right, but the weights are an embedding only
+    ],
+)
+def test_odd_folders_have_no_shape(config: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(config)
+    save_file({"embedding": torch.zeros(9, 4)}, tmp_path / "model.safetensors")
+    assert shape_of(str(tmp_path)) is None
 
 
 def test_memory_is_what_the_evaluator_holds(tiny_loaded: LoadedModel) -> None:

@@ -19,10 +19,10 @@ from core.surrogate import fit
 from core.types import RunSpec
 from tests.stored import DENSE, loss, store_run
 from tests.test_contribution_page import box
-from tests.test_pages import button, open_page, said, shared  # noqa: F401
+from tests.test_pages import button, open_page, said
 
 
-def test_every_index_and_worth_can_be_chosen(shared: Jobs) -> None:  # noqa: F811
+def test_every_index_and_worth_can_be_chosen(shared: Jobs) -> None:
     result = store_run(shared.database)
     page = open_page("interactions", run=result.run)
     assert result.interactions is not None
@@ -39,14 +39,14 @@ def test_every_index_and_worth_can_be_chosen(shared: Jobs) -> None:  # noqa: F81
     assert "--worth kl" in said(open_page("interactions", run=result.run, worth="kl"))
 
 
-def test_pair_is_in_the_address(shared: Jobs) -> None:  # noqa: F811
+def test_pair_is_in_the_address(shared: Jobs) -> None:
     result = store_run(shared.database)
     page = open_page("interactions", run=result.run, pair="1-2")
     assert re.search(r"layers 1 and 2: \*\*-0\.\d+\*\* nats a token", said(page)) and "makes up for" in said(page)
     assert "There is no pair 5-5" in said(open_page("interactions", run=result.run, pair="5-5"))
 
 
-def test_counterexample_is_predicted_then_measured(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_counterexample_is_predicted_then_measured(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Layers 1 and 2 contribute least, and make up for each other. A worker that knows the game measures both."""
     result = store_run(shared.database)
     run = queries.find_run(shared.database, result.run)
@@ -75,7 +75,7 @@ def test_counterexample_is_predicted_then_measured(shared: Jobs, monkeypatch: py
     assert shown == pytest.approx(true, abs=0.01) and true[0] > true[1]
 
 
-def test_figures_say_what_they_show(shared: Jobs) -> None:  # noqa: F811
+def test_figures_say_what_they_show(shared: Jobs) -> None:
     result = store_run(shared.database)
     assert result.interactions is not None
     first = result.interactions.pairs[0]

@@ -7,15 +7,12 @@ from streamlit.testing.v1 import AppTest
 from app.jobs import Jobs
 from cache import queries
 from core.types import RunSpec
-from tests.test_pages import finish, open_page, said, shared, spec
-
-__all__ = ["shared", "spec"]  # fixtures
+from tests.test_pages import finish, open_page, said
 
 
 @pytest.fixture
 def lecture(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The page on an empty file, where no first run begins."""
-    monkeypatch.setattr(Jobs, "begin_if_empty", lambda _: None)
+    """The page on an empty file."""
     return open_page("learn")
 
 

@@ -1,7 +1,7 @@
 """Every page in its empty, running, finished, cancelled and failed states, by Streamlit's own test driver."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,21 +12,6 @@ from app.jobs import Jobs
 from cache import queries
 from core.types import RunSpec
 from tests.conftest import ROOT
-
-
-@pytest.fixture
-def shared(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The server's jobs, on an empty results file."""
-    monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
-    jobs.shared.cache_clear()
-    yield jobs.shared()
-    jobs.shared().stop()
-    jobs.shared.cache_clear()
-
-
-@pytest.fixture
-def spec(tiny: Path, text_file: Path) -> RunSpec:
-    return RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)
 
 
 def open_page(page: str = "", **address: str) -> AppTest:
@@ -40,7 +25,7 @@ def open_page(page: str = "", **address: str) -> AppTest:
     return app
 
 
-def wait(condition: Callable[[], object], seconds: float = 60) -> None:
+def wait(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

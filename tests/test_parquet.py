@@ -92,6 +92,22 @@ def written(table: pa.Table) -> bytes:
     return file.getvalue()
 
 
+def nested(content: bytes, depth: int) -> bytes:
+    """A good file whose metadata is a list in a list in a list."""
+    return written(pq.read_table(io.BytesIO(content)).replace_schema_metadata({"quorum": "[" * depth + "]" * depth}))
+
+
+def long_rows(content: bytes, length: int) -> bytes:
+    """A small file of a few enormous rows: equal numbers pack well."""
+    one = pa.ListArray.from_arrays([0, length], pa.array(np.zeros(length, np.float32)))
+    table = pq.read_table(io.BytesIO(content)).slice(0, 1)
+    for place, name in ((1, "losses"), (2, "kl")):
+        table = table.set_column(place, pa.field(name, pa.list_(pa.float32())), one)
+    packed = written(table)
+    assert len(packed) < 100_000
+    return packed
+
+
 GOOD_LOSSES: list[object] = [[1.0, 2.0, 3.0]] * 20
 
 
@@ -113,7 +129,14 @@ GOOD_LOSSES: list[object] = [[1.0, 2.0, 3.0]] * 20
         ("no mask of", lambda good: changed(good, mask=["11x111", *map(encode, MASKS[1:])])),
         ("twice", lambda good: changed(good, mask=["111110"] * 20)),
         ("of each of 4 sequences", lambda good: described(good, protocol={**vars(PROTOCOL), "sequences": 4})),
-        ("of each of 3 sequences", lambda good: changed(good, losses=[[1.0, None, 2.0], *GOOD_LOSSES[1:]])),
+        ("null among its losses", lambda good: changed(good, losses=[[1.0, None, 2.0], *GOOD_LOSSES[1:]])),
+        ("of each of 3 sequences", lambda good: changed(good, losses=[[1.0, 2.0], *GOOD_LOSSES[1:]])),
+        ("bos is 'weird'", lambda good: described(good, protocol={**vars(PROTOCOL), "bos": "weird"})),
+        ("how many layers", lambda good: described(good, protocol={**vars(PROTOCOL), "sequences": 0})),
+        ("how many layers", lambda good: described(good, model={**vars(MODEL), "layers": 0})),
+        ("which model", lambda good: nested(good, depth=100_000)),
+        ("too large", lambda good: written(pq.read_table(io.BytesIO(good)).take([0] * 2_100_000))),
+        ("too large", lambda good: long_rows(good, 2**25)),
         ("has no losses", lambda good: changed(good, losses=[None, *GOOD_LOSSES[1:]])),
         ("below zero", lambda good: changed(good, losses=[[1.0, -1.0, 2.0], *GOOD_LOSSES[1:]])),
     ],
@@ -125,6 +148,23 @@ def test_a_wrong_file_is_refused_and_nothing_is_written(tmp_path: Path, said: st
     with pytest.raises(NotEvaluations, match=said) as caught:
         import_evaluations(other, spoil(export_evaluations(database, run)))  # type: ignore[operator]
     assert caught.value.hint and other.revision() == before
+
+
+@pytest.mark.parametrize("part", ["layers", "sequences"])
+def test_a_file_does_not_change_the_size_of_a_known_game(tmp_path: Path, part: str) -> None:
+    """The key of a game holds neither, so that a forged file would be of the very game of a good run."""
+    database, run = filled(tmp_path / "a.duckdb")
+    good = export_evaluations(database, run)
+    if part == "sequences":
+        forged = described(good, protocol={**vars(PROTOCOL), "sequences": 2})
+        forged = changed(forged, losses=[[1.0, 2.0]] * 20, kl=[None] * 20)
+    else:
+        forged = described(good, model={**vars(MODEL), "layers": 7})
+        forged = changed(forged, mask=[encode(mask) + "1" for mask in MASKS])
+    before = Store(database).measured(run.game).keys()
+    with pytest.raises(NotEvaluations, match="6 and 3 here"):
+        import_evaluations(database, forged)
+    assert Store(database).measured(run.game).keys() == before
 
 
 def test_a_run_finds_what_was_imported(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:

@@ -14,13 +14,12 @@ from cache import queries
 from cache.database import Database
 from cache.parquet import export_evaluations
 from cache.store import Store
+from core.errors import SelectionError
 from core.forecast import work
 from core.samplers import begin
 from core.shape import shape_of
 from core.types import RunSpec
-from tests.test_pages import button, finish, open_page, said, shared, spec
-
-__all__ = ["shared", "spec"]  # fixtures
+from tests.test_pages import button, finish, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:
@@ -86,6 +85,15 @@ def test_nothing_is_invented_where_nothing_is_known(shared: Jobs, spec: RunSpec)
     assert found.seconds is None and found.memory is not None and not found.settled
 
 
+@pytest.mark.parametrize("sampler", ["stratified", "shapley", "adaptive"])
+def test_forecast_of_more_than_is_drawn(cache_file: Path, sampler: str) -> None:
+    asked = RunSpec(masks=10_000, sampler=sampler)
+    assert foresee(Database(cache_file), [], asked).coalitions == 10_001
+    if sampler == "stratified":
+        with pytest.raises(SelectionError, match="these strata hold 4,495 coalitions"):
+            foresee(Database(cache_file), [], replace(asked, strata=(28, 27)))  # 435 + 4060
+
+
 def test_forecast_follows_the_form(shared: Jobs, spec: RunSpec) -> None:
     spec = replace(spec, corpus="python-docs")
     run = finish(shared, spec)
@@ -108,6 +116,7 @@ def test_evaluations_are_taken_in(shared: Jobs, spec: RunSpec, tmp_path: Path) -
     page.file_uploader[0].set_value(("all.parquet", content, "application/vnd.apache.parquet"))
     button(page, "Take in").click().run()
     assert "51 evaluations" in said(page) and "51 of them new" in said(page)
+    assert f"`{spec.model}`" in said(page), "what a file says is code, and no Markdown"
     page.file_uploader[0].set_value(("wrong.parquet", b"no", "application/vnd.apache.parquet"))
     button(page, "Take in").click().run()
     assert "no Parquet file" in said(page) and queries.count_evaluations(shared.database) == 51

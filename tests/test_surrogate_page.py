@@ -10,14 +10,14 @@ from cache import queries
 from core.conformal import band_of
 from core.types import RunSpec
 from tests.conftest import Cli
-from tests.test_pages import finish, open_page, said, shared, spec, wait  # noqa: F401 (fixtures)
+from tests.test_pages import finish, open_page, said, wait
 
 
 def table(page: AppTest, column: str) -> object:
     return next(frame.value for frame in page.dataframe if column in frame.value)
 
 
-def test_no_run_yet(shared: Jobs) -> None:  # noqa: F811
+def test_no_run_yet(shared: Jobs) -> None:
     assert "No run has contributions yet" in said(open_page("surrogate"))
     job = shared.newest()  # the default run has begun by itself
     assert job is not None
@@ -25,7 +25,7 @@ def test_no_run_yet(shared: Jobs) -> None:  # noqa: F811
     wait(lambda: not job.active)
 
 
-def test_unfinished_run_says_when_predictions_come(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+def test_unfinished_run_says_when_predictions_come(shared: Jobs, spec: RunSpec) -> None:
     job = shared.submit(RunSpec(**{**vars(spec), "sequences": 250, "window": 128, "masks": 100}))
     wait(lambda: job.result is not None)
     page = open_page("surrogate")
@@ -37,7 +37,7 @@ def test_unfinished_run_says_when_predictions_come(shared: Jobs, spec: RunSpec) 
     assert "This run is cancelled" in said(page) and "at the end of a run" in said(page)
 
 
-def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
     page = open_page("surrogate", run=run)
     result, found = queries.find_run(shared.database, run).result, queries.diagnostics(shared.database, run)
@@ -67,7 +67,7 @@ def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, spec: R
     assert [shape.y1 for shape in shapes] == [band.half for band in result.bands if np.isfinite(band.half)]
 
 
-def test_a_prediction_is_the_command_lines(shared: Jobs, spec: RunSpec, cli: Cli) -> None:  # noqa: F811
+def test_a_prediction_is_the_command_lines(shared: Jobs, spec: RunSpec, cli: Cli) -> None:
     run = finish(shared, spec)
     page = open_page("surrogate", run=run)
     page.multiselect[0].set_value([1, 3, 6]).run()
@@ -89,7 +89,7 @@ def test_a_prediction_is_the_command_lines(shared: Jobs, spec: RunSpec, cli: Cli
     assert "Extrapolated" in said(page)
 
 
-def test_run_of_an_earlier_release_says_how_to_get_the_predictions(shared: Jobs, spec: RunSpec) -> None:  # noqa: F811
+def test_run_of_an_earlier_release_says_how_to_get_the_predictions(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
     with shared.database.writing() as connection:
         connection.execute("DELETE FROM diagnostics")
