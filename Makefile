@@ -12,9 +12,9 @@ setup: $(VENV)/.ready
 run: setup
 	$(BIN)/python -m app serve --port $(PORT)
 
-# A test and the worker that it started share the cores: threads of small matrices would wait for each other.
+# Two files at a time: many tests wait for a worker or a browser. They share the cores: threads would wait for each other.
 test: $(VENV)/.ready-dev browser
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .

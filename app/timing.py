@@ -20,7 +20,7 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
         mebibytes = left * _BYTES.get(result.model.dtype, 4) / 2**20
         st.metric(
             "Parameters left",
-            f"{left / 1e6:,.1f} M",
+            f"{left:,}",
             f"{left / result.model.parameters - 1:+.1%}; {mebibytes:,.0f} MiB in {result.model.dtype}",
             delta_color="off",
             delta_arrow="off",
