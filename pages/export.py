@@ -22,7 +22,8 @@ from core.results import RunResult
 from core.selection import least_contributing
 from core.types import BUNDLED, BUNDLED_HUB
 
-# Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper.
+# Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper. Wrapped: what scrolls
+# sideways is out of the keyboard's reach.
 PLAIN = None
 shared = jobs.shared()
 
@@ -65,6 +66,7 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
             f"model = AutoModelForCausalLM.from_pretrained({done.path!r})\n"
             f"tokenizer = AutoTokenizer.from_pretrained({done.path!r})",
             language=PLAIN,
+            wrap_lines=True,
         )
     elif job.active or job.status == "failed":
         watch(job, shared, "Exporting")
@@ -77,14 +79,18 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     model = result.model
     st.header("The recipe")
     st.markdown("What was removed, how that was found, and the command that does it again.")
-    st.code(f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR", language=PLAIN)
+    st.code(
+        f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR",
+        language=PLAIN,
+        wrap_lines=True,
+    )
     text = recipe(result, run.spec, removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
     st.header("For mergekit and llama.cpp")
     yaml = mergekit(BUNDLED_HUB if model.source == BUNDLED else model.source, model.layers, removed, model.dtype)
-    st.code(yaml, language=PLAIN)
+    st.code(yaml, language=PLAIN, wrap_lines=True)
     st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
-    st.code(llama_quantize(removed), language=PLAIN)
+    st.code(llama_quantize(removed), language=PLAIN, wrap_lines=True)
 
 
 def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:

@@ -5,6 +5,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,13 @@ def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: in
 
 
 def cancel(page: Page) -> None:
-    page.get_by_role("button", name="Cancel").click()
+    """Clicks until it is acknowledged: a click that meets a page just being drawn anew is lost."""
+    said = page.get_by_text(re.compile("The run was cancelled|Cancelling after"))
+    for _ in range(5):
+        page.get_by_role("button", name="Cancel").click()
+        with suppress(AssertionError):
+            expect(said).to_be_visible(timeout=8_000)
+            break
     expect(page.get_by_text("The run was cancelled.")).to_be_visible(timeout=60_000)
 
 

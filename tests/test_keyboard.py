@@ -19,7 +19,7 @@ MARK = """nodes => Object.fromEntries(nodes
     .filter(node => [null, node].includes(
         node.closest("[role=toolbar], [role=radiogroup]")?.querySelector("button") ?? null))
     .map((node, index) => { node.dataset.mark = `${index}`; return [`${index}`, node.outerHTML.slice(0, 200)]; }))"""
-MOST = 150  # presses until a control is reached, or all of them are
+MOST = 400  # presses until a control is reached, or all of them are
 
 
 def tab_to(page: Page, control: Locator) -> None:
