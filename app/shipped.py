@@ -18,6 +18,7 @@ from cache.database import Database
 from cache.parquet import export_evaluations, import_evaluations
 from cache.queries import StoredRun
 from cache.store import Store
+from core.diagnostics import Diagnostics
 from core.events import Finished
 from core.results import RunResult
 from core.types import RunSpec
@@ -32,6 +33,7 @@ class Example:
 
     spec: RunSpec
     result: RunResult
+    diagnostics: Diagnostics
     started: pd.Timestamp
 
 
@@ -40,7 +42,10 @@ def example() -> Example:
     """The run that ships."""
     found = json.loads((FOLDER / "run.json").read_text(encoding="utf-8"))
     return Example(
-        RunSpec.from_dict(found["spec"]), RunResult.from_dict(found["result"]), pd.Timestamp(found["started"])
+        RunSpec.from_dict(found["spec"]),
+        RunResult.from_dict(found["result"]),
+        Diagnostics.from_dict(found["diagnostics"]),
+        pd.Timestamp(found["started"]),
     )
 
 
@@ -58,12 +63,15 @@ def load_into(database: Database) -> None:
     """Puts the example into a results file in which nothing has ever been measured."""
     if queries.is_blank(database):
         game = import_evaluations(database, (FOLDER / "evaluations.parquet").read_bytes()).game
-        Store(database).adopt(game, example().spec, example().result, example().started)
+        store = Store(database)
+        store.adopt(game, example().spec, example().result, example().started)
+        store.save_diagnostics(example().result.run, example().diagnostics)
 
 
 def write(database: Database, run: StoredRun) -> None:
     """Makes a finished run the example."""
-    assert run.result is not None
+    diagnostics = queries.diagnostics(database, run.run)
+    assert run.result is not None and diagnostics is not None
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / "evaluations.parquet").write_bytes(export_evaluations(database, run))
     content = {
@@ -71,8 +79,9 @@ def write(database: Database, run: StoredRun) -> None:
         "started": run.started.isoformat(),
         "spec": asdict(run.spec),
         "result": asdict(run.result),
+        "diagnostics": asdict(diagnostics),
     }
-    (FOLDER / "run.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (FOLDER / "run.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
