@@ -6,6 +6,7 @@ import streamlit as st
 from app import shipped, state, views
 from app.comparison_figures import comparison_dumbbells, rank_correlation
 from app.settings import parted, settings
+from app.tables import show_table
 from cache.queries import StoredRun
 from core.results import RunResult
 
@@ -57,10 +58,8 @@ def _show(first: StoredRun, result: RunResult, second: StoredRun) -> None:
         "Stratified contributions to PPL_dense / PPL, estimated, each relative to its own run's dense perplexity. A "
         "long line is a layer on which the two runs disagree."
     )
-    with st.expander("As a table"):
-        table = comparison_table(result, other)
-        st.dataframe(table, hide_index=True, alt="Contribution of each layer in both runs, with 90 % intervals")
-        st.download_button("Download CSV", table.to_csv(index=False), f"comparison-{first.run}-{second.run}.csv")
+    alt = "Contribution of each layer in both runs, with 90 % intervals"
+    show_table(comparison_table(result, other), alt, f"comparison-{first.run}-{second.run}")
 
 
 def _show_settings(first: StoredRun, second: StoredRun) -> None:

@@ -1,4 +1,4 @@
-"""What the dashboard's own process estimates from stored measurements, remembered until the file changes.
+"""What the dashboard's own process estimates from stored measurements, remembered until more is measured.
 
 Arguments that begin with an underscore are not part of what a result is remembered by.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from app import reads
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
@@ -83,7 +84,7 @@ def counterexample(database: Database, run: StoredRun, path: str) -> Counterexam
 
 
 def _key(database: Database, run: StoredRun) -> Key:
-    return str(database.file), queries.size(database, run.game), run.run
+    return str(database.file), reads.size(database, run.game), run.run
 
 
 def _worths(database: Database, run: StoredRun, worth: str) -> Measurements:

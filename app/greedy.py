@@ -92,8 +92,7 @@ def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
         return
     if waited:
         st.rerun(scope="app")
-    if not all(views.compares(measured, result) for measured in found):
-        st.warning("The model or the text has changed since the run, so these figures do not compare with it.")
+    if not views.all_compare(found, result):
         return
     one, other = found
     names = [", ".join(map(str, measured.removed)) for measured in found]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import pandas as pd
 import streamlit as st
 
 from app import estimated
@@ -44,13 +43,6 @@ def step(anchor: str, question: str, words: str) -> None:
 
 def look_for(words: str) -> None:
     st.markdown(f"**What to look for.** {words}")
-
-
-def show_table(frame: pd.DataFrame, name: str, alt: str) -> None:
-    """The data of a figure, folded away, and as CSV."""
-    with st.expander("As a table"):
-        st.dataframe(frame, hide_index=True, alt=alt)
-        st.download_button("Download CSV", frame.to_csv(index=False), f"{name}.csv", "text/csv", key=f"csv-{name}")
 
 
 def protocol(own: Own) -> str:

@@ -5,8 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from app import views
-from app.lesson_parts import Own, look_for, protocol, show_table, step
+from app.lesson_parts import Own, look_for, protocol, step
 from app.sampling_figures import error_curve, estimate_bars
+from app.tables import show_table
 from core.lesson import COST, LAYERS, made_up_model, shapley, table
 from core.measurements import Floats
 from core.orders import draw, estimate, marginals
@@ -27,8 +28,8 @@ def _made_up_gains(seed: int) -> Floats:
 
 
 @st.cache_data(max_entries=4, show_spinner="Asking your surrogate, order by order …")
-def _own_gains(run: str, changed: str, seed: int, _own: Own) -> Floats:
-    """The same by the surrogate of a run."""
+def _own_gains(run: str, measured: int, seed: int, _own: Own) -> Floats:
+    """The same by the surrogate of a run, which is another one once more is measured."""
     drawn = [draw(_own.layers, _OWN_ORDERS, seed + sample) for sample in range(1 + _OTHER_OWN_SAMPLES)]
     return np.stack([marginals(_own.surrogate.process.predict, orders) for orders in drawn])
 
@@ -48,7 +49,7 @@ def sampling(own: Own | None) -> None:
     seed = right.number_input("Seed", 0, 9999, 0)
     if own is not None and game == games[-1]:
         exact = values(own.surrogate.process, measure("shapley", own.layers))
-        gains = _own_gains(own.run.run, str(own.run.changed), seed, own)
+        gains = _own_gains(own.run.run, len(own.measured), seed, own)
     else:
         exact = shapley(made_up_model(COST))
         gains = _made_up_gains(seed)
@@ -59,7 +60,7 @@ def sampling(own: Own | None) -> None:
     with right:
         views.show_chart(error_curve(gains[0], gains[1:], exact, count), key="errors")
     frame = pd.DataFrame({"layer": range(len(found)), "estimated": found, "90 % ±": half, "exact": exact})
-    show_table(frame, "sampling", "Estimated and exact Shapley value of each layer")
+    show_table(frame, "Estimated and exact Shapley value of each layer", "sampling")
     look_for(
         f"{(np.abs(found - exact) <= half).sum()} of {len(found)} intervals hold the exact value; nine of ten should, "
         "in the long run. Ten times better takes a hundred times as many orders."

@@ -8,8 +8,9 @@ import streamlit as st
 
 from app import views
 from app.lesson_figures import coalition_lattice, linearity_bars, named, order_steps
-from app.lesson_parts import Own, look_for, protocol, show_table, step
+from app.lesson_parts import Own, look_for, protocol, step
 from app.own_run_figures import contribution_by_size, layer_strip
+from app.tables import show_table
 from core.lesson import PLAYERS, STORIES, alike, idle, shapley, table
 from core.measurements import Floats
 from core.orders import marginals
@@ -110,8 +111,8 @@ def axioms(game: Floats, own: Own | None) -> None:
     views.show_chart(linearity_bars(value, added, together), key="linearity")
     show_table(
         pd.DataFrame({"player": PLAYERS, "tonight": value, "second evening": added, "as one game": together}),
-        "linearity",
         "Shapley values of two games, and of both as one",
+        "linearity",
     )
     look_for("However the worths change, the diamonds stay on top of the stacks, and the parts add up to the whole.")
     if own is not None:

@@ -7,7 +7,8 @@ from scipy.stats import binom
 
 from app import views
 from app.coalition_figures import scores_by_size
-from app.lesson_parts import Own, look_for, protocol, show_table, step
+from app.lesson_parts import Own, look_for, protocol, step
+from app.tables import show_table
 from core.exact import everything
 from core.lesson import COST, LAYERS, made_up_model
 from core.masks import default_strata
@@ -63,7 +64,7 @@ def _own_sizes(own: Own) -> None:
 def _size_table(kept: Floats, scores: Floats, name: str, whose: str) -> None:
     by_size = pd.DataFrame({"layers kept": kept, "score": scores}).groupby("layers kept")["score"]
     frame = by_size.agg(["count", "min", "median", "max"]).reset_index().rename(columns={"count": "coalitions"})
-    show_table(frame, name, f"Scores of coalitions of {whose} by number of layers kept")
+    show_table(frame, f"Scores of coalitions of {whose} by number of layers kept", name)
 
 
 def _binomial(layers: int) -> Floats:

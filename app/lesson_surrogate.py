@@ -6,8 +6,9 @@ import streamlit as st
 
 from app import views
 from app.coalition_figures import predicted_against_true, r2
-from app.lesson_parts import Own, look_for, protocol, show_table, step
+from app.lesson_parts import Own, look_for, protocol, step
 from app.sampling_figures import learning_lines
+from app.tables import show_table
 from core.exact import everything
 from core.lesson import COST, LAYERS, learning_curve, made_up_model, measured
 from core.measurements import FEWEST_MASKS
@@ -48,7 +49,7 @@ def surrogate(own: Own | None) -> None:
         st.metric("Coalitions predicted", f"{(~known).sum():,}")
         views.show_chart(learning_lines(_curve()), key="learning")
     curve = pd.DataFrame(_curve(), columns=["evaluations", "error, sampled orders", "error, surrogate"])
-    show_table(curve, "surrogate", "Relative error of Shapley values by evaluations, two ways")
+    show_table(curve, "Relative error of Shapley values by evaluations, two ways", "surrogate")
     look_for(
         "With a dozen coalitions both ways are poor. From a few a player on, the surrogate is ahead, and the gap "
         f"grows. The lines are means over {_SEEDS} samples."

@@ -46,8 +46,7 @@ def _answer(asked: list[Job], result: RunResult) -> None:
     found = [job.measured for job in asked if job.measured is not None]
     if len(found) < len(asked):
         return
-    if not all(views.compares(measured, result) for measured in found):
-        st.warning("The model or the text has changed since the run, so these figures do not compare with it.")
+    if not views.all_compare(found, result):
         return
     first, second, both = (measured.mean_nll - math.log(result.dense_perplexity) for measured in found)
     if math.isfinite(both):

@@ -76,7 +76,7 @@ def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, 
         state.remember_job("preview", job)
     if job.measured is not None:  # and yet the results file does not know it: it is another game's
         st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=str(job.measured.protocol))
-        st.warning("The model or the text has changed since the run, so this figure does not compare with it.")
+        views.all_compare([job.measured], result)
     elif job.status == "failed":
         views.show_failure(job.message, job.hint)
         if st.button("Try again", icon=":material/refresh:"):
@@ -90,6 +90,11 @@ def _live(job: Job, result: RunResult) -> None:
     """The measurement under way; its end redraws the page, which then knows it."""
     if not job.active:
         st.rerun(scope="app")
+    show_under_way(job, result)
+
+
+def show_under_way(job: Job, result: RunResult) -> None:
+    """A measurement that has not ended: what is estimated from the sequences so far."""
     if job.partial is None:
         st.metric("Perplexity (being measured)", "…")
         st.caption(job.stage or "Waiting for the evaluation under way")

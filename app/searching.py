@@ -2,11 +2,10 @@
 
 import streamlit as st
 
-from app import views
+from app import reads, views
 from app.job import Job
 from app.jobs import Jobs
 from app.preview_figures import rivals
-from cache import queries
 from cache.queries import StoredRun
 from core.choices import METHODS, Selection
 from core.types import RunSpec
@@ -36,7 +35,7 @@ def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | 
 def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
     """The literature's methods and ours, each chosen on the run's text and judged on other text."""
     st.header("Beside the literature's methods")
-    job, found = shared.newest("compare", run.run), queries.comparison(shared.database, run.run)
+    job, found = shared.newest("compare", run.run), reads.comparison(shared.database, run.run)
     if job is not None and (job.active or job.status == "failed"):
         watch(job, shared, "Comparing methods")
     if found is not None:

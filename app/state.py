@@ -83,16 +83,6 @@ def clicked(chart: str, name: str) -> None:
         chose(name)
 
 
-def remember_preview(job: Job) -> None:
-    """The measurement that this session asked for last."""
-    st.session_state["preview"] = job
-
-
-def remembered_preview() -> Job | None:
-    """The measurement that this session asked for last, if any."""
-    return st.session_state.get("preview")
-
-
 def removal(run: str) -> tuple[int, ...] | None:
     """The layers that this session has switched off in a run, if it has begun to."""
     history = st.session_state.get("removals", {}).get(run)

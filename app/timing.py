@@ -5,10 +5,9 @@ import streamlit as st
 from app import state, views
 from app.job import Job
 from app.jobs import Jobs
+from core.forecast import BYTES
 from core.results import RunResult
 from core.types import RunSpec
-
-_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, ...]) -> None:
@@ -17,7 +16,7 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
     if left is None:
         st.caption("This run was estimated by an earlier release: run it again to see sizes.")
     else:
-        mebibytes = left * _BYTES.get(result.model.dtype, 4) / 2**20
+        mebibytes = left * BYTES[result.model.dtype] / 2**20
         st.metric(
             "Parameters left",
             f"{left:,}",

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from app import shipped, state
+from app import reads, shipped, state
 from app.charts import Chart, darken
 from app.job import Job
 from app.jobs import Jobs
@@ -21,15 +20,9 @@ from core.events import Measured
 from core.results import PairInteractions, RunResult
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _read_runs(file: str, revision: tuple[int, int]) -> list[StoredRun]:
-    return queries.runs(Database(Path(file)))
-
-
 def stored_runs(database: Database) -> list[StoredRun]:
-    """All runs, the newest first; read again only when the file has changed."""
-    found = _read_runs(str(database.file), database.revision())
-    return [queries.settled(database, run) for run in found]
+    """All runs, the newest first; the killed ones are told from those that go on."""
+    return [queries.settled(database, run) for run in reads.runs(database)]
 
 
 def show_error(error: QuorumError) -> None:
@@ -87,9 +80,13 @@ def show_chart(chart: Chart, key: str, picks: str | None = None) -> None:
     )
 
 
-def compares(measured: Measured, result: RunResult) -> bool:
-    """Whether a measurement is of a run's model, on its text."""
-    return measured.protocol == result.protocol and measured.model.fingerprint == result.model.fingerprint
+def all_compare(found: Sequence[Measured], result: RunResult) -> bool:
+    """Whether measurements are of a run's model, on its text; says so where one is not."""
+    asked = result.protocol, result.model.fingerprint
+    every = all((measured.protocol, measured.model.fingerprint) == asked for measured in found)
+    if not every:
+        st.warning("The model or the text has changed since the run, so that what is measured now does not compare.")
+    return every
 
 
 def comparison_table(found: Comparison) -> pd.DataFrame:

@@ -1,18 +1,16 @@
 """What each layer contributes: bars with intervals, heatmaps, ranks, one layer at a time, and a measurement."""
 
-from dataclasses import replace
-
 import streamlit as st
 
-from app import estimated, jobs, navigation, views
+from app import estimated, jobs, navigation, reads, views
 from app.choice import pick
 from app.contribution_figures import value_bars
 from app.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.layer_panel import show_layer
+from app.opening import settled
 from app.tables import show_table, value_table
 from app.value_words import KINDS, UNITS, WORTHS
 from app.what_if import show_what_if
-from cache import queries
 from cache.queries import StoredRun
 from core.errors import QuorumError
 from core.measurements import FEWEST_MASKS
@@ -39,7 +37,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     with columns[2]:
         layer = int(pick("layer", "Layer", [str(number) for number in range(result.model.layers)]))
     st.markdown(f"{KINDS[kind]} {WORTHS[worth]}")
-    lacks_kl = queries.size(shared.database, run.game)[1] < FEWEST_MASKS
+    lacks_kl = reads.size(shared.database, run.game)[1] < FEWEST_MASKS
     if worth == "kl" and lacks_kl:
         st.info(f"KL is not measured yet. This measures it: `python -m app values {run.run} --worth kl`")
         return
@@ -91,4 +89,4 @@ if chosen is not None and chosen.result is not None:
     except QuorumError as error:  # too few coalitions so far: the rest of the page goes on
         views.show_error(error)
     show_quality(chosen.result)
-    show_what_if(shared, replace(chosen.spec, dtype=chosen.result.model.dtype), chosen.result)
+    show_what_if(shared, settled(chosen), chosen.result)

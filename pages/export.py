@@ -1,20 +1,20 @@
 """Write the smaller model, and its recipe in the forms in which other tools take it."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import streamlit as st
 
-from app import estimated, jobs, navigation, views
+from app import estimated, jobs, navigation, reads, views
 from app.contribution_figures import contribution_bars
 from app.heatmaps import stratum_heatmap
 from app.interaction_figures import interaction_matrix
+from app.opening import settled
 from app.readout import known
 from app.removal import current
 from app.report import report
 from app.searching import watch
 from app.value_words import UNITS
-from cache import queries
 from cache.queries import StoredRun
 from core.paths import home, user_path
 from core.recipes import llama_quantize, mergekit, recipe
@@ -33,7 +33,7 @@ chosen = views.pick_run(shared.database)
 
 def removal(run: StoredRun, result: RunResult) -> tuple[int, ...]:
     """The layers that the page Preview switches off, or a plan of the search."""
-    found = queries.latest_selection(shared.database, run.run)
+    found = reads.selection(shared.database, run.run)
     plans = {plan.count: plan.removed for plan in found.plans} if found is not None else {}
     ranked = {count: least_contributing(result.overall, count) for count in range(1, 1 + result.model.layers // 2)}
     return current(run.run, result.model.layers, plans or ranked)
@@ -45,7 +45,7 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
     out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
     if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
-        spec = replace(run.spec, dtype=result.model.dtype)
+        spec = settled(run)
         shared.task(
             "export", spec, run=run.run, result=asdict(result), removed=removed, out=str(user_path(out).resolve())
         )

@@ -1,18 +1,16 @@
 """How pairs of layers depend on each other: the matrix, what lies behind a pair, the network, and why it matters."""
 
-from dataclasses import replace
-
 import streamlit as st
 
-from app import estimated, jobs, views
+from app import estimated, jobs, reads, views
 from app.choice import pick
 from app.greedy import show_greedy
 from app.interaction_figures import interaction_matrix, pair_name
 from app.network_figure import network_figure
+from app.opening import settled
 from app.pair_panel import show_pair
 from app.tables import show_table
 from app.value_words import INDICES, UNITS, WORTHS
-from cache import queries
 from cache.queries import StoredRun
 from core.errors import QuorumError
 from core.measurements import FEWEST_MASKS
@@ -35,7 +33,7 @@ def pick_interactions(run: StoredRun) -> PairInteractions | None:
     with right:
         worth = pick("worth", "Worth", ["log_score", "score", "kl"], lambda name: name.replace("_", " "))
     st.markdown(f"{INDICES[kind]} {WORTHS[worth]}")
-    if worth == "kl" and queries.size(shared.database, run.game)[1] < FEWEST_MASKS:
+    if worth == "kl" and reads.size(shared.database, run.game)[1] < FEWEST_MASKS:
         st.info(f"KL is not measured yet. This measures it: `python -m app interactions {run.run} --worth kl`")
         return None
     return estimated.pairs(shared.database, run, kind, worth)
@@ -55,7 +53,7 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     views.show_chart(matrix, "matrix", picks="pair")
     st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
-    show_pair(shared, replace(run.spec, dtype=result.model.dtype), result, by_name[name], unit)
+    show_pair(shared, settled(run), result, by_name[name], unit)
     show_network(result, found, unit)
 
 
@@ -89,7 +87,7 @@ if chosen is not None and chosen.result is not None:
             found = pick_interactions(chosen)
             if found is not None:
                 show_pairs(chosen, chosen.result, found)
-            spec = replace(chosen.spec, dtype=chosen.result.model.dtype)
+            spec = settled(chosen)
             show_greedy(shared, chosen, spec, chosen.result)
         except QuorumError as error:
             views.show_error(error)

@@ -1,19 +1,17 @@
 """Choose how many layers go, by eye: a slider, the perplexity predicted and measured, and what the model writes."""
 
-from dataclasses import replace
-
 import numpy as np
 import streamlit as st
 
-from app import jobs, navigation, views
+from app import jobs, navigation, reads, views
 from app.continuing import show_continuations
+from app.opening import settled
 from app.predicting import predictor_of
 from app.preview_figures import curve
 from app.readout import known, measure, show_known, show_prediction
 from app.removal import current, show_controls
 from app.searching import show_rivals, show_search
 from app.timing import show_size
-from cache import queries
 from cache.queries import StoredRun
 from core.choices import Selection
 from core.results import RunResult
@@ -37,8 +35,8 @@ def sets_of(result: RunResult, found: Selection | None) -> dict[int, tuple[int, 
 
 def show(run: StoredRun, result: RunResult) -> None:
     """The page for one run."""
-    spec = replace(run.spec, dtype=result.model.dtype)
-    found = queries.latest_selection(shared.database, run.run)
+    spec = settled(run)
+    found = reads.selection(shared.database, run.run)
     predict = predictor_of(shared.database, run)
     sets = sets_of(result, found)
     expected = {count: predict.predict(gone) for count, gone in sets.items()} if predict is not None else {}

@@ -6,6 +6,7 @@ import streamlit as st
 from app import jobs, views
 from app.surrogate_figures import learning_curve, predicted_against_measured, residuals_by_size
 from app.surrogate_tables import band_table, beyond_table, fit_table, held_out_table
+from app.tables import show_table
 from app.why import show_why
 from cache import queries
 from core.diagnostics import Beyond, Diagnostics, Step
@@ -57,10 +58,8 @@ def show_held_out(result: RunResult, found: Diagnostics) -> None:
         "Above zero, the set is better than predicted. Bands: 90 % predictive intervals, those of the Gaussian process "
         "on the log score whatever kind is on show."
     )
-    with st.expander("As a table"):
-        table = held_out_table(result, found, held)
-        st.dataframe(table, hide_index=True, alt="Measured and held-out predicted perplexity of each coalition")
-        st.download_button("Download CSV", table.to_csv(index=False), f"held-out-{result.run}.csv", "text/csv")
+    alt = "Measured and held-out predicted perplexity of each coalition"
+    show_table(held_out_table(result, found, held), alt, f"held-out-{result.run}")
 
 
 def show_bands(result: RunResult) -> None:

@@ -124,7 +124,7 @@ def test_measuring_without_layers(shared: Jobs, spec: RunSpec) -> None:
     page = open_page("contributions")
     page.multiselect[0].set_value([1, 3]).run()
     button(page, "Measure").click().run()
-    job = page.session_state["preview"]
+    job = page.session_state["job-what-if"]
     wait(lambda: not job.active)
     page.run()
     shown = {metric.label: metric.value for metric in page.metric}
