@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+from sklearn.metrics import r2_score
 
 from app.charts import BLUE, GREY, MARGIN, ORANGE, SKY, VERMILION, Chart, tick
 from app.sampling_figures import LEGEND
@@ -33,17 +34,12 @@ def predicted_against_true(predicted: Floats, true: Floats, seen: Sequence[bool]
         xaxis={"title": f"{truth} log score, nats a token"},
         yaxis={"title": "predicted log score"},
     )
-    quality = r2(predicted[~known], true[~known])
+    quality = r2_score(true[~known], predicted[~known])
     return Chart(
         figure,
         f"Scatter: predicted against {truth} log score; on {int((~known).sum())} coalitions not seen, R² is "
         f"{quality:.2f}.",
     )
-
-
-def r2(predicted: Floats, true: Floats) -> float:
-    """1 is perfect, 0 is no better than the mean."""
-    return float(1 - ((predicted - true) ** 2).sum() / ((true - true.mean()) ** 2).sum())
 
 
 def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats, origin: str) -> Chart:

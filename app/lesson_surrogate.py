@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import streamlit as st
+from sklearn.metrics import r2_score
 
 from app import views
-from app.coalition_figures import predicted_against_true, r2
+from app.coalition_figures import predicted_against_true
 from app.lesson_parts import Own, look_for, protocol, step
 from app.sampling_figures import learning_lines
 from app.tables import show_table
@@ -43,7 +44,7 @@ def surrogate(own: Own | None) -> None:
     known = np.isin(every @ (1 << np.arange(LAYERS)), seen.masks @ (1 << np.arange(LAYERS))) | every.all(axis=1)
     left, right = st.columns(2)
     with left:
-        st.metric("R² on coalitions not seen", f"{r2(predicted[~known], game.ravel()[~known]):.3f}")
+        st.metric("R² on coalitions not seen", f"{r2_score(game.ravel()[~known], predicted[~known]):.3f}")
         views.show_chart(predicted_against_true(predicted, game.ravel(), known, "true"), key="predicted")
     with right:
         st.metric("Coalitions predicted", f"{(~known).sum():,}")
@@ -67,6 +68,6 @@ def _own_fit(own: Own) -> None:
     learnt = np.arange(total) < count
     predicted = fit(own.measured[learnt]).process.predict(own.measured.masks)
     true = own.measured.log_scores
-    st.metric(f"R² on the {total - count} others", f"{r2(predicted[~learnt], true[~learnt]):.3f}")
+    st.metric(f"R² on the {total - count} others", f"{r2_score(true[~learnt], predicted[~learnt]):.3f}")
     views.show_chart(predicted_against_true(predicted, true, learnt, "measured"), key="own-predicted")
     st.caption(f"Predicted by the surrogate against measured. {protocol(own)}")

@@ -9,11 +9,23 @@ import streamlit as st
 
 from app import state, views
 from app.requests import integers
+from core.choices import Selection
 from core.errors import SelectionError
 from core.masks import without
 from core.results import RunResult
+from core.selection import least_contributing
 
 Sets = Mapping[int, tuple[int, ...]]  # for each number of removed layers, which ones
+
+
+def ranked(result: RunResult) -> Sets:
+    """The paper's ranking as sets of 1 to half of the layers."""
+    return {count: least_contributing(result.overall, count) for count in range(1, 1 + result.model.layers // 2)}
+
+
+def best(found: Selection | None) -> Sets:
+    """The plans of a search as sets; none before it."""
+    return {plan.count: plan.removed for plan in found.plans} if found is not None else {}
 
 
 def current(run: str, layers: int, sets: Sets) -> tuple[int, ...]:

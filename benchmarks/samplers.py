@@ -13,13 +13,14 @@ import numpy as np
 
 from benchmarks.attribution import Game, model
 from core import exact
-from core.estimates import layer_values
+from core.estimates import measure_of
 from core.masks import Masks, default_strata
 from core.measurements import Floats, Measurements
 from core.proposals import propose
 from core.samplers import begin
+from core.surrogate import fit
 from core.types import RunSpec
-from core.values import measure, sizes
+from core.values import measure, sizes, values
 
 BUDGETS = (40, 80, 160, 320)
 SAMPLERS = ("stratified", "adaptive", "shapley")
@@ -42,8 +43,8 @@ def main() -> None:
         for budget in BUDGETS:
             found = [sampled(sampler, game, players, budget, seed) for seed in range(options.seeds)]
             for (kind, worth), right in truth.items():
-                estimates = [estimated(measured, kind, worth, seed) for seed, measured in enumerate(found)]
-                away = [np.linalg.norm(values - right) / np.linalg.norm(right) for values in estimates]
+                estimates = [estimated(measured, kind, worth) for measured in found]
+                away = [np.linalg.norm(estimate - right) / np.linalg.norm(right) for estimate in estimates]
                 errors[f"{kind} value of {worth}"].append(float(np.mean(away)))
             errors["rise above the best"].append(float(np.mean([regret(measured, game) for measured in found])))
         for name, row in errors.items():
@@ -65,9 +66,10 @@ def measured_in(game: Game, masks: Masks) -> Measurements:
     return Measurements(masks, -game(masks)[:, None], -game(np.ones((1, masks.shape[1]), dtype=bool)))
 
 
-def estimated(measured: Measurements, kind: str, worth: str, seed: int) -> Floats:
-    strata = default_strata(measured.masks.shape[1])
-    return np.array([item.value for item in layer_values(measured, kind, worth, strata, seed).values])
+def estimated(measured: Measurements, kind: str, worth: str) -> Floats:
+    players = measured.masks.shape[1]
+    process = fit(measured, log=worth != "score").process
+    return values(process, measure_of(kind, players, default_strata(players)))
 
 
 def exact_values(every: Masks, game: Game, kind: str, worth: str) -> Floats:

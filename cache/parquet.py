@@ -8,8 +8,8 @@ release of the metric are the file's metadata, as JSON. A file is checked as a w
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -179,10 +179,10 @@ def _about(table: pa.Table) -> tuple[ModelInfo, Protocol, Precision | None]:
 def _typed(kind: type[Fields], found: dict[str, Any]) -> Fields:
     """A dataclass from JSON, or TypeError where a field is missing, unknown or of another type."""
     made = kind(**found)
-    for field in fields(made):
-        value = getattr(made, field.name)
-        if not isinstance(value, int | float if field.type is float else field.type):  # type: ignore[arg-type]
-            raise TypeError(f"{field.name} is {value!r}")
+    for name, wanted in get_type_hints(kind).items():
+        value = getattr(made, name)
+        if not isinstance(value, int | float if wanted is float else wanted):
+            raise TypeError(f"{name} is {value!r}")
     return made
 
 

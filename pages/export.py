@@ -11,7 +11,7 @@ from app.heatmaps import stratum_heatmap
 from app.interaction_figures import interaction_matrix
 from app.opening import settled
 from app.readout import known
-from app.removal import current
+from app.removal import best, current, ranked
 from app.report import report
 from app.searching import watch
 from app.value_words import UNITS
@@ -19,7 +19,6 @@ from cache.queries import StoredRun
 from core.paths import home, user_path
 from core.recipes import llama_quantize, mergekit, recipe
 from core.results import RunResult
-from core.selection import least_contributing
 from core.types import BUNDLED, BUNDLED_HUB
 
 # Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper. Wrapped: what scrolls
@@ -29,14 +28,6 @@ shared = jobs.shared()
 
 st.title("Take the smaller model with you")
 chosen = views.pick_run(shared.database)
-
-
-def removal(run: StoredRun, result: RunResult) -> tuple[int, ...]:
-    """The layers that the page Preview switches off, or a plan of the search."""
-    found = reads.selection(shared.database, run.run)
-    plans = {plan.count: plan.removed for plan in found.plans} if found is not None else {}
-    ranked = {count: least_contributing(result.overall, count) for count in range(1, 1 + result.model.layers // 2)}
-    return current(run.run, result.model.layers, plans or ranked)
 
 
 def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
@@ -114,7 +105,8 @@ def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
 
 
 if chosen is not None and chosen.result is not None:
-    gone = removal(chosen, chosen.result)
+    plans = best(reads.selection(shared.database, chosen.run))
+    gone = current(chosen.run, chosen.result.model.layers, plans or ranked(chosen.result))
     st.markdown(
         f"Layers to remove: **{', '.join(map(str, gone)) or 'none'}** ({len(gone)} of {chosen.result.model.layers}). "
         "They are chosen on the page Preview."

@@ -9,13 +9,13 @@ from app.opening import settled
 from app.predicting import predictor_of
 from app.preview_figures import curve
 from app.readout import known, measure, show_known, show_prediction
-from app.removal import current, show_controls
+from app.removal import Sets, best, current, ranked, show_controls
 from app.searching import show_rivals, show_search
 from app.timing import show_size
 from cache.queries import StoredRun
 from core.choices import Selection
 from core.results import RunResult
-from core.selection import knee, least_contributing
+from core.selection import knee
 
 BEST, PAPER = "best plans found by the search", "least contribution first (the paper's ranking)"
 shared = jobs.shared()
@@ -24,13 +24,11 @@ st.title("How many layers can go?")
 chosen = views.pick_run(shared.database)
 
 
-def sets_of(result: RunResult, found: Selection | None) -> dict[int, tuple[int, ...]]:
+def sets_of(result: RunResult, found: Selection | None) -> Sets:
     """What the slider goes through: for each number of removed layers, which ones."""
     options = [BEST, PAPER] if found is not None else [PAPER]
     how = st.segmented_control("Which layers go first", options, default=options[0], required=True)
-    if how == BEST and found is not None:
-        return {plan.count: plan.removed for plan in found.plans}
-    return {count: least_contributing(result.overall, count) for count in range(1, 1 + result.model.layers // 2)}
+    return best(found) if how == BEST else ranked(result)
 
 
 def show(run: StoredRun, result: RunResult) -> None:

@@ -4,12 +4,13 @@ import pandas as pd
 import streamlit as st
 
 from app import jobs, views
+from app.beyond import show_beyond
 from app.surrogate_figures import learning_curve, predicted_against_measured, residuals_by_size
-from app.surrogate_tables import band_table, beyond_table, fit_table, held_out_table
+from app.surrogate_tables import band_table, fit_table, held_out_table
 from app.tables import show_table
 from app.why import show_why
 from cache import queries
-from core.diagnostics import Beyond, Diagnostics, Step
+from core.diagnostics import Diagnostics, Step
 from core.results import RunResult
 
 shared = jobs.shared()
@@ -83,27 +84,6 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
     views.show_chart(learning_curve(result, curve), key="curve")
     table = pd.DataFrame({"learnt from": step.masks, "R²": step.r2, "Spearman": step.spearman} for step in curve)
     st.dataframe(table, hide_index=True, alt="R² and rank correlation by number of coalitions learnt from")
-
-
-def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
-    """What it costs to ask about larger removals than were measured."""
-    st.header("Where it extrapolates")
-    if beyond is None:
-        st.info("All coalitions of this run keep nearly the same number of layers, so that this cannot be tested.")
-        return
-    sizes = f"{beyond.fewest} to {beyond.most}" if beyond.fewest < beyond.most else str(beyond.most)
-    st.markdown(
-        f"Sets with {sizes} of {result.model.layers} layers kept are the largest removals of this run. Here each kind "
-        "predicts them twice: having seen others of these sizes (*sizes seen*), and from larger sets alone "
-        f"(*extrapolated*). The 90 % interval that larger sets give held **{beyond.coverage:.0%}** of them."
-    )
-    table = beyond_table(beyond)
-    st.dataframe(table, hide_index=True, alt="Error on the largest removals, with and without having seen such sizes")
-    st.download_button("Download CSV", table.to_csv(index=False), f"beyond-{result.run}.csv", "text/csv")
-    st.caption(
-        f"{beyond.masks} coalitions, held out either way. Factors: the exponential of the mean absolute error of the "
-        f"log score. {result.protocol}."
-    )
 
 
 if chosen is not None and chosen.result is not None:

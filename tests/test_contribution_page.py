@@ -36,7 +36,7 @@ def test_exact_values_are_not_called_estimated() -> None:
 
 
 def box(app: object, label: str) -> object:
-    return next(element for element in app.selectbox if element.label == label)  # type: ignore[attr-defined]
+    return next(element for element in app.selectbox if element.label == label)
 
 
 def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> None:
@@ -101,9 +101,9 @@ def test_a_layer_that_one_text_needs_stands_out_there(shared: Jobs) -> None:
 
 def test_figures_say_what_they_show() -> None:
     values = np.array([[0.1, 0.4], [0.2, -0.8]])
-    chart = worth_heatmap({"score": values[0], "log score": values[1]}, "protocol")  # type: ignore[arg-type]
+    chart = worth_heatmap({"score": values[0], "log score": values[1]}, "protocol")
     np.testing.assert_allclose(chart.figure.data[0].z, [[0.25, 1.0], [0.25, -1.0]])
     assert "score: layer 1" in chart.alt and "log score: layer 0" in chart.alt
-    assert "Layer 1 depends most on the text" in sequence_heatmap(["1", "2"], values, "unit", "protocol").alt  # type: ignore[arg-type]
-    ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), "protocol")  # type: ignore[arg-type]
+    assert "Layer 1 depends most on the text" in sequence_heatmap(["1", "2"], values, "unit", "protocol").alt
+    ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), "protocol")
     assert "layer 1 moves most, from 1 to 3" in ranks.alt

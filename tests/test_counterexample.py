@@ -36,7 +36,7 @@ def measured(masks: np.ndarray, losses: np.ndarray) -> Measurements:
     return Measurements(masks, losses[:, None] + SEQUENCES, SEQUENCES)
 
 
-def sampled(of=game) -> Measurements:  # type: ignore[no-untyped-def]
+def sampled(of=game) -> Measurements:
     masks = stratified(LAYERS, (8, 7, 6, 5, 4), 120, 0)
     masks = masks[(~masks).sum(axis=1) != 2]  # no removal of two is known
     return measured(masks, of(masks))

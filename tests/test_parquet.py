@@ -146,7 +146,7 @@ def test_a_wrong_file_is_refused_and_nothing_is_written(tmp_path: Path, said: st
     other = Database(tmp_path / "b.duckdb")
     before = other.revision()
     with pytest.raises(NotEvaluations, match=said) as caught:
-        import_evaluations(other, spoil(export_evaluations(database, run)))  # type: ignore[operator]
+        import_evaluations(other, spoil(export_evaluations(database, run)))
     assert caught.value.hint and other.revision() == before
 
 
