@@ -76,6 +76,8 @@ def values(options: argparse.Namespace) -> None:
         f"{item.layer:5d} {item.value:9.4f} {item.low:9.4f} {item.high:9.4f}"
         for item in sorted(found.values, key=lambda item: item.value)
     ]
+    if options.check and found.surrogate is None:
+        raise SelectionError("Every coalition was measured, so that these values are exact.", "Leave --check out.")
     if options.check:
         from core.crosscheck import shapley_check
 

@@ -4,12 +4,12 @@ import streamlit as st
 
 from app import estimated, state, views
 from app.choice import pick
+from app.cost import show_cost
 from app.job import Job
 from app.jobs import Jobs
 from app.strip_figure import strip_figure
 from cache.queries import StoredRun
 from core.counterexample import Counterexample
-from core.prediction import Predictor
 from core.results import RunResult
 from core.surrogate import Surrogate
 from core.types import RunSpec
@@ -59,25 +59,8 @@ def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
     )
     with st.container(horizontal=True):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
-            _cost(name, removed, fitted, result)
+            show_cost(f"{name}, without {', '.join(map(str, removed))}", removed, fitted, result)
     st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}.")
-
-
-def _cost(name: str, removed: tuple[int, ...], fitted: Surrogate, result: RunResult) -> None:
-    """The perplexity of a removal: measured if it was, otherwise predicted."""
-    without = ", ".join(map(str, removed))
-    known = fitted.measured.perplexity(removed)
-    if known is not None:
-        st.metric(f"{name}, without {without} (measured)", f"{known:.2f}")
-    elif result.bands:
-        expected = Predictor(fitted, result.bands).predict(removed)
-        st.metric(
-            f"{name}, without {without} (predicted{', extrapolated' if expected.extrapolated else ''})",
-            f"{expected.perplexity:.2f}",
-            f"90 % interval {expected.low:.2f} to {expected.high:.2f}",
-            delta_color="off",
-            delta_arrow="off",
-        )
 
 
 def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:

@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app import views
+from app.cost import show_cost
 from app.estimated import Valued
 from app.layer_figures import depth_bars
 from core.measurements import Floats
-from core.prediction import Predictor
 from core.results import PairInteractions, RunResult
 from core.surrogate import Surrogate
 
@@ -45,7 +45,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
             delta_color="off",
             delta_arrow="off",
         )
-        _show_alone(layer, result, fitted)
+        show_cost("Perplexity without it alone", (layer,), fitted, result)
     left, right = st.columns(2)
     with left:
         values = [float(row[layer]) for row in found.by_stratum]
@@ -58,30 +58,6 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
         else:
             alt = f"The strongest interactions of layer {layer}"
             st.dataframe(partner_table(layer, result.interactions), hide_index=True, alt=alt)
-
-
-def _show_alone(layer: int, result: RunResult, fitted: Surrogate) -> None:
-    """The perplexity when this layer alone is removed: measured if it was, otherwise predicted."""
-    measured = fitted.measured.perplexity((layer,))
-    if measured is not None:
-        st.metric(
-            "Perplexity without it alone (measured)",
-            f"{measured:.2f}",
-            f"{measured / result.dense_perplexity - 1:+.1%} against the whole model's",
-            delta_color="inverse",
-            help=str(result.protocol),
-        )
-    elif result.bands:
-        predicted = Predictor(fitted, result.bands).predict((layer,))
-        far = ", extrapolated" if predicted.extrapolated else ""
-        st.metric(
-            f"Perplexity without it alone (predicted{far})",
-            f"{predicted.perplexity:.2f}",
-            f"90 % interval {predicted.low:.2f} to {predicted.high:.2f}",
-            delta_color="off",
-            delta_arrow="off",
-            help=f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}",
-        )
 
 
 def partner_table(layer: int, found: PairInteractions) -> pd.DataFrame:

@@ -9,9 +9,11 @@ import streamlit as st
 from app import views
 from app.lesson_figures import coalition_lattice, linearity_bars, named, order_steps
 from app.lesson_parts import Own, look_for, protocol, step
-from app.own_run_figures import contribution_by_size, layer_strip
+from app.own_run_figures import contribution_by_size
+from app.strip_figure import strip_figure
 from app.tables import show_table
 from core.lesson import PLAYERS, STORIES, alike, idle, shapley, table
+from core.masks import removed
 from core.measurements import Floats
 from core.orders import marginals
 from core.values import measure, values
@@ -53,7 +55,8 @@ def coalitions(game: Floats, own: Own | None) -> None:
             rank = st.slider("Coalition, from the best to the worst", 1, len(ranked), 1)
             score = float(own.measured.scores[ranked[rank - 1]])
             st.metric("Score PPL_dense / PPL (measured)", f"{score:.3f}", help="1: nothing is lost")
-            views.show_chart(layer_strip(own.measured.masks[ranked[rank - 1]], score), key="strip")
+            gone = removed(own.measured.masks[ranked[rank - 1]])
+            views.show_chart(strip_figure({f"score {score:.3f}": gone}, own.layers), key="strip")
             st.caption(protocol(own))
 
 

@@ -1,44 +1,9 @@
-"""One coalition and one layer of a run -> figures of the page Learn."""
+"""One layer of a run -> a figure of the page Learn."""
 
 import plotly.graph_objects as go
 
-from app.charts import BLUE, GREY, MARGIN, Chart, tick
-from core.masks import Masks, removed
+from app.charts import BLUE, GREY, MARGIN, Chart
 from core.results import RunResult
-
-
-def layer_strip(mask: Masks, score: float) -> Chart:
-    """One coalition (layers,) as a strip: full squares are kept layers, open ones are dropped."""
-    figure = go.Figure(
-        go.Scatter(
-            x=list(range(len(mask))),
-            y=[0] * len(mask),
-            mode="markers",
-            marker={
-                "symbol": ["square" if kept else "square-open" for kept in mask],
-                "size": 20,
-                "color": [BLUE if kept else GREY for kept in mask],
-                "line": {"width": 1},
-            },
-            text=["kept" if kept else "dropped" for kept in mask],
-            hovertemplate="layer %{x}: %{text}<extra></extra>",
-        )
-    )
-    figure.update_layout(
-        height=110,
-        margin=MARGIN,
-        xaxis={
-            "title": "layer (full: kept, open: dropped)",
-            "dtick": tick(len(mask)),
-            "showgrid": False,
-            "range": [-1, len(mask)],
-        },
-        yaxis={"visible": False, "range": [-1, 1]},
-    )
-    gone = removed(mask)
-    return Chart(
-        figure, f"Strip: {len(mask)} layers, {len(gone)} dropped ({', '.join(map(str, gone))}); score {score:.3f}."
-    )
 
 
 def contribution_by_size(result: RunResult, layer: int) -> Chart:

@@ -111,4 +111,7 @@ def _find(run: str, result: RunResult, sets: Sets, perplexities: Mapping[int, fl
         state.remove(run, sets[max(within)])
         st.rerun()
     least = min(perplexities.values()) / result.dense_perplexity - 1
-    st.error(f"No set stays within {bound:.0%}; the best one is {least:+.1%}.", icon="⚠️")
+    views.show_failure(
+        f"No set stays within {bound:.0%}.",
+        f"The best one is {least:+.1%}: allow more, or search for better plans below.",
+    )
