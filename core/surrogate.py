@@ -65,10 +65,10 @@ class Surrogate(ScoreOf):
         A figure from a random half differs from that of all by as much as that of all does from the truth (the
         delete-half jackknife, Shao and Tu 1995, section 5.2), which no posterior of one kernel knows of.
         """
-        process = self.process
-        masks, targets = process.masks, self._seen_targets
+        masks = self.process.masks
+        targets, known = _targets(self.measured, self.log)[: len(masks)], min(len(masks), LEARNT_FROM)
         for _ in range(count):
-            half = rng.permutation(min(len(masks), LEARNT_FROM))[: -(-min(len(masks), LEARNT_FROM) // 2)]
+            half = rng.permutation(known)[: (known + 1) // 2]
             yield condition(learn(masks[half], targets[half]), masks, targets)
 
     def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Surrogate"]:
@@ -78,10 +78,6 @@ class Surrogate(ScoreOf):
     def on(self, other: Measurements) -> "Surrogate":
         """The game on other text, given the losses of the same masks there; hyperparameters stay."""
         return replace(self, process=self.process.retarget(_targets(other, self.log)), measured=other)
-
-    @property
-    def _seen_targets(self) -> Floats:
-        return _targets(self.measured, self.log)[: len(self.process.masks)]
 
 
 def fit(measured: Measurements, *, log: bool = True) -> Surrogate:
