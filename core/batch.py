@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from core.blocks import hidden_of
 from core.losses import sequence_kl, sequence_nll
 from core.model import LoadedModel
-from core.players import hidden_of
 from core.skipping import answering, pass_on, skipping
 
 

@@ -14,10 +14,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from core import gguf_weights, hub
+from core.blocks import Blocks, find_blocks
 from core.device import DTYPES, choose_device, choose_dtype
 from core.errors import ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
 from core.paths import user_path
-from core.players import Blocks, find_blocks
 from core.types import BUNDLED, ModelInfo
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
+from core.blocks import hidden_of
 from core.measurements import Floats
 from core.model import LoadedModel
-from core.players import hidden_of
 
 _AT_ONCE = 8
 

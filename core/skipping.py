@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.blocks import Blocks, hidden_of
 from core.forwards import replaced
-from core.players import Blocks, hidden_of
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 

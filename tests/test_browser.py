@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from cache import queries
 from cache.database import Database
@@ -34,17 +34,23 @@ def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: in
     page.get_by_text("More settings").click()
     page.get_by_role("spinbutton", name="Sequences").fill(str(sequences))
     page.get_by_role("spinbutton", name="Tokens in a sequence").fill(str(tokens))
-    page.get_by_role("button", name="Start run").click()
+    insist(page.get_by_role("button", name="Start run"), page.get_by_text(re.compile("Measuring:|is finished")))
+
+
+def insist(button: Locator, said: Locator) -> None:
+    """Clicks until it is acknowledged: a click that meets a page just being drawn anew is lost."""
+    for _ in range(5):
+        settle(button.page)
+        button.click()
+        with suppress(AssertionError):
+            expect(said).to_be_visible(timeout=10_000)
+            return
+    expect(said).to_be_visible()
 
 
 def cancel(page: Page) -> None:
-    """Clicks until it is acknowledged: a click that meets a page just being drawn anew is lost."""
     said = page.get_by_text(re.compile("The run was cancelled|Cancelling after"))
-    for _ in range(5):
-        page.get_by_role("button", name="Cancel").click()
-        with suppress(AssertionError):
-            expect(said).to_be_visible(timeout=8_000)
-            break
+    insist(page.get_by_role("button", name="Cancel"), said)
     expect(page.get_by_text("The run was cancelled.")).to_be_visible(timeout=60_000)
 
 
@@ -58,7 +64,7 @@ def test_first_start(empty: Server, page: Page) -> None:
     page.get_by_role("spinbutton", name="Seed").fill("1")
     page.keyboard.press("Tab")
     expect(page.get_by_text("301 coalitions, the whole model among them")).to_be_visible()
-    page.get_by_role("button", name="Start run").click()
+    insist(page.get_by_role("button", name="Start run"), page.get_by_role("button", name="Cancel"))
     expect(page.get_by_text(MEASURING)).to_be_visible(timeout=120_000)
     before = page.get_by_text(MEASURING).inner_text()
     expect(page.get_by_text(before, exact=True)).not_to_be_visible(timeout=60_000)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+from core.blocks import find_blocks
 from core.corpora import EMBEDDED, read
 from core.evaluation import Evaluator
 from core.gguf_weights import bundled_file
 from core.masks import default_strata, layer_evaluations, stratified
 from core.model import LoadedModel, load, locate
-from core.players import find_blocks
 from core.reference import sequence_losses
 from core.types import TextSpec
 from core.windows import Windows, cut

@@ -1,4 +1,4 @@
-"""The players of the game: a decoder's blocks, found by looking at the model and confirmed by one small forward.
+"""A decoder's blocks, found by looking at the model and confirmed by one small forward.
 
 No table of architectures: the blocks are the module list that holds the most parameters, and they are believed only
 after a forward has shown that each is called once, in order, and hands a hidden state of one shape to the next.
