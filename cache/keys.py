@@ -12,8 +12,17 @@ METRIC = 1
 
 def game_key(model: ModelInfo, protocol: Protocol) -> str:
     """One key for all evaluations that compare: the same weights, tokens, windows, BOS, dtype and metric."""
+    # Games of before there were other players than blocks keep their keys.
+    players = [] if model.players == tuple(map(str, range(model.layers))) else [model.players]
     return _digest(
-        METRIC, model.fingerprint, model.dtype, protocol.tokens, protocol.window, protocol.stride, protocol.bos
+        METRIC,
+        model.fingerprint,
+        model.dtype,
+        protocol.tokens,
+        protocol.window,
+        protocol.stride,
+        protocol.bos,
+        *players,
     )
 
 

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -34,6 +34,7 @@ _SCHEMA = pa.schema(
 # Inside a stored list, a NaN has become a NULL on its way through pandas; a file says what it was.
 _NUMBERS = "list_transform({}, lambda value: coalesce(value, 'nan'::FLOAT))"
 # A few kilobytes can unpack to more than a machine holds. No run measures more than a million coalitions.
+_MOST_LAYERS = 100_000
 _MOST_ROWS, _MOST_NUMBERS, _MOST_BYTES = 2**21, 2**26, 2**28
 _AGAIN = "Export it again from the results file that it came from: python -m app evaluations export RUN --out FILE."
 Fields = TypeVar("Fields", ModelInfo, Protocol, Precision)
@@ -83,7 +84,7 @@ def import_evaluations(database: Database, content: bytes) -> Imported:
     """
     table = _read(content)
     model, protocol, precision = _about(table)
-    masks = _masks(table, model.layers)
+    masks = _masks(table, len(model.players))
     losses = _losses(table, "losses", protocol.sequences)
     divergences = _losses(table, "kl", protocol.sequences)
     missing = [mask for mask, found in zip(masks, losses, strict=True) if found is None]
@@ -155,10 +156,14 @@ def _about(table: pa.Table) -> tuple[ModelInfo, Protocol, Precision | None]:
     try:
         metadata = json.loads((table.schema.metadata or {})[_METADATA])
         metric = metadata["metric"]
+        if metadata["model"]["layers"] > _MOST_LAYERS:
+            raise ValueError(f"{metadata['model']['layers']} layers")
         model, protocol = _typed(ModelInfo, metadata["model"]), _typed(Protocol, metadata["protocol"])
         precision = _typed(Precision, metadata["precision"]) if metadata["precision"] else None
         if protocol.bos not in BOS_CHOICES or protocol.bos == "auto":
             raise ValueError(f"bos is {protocol.bos!r}")
+        if not all(isinstance(name, str) for name in model.players):
+            raise ValueError("players without a name")
     except (KeyError, TypeError, ValueError, RecursionError) as cause:
         raise NotEvaluations(
             f"The file does not say which model and protocol its losses are of ({cause}).", _AGAIN
@@ -181,16 +186,17 @@ def _typed(kind: type[Fields], found: dict[str, Any]) -> Fields:
     made = kind(**found)
     for name, wanted in get_type_hints(kind).items():
         value = getattr(made, name)
-        if not isinstance(value, int | float if wanted is float else wanted):
+        wanted = int | float if wanted is float else tuple if get_origin(wanted) is tuple else wanted
+        if not isinstance(value, wanted):
             raise TypeError(f"{name} is {value!r}")
     return made
 
 
-def _masks(table: pa.Table, layers: int) -> list[str]:
+def _masks(table: pa.Table, players: int) -> list[str]:
     masks: list[str] = table["mask"].to_pylist()
-    wrong = [mask for mask in masks if mask is None or len(mask) != layers or set(mask) - {"0", "1"}]
+    wrong = [mask for mask in masks if mask is None or len(mask) != players or set(mask) - {"0", "1"}]
     if wrong:
-        raise NotEvaluations(f"{wrong[0]} is no mask of the model's {layers} layers.", _AGAIN)
+        raise NotEvaluations(f"{wrong[0]} is no mask of the model's {players} players.", _AGAIN)
     if len(set(masks)) != len(masks):
         raise NotEvaluations("A mask is in the file twice.", _AGAIN)
     return masks

@@ -51,6 +51,12 @@ class ModelInfo:
     fingerprint: str  # of the weights and the configuration
     dtype: str
     device: str
+    # Who plays, by name, in the order of the model; masks are over these. "3" is a block, "3a" and "3m" are its
+    # attention (or another mixer) and its MLP, "8-11" is a group of blocks. Protected ones are not among them.
+    players: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "players", tuple(self.players or map(str, range(self.layers))))
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,8 @@ class RunSpec:
     dtype: str = "auto"
     device: str = "auto"
     bos: str = "auto"
+    players: str = "block"  # or sublayer, or group:N (core.players)
+    protect: tuple[int, ...] = ()  # layers that always stay
 
     def text(self, split: str = "calibration") -> TextSpec:
         """The run's windows of one split."""
@@ -89,4 +97,5 @@ class RunSpec:
     def from_dict(cls, fields: dict[str, Any]) -> "RunSpec":
         """The specification that `dataclasses.asdict` wrote, also after a trip through JSON."""
         strata = fields.get("strata")
-        return cls(**{**fields, "strata": tuple(strata) if strata is not None else None})
+        protect = tuple(fields.get("protect", ()))
+        return cls(**{**fields, "strata": tuple(strata) if strata is not None else None, "protect": protect})

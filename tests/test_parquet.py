@@ -125,7 +125,7 @@ GOOD_LOSSES: list[object] = [[1.0, 2.0, 3.0]] * 20
         ("which model", lambda good: described(good, model={**vars(MODEL), "fingerprint": None})),
         ("does not name", lambda good: described(good, model={**vars(MODEL), "fingerprint": ""})),
         ("metric 0", lambda good: described(good, metric=0)),
-        ("no mask of the model's 7", lambda good: described(good, model={**vars(MODEL), "layers": 7})),
+        ("no mask of the model's 7", lambda good: described(good, model={**vars(MODEL), "layers": 7, "players": ()})),
         ("no mask of", lambda good: changed(good, mask=["11x111", *map(encode, MASKS[1:])])),
         ("twice", lambda good: changed(good, mask=["111110"] * 20)),
         ("of each of 4 sequences", lambda good: described(good, protocol={**vars(PROTOCOL), "sequences": 4})),
@@ -159,7 +159,7 @@ def test_a_file_does_not_change_the_size_of_a_known_game(tmp_path: Path, part: s
         forged = described(good, protocol={**vars(PROTOCOL), "sequences": 2})
         forged = changed(forged, losses=[[1.0, 2.0]] * 20, kl=[None] * 20)
     else:
-        forged = described(good, model={**vars(MODEL), "layers": 7})
+        forged = described(good, model={**vars(MODEL), "layers": 7, "players": ()})
         forged = changed(forged, mask=[encode(mask) + "1" for mask in MASKS])
     before = Store(database).measured(run.game).keys()
     with pytest.raises(NotEvaluations, match="6 and 3 here"):
