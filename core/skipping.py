@@ -46,8 +46,8 @@ def check_skipping(model: PreTrainedModel, blocks: Blocks) -> None:
         except FAILURES as cause:
             raise unsupported(
                 model,
-                f"block {alone} needs more of earlier ones than the hidden state, such as their keys and values, so that"
-                f" those cannot be dropped ({type(cause).__name__}: {str(cause).strip()[:100]})",
+                f"block {alone} needs more of earlier ones than the hidden state, such as their keys and values, so"
+                f" that those cannot be dropped ({type(cause).__name__}: {str(cause).strip()[:100]})",
             ) from cause
 
 

@@ -87,9 +87,9 @@ def test_what_cannot_be_taken_apart_is_refused_by_name(family: str, tmp_path: Pa
 def test_the_slower_way_is_exact_where_something_happens_between_blocks(
     family: str, change: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """RWKV in float16 halves the state between blocks; Gemma 3n passes four streams whose first axis is not the text."""
-    make = FAMILIES[family]
-    monkeypatch.setitem(FAMILIES, family, lambda: _changed(make(), change))
+    """RWKV in float16 halves the state between blocks; Gemma 3n passes on four streams before the axis of texts."""
+    config = _changed(FAMILIES[family](), change)
+    monkeypatch.setitem(FAMILIES, family, lambda: config)
     loaded = opened(tmp_path, family)
     _changed(loaded.model.config, change)
     evaluator = Evaluator(loaded, IDS)
@@ -106,8 +106,8 @@ def _changed(config: Any, change: dict[str, int]) -> Any:
 
 
 def test_blocks_that_compute_by_their_number_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = FAMILIES["GPT-2"]
-    monkeypatch.setitem(FAMILIES, "GPT-2", lambda: _changed(make(), {"scale_attn_by_inverse_layer_idx": True}))
+    config = _changed(FAMILIES["GPT-2"](), {"scale_attn_by_inverse_layer_idx": True})
+    monkeypatch.setitem(FAMILIES, "GPT-2", lambda: config)
     loaded = opened(tmp_path, "GPT-2")
     with pytest.raises(UnsupportedModel, match="by its own number"):
         delete_blocks(loaded.model, loaded.blocks.path, without(DEPTH, (0,)))
