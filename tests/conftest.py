@@ -74,13 +74,18 @@ def save_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:
     """A random model of a family, with weights large enough that every layer matters, and its tokenizer."""
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(CONFIGS[family](), dtype=torch.float32)
+    randomise(model)
+    model.save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def randomise(model: torch.nn.Module) -> None:
+    """Weights large enough that every layer matters."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
                 weight.normal_(0, 0.12)
-    model.save_pretrained(folder)
-    save_tokenizer(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

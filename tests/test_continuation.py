@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from core.continuation import continuations
-from core.export import delete_blocks
 from core.masks import without
 from core.model import LoadedModel
+from core.surgery import delete_blocks
 from core.timing import seconds
 
 PROMPT, TOKENS = "The 7th traveller told", 12

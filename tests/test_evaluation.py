@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from core.evaluation import Evaluator
-from core.export import delete_blocks
 from core.masks import Masks, layer_evaluations, stratified
 from core.model import LoadedModel, load, locate
 from core.reference import sequence_losses
 from core.skipping import skipping
+from core.surgery import delete_blocks
 from tests.conftest import CONFIGS, LAYERS, save_model
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
