@@ -10,7 +10,7 @@ from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntry
 from core.errors import ModelNotFound, QuorumError, UnsafeWeights
 
 _SECONDS = 10
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "LICENSE*", "NOTICE*"]
 
 
 def fetch_model(repository: str, check_config: Callable[[Path], object]) -> Path:
