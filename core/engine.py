@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.comparison import Match, compare
 from core.continuation import continuations
-from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
+from core.errors import CorpusError, EvaluationError, QuorumError
 from core.events import (
     Compared,
     Event,
@@ -157,12 +157,7 @@ class Engine:
         out = check_target(out)
         spec, removed = recipe.spec, recipe.removed
         game = yield from self._games.open(spec, spec.text("evaluation"), check=lambda layers: without(layers, removed))
-        if game.loaded.info.fingerprint != recipe.fingerprint:
-            raise ExportError(
-                f"The model {spec.model} is another one than run {recipe.run} measured, or has changed since: its "
-                f"fingerprint is {game.loaded.info.fingerprint}, not {recipe.fingerprint}.",
-                "Name the same model, or start a run of this one.",
-            )
+        recipe.check(game.loaded.info)
         yield Stage(f"Writing, reloading and measuring {out.name}")
         losses = export(game.loaded, game.windows, recipe, out)
         yield Exported(str(out), removed, perplexity(losses), game.windows.protocol)

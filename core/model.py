@@ -140,8 +140,8 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     return LoadedModel(info, model, blocks, checkpoint)
 
 
-def read_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> PreTrainedModel:
-    """The model in memory, in evaluation mode; the dtype "auto" is the one in which it was saved.
+def read_weights(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
+    """The model in memory, in evaluation mode.
 
     Raises:
         UnsupportedModel: weights are missing; transformers would have filled them in at random.

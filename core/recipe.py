@@ -5,10 +5,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from core import __version__
-from core.errors import NotRecipe
+from core.errors import ExportError, NotRecipe
 from core.masks import without
 from core.paths import user_path
 from core.results import RunResult
@@ -33,6 +33,15 @@ class Recipe:
     def of(cls, result: RunResult, spec: RunSpec, removed: Sequence[int]) -> "Recipe":
         """The recipe of layers that were chosen with a run."""
         return cls(spec, result.model.fingerprint, result.model.layers, tuple(sorted(removed)), result.run)
+
+    def check(self, model: ModelInfo) -> None:
+        """Raises ExportError if `model` is another one than that of the recipe."""
+        if model.fingerprint != self.fingerprint:
+            raise ExportError(
+                f"The model {model.source} has changed since run {self.run} measured it, or is another one: its "
+                f"fingerprint is {model.fingerprint}, not {self.fingerprint}.",
+                "Name the model that was measured, or start a run of this one.",
+            )
 
     def text(self, model: ModelInfo, **measured: object) -> str:
         """The file, as JSON, with the model and what was measured, for whoever reads it."""
@@ -122,7 +131,7 @@ def _spec(file: Path, found: object) -> RunSpec:
     return RunSpec.from_dict(known)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _NUMBER
 
 
