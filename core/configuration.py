@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from core.errors import ModelError, NotCausal, UnsafeWeights, UnsupportedModel
@@ -29,14 +30,17 @@ def read_config(source: str, folder: Path) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as cause:  # whatever the values in a file lead to, each architecture in its own way
-        code, unknown = "auto_map" in raw, not isinstance(cause, TypeError | AttributeError | RecursionError)
+        if raw.get("model_type") in CONFIG_MAPPING:
+            raise UnsupportedModel(
+                f"The config.json of {source} makes no sense: {str(cause).strip()[:200]}.",
+                "Correct config.json, or download the model again.",
+            ) from cause
+        code = "auto_map" in raw
         error: type[ModelError] = UnsafeWeights if code else UnsupportedModel
         raise error(
             f"{source} needs code of its own to load, which Quorum never executes."
             if code
-            else f"{source} is of an architecture that this transformers release does not know."
-            if unknown
-            else f"The config.json of {source} makes no sense: {str(cause).strip()[:200]}.",
+            else f"{source} is of an architecture that this transformers release does not know.",
             "Use a model whose architecture is part of transformers.",
         ) from cause
     known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())

@@ -14,6 +14,7 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from core.errors import ModelError, UnsafeWeights, UnsupportedModel
+from core.gguf_weights import bundled_file
 from core.model import load, locate
 from tests.conftest import save_model
 
@@ -123,9 +124,9 @@ BAD: dict[str, tuple[Change, type[ModelError], str]] = {
     "terabytes wide": (fields("config.json", hidden_size=10**9), UnsupportedModel, "its files hold"),
     "more than numbers": (fields("config.json", hidden_size=10**12), UnsupportedModel, "config.json"),
     "terabytes of vocabulary": (fields("config.json", vocab_size=10**12), UnsupportedModel, "its files hold"),
-    "other shapes": (fields("config.json", intermediate_size=64), UnsupportedModel, "has the shape [32, 48]"),
-    "sizes that are words": (fields("config.json", hidden_size="wide"), UnsupportedModel, "config.json"),
-    "no heads": (fields("config.json", num_attention_heads=0), UnsupportedModel, "config.json"),
+    "other shapes": (fields("config.json", intermediate_size=64), UnsupportedModel, "has the shape [48, 32]"),
+    "sizes that are words": (fields("config.json", hidden_size="wide"), UnsupportedModel, "makes no sense"),
+    "no heads": (fields("config.json", num_attention_heads=0), UnsupportedModel, "makes no sense"),
     "negative sizes": (fields("config.json", intermediate_size=-4), UnsupportedModel, "config.json"),
     "a deep config": (content("config.json", DEEP), UnsupportedModel, "cannot be read"),
     "a deep index": (content("model.safetensors.index.json", DEEP), UnsupportedModel, "cannot be read"),
@@ -229,3 +230,14 @@ def test_a_snapshot_of_the_hub_is_made_of_links(tiny: Path, tmp_path: Path) -> N
     (snapshot / "config.json").symlink_to(tiny / "config.json")
     with pytest.raises(UnsafeWeights, match="leads out"):
         locate(str(snapshot))
+
+
+@pytest.mark.parametrize("bytes_left", [0, 5_000, 40_000_000])
+def test_a_truncated_gguf_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_left: int) -> None:
+    monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
+    file = tmp_path / "model.gguf"
+    with bundled_file().open("rb") as whole:
+        file.write_bytes(whole.read(bytes_left))
+    with pytest.raises(UnsupportedModel, match="cannot read"):
+        locate(str(file))
+    assert not any((tmp_path / "home" / "models").glob("*/"))
