@@ -61,8 +61,8 @@ def card(parent: ModelInfo, recipe: Recipe, measured: Measured, licences: list[s
             "",
             f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`).",
             f"- Layers removed, counted from 0: {', '.join(map(str, removed))}.",
-            f"- Perplexity was measured in {parent.dtype} on {_plain(str(measured.protocol))}. It compares only with",
-            "  perplexities of the same protocol.",
+            f"- Perplexity was measured in {parent.dtype} on {_plain(str(measured.protocol))}. It compares only "
+            "with perplexities of the same protocol.",
             f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",
             f"- {terms}",
             "",
