@@ -8,12 +8,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from app import choosing, commands, exchanging
+from app import choosing, commands, exchanging, exporting
 from app.requests import located
 from app.terminal import complain
 from core.choices import METHODS
 from core.corpora import CORPORA
 from core.errors import QuorumError
+from core.recipes import FORMATS
 from core.results import INTERACTIONS, VALUES, WORTHS
 from core.types import BOS_CHOICES, SAMPLERS, RunSpec
 
@@ -116,13 +117,19 @@ def _parser() -> argparse.ArgumentParser:
         "--units", type=float, default=1.0, help="compute; 1 is SLEB's path to two fifths of the layers"
     )
 
-    export = command("export", choosing.export, "write a smaller model that plain transformers loads")
-    export.add_argument("run", metavar="RUN")
-    which = export.add_mutually_exclusive_group(required=True)
-    which.add_argument("--remove", type=_integers, metavar="I,J,…", help="these layers")
-    which.add_argument("--count", type=int, metavar="K", help="the K layers of smallest contribution")
-    which.add_argument("--plan", type=_positive, metavar="K", help="the K layers that the last `select` chose")
+    export = command("export", exporting.export, "write a smaller model that plain transformers loads")
+    export.set_defaults(misused=export.error)
+    export.add_argument("run", nargs="?", metavar="RUN")
+    again = _add_removal(export)
+    again.add_argument("--recipe", type=Path, metavar="FILE", help="what a recipe says, instead of a run")
+    export.add_argument("--model", metavar="bundled|ID|DIR", help="where the recipe's model is on this machine")
+    export.add_argument("--corpus", metavar="NAME|FILE", help="where its text is")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+
+    recipe = command("recipe", exporting.write_recipe, "the chosen layers in the form of a tool, as text")
+    recipe.add_argument("run", metavar="RUN")
+    _add_removal(recipe)
+    recipe.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="recipe is Quorum's own")
 
     evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
     ways = evaluations.add_subparsers(required=True, metavar="export|import")
@@ -140,6 +147,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8501)
     serve.add_argument("--address", default="127.0.0.1")
     return parser
+
+
+def _add_removal(parser: argparse.ArgumentParser) -> Any:
+    """The ways to say which layers go, of which one is taken."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--remove", type=_integers, metavar="I,J,…", help="these layers")
+    which.add_argument("--count", type=int, metavar="K", help="the K layers of smallest contribution")
+    which.add_argument("--plan", type=_positive, metavar="K", help="the K layers that the last `select` chose")
+    return which
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

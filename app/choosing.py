@@ -1,4 +1,4 @@
-"""The commands that choose layers: predictions, plans, a comparison of methods, and the export of what was chosen."""
+"""The commands that choose layers: predictions, plans, and a comparison of methods."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,12 +7,9 @@ from dataclasses import asdict, replace
 from app.opening import database_of, engine_on, settled
 from app.terminal import follow, say
 from cache import queries
-from cache.database import Database
 from core.choices import Plan
-from core.errors import RunNotFound
-from core.events import Compared, Exported, Selected
-from core.results import RunResult
-from core.selection import Request, Target, least_contributing
+from core.events import Compared, Selected
+from core.selection import Request, Target
 from core.types import RunSpec
 
 
@@ -84,41 +81,9 @@ def compare(options: argparse.Namespace, spec: RunSpec) -> None:
     say(options.json, asdict(found), "\n".join(lines))
 
 
-def export(options: argparse.Namespace) -> None:
-    """Writes a pruned model, loads it again and measures it."""
-    database = database_of(options)
-    result, spec = _finished(database, options.run)
-    if options.plan is not None:
-        [plan] = Target(count=options.plan).choose(queries.newest_selection(database, result.run))
-        removed = plan.removed
-    else:
-        removed = options.remove or least_contributing(result.overall, options.count)
-    done = follow(engine_on(database).export(result, spec, removed, options.out))
-    assert isinstance(done, Exported)
-    answer = {
-        "path": done.path,
-        "removed": list(done.removed),
-        "perplexity": done.perplexity,
-        "verified": True,  # export raises otherwise, and leaves nothing at the path
-        "protocol": asdict(done.protocol),
-    }
-    text = (
-        f"{done.path}: layers {', '.join(map(str, done.removed))} removed; loaded again with transformers, "
-        f"perplexity {done.perplexity:.4f}, equal to the masked model's\n{done.protocol}"
-    )
-    say(options.json, answer, text)
-
-
 def _rows(plans: Sequence[Plan]) -> list[str]:
     return [
         f"{plan.count:7d} {plan.perplexity:11.3f} {plan.low:8.2f} {plan.high:8.2f} {plan.ratio:7.3f} "
         f"{plan.ratio_low:7.3f} {plan.ratio_high:8.3f} {plan.parameters:12,d}  {','.join(map(str, plan.removed))}"
         for plan in plans
     ]
-
-
-def _finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
-    found = queries.find_run(database, name)
-    if found.result is None or found.status != "finished":
-        raise RunNotFound(f"Run {found.run} is {found.status}, not finished.", "Finish it first: start it again.")
-    return found.result, settled(found)

@@ -23,6 +23,7 @@ from core.comparison import Match
 from core.engine import Engine
 from core.errors import QuorumError
 from core.events import Compared, Event, Exported, Finished, Selected
+from core.recipe import Recipe
 from core.results import RunResult
 from core.selection import Request
 from core.types import RunSpec
@@ -106,8 +107,8 @@ class Worker:
                 match_ = Match(tuple(command["methods"]), tuple(command["counts"]), command["units"])
                 return engine.compare(spec, match_, command["run"])
             case "export":
-                result = RunResult.from_dict(command["result"])
-                return engine.export(result, spec, command["removed"], Path(command["out"]))
+                recipe = Recipe.of(RunResult.from_dict(command["result"]), spec, command["removed"])
+                return engine.export(recipe, Path(command["out"]))
             case "continue":
                 return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
             case "time":

@@ -2,3 +2,5 @@
 
 Nothing in this package knows of Streamlit, of DuckDB or of any process but its own.
 """
+
+__version__ = "0.1.0"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.comparison import Match, compare
 from core.continuation import continuations
-from core.errors import CorpusError, EvaluationError, ExportError, QuorumError
+from core.errors import CorpusError, EvaluationError, QuorumError
 from core.events import (
     Compared,
     Event,
@@ -41,6 +41,7 @@ from core.masks import decode, encode, without
 from core.measuring import Measuring
 from core.meter import nothing
 from core.planning import further, plan
+from core.recipe import Recipe
 from core.remembered import Remembered
 from core.results import RunResult
 from core.running import running
@@ -147,22 +148,19 @@ class Engine:
                 rate = fresh / (time.monotonic() - begun)
                 yield Progress(done, len(masks), cached, rate, (len(masks) - done) / rate if fresh > 0 else math.nan)
 
-    def export(self, result: RunResult, spec: RunSpec, removed: Sequence[int], out: Path) -> Iterator[Event]:
-        """Writes the run's model without some layers, and measures it on text that the run has not used.
+    def export(self, recipe: Recipe, out: Path) -> Iterator[Event]:
+        """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
 
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
         out = check_target(out)
+        spec, removed = recipe.spec, recipe.removed
         game = yield from self._games.open(spec, spec.text("evaluation"), check=lambda layers: without(layers, removed))
-        if game.loaded.info.fingerprint != result.model.fingerprint:
-            raise ExportError(
-                f"The model {spec.model} has changed since run {result.run} measured it.",
-                "Run it again: what has not changed is taken from the cache.",
-            )
+        recipe.check(game.loaded.info)
         yield Stage(f"Writing, reloading and measuring {out.name}")
-        losses = export(game.loaded, game.windows, removed, out, result.run)
-        yield Exported(str(out), tuple(sorted(removed)), perplexity(losses), game.windows.protocol)
+        losses = export(game.loaded, game.windows, recipe, out)
+        yield Exported(str(out), removed, perplexity(losses), game.windows.protocol)
 
     def select(self, run: str, game: str, spec: RunSpec, request: Request) -> Iterator[Event]:
         """Searches for the best removals of every count, for a run and the key of its game.

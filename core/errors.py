@@ -3,13 +3,14 @@
     QuorumError
     ├── ModelError            the model cannot be found, read or taken apart
     │   ├── ModelNotFound
-    │   ├── UnsafeWeights     pickle weights, or code that would have to be executed
+    │   ├── UnsafeWeights     pickle weights, code that would have to be executed, or names that leave the folder
     │   ├── NotCausal         an encoder, or an encoder-decoder
     │   └── UnsupportedModel
     ├── CorpusError           the text cannot be found, read, or is too short
     ├── SelectionError        layers or strata that this model does not have
     ├── DeviceError           a device or dtype that this machine does not have
     ├── EvaluationError       the measured losses cannot be used
+    ├── NotRecipe             a file that says nothing of which layers to remove from which model
     ├── ExportError           the pruned model could not be written, or is not the model that was measured
     ├── CacheError            the results file
     │   ├── CacheUnreadable   corrupt, or no DuckDB file at all
@@ -62,6 +63,9 @@ class DeviceError(QuorumError): ...
 
 
 class EvaluationError(QuorumError): ...
+
+
+class NotRecipe(QuorumError): ...
 
 
 class ExportError(QuorumError): ...

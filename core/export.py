@@ -1,26 +1,30 @@
 """A smaller model on disk: blocks deleted, configuration mended, loaded again and measured again."""
 
-import errno
-import json
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from transformers.utils import GENERATION_CONFIG_NAME
 
+from core.card import Measured, card
+from core.configuration import skeleton
 from core.errors import ExportError
 from core.losses import perplexity
 from core.masks import without
-from core.model import LoadedModel, load, locate, read_weights
+from core.model import LoadedModel, load, locate
 from core.paths import user_path, write_errors
+from core.recipe import Recipe
 from core.reference import sequence_losses
 from core.surgery import delete_blocks
 from core.types import Losses
+from core.weights import write_weights
 from core.windows import Windows
+
+# What files with the terms of a model are called, and how long they may be, in bytes.
+_TERMS, _LONGEST_TERMS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "USE_POLICY"), 2**20
 
 
 def check_target(out: Path) -> Path:
@@ -34,18 +38,17 @@ def check_target(out: Path) -> Path:
     return out
 
 
-def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: Path, run: str) -> Losses:
+def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> Losses:
     """Writes the model without some layers as a folder that plain `from_pretrained` loads.
 
-    The weights keep the dtype in which the model was saved. The folder appears under its name only when it is complete,
-    and when its model, loaded again, has the losses of the masked one.
+    The weights are copied as they were saved, from file to file. The folder appears under its name only when it is
+    complete, and when its model, loaded again, has the losses of the masked one; that is the one copy in memory.
 
     Args:
-        loaded: the model; left as found. Its files are read again.
+        loaded: the model; left as found. Its files are copied from.
         windows: the text on which the two are compared.
-        removed: layers to delete.
+        recipe: layers to delete, and how they were found: for the model card and quorum.json, itself a recipe.
         out: a folder that does not exist, or is empty.
-        run: named in quorum.json, the file that tells where the model came from.
 
     Returns:
         The exported model's loss on every sequence.
@@ -54,20 +57,19 @@ def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: P
         SelectionError, ExportError, NotWritable, DiskFull.
     """
     out = check_target(out)
-    mask = without(len(loaded.blocks), removed)
+    mask = without(len(loaded.blocks), recipe.removed)
+    dense = perplexity(sequence_losses(loaded, windows.ids, np.ones_like(mask)))
     with write_errors(out):
         unfinished = _unfinished(out)
         try:
             _write(loaded, mask, unfinished)
-            losses = _verify(loaded, mask, unfinished, windows)
-            origin = {
-                "run": run,
-                "parent": asdict(loaded.info),
-                "removed": sorted(removed),
-                "protocol": asdict(windows.protocol),
-                "perplexity": perplexity(losses),
-            }
-            (unfinished / "quorum.json").write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+            parameters, losses = _verify(loaded, mask, unfinished, windows)
+            measured = Measured(windows.protocol, dense, perplexity(losses), parameters)
+            text = recipe.text(loaded.info, **asdict(measured))
+            (unfinished / "quorum.json").write_text(text, encoding="utf-8")
+            licences = _copy_licences(loaded.checkpoint.folder, unfinished)
+            text = card(loaded.info, recipe, measured, licences)
+            (unfinished / "README.md").write_text(text, encoding="utf-8")
             if out.exists():
                 out.rmdir()
             unfinished.rename(out)
@@ -77,16 +79,35 @@ def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: P
 
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
-    model = read_weights(loaded.checkpoint, "auto")
+    parent = loaded.checkpoint.folder
+    model = skeleton(loaded.checkpoint.config)
     delete_blocks(model, loaded.blocks.path, mask)
-    try:
-        model.save_pretrained(folder)
-    except SafetensorError as cause:  # it keeps the system's error as text only
-        raise OSError(errno.ENOSPC if "os error 28" in str(cause) else errno.EIO, str(cause)) from cause
-    loaded.checkpoint.tokenizer.save_pretrained(folder)
+    config = model.config
+    config.architectures = [type(model).__name__]
+    vars(config).pop("auto_map", None)  # names code that does not go along
+    config.save_pretrained(folder)
+    if (parent / GENERATION_CONFIG_NAME).is_file():
+        shutil.copyfile(parent / GENERATION_CONFIG_NAME, folder / GENERATION_CONFIG_NAME)
+    elif model.can_generate():
+        model.generation_config.save_pretrained(folder)
+    loaded.checkpoint.tokenizer.save_pretrained(folder)  # with its chat templates
+    write_weights(parent, folder, loaded.blocks.path, mask)
 
 
-def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows: Windows) -> Losses:
+def _copy_licences(parent: Path, folder: Path) -> list[str]:
+    """Copies the files that state the terms of the parent, and tells their names."""
+    found = [
+        file
+        for file in sorted(parent.iterdir())
+        if file.is_file() and file.name.upper().startswith(_TERMS) and file.stat().st_size <= _LONGEST_TERMS
+    ]
+    for file in found:
+        shutil.copyfile(file, folder / file.name)
+    return [file.name for file in found]
+
+
+def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows: Windows) -> tuple[int, Losses]:
+    """The parameters and losses of what was written, loaded again; ExportError if it is not the masked model."""
     masked = sequence_losses(loaded, windows.ids, mask)
     exported = load(locate(str(folder)), loaded.info.dtype, loaded.info.device)
     losses = sequence_losses(exported, windows.ids, np.ones(len(exported.blocks), dtype=np.bool_))
@@ -95,7 +116,7 @@ def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows:
             f"The exported model has perplexity {perplexity(losses):.4g}, the masked one {perplexity(masked):.4g}.",
             f"Please report this with the architecture, {loaded.info.architecture}; nothing was left at the target.",
         )
-    return losses
+    return exported.info.parameters, losses
 
 
 def _unfinished(out: Path) -> Path:

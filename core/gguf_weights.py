@@ -65,9 +65,11 @@ def _convert(file: Path, folder: Path) -> None:
         AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True).save_pretrained(
             unfinished
         )
-    except (ValueError, KeyError, NotImplementedError) as cause:
+    except OSError:
+        raise
+    except Exception as cause:  # whatever a damaged file leads to
         raise UnsupportedModel(
-            f"{file.name} is a GGUF file that transformers cannot read: {cause}.",
+            f"{file.name} is a GGUF file that transformers cannot read: {str(cause).strip()[:200]}.",
             "Use the model's safetensors version, or a GGUF file of a common family such as Llama, Qwen2 or Mistral.",
         ) from cause
     model.save_pretrained(unfinished)

@@ -1,6 +1,5 @@
 """The Hugging Face Hub: asked once, answered fast, and only for files that hold no code."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,9 +7,10 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from core.errors import ModelNotFound, QuorumError, UnsafeWeights
+from core.folder import read_object
 
 _SECONDS = 10
-_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "LICENSE*", "NOTICE*"]
 
 
 def fetch_model(repository: str, check_config: Callable[[Path], object]) -> Path:
@@ -67,8 +67,9 @@ def _is_complete(folder: Path) -> bool:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return any(folder.glob("*.safetensors"))
-    shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    return all((folder / shard).is_file() for shard in shards)
+    shards = read_object(index).get("weight_map")
+    # What is no table of names is refused when the folder is checked.
+    return not isinstance(shards, dict) or all((folder / str(shard)).is_file() for shard in shards.values())
 
 
 def corpus_is_reachable(repository: str) -> bool:

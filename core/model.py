@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from core import gguf_weights, hub
 from core.blocks import Blocks, find_blocks
+from core.configuration import check_weights, read_config
 from core.device import DTYPES, choose_device, choose_dtype
-from core.errors import ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
+from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
+from core.folder import check_code, check_folder
 from core.paths import user_path
 from core.skipping import check_skipping
 from core.types import BUNDLED, ModelInfo
@@ -46,7 +47,7 @@ class Checkpoint:
             found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 self.folder, trust_remote_code=False, local_files_only=True
             )
-        except (OSError, ValueError, KeyError, TypeError, ImportError) as cause:
+        except Exception as cause:  # the tokenizers library raises bare ones
             raise UnsupportedModel(
                 f"{self.source} has no tokenizer that can be read: {str(cause).strip()[:200]}",
                 "Save the tokenizer into the model's folder: tokenizer.save_pretrained(folder).",
@@ -94,14 +95,15 @@ def locate(source: str) -> Checkpoint:
     elif path.is_file() and path.suffix == ".gguf":
         folder = gguf_weights.dequantised(path)
     elif path.exists():
-        folder = _check_folder(path)
+        folder = _folder(path)
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
-        folder = hub.fetch_model(source, check_config=lambda fetched: _read_config(source, fetched))
+        folder = hub.fetch_model(source, check_config=lambda fetched: read_config(source, fetched))
+        check_folder(folder)
     else:
         raise ModelNotFound(
             f"There is no model {source}.", "Use bundled, a Hub id such as owner/name, or an existing folder."
         )
-    return Checkpoint(source, folder, _read_config(source, folder))
+    return Checkpoint(source, folder, read_config(source, folder))
 
 
 def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> LoadedModel:
@@ -117,6 +119,7 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     """
     on = choose_device(device)
     kind = choose_dtype(dtype, on)
+    check_weights(checkpoint.source, checkpoint.config, checkpoint.folder)
     try:
         model = read_weights(checkpoint, DTYPES[kind])
         model.to(on)  # type: ignore[arg-type]  # transformers narrows torch's signature
@@ -139,8 +142,8 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     return LoadedModel(info, model, blocks, checkpoint)
 
 
-def read_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> PreTrainedModel:
-    """The model in memory, in evaluation mode; the dtype "auto" is the one in which it was saved.
+def read_weights(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
+    """The model in memory, in evaluation mode.
 
     Raises:
         UnsupportedModel: weights are missing; transformers would have filled them in at random.
@@ -184,7 +187,7 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     return digest.hexdigest()[:16]
 
 
-def _check_folder(folder: Path) -> Path:
+def _folder(folder: Path) -> Path:
     """A folder with safetensors, or the dequantised form of its one GGUF file."""
     if not folder.is_dir():
         raise ModelNotFound(
@@ -195,6 +198,8 @@ def _check_folder(folder: Path) -> Path:
             raise ModelNotFound(
                 f"{folder} has weights and no config.json.", "Give the folder that save_pretrained wrote."
             )
+        check_folder(folder)
+        check_code(folder)
         return folder
     ggufs = sorted(folder.glob("*.gguf"))
     if len(ggufs) == 1:
@@ -207,37 +212,3 @@ def _check_folder(folder: Path) -> Path:
             "Save them as safetensors first: model.save_pretrained(folder) in a place where you trust the file.",
         )
     raise ModelNotFound(f"{folder} holds no weights.", "Give a folder with config.json and .safetensors files.")
-
-
-def _read_config(source: str, folder: Path) -> Any:
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError) as cause:
-        code = "auto_map" in _raw_config(folder)
-        error: type[ModelError] = UnsafeWeights if code else UnsupportedModel
-        raise error(
-            f"{source} needs code of its own to load, which Quorum never executes."
-            if code
-            else f"{source} is of an architecture that this transformers release does not know.",
-            "Use a model whose architecture is part of transformers.",
-        ) from cause
-    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
-    named = config.architectures or []
-    if (
-        config.is_encoder_decoder
-        or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        or (named and not known.intersection(named))
-    ):
-        raise NotCausal(
-            f"{source} is not a causal language model ({', '.join(named) or config.model_type}).",
-            "Use a decoder-only model: its class ends in ForCausalLM or LMHeadModel.",
-        )
-    return config
-
-
-def _raw_config(folder: Path) -> dict[str, Any]:
-    try:
-        content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

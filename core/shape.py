@@ -1,13 +1,12 @@
 """The size of a model, from the headers of its files: no weights are read, and no torch is needed."""
 
 import json
-import struct
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
-from core.errors import BadPath
+from core.errors import BadPath, UnsupportedModel
+from core.headers import headers
 from core.hub import on_disk
 from core.paths import user_path
 from core.types import BUNDLED
@@ -47,7 +46,7 @@ def shape_of(source: str) -> Shape | None:
     try:
         folder = user_path(source)
         return _read(folder if folder.is_dir() else on_disk(source))
-    except (BadPath, OSError, ValueError, KeyError, TypeError, RecursionError, struct.error):
+    except (BadPath, UnsupportedModel, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -58,14 +57,12 @@ def _read(folder: Path | None) -> Shape | None:
     config = config.get("text_config", config) if isinstance(config, dict) else None
     if not isinstance(config, dict):
         return None
-    tensors: dict[str, list[int]] = {}
-    for file in folder.glob("*.safetensors"):
-        tensors |= _header(file)
+    tensors = headers(folder).values()
     layers, hidden = _first(config, _LAYERS), _first(config, _HIDDEN)
     if layers is None or hidden is None:
         return None
-    vocabulary, parameters = int(config["vocab_size"]), sum(map(prod, tensors.values()))
-    matrices = sum(shape == [vocabulary, hidden] for shape in tensors.values())
+    vocabulary, parameters = int(config["vocab_size"]), sum(tensor.elements for tensor in tensors)
+    matrices = sum(tensor.shape == (vocabulary, hidden) for tensor in tensors)
     if parameters <= vocabulary * hidden * max(1, matrices):  # an embedding without blocks, or no weights at all
         return None
     return Shape(layers, parameters, hidden, vocabulary, matrices < 2)
@@ -74,15 +71,3 @@ def _read(folder: Path | None) -> Shape | None:
 def _first(config: dict[str, Any], names: tuple[str, ...]) -> int | None:
     found = next((config[name] for name in names if name in config), None)
     return None if found is None else int(found)
-
-
-def _header(file: Path) -> dict[str, list[int]]:
-    """The shapes of the tensors in a safetensors file: eight bytes say how long the JSON after them is."""
-    with file.open("rb") as content:
-        (length,) = struct.unpack("<Q", content.read(8))
-        if length > file.stat().st_size:
-            raise ValueError(f"{file} is damaged")
-        header = json.loads(content.read(length))
-    if not isinstance(header, dict):
-        raise ValueError(f"{file} is damaged")
-    return {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}

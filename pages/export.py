@@ -17,9 +17,9 @@ from app.searching import watch
 from app.value_words import UNITS
 from cache.queries import StoredRun
 from core.paths import home, user_path
-from core.recipes import llama_quantize, mergekit, recipe
+from core.recipe import COMMAND, recipe
+from core.recipes import evopress, llama_quantize, mergekit
 from core.results import RunResult
-from core.types import BUNDLED, BUNDLED_HUB
 
 # Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper. Wrapped: what scrolls
 # sideways is out of the keyboard's reach.
@@ -69,19 +69,26 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     """The same choice for other tools."""
     model = result.model
     st.header("The recipe")
-    st.markdown("What was removed, how that was found, and the command that does it again.")
+    st.markdown("What was removed, how that was found, and the commands that do it again: here, and on any machine.")
     st.code(
-        f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR",
+        f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR\n{COMMAND}",
         language=PLAIN,
         wrap_lines=True,
     )
     text = recipe(result, run.spec, removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
-    st.header("For mergekit and llama.cpp")
-    yaml = mergekit(BUNDLED_HUB if model.source == BUNDLED else model.source, model.layers, removed, model.dtype)
+    st.header("For mergekit, llama.cpp and EvoPress")
+    yaml = mergekit(model, removed)
     st.code(yaml, language=PLAIN, wrap_lines=True)
     st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
     st.code(llama_quantize(removed), language=PLAIN, wrap_lines=True)
+    st.download_button(
+        "Download evopress.txt",
+        evopress(model.layers, removed),
+        f"evopress-{run.run}.txt",
+        "text/plain",
+        help="A line for each layer, as EvoPress reads its file of dropped layers",
+    )
 
 
 def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
 from core.model import LoadedModel, load, locate
+from core.recipe import Recipe
 from core.types import RunSpec
 from tests.browser import ROOT, Server, chromium, serving, visitor
 
@@ -86,6 +87,12 @@ def randomise(model: torch.nn.Module) -> None:
         for weight in model.parameters():
             if weight.dim() > 1:
                 weight.normal_(0, 0.12)
+
+
+def recipe_of(loaded: LoadedModel, removed: Sequence[int]) -> Recipe:
+    """The recipe of an export that no run has found."""
+    info = loaded.info
+    return Recipe(RunSpec(model=info.source), info.fingerprint, info.layers, tuple(sorted(removed)), "ab12cd34")
 
 
 @pytest.fixture(scope="session")

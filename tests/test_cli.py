@@ -171,7 +171,7 @@ def bad_model(kind: str, tmp_path: Path, tiny: Path) -> str:
         ("pickle", "UnsafeWeights", "pickle"),
         ("encoder", "NotCausal", "not a causal"),
         ("code", "UnsafeWeights", "never executes"),
-        ("truncated", "UnsupportedModel", "cannot be loaded"),
+        ("truncated", "UnsupportedModel", "is damaged"),
         ("unknown", "UnsupportedModel", "does not know"),
         ("headless", "UnsupportedModel", "incomplete"),
     ],

@@ -18,7 +18,7 @@ from core.selection import least_contributing
 from core.skipping import skipping
 from core.types import TextSpec
 from core.windows import cut
-from tests.conftest import CONFIGS, LAYERS, save_model
+from tests.conftest import CONFIGS, LAYERS, recipe_of, save_model
 
 # What anybody would write, with nothing but transformers: logits, and generation with and without a cache.
 STRANGER = """
@@ -44,7 +44,7 @@ def test_a_stranger_gets_the_masked_models_logits(family: str, tmp_path: Path, t
         read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4)
     )
     removed, out = (0, 3, 4), tmp_path / "small"
-    export(loaded, windows, removed, out, "ab12cd34")
+    export(loaded, windows, recipe_of(loaded, removed), out)
 
     torch.save(windows.ids, tmp_path / "ids.pt")
     command = [sys.executable, "-c", STRANGER, str(out), str(tmp_path / "ids.pt"), str(tmp_path / "answer.pt")]
@@ -57,7 +57,7 @@ def test_a_stranger_gets_the_masked_models_logits(family: str, tmp_path: Path, t
     assert (answer["logits"] - masked).abs().max().item() == 0
     assert answer["same"] and answer["text"] == loaded.checkpoint.tokenizer.decode(windows.ids[0])
     origin = json.loads((out / "quorum.json").read_text())
-    assert origin["removed"] == [0, 3, 4] and origin["parent"]["fingerprint"] == loaded.info.fingerprint
+    assert origin["removed"] == [0, 3, 4] and origin["model"]["fingerprint"] == loaded.info.fingerprint
     assert not list(tmp_path.glob("*.part"))
 
 
@@ -66,11 +66,11 @@ def test_export_can_be_pruned_again(tiny: Path, text_file: Path, tmp_path: Path)
     windows = cut(
         read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, TextSpec(str(text_file), "evaluation", 16, 4)
     )
-    once = export(loaded, windows, (1, 4), tmp_path / "once", "a")
-    assert np.array_equal(export(loaded, windows, (4, 1), tmp_path / "same", "a"), once)
+    once = export(loaded, windows, recipe_of(loaded, (1, 4)), tmp_path / "once")
+    assert np.array_equal(export(loaded, windows, recipe_of(loaded, (4, 1)), tmp_path / "same"), once)
     again = load(locate(str(tmp_path / "once")), "float32", "cpu")
-    twice = export(again, windows, (2,), tmp_path / "twice", "b")  # layer 3 of the original
-    assert np.array_equal(twice, export(loaded, windows, (1, 3, 4), tmp_path / "direct", "c"))
+    twice = export(again, windows, recipe_of(again, (2,)), tmp_path / "twice")  # layer 3 of the original
+    assert np.array_equal(twice, export(loaded, windows, recipe_of(loaded, (1, 3, 4)), tmp_path / "direct"))
 
 
 def test_nothing_existing_is_overwritten(tmp_path: Path) -> None:

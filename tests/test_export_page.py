@@ -3,32 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from app import shipped
 from app.jobs import Jobs
 from app.report import report
-from core.recipes import mergekit, runs_kept
 from core.types import RunSpec
 from tests.test_pages import button, finish, open_page, said, wait
-
-
-@given(st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=n - 1))))
-def test_runs_of_kept_layers(case: tuple[int, set[int]]) -> None:
-    layers, removed = case
-    kept = [layer for begin, end in runs_kept(layers, sorted(removed)) for layer in range(begin, end)]
-    assert kept == [layer for layer in range(layers) if layer not in removed]
-
-
-def test_mergekit_configuration() -> None:
-    found = yaml.safe_load(mergekit("some/model: 1", 8, (0, 3, 4), "bfloat16"))
-    sources = [part["sources"][0] for part in found["slices"]]
-    assert [source["layer_range"] for source in sources] == [[1, 3], [5, 8]]
-    assert {source["model"] for source in sources} == {"some/model: 1"}
-    assert (found["merge_method"], found["dtype"]) == ("passthrough", "bfloat16")
 
 
 def test_report_escapes_what_a_file_may_say() -> None:
@@ -63,7 +44,8 @@ def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:
     page = open_page("export", run=run, remove="1,2")
     assert "llama-quantize --prune-layers 1,2" in "\n".join(code.value for code in page.code)
     assert f"python -m app export {run} --remove 1,2" in "\n".join(code.value for code in page.code)
-    assert {"Download recipe.json", "Download mergekit.yaml", "Download report.html"} <= {
+    assert "python -m app export --recipe FILE" in "\n".join(code.value for code in page.code)
+    assert {"Download recipe.json", "Download mergekit.yaml", "Download evopress.txt", "Download report.html"} <= {
         element.label for element in page.get("download_button")
     }
 

@@ -23,6 +23,7 @@ from core.skipping import skipping
 from core.surgery import delete_blocks
 from core.types import RunSpec, TextSpec
 from core.windows import cut
+from tests.conftest import recipe_of
 from tests.families import DEPTH, FAMILIES, REFUSED, WITHOUT_EXPORT, save_family
 
 PASSING = [family for family in FAMILIES if family not in {**REFUSED, **WITHOUT_EXPORT}]
@@ -62,7 +63,7 @@ def masked(work: Path, text_file: Path) -> dict[str, Told]:
         text = TextSpec(str(text_file), "evaluation", 16, 4)
         windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
         torch.save(windows.ids, work / "ids.pt")
-        export(loaded, windows, REMOVED[family], work / family, "ab12cd34")
+        export(loaded, windows, recipe_of(loaded, REMOVED[family]), work / family)
         mask, smaller = without(DEPTH, REMOVED[family]), copy.deepcopy(loaded.model)
         delete_blocks(smaller, loaded.blocks.path, mask)
         with torch.inference_mode():
@@ -112,5 +113,5 @@ def test_a_refused_removal_leaves_nothing(
     text: Any = TextSpec(str(text_file), "evaluation", 16, 4)
     windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
     with pytest.raises(UnsupportedModel, match="cannot be saved without these layers"):
-        export(loaded, windows, removed, tmp_path / "small", "ab12cd34")
+        export(loaded, windows, recipe_of(loaded, removed), tmp_path / "small")
     assert np.array_equal(sorted(path.name for path in tmp_path.iterdir()), ["whole"])

@@ -1,0 +1,80 @@
+"""The commands that take chosen layers out: a smaller model, and its recipe in the forms of several tools."""
+
+import argparse
+from dataclasses import asdict, replace
+
+from app.opening import database_of, engine_on, settled
+from app.requests import located
+from app.terminal import follow, say
+from cache import queries
+from cache.database import Database
+from core.errors import RunNotFound
+from core.events import Exported
+from core.masks import removed as dropped
+from core.masks import without
+from core.recipe import Recipe, read_recipe, recipe
+from core.recipes import evopress, llama_quantize, mergekit
+from core.results import RunResult
+from core.selection import Target, least_contributing
+from core.types import RunSpec
+
+
+def export(options: argparse.Namespace) -> None:
+    """Writes a pruned model, loads it again and measures it."""
+    if (options.recipe is None) == (options.run is None):
+        options.misused("name a run and what to remove, or --recipe FILE alone")
+    if options.recipe is None and (options.model or options.corpus):
+        options.misused("--model and --corpus go with --recipe; a run names its own")
+    database = database_of(options)
+    if options.recipe is not None:
+        wanted = read_recipe(options.recipe, options.model, options.corpus)
+    else:
+        result, spec = _finished(database, options.run)
+        wanted = Recipe.of(result, spec, _chosen(database, options, result))
+    done = follow(engine_on(database).export(replace(wanted, spec=located(wanted.spec)), options.out))
+    assert isinstance(done, Exported)
+    answer = {
+        "path": done.path,
+        "removed": list(done.removed),
+        "perplexity": done.perplexity,
+        "verified": True,  # export raises otherwise, and leaves nothing at the path
+        "protocol": asdict(done.protocol),
+    }
+    text = (
+        f"{done.path}: layers {', '.join(map(str, done.removed))} removed; loaded again with transformers, "
+        f"perplexity {done.perplexity:.4f}, equal to the masked model's\n{done.protocol}"
+    )
+    say(options.json, answer, text)
+
+
+def write_recipe(options: argparse.Namespace) -> None:
+    """The chosen layers in the form of one tool, as text that goes into a file."""
+    database = database_of(options)
+    result, spec = _finished(database, options.run)
+    removed = dropped(without(result.model.layers, _chosen(database, options, result)))
+    match options.format:
+        case "mergekit":
+            text = mergekit(result.model, removed)
+        case "llama.cpp":
+            text = llama_quantize(removed) + "\n"
+        case "evopress":
+            text = evopress(result.model.layers, removed)
+        case _:
+            text = recipe(result, spec, removed)
+    answer = {"run": result.run, "removed": list(removed), "format": options.format, "text": text}
+    say(options.json, answer, text.removesuffix("\n"))
+
+
+def _chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:
+    """The layers that the options name, in the order of the model."""
+    if options.plan is not None:
+        [plan] = Target(count=options.plan).choose(queries.newest_selection(database, result.run))
+        return plan.removed
+    return tuple(options.remove or least_contributing(result.overall, options.count))
+
+
+def _finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
+    found = queries.find_run(database, name)
+    if found.result is None or found.status != "finished":
+        raise RunNotFound(f"Run {found.run} is {found.status}, not finished.", "Finish it first: start it again.")
+    return found.result, settled(found)

@@ -1,0 +1,81 @@
+"""The model card of an exported folder: where the model came from, and what it lost."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from core import __version__
+from core.recipe import COMMAND, Recipe
+from core.types import BUNDLED, BUNDLED_HUB, ModelInfo, Protocol
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an export has found out about both models, on one text."""
+
+    protocol: Protocol
+    dense_perplexity: float
+    perplexity: float  # without the layers
+    parameters: int  # of the smaller model
+
+
+def card(parent: ModelInfo, recipe: Recipe, measured: Measured, licences: list[str]) -> str:
+    """README.md, with the front matter that the Hugging Face Hub reads.
+
+    Args:
+        parent: the whole model.
+        recipe: what was removed from it.
+        measured: of the smaller one.
+        licences: names of the parent's licence files, which lie beside the card.
+    """
+    hub = BUNDLED_HUB if parent.source == BUNDLED else parent.source
+    on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", hub, re.ASCII) is not None
+    base = [f"base_model: {json.dumps(hub)}"] if on_hub else []
+    licence = ["license: apache-2.0"] if parent.source == BUNDLED else []
+    name = hub if on_hub else re.split(r"[/\\]", hub.rstrip("/\\"))[-1]
+    removed, share = recipe.removed, 1 - measured.parameters / parent.parameters
+    terms = f"The parent's terms apply: {', '.join(licences)}." if licences else "The parent's licence applies."
+    return "\n".join(
+        [
+            "---",
+            *base,
+            *licence,
+            "library_name: transformers",
+            "pipeline_tag: text-generation",
+            "tags:",
+            "- quorum",
+            "- pruned",
+            "- layer-pruning",
+            "---",
+            "",
+            f"# {_plain(name)} without {len(removed)} of {parent.layers} layers",
+            "",
+            f"Made with Quorum {__version__}. The weights that stay are the parent's, bit by bit; nothing was trained",
+            "afterwards.",
+            "",
+            "| | parent | this model |",
+            "| --- | --- | --- |",
+            f"| layers | {parent.layers} | {parent.layers - len(removed)} |",
+            f"| parameters | {parent.parameters:,} | {measured.parameters:,} ({share:.1%} fewer) |",
+            f"| perplexity | {measured.dense_perplexity:.3f} | {measured.perplexity:.3f} |",
+            "",
+            f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`).",
+            f"- Layers removed, counted from 0: {', '.join(map(str, removed))}.",
+            f"- Perplexity was measured in {parent.dtype} on {_plain(str(measured.protocol))}. It compares only "
+            "with perplexities of the same protocol.",
+            f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",
+            f"- {terms}",
+            "",
+            "To make it again, with `quorum.json` as FILE:",
+            "",
+            "```sh",
+            COMMAND,
+            "```",
+            "",
+        ]
+    )
+
+
+def _plain(text: str) -> str:
+    """A name on one line, without what Markdown and HTML would take for their own."""
+    return re.sub(r"[^\w .,:()/+-]", "_", text)

@@ -1,0 +1,166 @@
+"""Recipes: ours, done again where nothing is known of its run, and those of other tools."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import shipped
+from core.errors import NotRecipe, SelectionError
+from core.recipe import read_recipe, recipe
+from core.recipes import evopress, mergekit, runs_kept
+from core.types import ModelInfo, RunSpec
+from tests.conftest import Cli, save_model
+
+MODEL = ModelInfo("some/model: 1", "LlamaForCausalLM", 8, 1000, "0123456789abcdef", "bfloat16", "cpu")
+CASES = st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=n - 1)))
+
+
+@given(CASES)
+def test_runs_of_kept_layers(case: tuple[int, set[int]]) -> None:
+    layers, removed = case
+    kept = [layer for begin, end in runs_kept(layers, sorted(removed)) for layer in range(begin, end)]
+    assert kept == [layer for layer in range(layers) if layer not in removed]
+
+
+def test_mergekit_configuration() -> None:
+    found = yaml.safe_load(mergekit(MODEL, (0, 3, 4)))
+    sources = [part["sources"][0] for part in found["slices"]]
+    assert [source["layer_range"] for source in sources] == [[1, 3], [5, 8]]
+    assert {source["model"] for source in sources} == {"some/model: 1"}
+    assert (found["merge_method"], found["dtype"]) == ("passthrough", "bfloat16")
+
+
+def test_mergekit_is_not_given_a_gguf_file(tmp_path: Path) -> None:
+    file = tmp_path / "q.gguf"
+    file.touch()
+    for source in (str(file), str(tmp_path)):
+        text = mergekit(replace(MODEL, source=source), (1,))
+        models = {part["sources"][0]["model"] for part in yaml.safe_load(text)["slices"]}
+        assert models == {"OWNER/NAME"} and text.startswith("# mergekit reads no GGUF") and Path(source).name in text
+    bundled = yaml.safe_load(mergekit(replace(MODEL, source="bundled"), (1,)))
+    assert bundled["slices"][0]["sources"][0]["model"] == "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@given(CASES)
+def test_evopress_file(case: tuple[int, set[int]]) -> None:
+    """Read as EvoPress does: every line is a layer, without its newline."""
+    layers, removed = case
+    lines = [line.strip("\n") for line in evopress(layers, sorted(removed)).splitlines(keepends=True)]
+    assert len(lines) == layers and set(lines) <= {"none", "attn+mlp"}
+    assert {layer for layer, line in enumerate(lines) if line != "none"} == removed
+
+
+def test_every_form_from_the_command_line(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    options = ("--sequences", 4, "--window", 16, "--masks", 40)
+    run = cli("run", "--model", tiny, "--corpus", text_file, *options)[1]["run"]
+    written = {}
+    for form in ("recipe", "mergekit", "llama.cpp", "evopress"):
+        status, answer, errors = cli("recipe", run, "--remove", "5,2", "--format", form)
+        assert status == 0, errors
+        assert (answer["removed"], answer["format"], answer["run"]) == ([2, 5], form, run)
+        written[form] = answer["text"]
+    assert "--prune-layers 2,5 " in written["llama.cpp"]
+    assert yaml.safe_load(written["mergekit"])["slices"][1]["sources"][0]["layer_range"] == [3, 5]
+    assert written["evopress"].split("\n").count("attn+mlp") == 2
+    assert cli("recipe", run, "--remove", "8")[1]["error"]["kind"] == "SelectionError"
+
+    file, out = tmp_path / "recipe.json", tmp_path / "small"
+    file.write_text(written["recipe"])
+    elsewhere = tmp_path / "another.duckdb"
+    status, first, errors = cli("export", "--recipe", file, "--out", out, cache=elsewhere)
+    assert status == 0, errors
+    assert first["removed"] == [2, 5] and first["verified"]
+    assert cli("runs", cache=elsewhere)[1]["runs"] == []
+    moved = save_model(tmp_path / "moved")
+    again = cli("export", "--recipe", out / "quorum.json", "--model", moved, "--out", tmp_path / "again")[1]
+    assert {**again, "path": ""} == {**first, "path": ""}
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
+
+    other = save_model(tmp_path / "other", seed=3)
+    status, answer, _ = cli("export", "--recipe", file, "--model", other, "--out", tmp_path / "no")
+    assert status == 1 and answer["error"]["kind"] == "ExportError" and "fingerprint" in answer["error"]["message"]
+    assert not (tmp_path / "no").exists()
+    for wrong in (["--remove", "1"], [run, "--recipe", file], [run, "--remove", "1", "--model", tiny]):
+        with pytest.raises(SystemExit) as misuse:
+            cli("export", *wrong, "--out", tmp_path / "no")
+        assert misuse.value.code == 2
+
+
+@pytest.fixture
+def entries() -> dict[str, Any]:
+    return dict(json.loads(recipe(shipped.example().result, RunSpec(), (3, 7))))
+
+
+def test_what_was_written_is_read(entries: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text(json.dumps(entries))
+    found, example = read_recipe(file), shipped.example().result
+    assert (found.spec, found.removed, found.run) == (RunSpec(), (3, 7), example.run)
+    assert (found.fingerprint, found.layers) == (example.model.fingerprint, 30)
+    assert read_recipe(file, "some/model", "c4").spec == RunSpec(model="some/model", corpus="c4")
+
+
+def changed(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
+    def change(entries: dict[str, Any]) -> None:
+        for name in path[:-1]:
+            entries = entries[name]
+        entries[path[-1]] = to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed("model", to="bundled"), "names no model"),
+        (changed("model", "fingerprint", to="../../etc/passwd"), "fingerprint"),
+        (changed("model", "fingerprint", to=None), "fingerprint"),
+        (changed("model", "layers", to=10**12), "number of layers"),
+        (changed("model", "layers", to=True), "number of layers"),
+        (changed("removed", to="3,7"), "no list of layers"),
+        (changed("removed", to=[3, 7.5]), "no list of layers"),
+        (changed("removed", to=[]), "no list of layers"),
+        (changed("removed", to=[10**30]), "no list of layers"),
+        (changed("run", to="a\n# heading"), "names no run"),
+        (changed("found_by", to=None), "found_by"),
+        (changed("found_by", "corpus", to=["python-docs"]), "no usable corpus"),
+        (changed("found_by", "corpus", to="x" * 100_000), "no usable corpus"),
+        (changed("found_by", "window", to=True), "no usable window"),
+        (changed("found_by", "sequences", to=10**18), "no usable sequences"),
+        (changed("found_by", "strata", to={"a": 1}), "no usable strata"),
+        (changed("found_by", "protect", to=None), "no usable protect"),
+    ],
+)
+def test_recipes_that_are_none(
+    entries: dict[str, Any], tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    change(entries)
+    (tmp_path / "recipe.json").write_text(json.dumps(entries))
+    with pytest.raises(NotRecipe, match=said) as error:
+        read_recipe(tmp_path / "recipe.json")
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"model": {}}', "\x00", " " * 2**21])
+def test_files_that_are_no_recipes(tmp_path: Path, text: str) -> None:
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(NotRecipe):
+        read_recipe(tmp_path / "recipe.json")
+    for other in (tmp_path, tmp_path / "missing.json"):
+        with pytest.raises(NotRecipe, match="cannot be read"):
+            read_recipe(other)
+
+
+def test_layers_that_the_model_does_not_have(entries: dict[str, Any], tmp_path: Path) -> None:
+    for removed in ([30], [-1], [2, 2], list(range(30))):
+        (tmp_path / "recipe.json").write_text(json.dumps(entries | {"removed": removed}))
+        with pytest.raises(SelectionError):
+            read_recipe(tmp_path / "recipe.json")
