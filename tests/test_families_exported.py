@@ -45,7 +45,7 @@ assert not any(name.split(".")[0] in ("core", "cache", "app") for name in sys.mo
 torch.save(answers, "answers.pt")
 """
 
-Told = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Told = tuple[torch.Tensor, ...]
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,7 @@ def masked(work: Path, text_file: Path) -> dict[str, Told]:
         with torch.inference_mode():
             with skipping(loaded.blocks, mask):
                 logits = loaded.model(input_ids=windows.ids, use_cache=False).logits
-            both = [smaller.generate(windows.ids[:1], use_cache=cached, **GENERATION) for cached in (True, False)]
-        found[family] = logits, both[0], both[1]
+            found[family] = logits, smaller.generate(windows.ids[:1], use_cache=True, **GENERATION)
     return found
 
 
@@ -91,7 +90,7 @@ def test_a_stranger_gets_the_masked_models_logits_and_generates(
     logits, cached, plain = told[family]
     assert (logits - masked[family][0]).abs().max().item() == 0
     assert torch.equal(cached, plain) and cached.shape == (1, 36)
-    assert torch.equal(cached, masked[family][1]) and torch.equal(cached, masked[family][2])
+    assert torch.equal(cached, masked[family][1])
 
 
 @pytest.mark.parametrize("family", ["Gemma 3", "Qwen3-MoE", "RWKV", "Mamba 2", "Bamba", "xLSTM"])
