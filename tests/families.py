@@ -142,11 +142,14 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
 WITHOUT_EXPORT = {
     "DiffLlama": "lambda_init",
     "MiniMax": "num_hidden_layers",
-    "ModernBERT Decoder": "attn_norm",
 }
 REFUSED = {"Gemma 3n": "keys and values"}
 # Removals that a family's configuration cannot describe, by what the error says.
-INEXPRESSIBLE = {"Jamba": "SparseMoeBlock|MambaDecoderLayer|AttentionDecoderLayer", "Zamba 2": "shared_transformer"}
+INEXPRESSIBLE = {
+    "Jamba": "SparseMoeBlock|MambaDecoderLayer|AttentionDecoderLayer",
+    "Zamba 2": "shared_transformer",
+    "ModernBERT Decoder": "attn_norm",
+}
 
 
 def save_family(folder: Path, family: str, seed: int = 0) -> Path:
