@@ -98,7 +98,7 @@ def test_a_stranger_gets_the_masked_models_logits_and_generates(
 def test_an_export_is_a_model_like_any_other(
     family: str, work: Path, masked: dict[str, Told], text_file: Path, cache_file: Path
 ) -> None:
-    spec = RunSpec(model=str(work / family), corpus=str(text_file), sequences=2, window=16, masks=8, strata=(2, 3))
+    spec = RunSpec(model=str(work / family), corpus=str(text_file), sequences=2, window=16, masks=10, strata=(2, 3))
     *_, last = Engine(Store(Database(cache_file))).run(spec)
     assert isinstance(last, Finished)
     assert last.result.model.layers == DEPTH - len(REMOVED[family])
