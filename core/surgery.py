@@ -50,7 +50,6 @@ def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) ->
     twin = _twin(model)
     _compare_parts(model, twin, path, kept, len(mask))
     _compare_weights(model, twin)
-    model.all_tied_weights_keys = twin.all_tied_weights_keys
 
 
 def _move_entry(blocks: nn.ModuleList, first: int) -> None:
@@ -84,11 +83,16 @@ def _compare_parts(model: PreTrainedModel, twin: PreTrainedModel, path: str, kep
             raise _inexpressible(
                 model, f"{name} would be a {type(other).__name__} where a {type(module).__name__} is kept"
             )
+        if isinstance(
+            module, PreTrainedModel
+        ):  # which names of weights mean the same one: numbers of blocks are in them
+            module._tied_weights_keys = other._tied_weights_keys
+            module.all_tied_weights_keys = other.all_tied_weights_keys
         for field, new in vars(other).items():
             old = vars(module).get(field, new)
             if field.startswith("_") or field == "training" or not (_plain(new) and _plain(old)) or old == new:
                 continue
-            renumbered = bool(_NUMBER.search(field)) and type(old) is int and numbers.get(old) == new
+            renumbered = bool(_NUMBER.search(field)) and _renumbered(old, numbers) == new
             inside = name.startswith(f"{path}.")
             shortened = _counts(old, layers, inside) and _counts(new, len(kept), inside)
             if renumbered or shortened:
@@ -118,9 +122,20 @@ def _shared(model: PreTrainedModel) -> set[frozenset[str]]:
 
 
 def _plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(type(number) is int for number in value) and _plain(list(value.values()))
     if isinstance(value, list | tuple):
         return all(_plain(item) for item in value)
     return value is None or isinstance(value, bool | int | float | str)
+
+
+def _renumbered(value: Any, numbers: dict[int, int]) -> Any:
+    """A number of a block, or several, or what is said of several by number, as it is after the deletion."""
+    if isinstance(value, dict):
+        return {numbers[number]: said for number, said in value.items() if number in numbers}
+    if isinstance(value, list | tuple):
+        return [numbers[number] for number in value if type(number) is int and number in numbers]
+    return numbers.get(value) if type(value) is int else None
 
 
 def _counts(value: Any, layers: int, inside: bool) -> bool:

@@ -86,7 +86,7 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
     "Mamba 2": _of("mamba2", state_size=8, num_heads=8, head_dim=8, n_groups=2, chunk_size=8),
     "Falcon-Mamba": _of("falcon_mamba", state_size=8),
     "RWKV": _of("rwkv", attention_hidden_size=32, context_length=256),
-    "xLSTM": _of("xlstm", num_heads=4, chunk_size=8, qk_dim_factor=0.5),
+    "xLSTM": _of("xlstm", hidden_size=128, num_heads=4, chunk_size=8),
     "RecurrentGemma": _of("recurrent_gemma", lru_width=32, attention_window_size=8),
     "Jamba": _of("jamba", **_MAMBA, mamba_dt_rank=4, attn_layer_period=3, attn_layer_offset=1, num_experts=4),
     "Bamba": _of("bamba", **_MAMBA_HEADS, attn_layer_indices=[1, 4]),
@@ -142,11 +142,14 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
 WITHOUT_EXPORT = {
     "DiffLlama": "lambda_init",
     "MiniMax": "num_hidden_layers",
-    "ModernBERT Decoder": "attn_norm",
 }
 REFUSED = {"Gemma 3n": "keys and values"}
 # Removals that a family's configuration cannot describe, by what the error says.
-INEXPRESSIBLE = {"Jamba": "SparseMoeBlock|MambaDecoderLayer|AttentionDecoderLayer", "Zamba 2": "shared_transformer"}
+INEXPRESSIBLE = {
+    "Jamba": "SparseMoeBlock|MambaDecoderLayer|AttentionDecoderLayer",
+    "Zamba 2": "shared_transformer",
+    "ModernBERT Decoder": "attn_norm",
+}
 
 
 def save_family(folder: Path, family: str, seed: int = 0) -> Path:

@@ -27,8 +27,9 @@ from tests.conftest import recipe_of
 from tests.families import DEPTH, FAMILIES, REFUSED, WITHOUT_EXPORT, save_family
 
 PASSING = [family for family in FAMILIES if family not in {**REFUSED, **WITHOUT_EXPORT}]
-# The first block, the last one and one between; for two families, those that their configuration can describe.
-REMOVED = {**dict.fromkeys(PASSING, (0, 3, 6)), "Jamba": (0, 5, 6), "Zamba 2": (0, 2, 6)}
+# The first block, the last one and one between; for three families, what their configuration can describe.
+OTHERS = {"Jamba": (0, 5, 6), "Zamba 2": (0, 2, 6), "ModernBERT Decoder": (1, 3, 6)}
+REMOVED = {**dict.fromkeys(PASSING, (0, 3, 6)), **OTHERS}
 GENERATION = {"max_new_tokens": 20, "min_new_tokens": 20, "do_sample": False, "pad_token_id": 0}
 # What anybody would write, with nothing but transformers, for every folder that is named.
 STRANGER = """
@@ -46,7 +47,7 @@ assert not any(name.split(".")[0] in ("core", "cache", "app") for name in sys.mo
 torch.save(answers, "answers.pt")
 """
 
-Told = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Told = tuple[torch.Tensor, ...]
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +70,7 @@ def masked(work: Path, text_file: Path) -> dict[str, Told]:
         with torch.inference_mode():
             with skipping(loaded.blocks, mask):
                 logits = loaded.model(input_ids=windows.ids, use_cache=False).logits
-            both = [smaller.generate(windows.ids[:1], use_cache=cached, **GENERATION) for cached in (True, False)]
-        found[family] = logits, both[0], both[1]
+            found[family] = logits, smaller.generate(windows.ids[:1], use_cache=True, **GENERATION)
     return found
 
 
@@ -92,14 +92,14 @@ def test_a_stranger_gets_the_masked_models_logits_and_generates(
     logits, cached, plain = told[family]
     assert (logits - masked[family][0]).abs().max().item() == 0
     assert torch.equal(cached, plain) and cached.shape == (1, 36)
-    assert torch.equal(cached, masked[family][1]) and torch.equal(cached, masked[family][2])
+    assert torch.equal(cached, masked[family][1])
 
 
 @pytest.mark.parametrize("family", ["Gemma 3", "Qwen3-MoE", "RWKV", "Mamba 2", "Bamba", "xLSTM"])
 def test_an_export_is_a_model_like_any_other(
     family: str, work: Path, masked: dict[str, Told], text_file: Path, cache_file: Path
 ) -> None:
-    spec = RunSpec(model=str(work / family), corpus=str(text_file), sequences=2, window=16, masks=8, strata=(2, 3))
+    spec = RunSpec(model=str(work / family), corpus=str(text_file), sequences=2, window=16, masks=10, strata=(2, 3))
     *_, last = Engine(Store(Database(cache_file))).run(spec)
     assert isinstance(last, Finished)
     assert last.result.model.layers == DEPTH - len(REMOVED[family])
