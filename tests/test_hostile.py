@@ -58,6 +58,14 @@ def link(name: str) -> Change:
     return change
 
 
+def linked_templates(folder: Path) -> None:
+    """A folder of chat templates that is a link to one outside."""
+    outside = folder.parent / "templates"
+    outside.mkdir()
+    (outside / "tool.jinja").write_text("{{ messages }}")
+    (folder / "additional_chat_templates").symlink_to(outside)
+
+
 def header(change: Callable[[dict[str, Any]], None]) -> Change:
     """Another header of the weights, the tensors left as they are."""
 
@@ -118,6 +126,7 @@ BAD: dict[str, tuple[Change, type[ModelError], str]] = {
     "linked config": (link("config.json"), UnsafeWeights, "leads out of the folder"),
     "linked weights": (link("model.safetensors"), UnsafeWeights, "leads out of the folder"),
     "linked tokenizer": (link("tokenizer.json"), UnsafeWeights, "leads out of the folder"),
+    "linked templates": (linked_templates, UnsafeWeights, "leads out of the folder"),
     "a billion layers": (fields("config.json", num_hidden_layers=10**9), UnsupportedModel, "no model has"),
     "a thousand layers": (fields("config.json", num_hidden_layers=1000), UnsupportedModel, "1000 layers"),
     "a billion heads": (fields("config.json", num_attention_heads=10**9), UnsupportedModel, "no model has"),
@@ -137,18 +146,14 @@ BAD: dict[str, tuple[Change, type[ModelError], str]] = {
     "more than weights": (weights(lambda data: data + b"more"), UnsupportedModel, "is damaged"),
     "no weights": (weights(lambda data: b""), UnsupportedModel, "is damaged"),
     "a header past the end": (weights(lambda data: struct.pack("<Q", 2**40) + data[8:]), UnsupportedModel, "damaged"),
-    "a deep header": (
-        weights(lambda data: struct.pack("<Q", len(DEEP)) + DEEP.encode()), UnsupportedModel, "is damaged"
-    ),
+    "a deep header": (weights(lambda _: struct.pack("<Q", 200_000) + DEEP.encode()), UnsupportedModel, "damaged"),
     "overlapping tensors": (
         header(lambda tensors: tensors["model.norm.weight"].update(data_offsets=[0, 128])), UnsupportedModel, "damaged"
     ),
     "a tensor of other size": (
         header(lambda tensors: tensors["model.norm.weight"].update(shape=[2**40])), UnsupportedModel, "damaged"
     ),
-    "no tensors": (
-        weights(lambda data: struct.pack("<Q", 2) + b"{}"), UnsupportedModel, "hold no tensors"
-    ),
+    "no tensors": (weights(lambda data: struct.pack("<Q", 2) + b"{}"), UnsupportedModel, "hold no tensors"),
 }  # fmt: skip
 
 
@@ -205,6 +210,7 @@ def test_what_nothing_follows_does_no_harm(hostile: tuple[Path, Path], tmp_path:
     folder, mark = hostile
     other = save_model(tmp_path / "other", seed=1)
     expected = load(locate(str(folder)), "float32", "cpu").info
+    (folder / "results").symlink_to(other)
     fields("config.json", _name_or_path=str(other))(folder)
     fields("tokenizer_config.json", name_or_path=str(other), special_tokens_map_file="/root/.cache/x.json")(folder)
     (folder / "chat_template.jinja").write_text(
