@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 
 from core.errors import NotCausal, UnsupportedModel
 
-_PROBE_TOKENS = 6
+# Some kernels differ where the length can be divided: xLSTM's by eight.
+_PROBE_TOKENS = 8
 # What the first block does to the embedding, and only the first one has: it is done as well when that block is dropped.
 # RWKV normalises the embedding there; that this is no part of the block cannot be seen from outside.
 ENTRY = "pre_ln"

@@ -128,7 +128,13 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
             f"{checkpoint.source} cannot be loaded: {type(cause).__name__}: {str(cause).strip()[:300]}",
             "Check that the folder is complete, and that the model fits into the memory of the device.",
         ) from cause
-    blocks = find_blocks(model)
+    try:
+        blocks = find_blocks(model)
+    except RuntimeError as cause:
+        raise UnsupportedModel(
+            f"{type(model).__name__} does not compute in {kind} on {on}: {str(cause).strip()[:200]}",
+            "Use --dtype float32.",
+        ) from cause
     check_skipping(model, blocks)
     info = ModelInfo(
         source=checkpoint.source,

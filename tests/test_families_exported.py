@@ -108,6 +108,13 @@ def test_an_export_is_a_model_like_any_other(
     assert last.result.model.layers == DEPTH - len(REMOVED[family])
 
 
+def test_a_dtype_that_an_architecture_does_not_compute_in_is_refused(work: Path, masked: dict[str, Told]) -> None:
+    """transformers' own xLSTM mixes float32 states with bfloat16 weights."""
+    with pytest.raises(UnsupportedModel, match="does not compute in bfloat16") as caught:
+        load(locate(str(work / "xLSTM")), "bfloat16", "cpu")
+    assert "--dtype float32" in caught.value.hint
+
+
 @pytest.mark.parametrize(("family", "removed"), [("Jamba", (0, 3)), ("Zamba 2", (1, 3)), ("DiffLlama", (0,))])
 def test_a_refused_removal_leaves_nothing(
     family: str, removed: tuple[int, ...], text_file: Path, tmp_path: Path
