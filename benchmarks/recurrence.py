@@ -68,12 +68,13 @@ def selective_scan(
     `hidden_states`, `dt` and the gate `z` are (batch, channels, time), A (channels, state), B and C (batch, state,
     time), D and `delta_bias` (channels,); (batch, channels, time).
     """
-    x, step = hidden_states.permute(2, 0, 1), F.softplus(dt + delta_bias[:, None]).permute(2, 0, 1).contiguous()
+    x, gate = hidden_states.permute(2, 0, 1), F.silu(z.permute(2, 0, 1))
+    step = F.softplus(dt.permute(2, 0, 1).contiguous() + delta_bias)
     decay = torch.exp(step.unsqueeze(2) * A.T)  # (time, batch, state, channels)
     inflow = (step * x).unsqueeze(2) * B.permute(2, 0, 1).unsqueeze(3)
     states = Recurrence.apply(decay, inflow)
     out = (C.permute(2, 0, 1).unsqueeze(2) @ states).squeeze(2)
-    return (out + x * D).permute(1, 2, 0) * F.silu(z)
+    return ((out + x * D) * gate).permute(1, 2, 0)
 
 
 def wkv(

@@ -29,7 +29,7 @@ from core.corpora import EMBEDDED, read
 LENGTH = 128  # bytes in a window, of training and of everything after
 BATCH = 8
 WARM_UP = 50  # steps
-SAVED_EVERY = 200  # steps
+SAVED_EVERY = 100  # steps
 SMOOTHING = 0.1  # added to each count
 HELD_OUT, FIGURES = "held-out.txt", "training.json"
 
@@ -49,7 +49,7 @@ RECIPES = {
         1500,
         2e-3,
     ),
-    "mamba": Recipe(MambaConfig(hidden_size=96, num_hidden_layers=16, state_size=4, **SPECIAL), 1300, 3e-3),
+    "mamba": Recipe(MambaConfig(hidden_size=96, num_hidden_layers=16, state_size=4, **SPECIAL), 800, 3e-3),
 }
 
 
