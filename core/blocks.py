@@ -22,7 +22,7 @@ class Blocks:
 
     path: str  # dotted name of their list inside the model, for example `model.layers`
     modules: tuple[nn.Module, ...]
-    tuples: int  # how long a tuple a block returns, its hidden state first; 0 where it returns the hidden state alone
+    tuples: bool  # a block returns (hidden, something) instead of the hidden state alone
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -54,15 +54,15 @@ def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | N
     return hidden if isinstance(hidden, torch.Tensor) else None
 
 
-def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> int:
+def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> bool:
     """Two small forwards that differ in the last token: checks the blocks' calls and causality, tells `tuples`."""
-    calls: list[tuple[int, torch.Size | None, torch.Size | None, int]] = []
+    calls: list[tuple[int, torch.Size | None, torch.Size | None, bool]] = []
 
     def record(index: int) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             before, after = hidden_of(args, kwargs), output[0] if isinstance(output, tuple) else output
             shapes = [part.shape if isinstance(part, torch.Tensor) else None for part in (before, after)]
-            calls.append((index, shapes[0], shapes[1], len(output) if isinstance(output, tuple) else 0))
+            calls.append((index, shapes[0], shapes[1], isinstance(output, tuple)))
 
         return hook
 
@@ -81,7 +81,7 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> int:
     if [index for index, *_ in seen] != list(range(len(blocks))):
         raise _unsupported(model, "its blocks are not called once each, in order")
     shapes = {shape for _, before, after, _ in seen for shape in (before, after)}
-    tuples = {length for *_, length in seen}
+    tuples = {is_tuple for *_, is_tuple in seen}
     if len(shapes) != 1 or None in shapes or len(tuples) != 1:
         raise _unsupported(model, "its blocks do not pass one hidden state of one shape along")
     # Equal to rounding: some kernels choose their order of summation by the content of a batch.

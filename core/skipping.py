@@ -34,10 +34,10 @@ def skipping(blocks: Blocks, mask: NDArray[np.bool_]) -> AbstractContextManager[
     return answering(blocks, {int(index): pass_on for index in np.flatnonzero(~mask)})
 
 
-def _forward(answer: Answer, tuples: int) -> Callable[..., Any]:
+def _forward(answer: Answer, tuples: bool) -> Callable[..., Any]:
     def forward(*args: Any, **kwargs: Any) -> Any:
         hidden = hidden_of(args, kwargs)
         assert hidden is not None  # find_blocks has seen every block receive one
-        return (answer(hidden), *(None,) * (tuples - 1)) if tuples else answer(hidden)
+        return (answer(hidden), None) if tuples else answer(hidden)
 
     return forward
