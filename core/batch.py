@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from core.blocks import hidden_of
 from core.losses import sequence_kl, sequence_nll
 from core.model import LoadedModel
-from core.skipping import answering, pass_on, skipping
+from core.skipping import answering, skipping
 
 
 class Batch:
@@ -83,7 +83,7 @@ class Batch:
     def _head(self, state: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """What the model's own forward makes of a last hidden state."""
         blocks = self._loaded.blocks
-        answers = dict.fromkeys(range(len(blocks)), pass_on)
+        answers = dict.fromkeys(range(len(blocks)), _pass_on)
         for ids, part in zip(torch.split(self._ids, self._at_once), torch.split(state, self._at_once), strict=True):
             with answering(blocks, {**answers, 0: partial(_give, part)}):
                 logits = self._loaded.model(input_ids=ids, use_cache=False).logits
@@ -97,7 +97,7 @@ class Batch:
         del self._states[shared + 1 :]
         for depth in range(shared, len(mask)):
             state = self._states[-1]
-            self._states.append(self._block(depth, state) if mask[depth] else state)
+            self._states.append(self._block(depth, state) if mask[depth] else self._loaded.blocks.skip(depth, state))
         self._mask = mask.copy()
         return self._states[-1]
 
@@ -107,9 +107,8 @@ class Batch:
             args = (hidden, *args[1:])
         else:
             kwargs = {**kwargs, "hidden_states": hidden}
-        output = self._loaded.blocks.modules[index](*args, **kwargs)
-        result: torch.Tensor = output[0] if self._loaded.blocks.tuples else output
-        return result
+        blocks = self._loaded.blocks
+        return blocks.hidden_in(blocks.modules[index](*args, **kwargs))
 
     def _record(self) -> tuple[list[torch.Tensor], list[tuple[tuple[Any, ...], dict[str, Any]]]]:
         """The hidden state that enters the first block, and the arguments of each block's call."""
@@ -120,7 +119,7 @@ class Batch:
             for block in blocks.modules
         ]
         try:
-            with torch.inference_mode(), answering(blocks, dict.fromkeys(range(len(blocks)), pass_on)):
+            with torch.inference_mode(), answering(blocks, dict.fromkeys(range(len(blocks)), _pass_on)):
                 self._loaded.model.base_model(input_ids=self._ids, use_cache=False)
         finally:
             for handle in handles:
@@ -128,6 +127,11 @@ class Batch:
         start = hidden_of(*calls[0])
         assert start is not None  # find_blocks has seen it
         return [start], calls
+
+
+def _pass_on(hidden: torch.Tensor) -> torch.Tensor:
+    """The answer of a block that does not count: its input."""
+    return hidden
 
 
 def _give(state: torch.Tensor, _: torch.Tensor) -> torch.Tensor:

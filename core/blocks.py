@@ -1,4 +1,4 @@
-"""A decoder's blocks, found by looking at the model and confirmed by one small forward.
+"""A decoder's blocks, found by looking at the model and confirmed by small forwards.
 
 No table of architectures: the blocks are the module list that holds the most parameters, and they are believed only
 after a forward has shown that each is called once, in order, and hands a hidden state of one shape to the next.
@@ -14,6 +14,9 @@ from transformers import PreTrainedModel
 from core.errors import NotCausal, UnsupportedModel
 
 _PROBE_TOKENS = 6
+# What the first block does to the embedding, and only the first one has: it is done as well when that block is dropped.
+# RWKV normalises the embedding there; that this is no part of the block cannot be seen from outside.
+ENTRY = "pre_ln"
 
 
 @dataclass(frozen=True)
@@ -22,10 +25,27 @@ class Blocks:
 
     path: str  # dotted name of their list inside the model, for example `model.layers`
     modules: tuple[nn.Module, ...]
-    tuples: bool  # a block returns (hidden, something) instead of the hidden state alone
+    answers: int  # how many values a block returns in a tuple, the hidden state first; 0: the hidden state alone
+    entry: nn.Module | None = None  # what the first block does to the embedding, kept or dropped
 
     def __len__(self) -> int:
         return len(self.modules)
+
+    def skip(self, index: int, hidden: torch.Tensor) -> torch.Tensor:
+        """What leaves block `index` when it is dropped: its input."""
+        if index == 0 and self.entry is not None:
+            entered: torch.Tensor = self.entry(hidden)
+            return entered
+        return hidden
+
+    def returned(self, hidden: torch.Tensor) -> Any:
+        """A hidden state in the form in which this model's blocks return theirs."""
+        return (hidden, *[None] * (self.answers - 1)) if self.answers else hidden
+
+    def hidden_in(self, output: Any) -> torch.Tensor:
+        """The hidden state that a block returned."""
+        hidden: torch.Tensor = output[0] if self.answers else output
+        return hidden
 
 
 def find_blocks(model: PreTrainedModel) -> Blocks:
@@ -41,11 +61,17 @@ def find_blocks(model: PreTrainedModel) -> Blocks:
         if isinstance(module, nn.ModuleList) and len(module) > 0
     ]
     if not lists:
-        raise _unsupported(model, "it holds no list of blocks")
+        raise unsupported(model, "it holds no list of blocks")
     # A list of experts inside a block has fewer parameters than the list of blocks around it; max() keeps the first.
     _, name, module = max(lists, key=lambda item: item[0])
     blocks = tuple(module)
-    return Blocks(name, blocks, tuples=_probe(model, blocks))
+    entry = getattr(blocks[0], ENTRY, None)
+    return Blocks(name, blocks, _probe(model, blocks), entry if isinstance(entry, nn.Module) else None)
+
+
+def probe_ids(model: PreTrainedModel) -> torch.Tensor:
+    """A few token ids (tokens,), for forwards that only look at how the model works."""
+    return torch.arange(_PROBE_TOKENS, device=model.device).remainder(model.config.get_text_config().vocab_size)
 
 
 def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
@@ -54,20 +80,20 @@ def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | N
     return hidden if isinstance(hidden, torch.Tensor) else None
 
 
-def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> bool:
-    """Two small forwards that differ in the last token: checks the blocks' calls and causality, tells `tuples`."""
-    calls: list[tuple[int, torch.Size | None, torch.Size | None, bool]] = []
+def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> int:
+    """Two small forwards that differ in the last token: checks the blocks' calls and causality, tells `answers`."""
+    calls: list[tuple[int, torch.Size | None, torch.Size | None, int]] = []
 
     def record(index: int) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             before, after = hidden_of(args, kwargs), output[0] if isinstance(output, tuple) else output
             shapes = [part.shape if isinstance(part, torch.Tensor) else None for part in (before, after)]
-            calls.append((index, shapes[0], shapes[1], isinstance(output, tuple)))
+            calls.append((index, shapes[0], shapes[1], len(output) if isinstance(output, tuple) else 0))
 
         return hook
 
     handles = [block.register_forward_hook(record(index), with_kwargs=True) for index, block in enumerate(blocks)]
-    ids = torch.arange(_PROBE_TOKENS, device=model.device).remainder(model.config.get_text_config().vocab_size)
+    ids = probe_ids(model)
     other = ids.clone()
     other[-1] = 0
     try:
@@ -79,21 +105,22 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> bool:
         for handle in handles:
             handle.remove()
     if [index for index, *_ in seen] != list(range(len(blocks))):
-        raise _unsupported(model, "its blocks are not called once each, in order")
+        raise unsupported(model, "its blocks are not called once each, in order")
     shapes = {shape for _, before, after, _ in seen for shape in (before, after)}
-    tuples = {is_tuple for *_, is_tuple in seen}
-    if len(shapes) != 1 or None in shapes or len(tuples) != 1:
-        raise _unsupported(model, "its blocks do not pass one hidden state of one shape along")
+    answers = {answer for *_, answer in seen}
+    if len(shapes) != 1 or None in shapes or len(answers) != 1:
+        raise unsupported(model, "its blocks do not pass one hidden state of one shape along")
     # Equal to rounding: some kernels choose their order of summation by the content of a batch.
     if not torch.allclose(first[:-1], second[:-1], rtol=1e-3, atol=1e-3, equal_nan=True):
         raise NotCausal(
             f"{type(model).__name__} sees later tokens when it predicts a token, so it has no perplexity.",
             "Use a causal (decoder-only) language model.",
         )
-    return tuples.pop()
+    return answers.pop()
 
 
-def _unsupported(model: PreTrainedModel, reason: str) -> UnsupportedModel:
+def unsupported(model: PreTrainedModel, reason: str) -> UnsupportedModel:
+    """The error that names why a model's blocks cannot be told apart, skipped or deleted."""
     return UnsupportedModel(
         f"{type(model).__name__} cannot be taken apart: {reason}.",
         "Use a model whose decoder is one list of residual blocks, such as Llama, Qwen, Mistral, Gemma or GPT-2.",

@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import nn
-from transformers import PreTrainedModel
 
 from core.errors import ExportError
 from core.losses import perplexity
@@ -20,11 +18,9 @@ from core.masks import without
 from core.model import LoadedModel, load, locate, read_weights
 from core.paths import user_path, write_errors
 from core.reference import sequence_losses
+from core.surgery import delete_blocks
 from core.types import Losses
 from core.windows import Windows
-
-# Lists that happen to be as long as the model is deep, and say nothing of its layers.
-_NOT_PER_LAYER = {"architectures", "eos_token_id", "pad_token_id", "bos_token_id"}
 
 
 def check_target(out: Path) -> Path:
@@ -78,26 +74,6 @@ def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: P
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return losses
-
-
-def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) -> None:
-    """Deletes the blocks that `mask` does not keep from `model`, and mends its configuration.
-
-    Args:
-        model: changed in place.
-        path: dotted name of the list of blocks.
-        mask: (layers,).
-    """
-    parent_path, _, name = path.rpartition(".")
-    parent = model.get_submodule(parent_path)
-    blocks = model.get_submodule(path)
-    assert isinstance(blocks, nn.ModuleList)  # find_blocks took it from there
-    setattr(parent, name, nn.ModuleList([block for block, kept in zip(blocks, mask, strict=True) if kept]))
-    config = model.config.get_text_config()
-    for field, value in list(vars(config).items()):
-        if isinstance(value, list | tuple) and len(value) == len(mask) and field not in _NOT_PER_LAYER:
-            setattr(config, field, [item for item, kept in zip(value, mask, strict=True) if kept])
-    config.num_hidden_layers = int(mask.sum())
 
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:

@@ -18,6 +18,7 @@ from core.blocks import Blocks, find_blocks
 from core.device import DTYPES, choose_device, choose_dtype
 from core.errors import ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
 from core.paths import user_path
+from core.skipping import check_skipping
 from core.types import BUNDLED, ModelInfo
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -125,6 +126,7 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
             "Check that the folder is complete, and that the model fits into the memory of the device.",
         ) from cause
     blocks = find_blocks(model)
+    check_skipping(model, blocks)
     info = ModelInfo(
         source=checkpoint.source,
         architecture=type(model).__name__,
@@ -158,6 +160,9 @@ def read_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> PreTrained
             f"The weights of {checkpoint.source} are incomplete: {len(absent)} are missing, such as {absent[0]}.",
             "Save the whole model with its head (save_pretrained of the causal LM), or download it again.",
         )
+    if model.dtype != torch.float16 and getattr(model.config, "rescale_every", 0):
+        # RWKV halves the hidden state between blocks, so that 16 bits of float16 hold it; what it computes is the same.
+        model.config.rescale_every = 0
     complete: PreTrainedModel = model.eval()
     return complete
 

@@ -45,10 +45,10 @@ def _states(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
     def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         hidden = hidden_of(args, kwargs)
         assert hidden is not None  # find_blocks has seen it
-        states.append(hidden.float())
+        states.append(loaded.blocks.skip(len(states), hidden).float())
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-        states.append((output[0] if loaded.blocks.tuples else output).float())
+        states.append(loaded.blocks.hidden_in(output).float())
 
     handles = [block.register_forward_pre_hook(before, with_kwargs=True) for block in loaded.blocks.modules]
     handles.append(loaded.blocks.modules[-1].register_forward_hook(after))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from core.continuation import continuations
-from core.export import delete_blocks
+from core.surgery import delete_blocks
 from core.masks import without
 from core.model import LoadedModel
 from core.timing import seconds

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from core.evaluation import Evaluator
-from core.export import delete_blocks
+from core.surgery import delete_blocks
 from core.masks import Masks, layer_evaluations, stratified
 from core.model import LoadedModel, load, locate
 from core.reference import sequence_losses
