@@ -1,7 +1,7 @@
 """What each method's choice of layers costs on a trained Mamba and a trained RWKV, on text that nothing has seen.
 
 Of the models' held-out text (benchmarks/training.py), the first half is chosen on, 10 x 128 bytes, and the other half
-judges, 40 x 128 bytes; each seed draws both anew. A run of 300 coalitions gives contributions (seed 0). All in float32,
+judges, 40 x 128 bytes; each seed draws both anew. A run of 300 coalitions gives contributions (first seed). All in float32,
 by transformers' own forward. Evaluations are kept in FOLDER/trained.duckdb: stopped, it goes on.
 
     python -m benchmarks.training FOLDER && python -m benchmarks.trained FOLDER
@@ -43,14 +43,17 @@ def main() -> None:
     quiet()
     store = Store(Database(options.folder / "trained.duckdb"))
     answer: dict[str, Any] = {"training": json.loads((options.folder / FIGURES).read_text(encoding="utf-8"))}
-    for name in RECIPES:
-        specs = [
-            RunSpec(str(options.folder / name), str(options.folder / HELD_OUT), seed=seed, dtype="float32")
-            for seed in options.seeds
-        ]
-        answer[name] = {"layers": contributions(store, specs[0]), "seeds": [compared(store, spec) for spec in specs]}
-        print(f"\n{name}\n{table(answer[name]['seeds'])}\n{json.dumps(answer[name]['layers'])}", flush=True)
-        options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    answer |= {name: {"seeds": []} for name in RECIPES}
+    for seed in options.seeds:
+        for name in RECIPES:
+            model, text = options.folder / name, options.folder / HELD_OUT
+            spec = RunSpec(str(model), str(text), seed=seed, dtype="float32")
+            answer[name]["seeds"].append(compared(store, spec))
+            print(f"\n{name}, {len(answer[name]['seeds'])} seeds\n{table(answer[name]['seeds'])}", flush=True)
+            if seed == options.seeds[0]:
+                answer[name]["layers"] = contributions(store, spec)
+                print(answer[name]["layers"], flush=True)
+            options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
 
 
 def contributions(store: Store, spec: RunSpec) -> dict[str, Any]:

@@ -43,13 +43,13 @@ class Recipe:
 
 SPECIAL = {"vocab_size": VOCABULARY, "bos_token_id": BOS, "eos_token_id": EOS, "pad_token_id": EOS}
 RECIPES = {
+    "mamba": Recipe(MambaConfig(hidden_size=96, num_hidden_layers=16, state_size=4, **SPECIAL), 800, 3e-3),
     "rwkv": Recipe(
         # Rescaling serves half precision only, and changes the weights between training and inference.
         RwkvConfig(hidden_size=96, num_hidden_layers=12, context_length=1024, rescale_every=0, **SPECIAL),
         1500,
         2e-3,
     ),
-    "mamba": Recipe(MambaConfig(hidden_size=96, num_hidden_layers=16, state_size=4, **SPECIAL), 800, 3e-3),
 }
 
 
