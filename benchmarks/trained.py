@@ -1,8 +1,8 @@
 """What each method's choice of layers costs on a trained Mamba and a trained RWKV, on text that nothing has seen.
 
-Of the models' held-out text (benchmarks/training.py), the first half is chosen on, 10 x 128 bytes, and the other half
-judges, 40 x 128 bytes; each seed draws both anew. A run of 300 coalitions gives contributions (first seed). All in float32,
-by transformers' own forward. Evaluations are kept in FOLDER/trained.duckdb: stopped, it goes on.
+Of the held-out text of benchmarks/training.py, the first half is chosen on, 10 x 128 bytes, and the other half judges,
+40 x 128 bytes; each seed draws both anew. A run of 300 coalitions gives contributions (first seed). All in float32, by
+transformers' own forward. Evaluations are kept in FOLDER/trained.duckdb: stopped, it goes on.
 
     python -m benchmarks.training FOLDER && python -m benchmarks.trained FOLDER
 """
