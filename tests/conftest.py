@@ -12,20 +12,19 @@ from typing import Any
 import pytest
 import torch
 from playwright.sync_api import Browser, Page
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
     Gemma3TextConfig,
     GPT2Config,
     LlamaConfig,
     PreTrainedConfig,
-    PreTrainedTokenizerFast,
     Qwen2Config,
 )
 
 from app import jobs
 from app.__main__ import main
 from app.jobs import Jobs
+from benchmarks.byte_tokenizer import save_tokenizer
 from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
@@ -57,18 +56,6 @@ CONFIGS: dict[str, Callable[[], PreTrainedConfig]] = {
         vocab_size=258, n_embd=32, n_layer=LAYERS, n_head=4, n_positions=256, bos_token_id=256, eos_token_id=257
     ),
 }
-
-
-def save_tokenizer(folder: Path, *, adds_bos: bool = False) -> None:
-    """A tokenizer whose tokens are bytes."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {symbol: index for index, symbol in enumerate([*alphabet, "<s>", "</s>"])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    if adds_bos:
-        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>").save_pretrained(folder)
 
 
 def save_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:

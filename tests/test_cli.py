@@ -13,7 +13,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
-from tests.conftest import ROOT, Cli, save_model, save_tokenizer
+from benchmarks.byte_tokenizer import save_tokenizer
+from tests.conftest import ROOT, Cli, save_model
 
 MASKS = ("--masks", 40)
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)

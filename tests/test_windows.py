@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from benchmarks.byte_tokenizer import save_tokenizer
 from core.corpora import EMBEDDED, Corpus, read
 from core.errors import CorpusError
 from core.types import TextSpec
 from core.windows import cut
-from tests.conftest import save_tokenizer
 
 TEXT = "".join(chr(97 + number % 26) for number in range(1000))
 
