@@ -5,7 +5,9 @@ zero-centred scale between their blue and vermilion, which every kind of colour 
 the page's theme.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -34,6 +36,17 @@ class Chart:
 def tick(layers: int) -> int:
     """The distance of ticks on an axis of layers."""
     return max(1, -(-layers // 16))
+
+
+def layer_axis(players: Sequence[str]) -> dict[str, Any]:
+    """An axis of players by their names, in the order of the model, of which not all are written if there are many."""
+    return {
+        "title": "layer (0 is next to the embedding)",
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": list(players),
+        "dtick": tick(len(players)),
+    }
 
 
 def darken(figure: go.Figure) -> None:

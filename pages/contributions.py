@@ -29,13 +29,13 @@ chosen = views.pick_run(shared.database)
 
 def show_values(run: StoredRun, result: RunResult) -> None:
     """The chosen value of every layer, and what it depends on."""
-    columns = st.columns(3)
+    columns, players = st.columns(3), result.model.players
     with columns[0]:
         kind = pick("value", "Value", list(KINDS), lambda name: name.capitalize())
     with columns[1]:
         worth = pick("worth", "Worth", list(WORTHS), lambda name: name.replace("_", " "))
     with columns[2]:
-        layer = int(pick("layer", "Layer", [str(number) for number in range(result.model.layers)]))
+        layer = players.index(pick("layer", "Layer", players))
     st.markdown(f"{KINDS[kind]} {WORTHS[worth]}")
     lacks_kl = reads.size(shared.database, run.game)[1] < FEWEST_MASKS
     if worth == "kl" and lacks_kl:
@@ -43,13 +43,14 @@ def show_values(run: StoredRun, result: RunResult) -> None:
         return
     found, unit = estimated.valued(shared.database, run, kind, worth), UNITS[worth]
     ranks = rank_intervals(found.items)
-    views.show_chart(value_bars(found.items, f"{kind} value, {unit}", result.protocol, layer), "bars", picks="layer")
+    bars = value_bars(found.items, players, f"{kind} value, {unit}", result.protocol, layer)
+    views.show_chart(bars, "bars", picks="layer")
     st.caption(
         f"{found.basis}. Whiskers: 90 % intervals for the doubt of having measured some "
         "coalitions only. Orange bands: 90 % for the doubt of having measured on this text (resampled sequences). "
         "Click on a bar, or pick a layer above: its panel is below."
     )
-    table = value_table(found.items, ranks, _HEADS[kind])
+    table = value_table(found.items, ranks, players, _HEADS[kind])
     show_table(table, f"{kind} value of each layer, least needed first", f"{kind}-{worth}-{run.run}")
     fitted = estimated.surrogate(shared.database, run)
     show_layer(layer, result, found, ranks, unit, fitted)
@@ -78,7 +79,7 @@ def show_quality(result: RunResult) -> None:
         f"{fit.r2:.3f}. {stability(result)}."
     )
     st.page_link(navigation.surrogate(), label="Predicted against measured, on the page Surrogate")
-    if fit.masks < _MASKS_A_LAYER * result.model.layers:
+    if fit.masks < _MASKS_A_LAYER * len(result.model.players):
         st.warning("These are few coalitions for so many layers: the intervals may be too narrow. Measure more.")
 
 
