@@ -21,7 +21,6 @@ from tests.stored import DENSE, loss, store_run
 from tests.test_contribution_page import box
 from tests.test_pages import button, open_page, said
 
-
 PLAYERS = tuple(map(str, range(8)))
 
 
