@@ -21,6 +21,7 @@ BLUE, VERMILION, ORANGE, GREEN, PURPLE, SKY, GREY = (
     "#888888",
 )
 DIVERGING = [[0.0, VERMILION], [0.5, "#F7F7F7"], [1.0, BLUE]]
+RISING = [[0.0, "#F7F7F7"], [1.0, BLUE]]
 INK = "#444444"
 MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from app import estimated, views
+from app import estimated, reads, views
 from app.estimated import Valued
 from app.heatmaps import sequence_heatmap, stratum_heatmap, worth_heatmap
 from app.layer_figures import rank_figure
@@ -13,6 +13,9 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.measurements import Floats
 from core.results import RunResult
+
+# Characters of a sequence in the table.
+_BEGINNING = 160
 
 
 def show_strata(result: RunResult, found: Valued, unit: str) -> None:
@@ -69,7 +72,16 @@ def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: 
     parts = estimated.taken_apart(database, run, kind, worth)
     dense = estimated.surrogate(database, run).measured.dense  # of losses, also where the worth is KL
     sequences = [f"{number} (perplexity {value:.1f})" for number, value in enumerate(np.exp(dense), start=1)]
-    chart = sequence_heatmap(sequences, parts.by_sequence, result.model.players, UNITS[worth], result.protocol)
+    texts = reads.texts(database, result.model.fingerprint, result.protocol.tokens)
+    texts = texts if len(texts) == len(sequences) else ()  # of more sequences than anybody reads, not all are kept
+    chart = sequence_heatmap(sequences, parts.by_sequence, result.model.players, UNITS[worth], result.protocol, texts)
     views.show_chart(chart, key="sequences")
+    if not texts:
+        st.caption(
+            "The texts of these sequences are not in the results file: a release that did not keep them, or another "
+            "machine, has measured them. The next measurement of this run keeps them, for example one below."
+        )
     table = by_layer_table("sequence", sequences, parts.by_sequence, result.model.players)
+    if texts:
+        table.insert(1, "begins", [" ".join(text.split())[:_BEGINNING] for text in texts])
     show_table(table, "Value of each layer on each calibration sequence", f"by-sequence-{kind}-{worth}-{run.run}")

@@ -1,13 +1,18 @@
 """Values of layers under different circumstances -> heatmaps: layers along, circumstances down, centred at zero."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
+from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts import DIVERGING, MARGIN, Chart, layer_axis
+from app.charts import DIVERGING, MARGIN, RISING, Chart, layer_axis
 from core.measurements import Floats
 from core.types import Protocol
+
+# How much of a sequence stands beside its row, and on hover: characters in all, and in a line.
+_BESIDE, _HOVER = (80, 44), (240, 70)
 
 
 def stratum_heatmap(
@@ -35,16 +40,58 @@ def worth_heatmap(by_worth: Mapping[str, Floats], players: Sequence[str], protoc
 
 
 def sequence_heatmap(
-    sequences: Sequence[str], values: Floats, players: Sequence[str], unit: str, protocol: Protocol
+    sequences: Sequence[str],
+    values: Floats,
+    players: Sequence[str],
+    unit: str,
+    protocol: Protocol,
+    texts: Sequence[str] = (),
 ) -> Chart:
-    """The value (sequences, n) on each calibration sequence alone."""
+    """The value (sequences, n) on each calibration sequence alone.
+
+    `texts` say how each sequence begins, if that is known: a part stands beside its row, and more of it on hover.
+    """
     figure = _heatmap(sequences, values, players, unit, protocol)
     figure.update_yaxes(title="sequence")
+    if texts:
+        beside = [f"{name}<br>{_lines(text, _BESIDE)}" for name, text in zip(sequences, texts, strict=True)]
+        figure.update_yaxes(tickmode="array", tickvals=list(sequences), ticktext=beside, title=None)
+        figure.update_traces(
+            text=[[_lines(text, _HOVER)] * len(players) for text in texts],
+            hovertemplate=figure.data[0].hovertemplate.replace("<extra>", "<br><br>%{text}<extra>"),
+        )
+        _lay_out(figure, len(sequences), players, 60)
     spread = int(values.std(axis=0).argmax())
     low, high = values[:, spread].min(), values[:, spread].max()
     alt = (
         f"Heatmap: value of {len(players)} layers on each of {len(values)} calibration sequences. Layer "
         f"{players[spread]} depends most on the text: {low:.3f} to {high:.3f}."
+    )
+    return Chart(figure, alt)
+
+
+def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], protocol: Protocol) -> Chart:
+    """The ranks (methods, n) of players by several methods, the run's own in the first row; pale goes first."""
+    figure = go.Figure(
+        go.Heatmap(
+            x=list(players),
+            y=list(methods),
+            z=ranks,
+            zmin=1,
+            zmax=len(players),
+            colorscale=RISING,
+            xgap=1,
+            ygap=1,
+            colorbar={"title": {"text": "rank"}, "thickness": 12},
+            hovertemplate=f"layer %{{x}}<br>%{{y}}<br>rank %{{z}} of {len(players)}<br>{protocol}<extra></extra>",
+        )
+    )
+    _lay_out(figure, len(methods), players)
+    apart = ranks.max(axis=0) - ranks.min(axis=0)
+    most = int(apart.argmax())
+    alt = (
+        f"Heatmap: ranks of {len(players)} layers by {len(methods)} methods, ours first. They disagree most on layer "
+        f"{players[most]}: ranks {ranks[:, most].min():g} to {ranks[:, most].max():g}."
     )
     return Chart(figure, alt)
 
@@ -65,13 +112,26 @@ def _heatmap(rows: Sequence[str], values: Floats, players: Sequence[str], unit: 
             hovertemplate=f"layer %{{x}}<br>%{{y}}<br>%{{z:.4f}} (estimated), {unit}<br>{protocol}<extra></extra>",
         )
     )
+    _lay_out(figure, len(rows), players)
+    return figure
+
+
+def _lay_out(figure: go.Figure, rows: int, players: Sequence[str], row: int = 34) -> None:
+    """Of so many rows of so many pixels."""
     figure.update_layout(
-        height=120 + 34 * len(rows),
+        height=120 + row * rows,
         margin=MARGIN,
         xaxis=layer_axis(players),
         yaxis={"autorange": "reversed", "type": "category"},
     )
-    return figure
+
+
+def _lines(text: str, size: tuple[int, int]) -> str:
+    """The beginning of a text in lines, as Plotly writes them; `size` is characters in all, and in a line."""
+    characters, width = size
+    short = " ".join(text.split())
+    shown = short[:characters] + ("…" if len(short) > characters else "")
+    return "<br>".join(escape(line) for line in wrap(shown, width))
 
 
 def _strongest(values: Floats) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """What each layer contributes: bars with intervals, heatmaps, ranks, one layer at a time, and a measurement."""
 
+import numpy as np
 import streamlit as st
 
 from app import estimated, jobs, navigation, reads, views
@@ -8,6 +9,7 @@ from app.contribution_figures import value_bars
 from app.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.layer_panel import show_layer
 from app.opening import settled
+from app.rival_scores import show_rival_scores
 from app.tables import show_table, value_table
 from app.value_words import KINDS, UNITS, WORTHS
 from app.what_if import show_what_if
@@ -58,6 +60,8 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     show_ranks(result, ranks)
     show_worths(shared.database, run, result, kind, list(WORTHS)[: 2 if lacks_kl else 3])
     show_sequences(shared.database, run, result, kind, worth)
+    own = np.array([item.value for item in found.items])
+    show_rival_scores(shared, run, settled(run), result, own, kind)
 
 
 def show_run(run: StoredRun, result: RunResult) -> None:
