@@ -18,7 +18,7 @@ def labels(players: Players) -> list[int] | list[str]:
 
 
 def numbers(players: Players, text: str) -> tuple[int, ...]:
-    """The players whose names were written with commas between; the inverse of `named`.
+    """The players whose names were written with commas between, in the order of the model; the inverse of `named`.
 
     Raises:
         SelectionError: no such player, one named twice, or all of them.
@@ -32,7 +32,7 @@ def numbers(players: Players, text: str) -> tuple[int, ...]:
         )
     if len(asked) == len(players):
         raise SelectionError(f"All {len(players)} layers would be removed.", "Keep at least one.")
-    return tuple(players.index(name) for name in asked)
+    return tuple(sorted(players.index(name) for name in asked))
 
 
 def legend(players: Players) -> str:

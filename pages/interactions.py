@@ -5,6 +5,7 @@ import streamlit as st
 from app import estimated, jobs, reads, views
 from app.choice import pick
 from app.greedy import show_greedy
+from app.half_figures import half_bars, half_pairs
 from app.interaction_figures import interaction_matrix, pair_name
 from app.network_figure import network_figure
 from app.opening import settled
@@ -54,7 +55,22 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
     show_pair(shared, settled(run), result, by_name[name], unit)
+    show_halves(result, found, unit)
     show_network(result, found, unit)
+
+
+def show_halves(result: RunResult, found: PairInteractions, unit: str) -> None:
+    """How the attention and the MLP of each layer depend on each other, where these are the players."""
+    pairs = half_pairs(found, result.model.players)
+    if not pairs:
+        return
+    st.header("The two halves of each layer")
+    st.markdown(
+        "Above zero, a layer's attention and its MLP need each other: where one is gone, the other is worth less, so "
+        "that the layer goes or stays as a whole. Below zero, one makes up for the other."
+    )
+    views.show_chart(half_bars(pairs, unit, result.protocol), key="halves")
+    st.caption(f"Whiskers: 90 % intervals over coalitions. {result.protocol}.")
 
 
 def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
