@@ -8,59 +8,84 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM
 
+from app.heatmaps import sequence_heatmap
 from app.jobs import Jobs
 from app.rival_scores import ranked
 from cache import queries
+from cache.database import Database
 from cache.store import Store
+from core.engine import Engine
+from core.errors import EvaluationError
+from core.events import Measured, Scored
 from core.masks import encode, without
 from core.scores import Scores
 from core.types import Protocol, RunSpec
 from tests.stored import store_run
 from tests.test_contribution_page import box
-from tests.test_pages import button, finish, open_page, said, wait
+from tests.test_pages import button, open_page, said, wait
 
 
-def test_scores_are_measured_at_a_click(shared: Jobs, spec: RunSpec, tiny: Path, text_file: Path) -> None:
-    run = queries.find_run(shared.database, finish(shared, spec))
-    page = open_page("contributions", run=run.run)
-    assert "removals of one layer that are not in the results file yet" in said(page)
-    button(page, "Measure the rivals' scores").click().run()
-    job = shared.newest("score", run.run)
-    assert job is not None
-    wait(lambda: not job.active)
-    assert job.status == "finished", job.message
-    found = queries.scores(shared.database, run.run)
-    assert found is not None and run.result is not None and found.protocol == run.result.protocol
+def test_scores_and_texts_of_a_real_model(cache_file: Path, spec: RunSpec, tiny: Path, text_file: Path) -> None:
+    store = Store(Database(cache_file))
+    engine = Engine(store)
+    *_, measured = engine.measure(spec, spec.text(), (1,))
+    assert isinstance(measured, Measured)
+    game = store.open_game(measured.model, measured.protocol)
+    *_, scored = engine.score("some-run", game, spec)
+    assert isinstance(scored, Scored)
+    assert queries.scores(Database(cache_file), "some-run") == scored.scores
+    found = scored.scores.by_method
     singles = [encode(without(8, [layer])) for layer in range(8)]
-    losses = queries.losses(shared.database, run.game, singles)
-    np.testing.assert_allclose(found.by_method["one-shot"], [losses[mask].mean() for mask in singles], rtol=1e-6)
+    losses = queries.losses(Database(cache_file), game, singles)
+    assert found["one-shot"][1] == pytest.approx(measured.mean_nll)
+    np.testing.assert_allclose(found["one-shot"], [losses[mask].mean() for mask in singles], rtol=1e-6)
     model = AutoModelForCausalLM.from_pretrained(tiny)
     weights = torch.cat([weight.detach().flatten().abs() for weight in model.model.layers[3].parameters()])
-    assert found.by_method["magnitude"][3] == pytest.approx(float(weights.mean()), rel=1e-2)
+    assert found["magnitude"][3] == pytest.approx(float(weights.mean()), rel=1e-2)
+    texts = queries.texts(Database(cache_file), measured.model.fingerprint, measured.protocol.tokens)
+    assert len(texts) == 4 and all(len(text) == 16 and text in text_file.read_text() for text in texts), "of bytes"
+    with pytest.raises(EvaluationError, match="has changed"):
+        list(engine.score("some-run", "another game", spec))
+    store.delete("some-run")
+    assert queries.scores(Database(cache_file), "some-run") is None
+
+
+def test_page_shows_scores_beside_the_values_and_texts_beside_sequences(shared: Jobs) -> None:
+    result, store = store_run(shared.database), Store(shared.database)
+    run = queries.find_run(shared.database, result.run)
+    page = open_page("contributions", run=run.run)
+    assert "the 1 of 8 removals of one layer that are not in the results file yet" in said(page)
+    scores = (0.3, 0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 0.7)
+    store.save_scores(run.run, Scores(result.protocol, {"shortgpt": scores}))
+    texts = ["A river", "Two\n\nroads <b>", "Three", "Four"]
+    store.record_texts(result.model.fingerprint, result.protocol.tokens, texts)
     page = open_page("contributions", run=run.run, value="shapley", worth="log_score")
-    assert "the 0 of 8 removals" in said(page)
     table = next(frame.value for frame in page.dataframe if "rank by ShortGPT" in frame.value)
     values = page.dataframe[0].value.sort_values("layer")
     np.testing.assert_allclose(table["ours"], values["Shapley value"])
-    assert sorted(table["rank by Taylor"]) == list(range(1, 9))
+    assert list(table["rank by ShortGPT"]) == [3, 1, 2, 4, 5, 6, 8, 7]
     shown = next(frame.value for frame in page.dataframe if "rank correlation with ours" in frame.value)
-    by_method = dict(zip(shown["method"], shown["rank correlation with ours"], strict=True))
-    expected = spearmanr(values["Shapley value"], found.by_method["shortgpt"]).statistic
-    assert by_method["ShortGPT"] == pytest.approx(expected)
-    _check_texts(shared, run, text_file.read_text())
-    Store(shared.database).delete(run.run)
-    assert queries.scores(shared.database, run.run) is None
-
-
-def _check_texts(shared: Jobs, run: queries.StoredRun, whole: str) -> None:
-    """Tokens are bytes, so that the 16 of each sequence are 16 characters of the text, and the page shows them."""
-    assert run.result is not None
-    texts = queries.texts(shared.database, run.result.model.fingerprint, run.result.protocol.tokens)
-    assert len(texts) == 4 and all(len(text) == 16 and text in whole for text in texts)
-    page = open_page("contributions", run=run.run)
-    table = next(frame.value for frame in page.dataframe if "begins" in frame.value)
-    assert list(table["begins"]) == [" ".join(text.split()) for text in texts]
+    expected = spearmanr(values["Shapley value"], scores).statistic
+    assert list(shown["rank correlation with ours"]) == pytest.approx([expected])
+    begins = next(frame.value for frame in page.dataframe if "begins" in frame.value)
+    assert list(begins["begins"]) == ["A river", "Two roads <b>", "Three", "Four"]
     assert "are not in the results file:" not in said(page)
+    button(page, "Measure the rivals' scores again").click().run()
+    job = shared.newest("score", run.run)
+    assert job is not None and job.details == {"run": run.run, "game": run.game}
+    wait(lambda: not job.active)
+    page.run()
+    assert job.status == "failed" and job.message in said(page), "there is no such model"
+
+
+def test_a_text_stands_beside_its_row() -> None:
+    protocol = Protocol("tale.txt", "calibration", 16, 16, "none", 2, 0, "a" * 16)
+    texts = ["x" * 30 + " " + "<b>" * 30, "short"]
+    chart = sequence_heatmap(["1", "2"], np.eye(2), ("0", "1"), "unit", protocol, texts)
+    first, second = chart.figure.layout.yaxis.ticktext
+    assert first.startswith("1<br>" + "x" * 30) and "&lt;b&gt;" in first and "<b>" not in first and first.endswith("…")
+    assert second == "2<br>short"
+    assert chart.figure.data[0].text[1][0] == "short"
 
 
 def test_a_run_without_texts_says_so(shared: Jobs) -> None:
