@@ -78,3 +78,19 @@ def test_groups_and_the_other_pages(shared: Jobs) -> None:
     stored = queries.find_run(shared.database, result.run).result
     assert stored is not None and stored.model.players == groups
     assert np.isfinite([item.value for item in stored.overall]).all()
+
+
+def test_form_asks_for_players_and_for_layers_that_stay(shared: Jobs) -> None:
+    page = open_page()
+    page.text_input[0].set_value("/nowhere/at/all")
+    stays = next(field for field in page.text_input if field.label == "Layers that stay")
+    stays.set_value("7, 0,7").run()
+    box(page, "Players").set_value("group").run()
+    next(field for field in page.number_input if field.label == "Layers in a group").set_value(3).run()
+    button(page, "Start run").click().run()
+    job = shared.newest()
+    assert job is not None and (job.spec.players, job.spec.protect) == ("group:3", (0, 7))
+    wait(lambda: not job.active)
+    page = open_page()
+    next(field for field in page.text_input if field.label == "Layers that stay").set_value("the first").run()
+    assert "no list of numbers" in said(page)
