@@ -128,3 +128,4 @@ def test_an_address_of_a_page_opens_that_page_and_nothing_fails(page: Page, tmp_
         expect(page.get_by_role("heading", name="Layer 11")).to_be_visible()
         visit(page, "Learn")
         assert page.url.startswith(f"{server.address}/learn")
+        page.goto("about:blank")  # before the server goes
