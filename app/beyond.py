@@ -15,8 +15,8 @@ def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
         return
     sizes = f"{beyond.fewest} to {beyond.most}" if beyond.fewest < beyond.most else str(beyond.most)
     st.markdown(
-        f"Sets with {sizes} of {result.model.layers} layers kept are the largest removals of this run. Here each kind "
-        "predicts them twice: having seen others of these sizes (*sizes seen*), and from larger sets alone "
+        f"Sets with {sizes} of {len(result.model.players)} layers kept are the largest removals of this run. Here each "
+        "kind predicts them twice: having seen others of these sizes (*sizes seen*), and from larger sets alone "
         f"(*extrapolated*). The 90 % interval that larger sets give held **{beyond.coverage:.0%}** of them."
     )
     table = beyond_table(beyond)

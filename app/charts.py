@@ -5,7 +5,9 @@ zero-centred scale between their blue and vermilion, which every kind of colour 
 the page's theme.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -19,6 +21,7 @@ BLUE, VERMILION, ORANGE, GREEN, PURPLE, SKY, GREY = (
     "#888888",
 )
 DIVERGING = [[0.0, VERMILION], [0.5, "#F7F7F7"], [1.0, BLUE]]
+RISING = [[0.0, "#F7F7F7"], [1.0, BLUE]]
 INK = "#444444"
 MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
 
@@ -34,6 +37,17 @@ class Chart:
 def tick(layers: int) -> int:
     """The distance of ticks on an axis of layers."""
     return max(1, -(-layers // 16))
+
+
+def layer_axis(players: Sequence[str]) -> dict[str, Any]:
+    """An axis of players by their names, in the order of the model, of which not all are written if there are many."""
+    return {
+        "title": "layer (0 is next to the embedding)",
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": list(players),
+        "dtick": tick(len(players)),
+    }
 
 
 def darken(figure: go.Figure) -> None:

@@ -5,6 +5,7 @@ import streamlit as st
 
 from app import shipped, state, views
 from app.comparison_figures import comparison_dumbbells, rank_correlation
+from app.players import labels
 from app.settings import parted, settings
 from app.tables import show_table
 from cache.queries import StoredRun
@@ -46,10 +47,10 @@ def _show(first: StoredRun, result: RunResult, second: StoredRun) -> None:
             "The two were measured on different text or by different protocols: their perplexities do not compare. "
             f"Run {first.run}: {result.protocol}. Run {second.run}: {other.protocol}."
         )
-    if result.model.layers != other.model.layers:
+    if result.model.players != other.model.players:
         st.info(
-            f"Run {first.run} is of {result.model.layers} layers and run {second.run} of {other.model.layers}: their "
-            "contributions have no layer-by-layer comparison."
+            f"Run {first.run} is of {_players(result)} and run {second.run} of {_players(other)}: their contributions "
+            "have no layer-by-layer comparison."
         )
         return
     st.markdown(sentence(result, other))
@@ -72,13 +73,19 @@ def _show_settings(first: StoredRun, second: StoredRun) -> None:
     st.caption(f"The same in both: {same}." if differing else f"All settings are the same: {same}.")
 
 
+def _players(result: RunResult) -> str:
+    """Which players, shortly."""
+    players = result.model.players
+    return f"{len(players)} layers" if len(players) < 2 else f"{len(players)} layers ({players[0]} to {players[-1]})"
+
+
 def sentence(first: RunResult, second: RunResult) -> str:
     """How alike two runs rank the layers, and on which layers their intervals exclude each other."""
     ours, theirs = first.overall, second.overall
     correlation = rank_correlation(first, second)
     how = "much alike" if correlation >= _ALIKE else "differently" if correlation < _DIFFERENT else "somewhat alike"
     apart = [
-        str(mine.layer)
+        first.model.players[mine.layer]
         for mine, other in zip(ours, theirs, strict=True)
         if mine.low > other.high or other.low > mine.high
     ]
@@ -91,10 +98,11 @@ def sentence(first: RunResult, second: RunResult) -> str:
 
 
 def comparison_table(first: RunResult, second: RunResult) -> pd.DataFrame:
-    """The contributions of two runs of as many layers, in the order of the model."""
+    """The contributions of two runs of the same players, in the order of the model."""
+    known = labels(first.model.players)
     rows = [
         {
-            "layer": ours.layer,
+            "layer": known[ours.layer],
             first.run: ours.value,
             f"{first.run} low (90 %)": ours.low,
             f"{first.run} high (90 %)": ours.high,

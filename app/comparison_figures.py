@@ -3,20 +3,20 @@
 import plotly.graph_objects as go
 from scipy.stats import spearmanr
 
-from app.charts import BLUE, GREY, MARGIN, ORANGE, Chart, tick
+from app.charts import BLUE, GREY, MARGIN, ORANGE, Chart, layer_axis
 from core.results import RunResult
 
 
 def rank_correlation(first: RunResult, second: RunResult) -> float:
-    """Spearman's, of the contributions of two runs of as many layers."""
+    """Spearman's, of the contributions of two runs of the same players."""
     ours, theirs = ([item.value for item in result.overall] for result in (first, second))
     return float(spearmanr(ours, theirs).statistic)
 
 
 def comparison_dumbbells(first: RunResult, second: RunResult) -> Chart:
-    """Two marks for each layer, a circle and a diamond, and the line between them; runs of as many layers."""
+    """Two marks for each layer, a circle and a diamond, and the line between them; runs of the same players."""
     ours, theirs = first.overall, second.overall
-    layers = [item.layer for item in ours]
+    layers = first.model.players
     figure = go.Figure()
     figure.add_scatter(
         x=[layer for layer in layers for _ in range(3)],
@@ -28,7 +28,7 @@ def comparison_dumbbells(first: RunResult, second: RunResult) -> Chart:
     )
     for result, colour, symbol in ((first, BLUE, "circle"), (second, ORANGE, "diamond")):
         figure.add_scatter(
-            x=layers,
+            x=list(layers),
             y=[item.value for item in result.overall],
             mode="markers",
             name=f"run {result.run}",
@@ -40,13 +40,14 @@ def comparison_dumbbells(first: RunResult, second: RunResult) -> Chart:
     figure.update_layout(
         height=400,
         margin={**MARGIN, "t": 30},
-        xaxis={"title": "layer (0 is next to the embedding)", "dtick": tick(len(layers))},
+        xaxis=layer_axis(layers),
         yaxis={"title": "contribution to PPL_dense / PPL", "zeroline": True},
         legend={"orientation": "h", "y": 1.1, "x": 0},
     )
     gap, layer = max((abs(mine.value - other.value), mine.layer) for mine, other in zip(ours, theirs, strict=True))
     alt = (
         f"Dumbbells: contribution of each of {len(layers)} layers in run {first.run} and in run {second.run}. The rank "
-        f"correlation is {rank_correlation(first, second):.2f}; they differ most on layer {layer} (by {gap:.3f})."
+        f"correlation is {rank_correlation(first, second):.2f}; they differ most on layer {layers[layer]} "
+        f"(by {gap:.3f})."
     )
     return Chart(figure, alt)

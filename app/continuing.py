@@ -5,12 +5,13 @@ import streamlit as st
 from app import state, views
 from app.job import Job
 from app.jobs import Jobs
+from app.players import Players, named
 from core.types import RunSpec
 
 _PROMPT = "The river rises in the mountains and"
 
 
-def show_continuations(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) -> None:
+def show_continuations(shared: Jobs, spec: RunSpec, players: Players, removed: tuple[int, ...]) -> None:
     """A prompt, and the two texts that follow it."""
     st.header("What it still writes")
     with st.form("continue", border=False):
@@ -23,10 +24,10 @@ def show_continuations(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) ->
             state.remember_job("continue", asked)
     job = state.remembered_job("continue")
     if job is not None and job.spec == spec:
-        st.fragment(_texts, run_every=0.3 if job.active else None)(job)
+        st.fragment(_texts, run_every=0.3 if job.active else None)(job, players)
 
 
-def _texts(job: Job) -> None:
+def _texts(job: Job, players: Players) -> None:
     if job.status == "failed":
         views.show_failure(job.message, job.hint)
         return
@@ -34,7 +35,7 @@ def _texts(job: Job) -> None:
         st.caption(job.stage or "Waiting for the evaluation under way")
         return
     written, prompt = job.writing, str(job.details["prompt"])
-    gone = ", ".join(map(str, job.removed)) or "none"
+    gone = named(players, job.removed) or "none"
     for column, title, text in zip(
         st.columns(2), ("The whole model", f"Without layers {gone}"), (written.whole, written.pruned), strict=True
     ):

@@ -12,6 +12,8 @@ from core.corpora import CORPORA
 from core.errors import QuorumError
 from core.types import SAMPLERS, RunSpec
 
+_PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "group": "groups of layers"}
+
 
 @st.fragment
 def show_form(database: Database, submit: Callable[[RunSpec], None]) -> None:
@@ -31,7 +33,7 @@ def _asked() -> RunSpec:
     """What the widgets say.
 
     Raises:
-        SelectionError: strata that are no numbers.
+        SelectionError: strata or layers that are no numbers.
     """
     default = RunSpec()
     left, middle, right = st.columns(3)
@@ -66,6 +68,26 @@ def _asked() -> RunSpec:
         )
         dtype = second.selectbox("Precision", ("auto", "float32", "bfloat16", "float16"))
         device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1 or mps")
+        players = second.selectbox(
+            "Players",
+            list(_PLAYERS),
+            format_func=_PLAYERS.__getitem__,
+            help="What is switched off as one: a layer, its attention (3a) or its MLP (3m), or neighbours together",
+        )
+        together = third.number_input(
+            "Layers in a group",
+            2,
+            1000,
+            4,
+            disabled=players != "group",
+            help="For very deep models: so many neighbouring layers stay or go together",
+        )
+        protect = first.text_input(
+            "Layers that stay",
+            "",
+            placeholder="none",
+            help="These are never switched off and do not play, as 0,1,29",
+        )
     return RunSpec(
         model=model.strip(),
         corpus=corpus or default.corpus,
@@ -77,4 +99,6 @@ def _asked() -> RunSpec:
         seed=int(seed),
         dtype=dtype,
         device=device.strip(),
+        players=f"group:{together}" if players == "group" else players,
+        protect=tuple(sorted(set(integers(protect) or ()))),
     )

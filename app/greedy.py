@@ -7,6 +7,7 @@ from app.choice import pick
 from app.cost import show_cost
 from app.job import Job
 from app.jobs import Jobs
+from app.players import named
 from app.strip_figure import strip_figure
 from cache.queries import StoredRun
 from core.counterexample import Counterexample
@@ -51,7 +52,7 @@ def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
     """The two removals and what they cost."""
     how = "measured" if found.measured else "predicted"
     names = {"one by one": found.one_by_one, f"better ({how})": found.better}
-    views.show_chart(strip_figure(names, result.model.layers), key="strips")
+    views.show_chart(strip_figure(names, result.model.players), key="strips")
     doubt = f" ± {found.deviation:.3f} (standard deviation): worse with a probability of {found.probability:.0%}"
     st.markdown(
         f"With **{found.count}** layers removed, the one-by-one choice loses **{found.gap:.3f}** nats a token more "
@@ -59,7 +60,7 @@ def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
     )
     with st.container(horizontal=True):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
-            show_cost(f"{name}, without {', '.join(map(str, removed))}", removed, fitted, result)
+            show_cost(f"{name}, without {named(result.model.players, removed)}", removed, fitted, result)
     st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}.")
 
 
@@ -78,7 +79,7 @@ def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
     if not views.all_compare(found, result):
         return
     one, other = found
-    names = [", ".join(map(str, measured.removed)) for measured in found]
+    names = [named(result.model.players, measured.removed) for measured in found]
     verdict = "the one-by-one choice **is worse**" if one.perplexity > other.perplexity else "it is **not** worse"
     st.markdown(
         f"Measured last: {one.perplexity:.2f} without {names[0]} (one by one), {other.perplexity:.2f} without "

@@ -5,17 +5,23 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from app.charts import DIVERGING, MARGIN, ORANGE, Chart, tick
+from app.players import Players, named
 from core.results import PairInteraction, PairInteractions
 from core.types import Protocol
 
 
-def pair_name(pair: PairInteraction) -> str:
+def pair_name(pair: PairInteraction, players: Players) -> str:
     """A pair as the address has it: 24-27."""
-    return f"{pair.first}-{pair.second}"
+    return named(players, (pair.first, pair.second), "-")
 
 
 def interaction_matrix(
-    found: PairInteractions, order: Sequence[int], unit: str, protocol: Protocol, marked: PairInteraction
+    found: PairInteractions,
+    order: Sequence[int],
+    players: Players,
+    unit: str,
+    protocol: Protocol,
+    marked: PairInteraction,
 ) -> Chart:
     """Layers by layers in an order. Centred at zero; hover shows a pair's interval; an outline marks one pair.
 
@@ -29,7 +35,8 @@ def interaction_matrix(
         for row, column in ((pair.first, pair.second), (pair.second, pair.first)):
             values[place[row]][place[column]] = pair.value
             interval = f"{pair.low:+.3f} to {pair.high:+.3f}, {pair.meaning}"
-            cells.append((place[column], place[row], (pair_name(pair), f"{row} and {column}", pair.value, interval)))
+            names = pair_name(pair, players), named(players, (row, column), " and ")
+            cells.append((place[column], place[row], (*names, pair.value, interval)))
     strongest = found.pairs[0]
     bound = abs(strongest.value) or 1.0
     figure = go.Figure(
@@ -64,7 +71,7 @@ def interaction_matrix(
         hoverinfo="skip",
     )
     step = 1 if list(order) != sorted(order) else tick(layers)  # out of order, each name is needed
-    ticks = {"tickvals": list(range(0, layers, step)), "ticktext": [str(layer) for layer in order[::step]]}
+    ticks = {"tickvals": list(range(0, layers, step)), "ticktext": [players[layer] for layer in order[::step]]}
     figure.update_layout(
         height=640,
         margin=MARGIN,
@@ -73,7 +80,8 @@ def interaction_matrix(
         yaxis={"title": "layer", "autorange": "reversed", "scaleanchor": "x", "showgrid": False, **ticks},
     )
     alt = (
-        f"Matrix: interaction of each pair of {layers} layers. The strongest is that of layers {strongest.first} and "
-        f"{strongest.second} ({strongest.value:+.3f} {unit}, {strongest.meaning})."
+        f"Matrix: interaction of each pair of {layers} layers. The strongest is that of layers "
+        f"{named(players, (strongest.first, strongest.second), ' and ')} ({strongest.value:+.3f} {unit}, "
+        f"{strongest.meaning})."
     )
     return Chart(figure, alt)

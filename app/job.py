@@ -17,7 +17,7 @@ class Job:
     """A task or a preview. `status` ends as finished, cancelled or failed."""
 
     spec: RunSpec
-    what: str = "run"  # or select, compare, export; measure, continue, time
+    what: str = "run"  # or select, compare, score, export; measure, continue, time
     details: dict[str, Any] = field(default_factory=dict)  # the rest of the command
     worker: int = 0  # the process that was asked
     status: str = "waiting"

@@ -36,7 +36,7 @@ class Jobs:
         return self.task("run", spec)
 
     def task(self, what: str, spec: RunSpec, **details: Any) -> Job:
-        """Asks for a task: run, select, compare or export, as the worker wants it.
+        """Asks for a task: run, select, compare, score or export, as the worker wants it.
 
         An active one that was asked for in the same words is returned instead of a second.
         """

@@ -4,18 +4,18 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from app.charts import BLUE, GREY, MARGIN, VERMILION, Chart, tick
+from app.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
 from core.measurements import Floats
 from core.types import Protocol
 
 
-def rank_figure(ranks: Floats, protocol: Protocol) -> Chart:
+def rank_figure(ranks: Floats, players: Sequence[str], protocol: Protocol) -> Chart:
     """The rank of each layer with its 90 % interval (n, 3): 1 is needed least."""
     shown, low, high = ranks.T
     layers = len(ranks)
     figure = go.Figure(
         go.Scatter(
-            x=list(range(layers)),
+            x=list(players),
             y=shown,
             mode="markers",
             marker={"color": BLUE, "size": 9},
@@ -36,19 +36,20 @@ def rank_figure(ranks: Floats, protocol: Protocol) -> Chart:
     figure.update_layout(
         height=340,
         margin=MARGIN,
-        xaxis={"title": "layer (0 is next to the embedding)", "dtick": tick(layers)},
+        xaxis=layer_axis(players),
         yaxis={"title": "rank (1 is needed least)", "range": [0, layers + 1]},
         showlegend=False,
     )
     width = high - low
+    most = int(width.argmax())
     alt = (
         f"Ranks of {layers} layers with 90 % intervals. The median interval is {sorted(width)[layers // 2]:.0f} ranks "
-        f"wide; layer {width.argmax()} moves most, from {low[width.argmax()]:.0f} to {high[width.argmax()]:.0f}."
+        f"wide; layer {players[most]} moves most, from {low[most]:.0f} to {high[most]:.0f}."
     )
     return Chart(figure, alt)
 
 
-def depth_bars(layer: int, strata: Sequence[int], values: Sequence[float], unit: str, protocol: Protocol) -> Chart:
+def depth_bars(layer: str, strata: Sequence[int], values: Sequence[float], unit: str, protocol: Protocol) -> Chart:
     """One layer's contribution with each number of layers kept, the most first."""
     figure = go.Figure(
         go.Bar(

@@ -9,6 +9,7 @@ from app import views
 from app.cost import show_cost
 from app.estimated import Valued
 from app.layer_figures import depth_bars
+from app.players import Players, labels
 from core.measurements import Floats
 from core.results import PairInteractions, RunResult
 from core.surrogate import Surrogate
@@ -27,7 +28,8 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
         unit: of the values.
         fitted: a surrogate of the log score, for what has not been measured.
     """
-    st.header(f"Layer {layer}")
+    players = result.model.players
+    st.header(f"Layer {players[layer]}")
     item, (rank, low, high) = found.items[layer], ranks[layer]
     with st.container(horizontal=True):
         text = f", ± {item.calibration:.4f} over texts" if math.isfinite(item.calibration) else ""
@@ -50,22 +52,23 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
     with left:
         values = [float(row[layer]) for row in found.by_stratum]
         st.markdown(f"**At which depth of pruning.** {depth_words(result.strata, values)}")
-        views.show_chart(depth_bars(layer, result.strata, values, unit, result.protocol), key="depth")
+        views.show_chart(depth_bars(players[layer], result.strata, values, unit, result.protocol), key="depth")
     with right:
         st.markdown(f"**With which others**: its {_STRONGEST} strongest local interactions, nats a token (estimated).")
         if result.interactions is None:
             st.info("Interactions are estimated at the end of a run.")
         else:
-            alt = f"The strongest interactions of layer {layer}"
-            st.dataframe(partner_table(layer, result.interactions), hide_index=True, alt=alt)
+            alt = f"The strongest interactions of layer {players[layer]}"
+            st.dataframe(partner_table(layer, result.interactions, players), hide_index=True, alt=alt)
 
 
-def partner_table(layer: int, found: PairInteractions) -> pd.DataFrame:
+def partner_table(layer: int, found: PairInteractions, players: Players) -> pd.DataFrame:
     """The strongest interactions of a layer, in words."""
+    known = labels(players)
     mine = [pair for pair in found.pairs if layer in (pair.first, pair.second)][:_STRONGEST]
     rows = [
         {
-            "with layer": pair.second if pair.first == layer else pair.first,
+            "with layer": known[pair.second if pair.first == layer else pair.first],
             "meaning": pair.meaning,
             "interaction": pair.value,
             "low (90 %)": pair.low,

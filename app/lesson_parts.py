@@ -23,7 +23,11 @@ class Own:
 
     @property
     def layers(self) -> int:
-        return self.result.model.layers
+        return len(self.players)
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        return self.result.model.players
 
 
 def own_run(database: Database, run: StoredRun | None) -> Own | None:

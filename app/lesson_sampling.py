@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import views
 from app.lesson_parts import Own, look_for, protocol, step
+from app.players import labels
 from app.sampling_figures import error_curve, estimate_bars
 from app.tables import show_table
 from core.lesson import COST, LAYERS, made_up_model, shapley, table
@@ -49,17 +50,17 @@ def sampling(own: Own | None) -> None:
     seed = right.number_input("Seed", 0, 9999, 0)
     if own is not None and game == games[-1]:
         exact = values(own.surrogate.process, measure("shapley", own.layers))
-        gains = _own_gains(own.run.run, len(own.measured), seed, own)
+        gains, players = _own_gains(own.run.run, len(own.measured), seed, own), own.players
     else:
         exact = shapley(made_up_model(COST))
-        gains = _made_up_gains(seed)
+        gains, players = _made_up_gains(seed), tuple(map(str, range(LAYERS)))
     count = left.select_slider("Orders sampled", [few for few in _ORDERS if few <= gains.shape[1]], 20)
     found, half = estimate(gains[0, :count])
     with left:
-        views.show_chart(estimate_bars(found, half, exact), key="estimates")
+        views.show_chart(estimate_bars(found, half, exact, players), key="estimates")
     with right:
         views.show_chart(error_curve(gains[0], gains[1:], exact, count), key="errors")
-    frame = pd.DataFrame({"layer": range(len(found)), "estimated": found, "90 % ±": half, "exact": exact})
+    frame = pd.DataFrame({"layer": labels(players), "estimated": found, "90 % ±": half, "exact": exact})
     show_table(frame, "Estimated and exact Shapley value of each layer", "sampling")
     look_for(
         f"{(np.abs(found - exact) <= half).sum()} of {len(found)} intervals hold the exact value; nine of ten should, "

@@ -56,7 +56,7 @@ def coalitions(game: Floats, own: Own | None) -> None:
             score = float(own.measured.scores[ranked[rank - 1]])
             st.metric("Score PPL_dense / PPL (measured)", f"{score:.3f}", help="1: nothing is lost")
             gone = removed(own.measured.masks[ranked[rank - 1]])
-            views.show_chart(strip_figure({f"score {score:.3f}": gone}, own.layers), key="strip")
+            views.show_chart(strip_figure({f"score {score:.3f}": gone}, own.players), key="strip")
             st.caption(protocol(own))
 
 
@@ -90,7 +90,7 @@ def orders(game: Floats, own: Own | None) -> None:
     if own is not None:
         with st.container(border=True):
             st.markdown("**On your run.** What a layer adds depends on how many others are there, too.")
-            layer = st.selectbox("Layer", range(own.layers))
+            layer = st.selectbox("Layer", range(own.layers), format_func=own.players.__getitem__)
             views.show_chart(contribution_by_size(own.result, layer), key="by-size")
             st.caption(f"Estimated by the run's surrogate, with 90 % intervals over coalitions. {protocol(own)}")
 

@@ -6,21 +6,23 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app.charts import BLUE, GREY, MARGIN, VERMILION, Chart
+from app.players import Players, named
 from core.results import PairInteraction
 from core.types import Protocol
 
 _WIDEST = 7.0
 
 
-def network_figure(pairs: Sequence[PairInteraction], layers: int, unit: str, protocol: Protocol) -> Chart:
+def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str, protocol: Protocol) -> Chart:
     """Synergy is blue and solid, redundancy vermilion and dashed; the wider, the stronger.
 
     Args:
         pairs: decided ones, the strongest first, one or more.
-        layers: of the model, clockwise from the top.
+        players: all of them, clockwise from the top.
         unit: of an interaction.
         protocol: of its measurements.
     """
+    layers = len(players)
     angle = 2 * np.pi * np.arange(layers) / layers
     x, y = np.sin(angle), np.cos(angle)
     figure = go.Figure()
@@ -44,7 +46,13 @@ def network_figure(pairs: Sequence[PairInteraction], layers: int, unit: str, pro
         mode="markers",
         marker={"size": 14, "opacity": 0},
         customdata=[
-            (pair.first, pair.second, pair.value, f"{pair.low:+.3f} to {pair.high:+.3f}", pair.meaning)
+            (
+                players[pair.first],
+                players[pair.second],
+                pair.value,
+                f"{pair.low:+.3f} to {pair.high:+.3f}",
+                pair.meaning,
+            )
             for pair in pairs
         ],
         hovertemplate="layers %{customdata[0]} and %{customdata[1]}<br>%{customdata[4]} %{customdata[2]:+.3f} "
@@ -56,7 +64,7 @@ def network_figure(pairs: Sequence[PairInteraction], layers: int, unit: str, pro
         y=y,
         mode="markers+text",
         marker={"size": 12, "color": [BLUE if layer in inside else GREY for layer in range(layers)]},
-        text=[str(layer) for layer in range(layers)],
+        text=list(players),
         textposition=["top center" if height >= 0 else "bottom center" for height in y],
         hoverinfo="skip",
     )
@@ -67,6 +75,7 @@ def network_figure(pairs: Sequence[PairInteraction], layers: int, unit: str, pro
     redundant = sum(pair.meaning == "redundancy" for pair in pairs)
     alt = (
         f"Network: the {len(pairs)} strongest decided interactions, {redundant} of them redundancies (dashed). The "
-        f"strongest joins layers {pairs[0].first} and {pairs[0].second} ({pairs[0].value:+.3f} {unit})."
+        f"strongest joins layers {named(players, (pairs[0].first, pairs[0].second), ' and ')} ({pairs[0].value:+.3f} "
+        f"{unit})."
     )
     return Chart(figure, alt)

@@ -8,6 +8,7 @@ from core.results import RunResult
 
 def contribution_by_size(result: RunResult, layer: int) -> Chart:
     """The contribution of one layer by number of layers kept."""
+    name = result.model.players[layer]
     items = [item for item in result.contributions if item.layer == layer and item.stratum is not None]
     items.sort(key=lambda item: item.stratum or 0)
     figure = go.Figure(
@@ -29,11 +30,11 @@ def contribution_by_size(result: RunResult, layer: int) -> Chart:
         height=280,
         margin=MARGIN,
         xaxis={"title": "layers kept", "tickvals": [item.stratum for item in items]},
-        yaxis={"title": f"contribution of layer {layer}"},
+        yaxis={"title": f"contribution of layer {name}"},
     )
     fewest, most = items[0], items[-1]
     return Chart(
         figure,
-        f"Line: layer {layer} contributes {most.value:.3f} to the score with {most.stratum} layers kept and "
+        f"Line: layer {name} contributes {most.value:.3f} to the score with {most.stratum} layers kept and "
         f"{fewest.value:.3f} with {fewest.stratum}.",
     )

@@ -7,6 +7,7 @@ import streamlit as st
 from app import state, views
 from app.job import Job
 from app.jobs import Jobs
+from app.players import named
 from core.results import PairInteraction, RunResult
 from core.types import RunSpec
 
@@ -19,8 +20,9 @@ WORDS = {
 
 def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteraction, unit: str) -> None:
     """What the surrogate says of a pair, and the measurement that it can be held against."""
+    both = named(result.model.players, (pair.first, pair.second), " and ")
     st.markdown(
-        f"Estimated interaction of layers {pair.first} and {pair.second}: **{pair.value:+.3f}** {unit} "
+        f"Estimated interaction of layers {both}: **{pair.value:+.3f}** {unit} "
         f"(90 % interval {pair.low:+.3f} to {pair.high:+.3f}): {pair.meaning}, {WORDS[pair.meaning]}."
     )
     if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
@@ -41,7 +43,7 @@ def _answer(asked: list[Job], result: RunResult) -> None:
     with st.container(horizontal=True):
         st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}")
         for job in asked:
-            without = " and ".join(map(str, job.removed))
+            without = named(result.model.players, job.removed, " and ")
             st.metric(f"Without {without} (measured)", f"{job.measured.perplexity:.2f}" if job.measured else "…")
     found = [job.measured for job in asked if job.measured is not None]
     if len(found) < len(asked):

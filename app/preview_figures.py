@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from app.charts import BLUE, GREEN, GREY, MARGIN, ORANGE, PURPLE, SKY, VERMILION, Chart
+from app.players import named
 from core.choices import OURS, Comparison, Selection
 from core.results import Prediction, RunResult
 
@@ -75,7 +76,10 @@ def curve(
             mode="lines+markers",
             line={"color": BLUE},
             name="best plans, measured ratios",
-            customdata=[("none", 1.0), *((", ".join(map(str, plan.removed)), plan.ratio) for plan in found.plans)],
+            customdata=[
+                ("none", 1.0),
+                *((named(result.model.players, plan.removed), plan.ratio) for plan in found.plans),
+            ],
             hovertemplate="%{x} removed: %{customdata[0]}<br>%{customdata[1]:.3f} times the whole model's perplexity "
             f"(measured)<br>{found.protocol}<extra></extra>",
         )
@@ -112,7 +116,7 @@ def rivals(found: Comparison) -> Chart:
             line={"color": BLUE, "width": 3} if ours else {"color": _COLOURS[style], "dash": _DASHES[style]},
             marker={"symbol": "circle" if ours else _SYMBOLS[style], "size": 8},
             name=f"{method.method} ({method.units:.2g} units)",
-            customdata=["none", *(", ".join(map(str, plan.removed)) for plan in method.plans)],
+            customdata=["none", *(named(found.model.players, plan.removed) for plan in method.plans)],
             hovertemplate="%{x} removed: %{customdata}<br>perplexity %{y:.2f} (measured)<br>"
             f"{found.evaluation}<extra></extra>",
         )

@@ -25,7 +25,7 @@ def known(database: Database, run: StoredRun, removed: tuple[int, ...]) -> Known
     since sequences that are hard for one are hard for the other.
     """
     assert run.result is not None
-    layers = run.result.model.layers
+    layers = len(run.result.model.players)
     mask, whole = encode(without(layers, removed)), "1" * layers
     found = queries.losses(database, run.game, [mask, whole])
     if mask not in found or whole not in found:

@@ -12,6 +12,7 @@ from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.choices import Comparison, Selection
+from core.scores import Scores
 
 
 def runs(database: Database) -> list[StoredRun]:
@@ -35,6 +36,18 @@ def selection(database: Database, run: str) -> Selection | None:
 def comparison(database: Database, run: str) -> Comparison | None:
     """How methods compared the last time that it was asked for a run."""
     found: Comparison | None = _read(*_key(database), "comparison", (run,), queries.comparison, database)
+    return found
+
+
+def scores(database: Database, run: str) -> Scores | None:
+    """What the literature's criteria say of a run's players, if it was asked for."""
+    found: Scores | None = _read(*_key(database), "scores", (run,), queries.scores, database)
+    return found
+
+
+def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
+    """How the sequences of some tokens begin; none where that is not known."""
+    found: tuple[str, ...] = _read(*_key(database), "texts", (fingerprint, tokens), queries.texts, database)
     return found
 
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app import state, views
-from app.requests import integers
+from app.players import Players, named, numbers
 from core.choices import Selection
 from core.errors import SelectionError
-from core.masks import without
 from core.results import RunResult
 from core.selection import least_contributing
 
@@ -20,7 +19,7 @@ Sets = Mapping[int, tuple[int, ...]]  # for each number of removed layers, which
 
 def ranked(result: RunResult) -> Sets:
     """The paper's ranking as sets of 1 to half of the layers."""
-    return {count: least_contributing(result.overall, count) for count in range(1, 1 + result.model.layers // 2)}
+    return {count: least_contributing(result.overall, count) for count in range(1, 1 + len(result.model.players) // 2)}
 
 
 def best(found: Selection | None) -> Sets:
@@ -28,21 +27,21 @@ def best(found: Selection | None) -> Sets:
     return {plan.count: plan.removed for plan in found.plans} if found is not None else {}
 
 
-def current(run: str, layers: int, sets: Sets) -> tuple[int, ...]:
+def current(run: str, players: Players, sets: Sets) -> tuple[int, ...]:
     """The removal on show: the session's, the address's, or the first set that removes a fifth of the layers."""
     found = state.removal(run)
     asked = state.removal_in_address()
     if found is None and asked is not None:
         try:
-            found = integers(asked) or ()
-            without(layers, found)
+            found = numbers(players, asked)
         except SelectionError as error:
             views.show_failure(error.message, error.hint)
             found = None
     if found is None:
-        found = sets[min(sets, key=lambda count: abs(count - layers / 5))]
+        found = sets[min(sets, key=lambda count: abs(count - len(players) / 5))]
     if state.removal(run) is None:
         state.remove(run, found)
+    state.show_removal(named(players, found, ","))
     return found
 
 
@@ -55,8 +54,8 @@ def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping
         sets: what the slider chooses from.
         perplexities: of these sets, for "at most x % worse".
     """
-    layers = result.model.layers
-    removed = current(run, layers, sets)
+    players, layers = result.model.players, len(result.model.players)
+    removed = current(run, players, sets)
     slider, strip = f"count-{run}", f"strip-{run}"
     state.set_widget(slider, min(len(removed), max(sets)))
     state.set_widget(strip, list(removed))
@@ -76,6 +75,7 @@ def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping
     st.pills(
         "Layers switched off (click one to toggle it)",
         range(layers),
+        format_func=players.__getitem__,
         selection_mode="multi",
         key=strip,
         on_change=lambda: _toggle(run, layers, state.widget(strip)),

@@ -3,6 +3,7 @@
 from html import escape
 
 from app.charts import Chart
+from app.players import named
 from core.results import RunResult
 
 _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}code{background:#eee}"
@@ -18,7 +19,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         charts: by their titles.
     """
     model = result.model
-    gone = ", ".join(map(str, removed)) or "none"
+    gone = named(model.players, removed) or "none"
     found = f"{measured:.2f} (measured)" if measured is not None else "not measured"
     parts = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(model.source)}</title>",
@@ -28,7 +29,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         f"measured on {escape(str(result.protocol))}.</p>",
         f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has {result.dense_perplexity:.2f} "
         f"(measured).</p><p><code>python -m app export {escape(result.run)} "
-        f"--remove {','.join(map(str, removed))} --out DIR</code></p>",
+        f"--remove {named(model.players, removed, ',')} --out DIR</code></p>",
     ]
     for index, (title, chart) in enumerate(charts.items()):
         drawn = chart.figure.to_html(full_html=False, include_plotlyjs=index == 0)

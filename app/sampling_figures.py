@@ -5,19 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from app.charts import GREEN, GREY, MARGIN, SKY, VERMILION, Chart, tick
+from app.charts import GREEN, GREY, MARGIN, SKY, VERMILION, Chart, layer_axis
 from core.measurements import Floats
 from core.orders import errors
 
 LEGEND = {"orientation": "h", "y": 1.12}
 
 
-def estimate_bars(found: Floats, half: Floats, right: Floats) -> Chart:
+def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[str]) -> Chart:
     """The estimate of each player with its 90 % interval, and the exact value."""
-    players = list(range(len(found)))
     figure = go.Figure(
         go.Bar(
-            x=players,
+            x=list(players),
             y=found,
             name="estimated, with 90 % interval",
             marker_color=SKY,
@@ -27,7 +26,7 @@ def estimate_bars(found: Floats, half: Floats, right: Floats) -> Chart:
         )
     )
     figure.add_scatter(
-        x=players,
+        x=list(players),
         y=right,
         name="exact",
         mode="markers",
@@ -38,7 +37,7 @@ def estimate_bars(found: Floats, half: Floats, right: Floats) -> Chart:
         height=340,
         margin=MARGIN,
         legend=LEGEND,
-        xaxis={"title": "layer", "dtick": tick(len(players)), "range": [-0.7, len(players) - 0.3]},
+        xaxis={**layer_axis(players), "title": "layer", "range": [-0.7, len(players) - 0.3]},
         yaxis={"title": "Shapley value, nats a token"},
     )
     inside = int((np.abs(found - right) <= half).sum())

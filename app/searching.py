@@ -26,7 +26,8 @@ def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | 
             "finalists on further text. One unit of compute is what SLEB takes to remove two fifths of the layers."
         )
         units = st.number_input("Budget in units", 0.1, 64.0, 1.0, step=0.5, key="search-units")
-        protected = st.multiselect("Layers that stay", range(run.result.model.layers) if run.result else ())
+        players = run.result.model.players if run.result else ()
+        protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
         if st.button("Search", type="primary", icon=":material/search:"):
             shared.task("select", spec, run=run.run, game=run.game, units=units, protected=protected)
             st.rerun()
@@ -51,7 +52,7 @@ def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
         units = st.number_input("Budget of ours, in units", 0.1, 64.0, 1.0, step=0.5, key="compare-units")
         st.caption("Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was.")
         if st.button("Compare", icon=":material/compare_arrows:", disabled=not methods):
-            most = max(1, 2 * (run.result.model.layers if run.result else 2) // 5)
+            most = max(1, 2 * (len(run.result.model.players) if run.result else 2) // 5)
             counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
             shared.task("compare", spec, run=run.run, methods=methods, counts=counts, units=units)
             st.rerun()

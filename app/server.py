@@ -10,8 +10,15 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only this file's folder th
     sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from starlette.requests import Request  # noqa: E402
+from starlette.responses import HTMLResponse  # noqa: E402
+from starlette.routing import Route  # noqa: E402
+from streamlit.file_util import get_static_dir  # noqa: E402
 
 from app import jobs  # noqa: E402
+from app.navigation import PAGES  # noqa: E402
+
+_SERVER = "<script>window.__streamlit = {BACKEND_BASE_URL: location.origin}</script>"
 
 
 @asynccontextmanager
@@ -22,4 +29,14 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         jobs.shared().stop()
 
 
-app = st.App(ROOT / "app" / "main.py", lifespan=lifespan)
+def document(_: Request) -> HTMLResponse:
+    """Streamlit's page for an address that opens one of ours, told where the server is.
+
+    By itself it looks below that address first (/preview/_stcore/health), which is not there, and the browser logs it.
+    """
+    page = Path(get_static_dir(), "index.html").read_text(encoding="utf-8")
+    return HTMLResponse(page.replace("<head>", f"<head>{_SERVER}", 1), headers={"Cache-Control": "no-cache"})
+
+
+routes = [Route(f"/{page.stem}", document) for page in sorted(PAGES.glob("*.py"))]
+app = st.App(ROOT / "app" / "main.py", lifespan=lifespan, routes=routes)

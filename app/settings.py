@@ -17,6 +17,8 @@ def settings(run: StoredRun) -> Settings:
         "coalitions": f"{spec.masks:,}",
         "strata": ", ".join(map(str, run.strata)),
         "sequences": f"{spec.sequences:,} x {spec.window:,} tokens",
+        "players": spec.players,
+        "layers that stay": ", ".join(map(str, spec.protect)) or "none",
         "BOS": found.protocol.bos if found else spec.bos,
         "seed": str(spec.seed),
         "precision": found.model.dtype if found else spec.dtype,

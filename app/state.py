@@ -93,7 +93,6 @@ def remove(run: str, layers: Sequence[int]) -> None:
     """Switches off exactly these layers; `undo_removal` goes back."""
     histories = st.session_state.setdefault("removals", {})
     histories.setdefault(run, []).append(tuple(sorted(layers)))
-    st.query_params["remove"] = ",".join(map(str, sorted(layers)))
 
 
 def undo_removal(run: str) -> None:
@@ -101,7 +100,6 @@ def undo_removal(run: str) -> None:
     history = st.session_state["removals"][run]
     if len(history) > 1:
         history.pop()
-    st.query_params["remove"] = ",".join(map(str, history[-1]))
 
 
 def can_undo_removal(run: str) -> bool:
@@ -111,6 +109,12 @@ def can_undo_removal(run: str) -> bool:
 def removal_in_address() -> str | None:
     """The layers that the address switches off (?remove=3,7), as they are written there."""
     return st.query_params.get("remove")
+
+
+def show_removal(names: str) -> None:
+    """Puts the layers that are switched off into the address."""
+    if st.query_params.get("remove") != names:
+        st.query_params["remove"] = names
 
 
 def set_widget(key: str, value: object) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from app.charts import BLUE, MARGIN, VERMILION, Chart, tick
+from app.charts import BLUE, MARGIN, VERMILION, Chart, layer_axis
+from app.players import Players, named
 
 
-def strip_figure(removals: Mapping[str, Sequence[int]], layers: int) -> Chart:
+def strip_figure(removals: Mapping[str, Sequence[int]], players: Players) -> Chart:
     """One strip for each named removal, the first on top."""
-    figure = go.Figure()
+    figure, layers = go.Figure(), len(players)
     for name, removed in removals.items():
         gone = [layer in removed for layer in range(layers)]
         figure.add_scatter(
-            x=list(range(layers)),
+            x=list(players),
             y=[name] * layers,
             mode="markers",
             marker={
@@ -29,13 +30,8 @@ def strip_figure(removals: Mapping[str, Sequence[int]], layers: int) -> Chart:
         height=90 + 40 * len(removals),
         margin=MARGIN,
         showlegend=False,
-        xaxis={
-            "title": "layer (0 is next to the embedding)",
-            "dtick": tick(layers),
-            "range": [-0.7, layers - 0.3],
-            "showgrid": False,
-        },
+        xaxis={**layer_axis(players), "range": [-0.7, layers - 0.3], "showgrid": False},
         yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
     )
-    parts = [f"{name}: without layers {', '.join(map(str, removed))}" for name, removed in removals.items()]
+    parts = [f"{name}: without layers {named(players, removed)}" for name, removed in removals.items()]
     return Chart(figure, f"Strips of {layers} layers. {'; '.join(parts)}.")

@@ -122,7 +122,10 @@ def learning_curve(result: RunResult, curve: tuple[Step, ...]) -> Chart:
 
 def share_bars(result: RunResult, found: Prediction) -> Chart:
     """What each removed layer takes from the predicted log score."""
-    layers, values = [str(share.layer) for share in found.shares], [share.value for share in found.shares]
+    layers, values = (
+        [result.model.players[share.layer] for share in found.shares],
+        [share.value for share in found.shares],
+    )
     figure = go.Figure(
         go.Bar(
             x=layers,
@@ -141,6 +144,6 @@ def share_bars(result: RunResult, found: Prediction) -> Chart:
     worst = min(found.shares, key=lambda share: share.value)
     alt = (
         f"Bars: shares of {len(layers)} removed layers in the predicted log score of {sum(values):+.3f} nats a token. "
-        f"Layer {worst.layer} takes most ({worst.value:+.3f})."
+        f"Layer {result.model.players[worst.layer]} takes most ({worst.value:+.3f})."
     )
     return Chart(figure, alt)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from app.players import named
 from core.diagnostics import Beyond, Diagnostics, HeldOut
 from core.masks import decode, removed
 from core.measurements import log_score
@@ -37,7 +38,7 @@ def held_out_table(result: RunResult, found: Diagnostics, held: HeldOut) -> pd.D
     measured, predicted = log_score(np.array(found.scores)), log_score(np.array(held.scores))
     return pd.DataFrame(
         {
-            "removed": [", ".join(map(str, removed(decode(mask)))) for mask in found.masks],
+            "removed": [named(result.model.players, removed(decode(mask))) for mask in found.masks],
             "layers kept": [mask.count("1") for mask in found.masks],
             "measured perplexity": result.dense_perplexity * np.exp(-measured),
             "predicted perplexity": result.dense_perplexity * np.exp(-predicted),

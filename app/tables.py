@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from app.players import Players, labels
 from core.measurements import Floats
 from core.results import Contribution
 
@@ -16,11 +17,12 @@ def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
         st.download_button("Download CSV", table.to_csv(index=False), f"{file}.csv", "text/csv")
 
 
-def value_table(items: Sequence[Contribution], ranks: Floats, head: str) -> pd.DataFrame:
+def value_table(items: Sequence[Contribution], ranks: Floats, players: Players, head: str) -> pd.DataFrame:
     """The values of layers with their ranks (n, 3) under the name of their kind, `head`, least needed first."""
+    known = labels(players)
     rows = [
         {
-            "layer": item.layer,
+            "layer": known[item.layer],
             head: item.value,
             "low (90 %)": item.low,
             "high (90 %)": item.high,
@@ -34,8 +36,8 @@ def value_table(items: Sequence[Contribution], ranks: Floats, head: str) -> pd.D
     return pd.DataFrame(rows).sort_values(head, ignore_index=True)
 
 
-def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats) -> pd.DataFrame:
+def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats, players: Players) -> pd.DataFrame:
     """The values of a heatmap (rows, n): a column for each layer."""
-    table = pd.DataFrame(values, columns=[f"layer {layer}" for layer in range(values.shape[1])])
+    table = pd.DataFrame(values, columns=[f"layer {name}" for name in players])
     table.insert(0, circumstance, rows)
     return table

@@ -11,6 +11,7 @@ from app import reads, shipped, state
 from app.charts import Chart, darken
 from app.job import Job
 from app.jobs import Jobs
+from app.players import Players, labels, legend, named
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
@@ -60,6 +61,8 @@ def pick_run(database: Database) -> StoredRun | None:
     )
     if asked is None or asked in names:  # an unknown run stays in the address, and its error on the page
         state.remember_run(chosen.run)
+    if chosen.result is not None and (words := legend(chosen.result.model.players)):
+        st.caption(words)
     return chosen
 
 
@@ -103,12 +106,12 @@ def comparison_table(found: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def plan_table(plans: Sequence[Plan]) -> pd.DataFrame:
+def plan_table(plans: Sequence[Plan], players: Players) -> pd.DataFrame:
     """Plans with what was measured of them."""
     rows = [
         {
             "removed": plan.count,
-            "layers": ", ".join(map(str, plan.removed)),
+            "layers": named(players, plan.removed),
             "perplexity": plan.perplexity,
             "low (90 %)": plan.low,
             "high (90 %)": plan.high,
@@ -120,12 +123,13 @@ def plan_table(plans: Sequence[Plan]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def interaction_table(found: PairInteractions) -> pd.DataFrame:
+def interaction_table(found: PairInteractions, players: Players) -> pd.DataFrame:
     """All pairs, the strongest first."""
+    known = labels(players)
     rows = [
         {
-            "first": pair.first,
-            "second": pair.second,
+            "first": known[pair.first],
+            "second": known[pair.second],
             "interaction": pair.value,
             "low (90 %)": pair.low,
             "high (90 %)": pair.high,

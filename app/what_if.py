@@ -5,6 +5,7 @@ import streamlit as st
 from app import state, views
 from app.job import Job
 from app.jobs import Jobs
+from app.players import named
 from app.readout import show_under_way
 from core.results import RunResult
 from core.types import RunSpec
@@ -13,10 +14,12 @@ from core.types import RunSpec
 def show_what_if(shared: Jobs, spec: RunSpec, result: RunResult) -> None:
     """The perplexity without the layers that the user names: measured, ahead of any run that goes on."""
     st.header("Measure it")
+    players = result.model.players
     removed = st.multiselect(
         "Layers to remove",
-        range(result.model.layers),
-        max_selections=result.model.layers - 1,
+        range(len(players)),
+        format_func=players.__getitem__,
+        max_selections=len(players) - 1,
         help="The model is measured without them, on the text of this run",
     )
     if removed and st.button("Measure", type="primary", icon=":material/speed:"):
@@ -28,7 +31,7 @@ def show_what_if(shared: Jobs, spec: RunSpec, result: RunResult) -> None:
 
 def _answer(job: Job, result: RunResult) -> None:
     """The measurement, or that it is under way."""
-    layers = ("layers " if len(job.removed) > 1 else "layer ") + ", ".join(map(str, job.removed))
+    layers = ("layers " if len(job.removed) > 1 else "layer ") + named(result.model.players, job.removed)
     if job.active:
         st.markdown(f"Measuring without {layers} …")
         show_under_way(job, result)

@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from app import views
+from app.players import labels
 from app.predicting import predictor_of
 from app.surrogate_figures import share_bars
 from cache.database import Database
@@ -20,11 +21,13 @@ _AT_FIRST = 3
 def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     """The prediction without the layers that the user names, at once, and the share of each of them."""
     st.header("Why one set gets its prediction")
+    players = result.model.players
     removed = st.multiselect(
         "Layers to remove",
-        range(result.model.layers),
-        default=least_contributing(result.overall, min(_AT_FIRST, result.model.layers - 1)),
-        max_selections=result.model.layers - 1,
+        range(len(players)),
+        format_func=players.__getitem__,
+        default=least_contributing(result.overall, min(_AT_FIRST, len(players) - 1)),
+        max_selections=len(players) - 1,
         help="The Gaussian process on the log score predicts at once; nothing is measured",
     )
     if not removed:
@@ -45,7 +48,7 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
             help=str(result.protocol),
         )
         measured = predictor.surrogate.measured
-        rows = (measured.masks == without(result.model.layers, removed)).all(axis=1)
+        rows = (measured.masks == without(len(players), removed)).all(axis=1)
         if rows.any():
             st.metric(
                 "Perplexity (measured; the surrogate has seen it)", f"{np.exp(measured.losses[rows].mean()):,.2f}"
@@ -60,7 +63,8 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
         "logarithm of PPL_dense / PPL. Each is a Shapley value of the game among the removed layers while all others "
         f"stay: what this layer takes away, averaged over all orders of removing them. {result.protocol}."
     )
-    table = pd.DataFrame({"layer": s.layer, "share, nats a token": s.value} for s in found.shares)
+    known = labels(players)
+    table = pd.DataFrame({"layer": known[s.layer], "share, nats a token": s.value} for s in found.shares)
     with st.expander("Shares as a table"):
         st.dataframe(table, hide_index=True, alt="Share of each removed layer in the predicted log score")
         st.download_button("Download CSV", table.to_csv(index=False), f"shares-{chosen.run}.csv", "text/csv")

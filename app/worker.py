@@ -1,9 +1,9 @@
 """The one process that imports torch and owns the model: commands on standard input, events on standard output.
 
-Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare and export,
-one of the previews measure, continue and time, which also name their `client`, or cancel. Every event carries the
-`job` that it belongs to. Previews overtake: they are answered between two evaluations of a task, and only the newest
-one of each client is. When the input ends, whoever started this process is gone, and it goes too.
+Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare, score and
+export, one of the previews measure, continue and time, which also name their `client`, or cancel. Every event carries
+the `job` that it belongs to. Previews overtake: they are answered between two evaluations of a task, and only the
+newest one of each client is. When the input ends, whoever started this process is gone, and it goes too.
 """
 
 import json
@@ -22,7 +22,7 @@ from cache.store import Store
 from core.comparison import Match
 from core.engine import Engine
 from core.errors import QuorumError
-from core.events import Compared, Event, Exported, Finished, Selected
+from core.events import Compared, Event, Exported, Finished, Scored, Selected
 from core.recipe import Recipe
 from core.results import RunResult
 from core.selection import Request
@@ -33,7 +33,7 @@ Command = dict[str, Any]
 
 PREVIEWS = ("measure", "continue", "time")
 # The last event of a task: what is cancelled after it is finished all the same.
-_LAST = (Finished, Selected, Compared, Exported)
+_LAST = (Finished, Selected, Compared, Scored, Exported)
 
 
 class Cancelled(Exception):
@@ -106,6 +106,8 @@ class Worker:
             case "compare":
                 match_ = Match(tuple(command["methods"]), tuple(command["counts"]), command["units"])
                 return engine.compare(spec, match_, command["run"])
+            case "score":
+                return engine.score(command["run"], command["game"], spec)
             case "export":
                 recipe = Recipe.of(RunResult.from_dict(command["result"]), spec, command["removed"])
                 return engine.export(recipe, Path(command["out"]))

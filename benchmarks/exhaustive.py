@@ -67,7 +67,7 @@ def main() -> None:
 
 def opened(store: Store, spec: RunSpec, text: TextSpec | None = None) -> Game:
     """The game of a run specification, on its calibration windows or another text."""
-    return finished(Games(store.open_game).open(spec, text or spec.text(), check=lambda _: None))
+    return finished(Games(store).open(spec, text or spec.text(), check=lambda _: None))
 
 
 def finished(events: Generator[object, None, Result]) -> Result:

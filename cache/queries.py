@@ -16,6 +16,7 @@ from core.errors import EvaluationError, RunNotFound
 from core.masks import decode
 from core.measurements import Floats, Measurements
 from core.results import RunResult
+from core.scores import Scores
 from core.types import RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
@@ -200,6 +201,22 @@ def diagnostics(database: Database, run: str) -> Diagnostics | None:
     with database.reading() as connection:
         row = connection.execute("SELECT diagnostics FROM diagnostics WHERE run = ?", [run]).fetchone()
     return Diagnostics.from_dict(json.loads(row[0])) if row else None
+
+
+def scores(database: Database, run: str) -> Scores | None:
+    """What the literature's criteria say of a run's players, if it was asked for."""
+    with database.reading() as connection:
+        row = connection.execute("SELECT scores FROM scores WHERE run = ?", [run]).fetchone()
+    return Scores.from_dict(json.loads(row[0])) if row else None
+
+
+def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
+    """How the sequences of some tokens begin; none where no release that keeps them has opened this game."""
+    with database.reading() as connection:
+        row = connection.execute(
+            "SELECT texts FROM texts WHERE fingerprint = ? AND tokens = ?", [fingerprint, tokens]
+        ).fetchone()
+    return tuple(json.loads(row[0])) if row else ()
 
 
 def count_evaluations(database: Database, game: str | None = None) -> int:

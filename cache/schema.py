@@ -97,6 +97,28 @@ def m007_diagnostics(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m008_scores(connection: DuckDBPyConnection) -> None:
+    """What the literature's criteria say of the players of a run, the last time that it was asked."""
+    connection.execute("""
+        CREATE TABLE scores (
+            run VARCHAR PRIMARY KEY,
+            scores VARCHAR NOT NULL     -- JSON of core.scores.Scores
+        );
+    """)
+
+
+def m009_texts(connection: DuckDBPyConnection) -> None:
+    """How calibration sequences begin, so that a person can tell which is which; not known of older games."""
+    connection.execute("""
+        CREATE TABLE texts (
+            fingerprint VARCHAR NOT NULL, -- of the model, whose tokenizer can read the tokens
+            tokens VARCHAR NOT NULL,    -- fingerprint of the token ids
+            texts VARCHAR NOT NULL,     -- JSON array, one for each of the first sequences
+            PRIMARY KEY (fingerprint, tokens)
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
@@ -105,6 +127,8 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m005_selections,
     m006_comparisons,
     m007_diagnostics,
+    m008_scores,
+    m009_texts,
 )
 
 

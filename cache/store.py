@@ -14,6 +14,7 @@ from core.choices import Comparison, Selection
 from core.diagnostics import Diagnostics
 from core.masks import Masks, encode
 from core.results import Precision, RunResult
+from core.scores import Scores
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 
 
@@ -32,6 +33,13 @@ class Store:
                 [game, json.dumps(asdict(model)), json.dumps(asdict(protocol))],
             )
         return game
+
+    def record_texts(self, fingerprint: str, tokens: str, texts: Sequence[str]) -> None:
+        """Keeps how the sequences of some tokens begin, as the model of that fingerprint reads them."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", [fingerprint, tokens, json.dumps(list(texts))]
+            )
 
     @contextmanager
     def claim(self, name: str) -> Iterator[bool]:
@@ -111,6 +119,11 @@ class Store:
         with self._database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO comparisons VALUES (?, ?)", row)
 
+    def save_scores(self, run: str, scores: Scores) -> None:
+        """Keeps what the literature's criteria say of a run's players, in place of what was known of it."""
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO scores VALUES (?, ?)", [run, json.dumps(asdict(scores))])
+
     def save_precision(self, game: str, precision: Precision) -> None:
         """Keeps it for every run of the game."""
         with self._database.writing() as connection:
@@ -157,3 +170,4 @@ class Store:
             connection.execute("DELETE FROM selections WHERE run = ?", [run])
             connection.execute("DELETE FROM comparisons WHERE run = ?", [run])
             connection.execute("DELETE FROM diagnostics WHERE run = ?", [run])
+            connection.execute("DELETE FROM scores WHERE run = ?", [run])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.comparison import Match, compare
 from core.continuation import continuations
-from core.errors import CorpusError, EvaluationError, QuorumError
+from core.errors import CorpusError, QuorumError
 from core.events import (
     Compared,
     Event,
@@ -26,6 +26,7 @@ from core.events import (
     Finished,
     Measured,
     Progress,
+    Scored,
     Selected,
     Stage,
     Started,
@@ -46,6 +47,7 @@ from core.remembered import Remembered
 from core.results import RunResult
 from core.running import running
 from core.samplers import begin, check_seed, check_size
+from core.scoring import score
 from core.selection import Request
 from core.storage import Store
 from core.tally import Tally
@@ -60,7 +62,7 @@ class Engine:
         """`between` is called after each coalition of a search or a comparison, and may raise to end it."""
         self._store = store
         self._between = between
-        self._games = Games(store.open_game)
+        self._games = Games(store)
         self._under_way: tuple[str, Tally] | None = None  # a run's game and tally, which a measurement may add to
 
     def run(self, spec: RunSpec) -> Iterator[Event]:
@@ -134,9 +136,8 @@ class Engine:
             QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
         """
         opened = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
-        _check_same(opened, game)
-        masks = np.array([decode(mask) for mask in self._store.measured(game)])
-        windows = opened.windows
+        opened.check_same(game)
+        masks, windows = np.array([decode(mask) for mask in self._store.measured(game)]), opened.windows
         with ExitStack() as held:
             yield from self._alone(held, opened)
             yield Stage("Comparing the predictions with the whole model's")
@@ -171,7 +172,7 @@ class Engine:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
         base = yield from self._games.open(spec, spec.text(), check=request.check)
-        _check_same(base, game)
+        base.check_same(game)
         with ExitStack() as held:
             yield from self._alone(held, base)
             wider = base
@@ -198,6 +199,12 @@ class Engine:
         if run is not None:
             self._store.save_comparison(run, found)
         yield Compared(found)
+
+    def score(self, run: str, game: str, spec: RunSpec) -> Iterator[Event]:
+        """Scores every player of a run by the literature's criteria, and keeps that for the run."""
+        opened = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
+        opened.check_same(game)
+        yield Scored((yield from score(self._store, opened, run, self._between)))
 
     def _alone(self, held: ExitStack, game: Game) -> Iterator[Event]:
         """Waits until no other process measures this game, and keeps others from it while `held` lasts."""
@@ -239,9 +246,3 @@ class Engine:
             raise
         finally:
             self._under_way = None
-
-
-def _check_same(opened: Game, game: str) -> None:
-    """A run's name stands for a model and a text; whoever goes on with it needs the same ones."""
-    if opened.key != game:
-        raise EvaluationError("The model or the text has changed since this run measured it.", "Start a new run.")

@@ -5,6 +5,7 @@ from typing import Any
 
 from core.choices import Comparison, Selection
 from core.results import RunResult
+from core.scores import Scores
 from core.types import ModelInfo, Protocol
 
 
@@ -138,6 +139,13 @@ class Compared(Event):
     """The last event of a comparison of methods."""
 
     comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Scored(Event):
+    """The last event of scoring players by the literature's criteria; the store has the scores."""
+
+    scores: Scores
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,16 @@ from functools import cached_property
 
 from core.corpora import HUB, read, stamp
 from core.device import choose_device, choose_dtype
-from core.errors import CorpusError
+from core.errors import CorpusError, EvaluationError
 from core.evaluation import Evaluator
 from core.events import Event, Stage
 from core.limits import STATES
 from core.memory import give_back
 from core.model import Checkpoint, LoadedModel, load, locate
 from core.packing import PackedLinears
-from core.types import ModelInfo, Protocol, RunSpec, TextSpec
-from core.windows import Windows, cut
+from core.storage import Store
+from core.types import RunSpec, TextSpec
+from core.windows import Windows, cut, excerpts
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Game:
         states = STATES if self.windows.protocol.split == "calibration" else 0
         return Evaluator(self.loaded, self.windows.ids, self.packed, states=states, growing=True)
 
+    def check_same(self, game: str) -> None:
+        """EvaluationError where this is not the game of that key: a run stands for a model and a text."""
+        if self.key != game:
+            raise EvaluationError("The model or the text has changed since this run measured it.", "Start a new run.")
+
     def release(self) -> None:
         """Gives back the memory of packed weights and hidden states; they are made again when they are needed."""
         for made in ("packed", "evaluator", "preview"):
@@ -50,9 +56,9 @@ class Game:
 class Games:
     """Opens games. Keeps the last model and the last game, since opening them is slow."""
 
-    def __init__(self, name: Callable[[ModelInfo, Protocol], str]) -> None:
-        """`name` gives a game's key."""
-        self._name = name
+    def __init__(self, store: Store) -> None:
+        """`store` gives a game its key, and is told how its calibration sequences begin."""
+        self._store = store
         self._model: tuple[object, LoadedModel] | None = None
         self._game: tuple[object, Game] | None = None
 
@@ -87,7 +93,10 @@ class Games:
                 self._model = model, load(checkpoint, dtype, spec.device)
             loaded = self._model[1]
             check(loaded.info.layers)
-            self._game = request, Game(self._name(loaded.info, windows.protocol), loaded, windows)
+            self._game = request, Game(self._store.open_game(loaded.info, windows.protocol), loaded, windows)
+            if text.split == "calibration":
+                texts = excerpts(checkpoint.tokenizer, windows)
+                self._store.record_texts(loaded.info.fingerprint, windows.protocol.tokens, texts)
         return self._game[1]
 
 

@@ -8,6 +8,7 @@ from core.choices import Comparison, Selection
 from core.diagnostics import Diagnostics
 from core.masks import Masks
 from core.results import Precision, RunResult
+from core.scores import Scores
 from core.types import Losses, ModelInfo, Protocol, RunSpec
 
 
@@ -15,6 +16,8 @@ class Store(Interface):
     """Keeps games, evaluations and runs; every call is complete when it returns."""
 
     def open_game(self, model: ModelInfo, protocol: Protocol) -> str: ...
+
+    def record_texts(self, fingerprint: str, tokens: str, texts: Sequence[str]) -> None: ...
 
     def claim(self, name: str) -> AbstractContextManager[bool]: ...
 
@@ -29,6 +32,8 @@ class Store(Interface):
     def save_selection(self, run: str, selection: Selection) -> None: ...
 
     def save_comparison(self, run: str, comparison: Comparison) -> None: ...
+
+    def save_scores(self, run: str, scores: Scores) -> None: ...
 
     def divergences(self, game: str) -> dict[str, Losses]: ...
 

@@ -13,6 +13,9 @@ from core.corpora import Corpus
 from core.errors import CorpusError
 from core.types import BOS_CHOICES, Protocol, TextSpec
 
+# What is kept of the text of sequences, so that a person can tell which is which.
+_CHARACTERS, _SEQUENCES = 400, 1000
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -63,6 +66,12 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
     if bos == "window":
         ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
     return Windows(ids, Protocol(corpus.name, corpus.split, window, window, bos, wanted, spec.seed, fingerprint(ids)))
+
+
+def excerpts(tokenizer: PreTrainedTokenizerBase, windows: Windows) -> tuple[str, ...]:
+    """How each sequence begins, as text; of the first ones, where there are more than anybody looks at."""
+    texts = tokenizer.batch_decode(windows.ids[:_SEQUENCES], skip_special_tokens=True)
+    return tuple(text[:_CHARACTERS] for text in texts)
 
 
 def fingerprint(ids: torch.Tensor) -> str:

@@ -1,5 +1,6 @@
 """What each layer contributes: bars with intervals, heatmaps, ranks, one layer at a time, and a measurement."""
 
+import numpy as np
 import streamlit as st
 
 from app import estimated, jobs, navigation, reads, views
@@ -8,6 +9,7 @@ from app.contribution_figures import value_bars
 from app.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.layer_panel import show_layer
 from app.opening import settled
+from app.rival_scores import show_rival_scores
 from app.tables import show_table, value_table
 from app.value_words import KINDS, UNITS, WORTHS
 from app.what_if import show_what_if
@@ -29,13 +31,13 @@ chosen = views.pick_run(shared.database)
 
 def show_values(run: StoredRun, result: RunResult) -> None:
     """The chosen value of every layer, and what it depends on."""
-    columns = st.columns(3)
+    columns, players = st.columns(3), result.model.players
     with columns[0]:
         kind = pick("value", "Value", list(KINDS), lambda name: name.capitalize())
     with columns[1]:
         worth = pick("worth", "Worth", list(WORTHS), lambda name: name.replace("_", " "))
     with columns[2]:
-        layer = int(pick("layer", "Layer", [str(number) for number in range(result.model.layers)]))
+        layer = players.index(pick("layer", "Layer", players))
     st.markdown(f"{KINDS[kind]} {WORTHS[worth]}")
     lacks_kl = reads.size(shared.database, run.game)[1] < FEWEST_MASKS
     if worth == "kl" and lacks_kl:
@@ -43,13 +45,14 @@ def show_values(run: StoredRun, result: RunResult) -> None:
         return
     found, unit = estimated.valued(shared.database, run, kind, worth), UNITS[worth]
     ranks = rank_intervals(found.items)
-    views.show_chart(value_bars(found.items, f"{kind} value, {unit}", result.protocol, layer), "bars", picks="layer")
+    bars = value_bars(found.items, players, f"{kind} value, {unit}", result.protocol, layer)
+    views.show_chart(bars, "bars", picks="layer")
     st.caption(
         f"{found.basis}. Whiskers: 90 % intervals for the doubt of having measured some "
         "coalitions only. Orange bands: 90 % for the doubt of having measured on this text (resampled sequences). "
         "Click on a bar, or pick a layer above: its panel is below."
     )
-    table = value_table(found.items, ranks, _HEADS[kind])
+    table = value_table(found.items, ranks, players, _HEADS[kind])
     show_table(table, f"{kind} value of each layer, least needed first", f"{kind}-{worth}-{run.run}")
     fitted = estimated.surrogate(shared.database, run)
     show_layer(layer, result, found, ranks, unit, fitted)
@@ -57,6 +60,8 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     show_ranks(result, ranks)
     show_worths(shared.database, run, result, kind, list(WORTHS)[: 2 if lacks_kl else 3])
     show_sequences(shared.database, run, result, kind, worth)
+    own = np.array([item.value for item in found.items])
+    show_rival_scores(shared, run, settled(run), result, own, kind)
 
 
 def show_run(run: StoredRun, result: RunResult) -> None:
@@ -78,7 +83,7 @@ def show_quality(result: RunResult) -> None:
         f"{fit.r2:.3f}. {stability(result)}."
     )
     st.page_link(navigation.surrogate(), label="Predicted against measured, on the page Surrogate")
-    if fit.masks < _MASKS_A_LAYER * result.model.layers:
+    if fit.masks < _MASKS_A_LAYER * len(result.model.players):
         st.warning("These are few coalitions for so many layers: the intervals may be too narrow. Measure more.")
 
 

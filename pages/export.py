@@ -10,6 +10,7 @@ from app.contribution_figures import contribution_bars
 from app.heatmaps import stratum_heatmap
 from app.interaction_figures import interaction_matrix
 from app.opening import settled
+from app.players import named
 from app.readout import known
 from app.removal import best, current, ranked
 from app.report import report
@@ -49,8 +50,9 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     if job.exported is not None:
         done = job.exported
         st.success(
-            f"**{done.path}**: layers {', '.join(map(str, done.removed))} removed. Loaded again with transformers, it "
-            f"has the losses of the masked model; perplexity {done.perplexity:.2f} (measured) on {done.protocol}."
+            f"**{done.path}**: layers {named(result.model.players, done.removed)} removed. Loaded again with "
+            f"transformers, it has the losses of the masked model; perplexity {done.perplexity:.2f} (measured) "
+            f"on {done.protocol}."
         )
         st.code(
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
@@ -71,7 +73,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     st.header("The recipe")
     st.markdown("What was removed, how that was found, and the commands that do it again: here, and on any machine.")
     st.code(
-        f"python -m app export {run.run} --remove {','.join(map(str, removed))} --out DIR\n{COMMAND}",
+        f"python -m app export {run.run} --remove {named(model.players, removed, ',')} --out DIR\n{COMMAND}",
         language=PLAIN,
         wrap_lines=True,
     )
@@ -95,12 +97,14 @@ def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     """The run's figures in one file."""
     st.header("A report in one file")
     found = estimated.valued(shared.database, run, "stratified", "score")
-    by_stratum = stratum_heatmap(result.strata, found.by_stratum, UNITS["score"], result.protocol)
+    by_stratum = stratum_heatmap(result.strata, found.by_stratum, result.model.players, UNITS["score"], result.protocol)
     charts = {"Contributions": contribution_bars(result), "By number of layers kept": by_stratum}
     pairs = result.interactions
     if pairs is not None:
-        order = range(result.model.layers)
-        charts["Interactions"] = interaction_matrix(pairs, order, UNITS[pairs.worth], result.protocol, pairs.pairs[0])
+        order, players = range(len(result.model.players)), result.model.players
+        charts["Interactions"] = interaction_matrix(
+            pairs, order, players, UNITS[pairs.worth], result.protocol, pairs.pairs[0]
+        )
     measured = known(shared.database, run, removed)
     st.download_button(
         "Download report.html",
@@ -112,10 +116,11 @@ def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
 
 
 if chosen is not None and chosen.result is not None:
+    names = chosen.result.model.players
     plans = best(reads.selection(shared.database, chosen.run))
-    gone = current(chosen.run, chosen.result.model.layers, plans or ranked(chosen.result))
+    gone = current(chosen.run, chosen.result.model.players, plans or ranked(chosen.result))
     st.markdown(
-        f"Layers to remove: **{', '.join(map(str, gone)) or 'none'}** ({len(gone)} of {chosen.result.model.layers}). "
+        f"Layers to remove: **{named(names, gone) or 'none'}** ({len(gone)} of {len(names)}). "
         "They are chosen on the page Preview."
     )
     st.page_link(navigation.preview(), label="Change them", icon=":material/tune:")

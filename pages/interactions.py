@@ -5,6 +5,7 @@ import streamlit as st
 from app import estimated, jobs, reads, views
 from app.choice import pick
 from app.greedy import show_greedy
+from app.half_figures import half_bars, half_pairs
 from app.interaction_figures import interaction_matrix, pair_name
 from app.network_figure import network_figure
 from app.opening import settled
@@ -41,20 +42,35 @@ def pick_interactions(run: StoredRun) -> PairInteractions | None:
 
 def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> None:
     """The matrix with one pair outlined, what lies behind that one, and the strongest pairs."""
-    unit, layers = UNITS[found.worth], result.model.layers
-    by_name = {pair_name(pair): pair for pair in found.pairs}
+    unit, players = UNITS[found.worth], result.model.players
+    by_name = {pair_name(pair, players): pair for pair in found.pairs}
     left, right = st.columns(2)
     with left:
         order = pick("order", "Order of the matrix", list(ORDERS), ORDERS.__getitem__)
     with right:
         name = pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
-    places = clustered(found, layers) if order == "cluster" else tuple(range(layers))
-    matrix = interaction_matrix(found, places, unit, result.protocol, by_name[name])
+    places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
+    matrix = interaction_matrix(found, places, players, unit, result.protocol, by_name[name])
     views.show_chart(matrix, "matrix", picks="pair")
     st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
     show_pair(shared, settled(run), result, by_name[name], unit)
+    show_halves(result, found, unit)
     show_network(result, found, unit)
+
+
+def show_halves(result: RunResult, found: PairInteractions, unit: str) -> None:
+    """How the attention and the MLP of each layer depend on each other, where these are the players."""
+    pairs = half_pairs(found, result.model.players)
+    if not pairs:
+        return
+    st.header("The two halves of each layer")
+    st.markdown(
+        "Above zero, a layer's attention and its MLP need each other: where one is gone, the other is worth less, so "
+        "that the layer goes or stays as a whole. Below zero, one makes up for the other."
+    )
+    views.show_chart(half_bars(pairs, unit, result.protocol), key="halves")
+    st.caption(f"Whiskers: 90 % intervals over coalitions. {result.protocol}.")
 
 
 def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
@@ -65,12 +81,12 @@ def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
         most = min(_MOST_LINES, len(decided))
         lines = st.slider("Pairs to draw", 1, most, min(12, most)) if most > 1 else 1
         st.markdown("Solid blue lines are synergies, dashed vermilion ones redundancies; the wider, the stronger.")
-        views.show_chart(network_figure(decided[:lines], result.model.layers, unit, result.protocol), key="network")
+        views.show_chart(network_figure(decided[:lines], result.model.players, unit, result.protocol), key="network")
     st.caption(
         f"{len(decided)} of {len(found.pairs)} interactions are decided: their 90 % interval does not hold zero. "
         "Others are not drawn."
     )
-    table = views.interaction_table(found)
+    table = views.interaction_table(found, result.model.players)
     show_table(table, "All interactions, the strongest first", f"interactions-{found.kind}-{found.worth}-{result.run}")
 
 

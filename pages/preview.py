@@ -6,6 +6,7 @@ import streamlit as st
 from app import jobs, navigation, reads, views
 from app.continuing import show_continuations
 from app.opening import settled
+from app.players import named
 from app.predicting import predictor_of
 from app.preview_figures import curve
 from app.readout import known, measure, show_known, show_prediction
@@ -43,7 +44,7 @@ def show(run: StoredRun, result: RunResult) -> None:
         plan.count: plan.ratio * result.dense_perplexity for plan in plans if sets.get(plan.count) == plan.removed
     }
     show_controls(run.run, result, sets, perplexities)
-    removed = current(run.run, result.model.layers, sets)
+    removed = current(run.run, result.model.players, sets)
     here = known(shared.database, run, removed)
     guess = predict.predict(removed) if predict is not None and removed else None
     columns = st.columns(3)
@@ -74,17 +75,21 @@ def show(run: StoredRun, result: RunResult) -> None:
             views.show_chart(curve(result, found, expected, knee(losses), star), key="curve")
     if found is not None:
         with st.expander("Plans as a table"):
-            table = views.plan_table(found.plans)
+            table = views.plan_table(found.plans, result.model.players)
             st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
             st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run.run}.csv", "text/csv")
             st.caption(
                 f"Measured on {found.protocol}; {found.coalitions} coalitions looked at for {found.spent:.2f} units. "
                 "Intervals: 90 %, for other text of this kind."
-                + (f" Layers that had to stay: {', '.join(map(str, found.protected))}." if found.protected else "")
+                + (
+                    f" Layers that had to stay: {named(result.model.players, found.protected)}."
+                    if found.protected
+                    else ""
+                )
             )
     show_search(shared, run, spec, found)
     st.page_link(navigation.export(), label="Export this model", icon=":material/save:")
-    show_continuations(shared, spec, removed)
+    show_continuations(shared, spec, result.model.players, removed)
     show_rivals(shared, run, spec)
 
 

@@ -27,6 +27,7 @@ COLOURS = 256  # the rare ones are kept, as vermilion, and pale ones moved to th
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, default=default_file(), help="results; no server may be using it")
+    parser.add_argument("--only", nargs="*", metavar="PAGE", help="pages to take, by name; all if none is named")
     options = parser.parse_args()
     if not options.file.exists():
         print(f"There is no {options.file}: finish a run first, with make run.", file=sys.stderr)
@@ -35,16 +36,19 @@ def main() -> int:
         copy = Path(shutil.copy(options.file, Path(folder) / "results.duckdb"))
         with serving(copy) as server, chromium() as browser:
             for theme in ("light", "dark"):
-                take(browser, server, theme)
+                take(browser, server, theme, options.only)
     return 0
 
 
-def take(browser: Browser, server: Server, theme: str) -> None:
+def take(browser: Browser, server: Server, theme: str, only: list[str] | None) -> None:
     """The pictures of one theme."""
     with visitor(browser, theme) as page:
         page.goto(server.address)
-        for name in names(page):
+        for name in only or names(page):
             visit(page, name)
+            if name == "Export":  # a picture for everybody shows no path of this machine
+                page.get_by_label("Folder on the machine").fill("smaller-model")
+                page.keyboard.press("Enter")
             expect(page.get_by_text(MEASURING)).to_have_count(0, timeout=300_000)
             unfold(page)
             page.wait_for_timeout(PAUSE)

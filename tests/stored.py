@@ -29,10 +29,12 @@ def loss(masks: np.ndarray) -> np.ndarray:
     return np.asarray(rise[:, None] + gone[:, -1:] * np.array([0.0, 0.0, 0.0, 1.0]))
 
 
-def store_run(database: Database, layers: int = 8, count: int = 120, *, kl: bool = False) -> RunResult:
+def store_run(
+    database: Database, layers: int = 8, count: int = 120, *, kl: bool = False, players: tuple[str, ...] = ()
+) -> RunResult:
     """Measures coalitions without three layers or more, every removal of one layer but the first, and none of two."""
     spec = RunSpec(model="made-up", corpus="made-up", sequences=len(DENSE), window=16, masks=count)
-    model = ModelInfo("made-up", "Llama", layers, 1000, "f" * 16, "float32", "cpu")
+    model = ModelInfo("made-up", "Llama", layers, 1000, "f" * 16, "float32", "cpu", players)
     protocol = Protocol("made-up", "calibration", 16, 16, "none", len(DENSE), 0, "0" * 16)
     strata = default_strata(layers)
     singles = [without(layers, [layer]) for layer in range(1, layers)]

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from cache import queries
 from cache.database import Database
-from tests.browser import Server, serving, settle
+from tests.browser import Server, serving, settle, visit
 
 MEASURING = re.compile(r"Measuring: [1-9]\d* of \d+ coalitions")
 
@@ -119,3 +119,13 @@ def test_dashboard_process_is_small_and_its_worker_goes_with_it(empty: Server) -
     while Path(f"/proc/{worker}").exists() and "State:\tZ" not in Path(f"/proc/{worker}/status").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_an_address_of_a_page_opens_that_page_and_nothing_fails(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path / "results.duckdb") as server:
+        page.goto(f"{server.address}/contributions?layer=11")
+        settle(page)
+        expect(page.get_by_role("heading", name="Layer 11")).to_be_visible()
+        visit(page, "Learn")
+        assert page.url.startswith(f"{server.address}/learn")
+        page.goto("about:blank")  # before the server goes

@@ -101,9 +101,11 @@ def test_a_layer_that_one_text_needs_stands_out_there(shared: Jobs) -> None:
 
 def test_figures_say_what_they_show() -> None:
     values = np.array([[0.1, 0.4], [0.2, -0.8]])
-    chart = worth_heatmap({"score": values[0], "log score": values[1]}, "protocol")
+    chart = worth_heatmap({"score": values[0], "log score": values[1]}, ("0", "1"), "protocol")
     np.testing.assert_allclose(chart.figure.data[0].z, [[0.25, 1.0], [0.25, -1.0]])
     assert "score: layer 1" in chart.alt and "log score: layer 0" in chart.alt
-    assert "Layer 1 depends most on the text" in sequence_heatmap(["1", "2"], values, "unit", "protocol").alt
-    ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), "protocol")
+    assert (
+        "Layer 1 depends most on the text" in sequence_heatmap(["1", "2"], values, ("0", "1"), "unit", "protocol").alt
+    )
+    ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), ("0", "1", "2"), "protocol")
     assert "layer 1 moves most, from 1 to 3" in ranks.alt

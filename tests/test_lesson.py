@@ -168,7 +168,7 @@ def test_figures_say_their_takeaway() -> None:
     gains = np.stack([marginals(table(MODEL), draw(LAYERS, 50, seed)) for seed in range(9)])
     found, half = estimate(gains[0])
     inside = int((np.abs(found - right) <= half).sum())
-    assert f"{inside} of 10 90 % intervals" in estimate_bars(found, half, right).alt
+    assert f"{inside} of 10 90 % intervals" in estimate_bars(found, half, right, tuple(map(str, range(10)))).alt
     curve = error_curve(gains[0], gains[1:], right, 20)
     assert curve.figure.data[-1].y[0] == pytest.approx(errors(gains[0], right)[19]) and "after 20" in curve.alt
 

@@ -1,0 +1,60 @@
+"""Players by name, wherever a page shows one: "3" is a block, "3a" and "3m" are its halves, "8-11" is a group."""
+
+from collections.abc import Iterable, Sequence
+
+from core.errors import SelectionError
+
+Players = Sequence[str]
+
+
+def named(players: Players, chosen: Iterable[int], between: str = ", ") -> str:
+    """The names of some players, in the order in which they are given."""
+    return between.join(players[index] for index in chosen)
+
+
+def labels(players: Players) -> list[int] | list[str]:
+    """The names as a column of a table: numbers where all are, so that a reader who sorts by them gets their order."""
+    return [int(name) for name in players] if all(name.isdecimal() for name in players) else list(players)
+
+
+def numbers(players: Players, text: str) -> tuple[int, ...]:
+    """The players whose names were written with commas between, in the order of the model; the inverse of `named`.
+
+    Raises:
+        SelectionError: no such player, one named twice, or all of them.
+    """
+    asked = [name for part in text.split(",") if (name := part.strip())]
+    wrong = [name for name in asked if name not in players]
+    if wrong or len(set(asked)) != len(asked):
+        raise SelectionError(
+            f"These layers cannot be removed: {', '.join(wrong or asked)}.",
+            f"Name each once. There are: {', '.join(players)}.",
+        )
+    if len(asked) == len(players):
+        raise SelectionError(f"All {len(players)} layers would be removed.", "Keep at least one.")
+    return tuple(sorted(players.index(name) for name in asked))
+
+
+def legend(players: Players) -> str:
+    """What a player is, where it is not a layer; empty where it is."""
+    if any(name.endswith(("a", "m")) for name in players):
+        return (
+            f"The players of this run are {len(players)} halves of layers: 3a is the attention (or another mixer) of "
+            "layer 3, and 3m its MLP. Where a page says layer, it means such a half."
+        )
+    if any("-" in name for name in players):
+        return (
+            f"The players of this run are {len(players)} groups of layers: 8-11 are the layers 8 to 11, which stay or "
+            "go together. Where a page says layer, it means such a group."
+        )
+    return ""
+
+
+def halves(players: Players) -> list[tuple[str, int, int]]:
+    """The blocks both of whose halves play: a block's name, and the places of its attention and its MLP."""
+    place = {name: index for index, name in enumerate(players)}
+    return [
+        (name[:-1], index, place[name[:-1] + "m"])
+        for name, index in place.items()
+        if name.endswith("a") and name[:-1] + "m" in place
+    ]

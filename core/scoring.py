@@ -1,0 +1,37 @@
+"""Scoring every player by the literature's one-shot criteria, on a run's model and text."""
+
+from collections.abc import Callable, Generator
+
+from core import criteria
+from core.events import Event, Stage
+from core.game import Game
+from core.measurements import Floats
+from core.planning import metered
+from core.scores import Scores
+from core.similarity import similarity
+from core.storage import Store
+
+
+def score(store: Store, game: Game, run: str, between: Callable[[], None]) -> Generator[Event, None, Scores]:
+    """Scores by shortgpt, one-shot, taylor and magnitude, kept for a run; so is what one-shot measures.
+
+    Args:
+        store: may know the losses without each player.
+        game: the run's.
+        run: its name.
+        between: called after each coalition, and may raise to end it.
+    """
+    loaded, ids = game.loaded, game.windows.ids
+    yield Stage("One forward, for block influence")
+    found: dict[str, Floats] = {"shortgpt": criteria.block_influence(similarity(loaded, ids))}
+    yield Stage("Each layer alone removed, for one-shot perplexity")
+    meter = metered(store, game, (len(ids),), between=between)
+    found["one-shot"] = criteria.one_shot(meter, len(ids))
+    yield Stage("Gradients of all weights, for Taylor")
+    found["taylor"] = criteria.taylor(loaded, ids)
+    between()
+    found["magnitude"] = criteria.magnitude(loaded)
+    by_method = {method: tuple(map(float, scores)) for method, scores in found.items()}
+    scores = Scores(game.windows.protocol, by_method)
+    store.save_scores(run, scores)
+    return scores

@@ -1,0 +1,96 @@
+"""Players that are not whole layers: every page shows them by name, in figures, tables, choices and addresses."""
+
+import numpy as np
+import pytest
+
+from app.half_figures import half_pairs
+from app.jobs import Jobs
+from app.players import halves, labels, named, numbers
+from cache import queries
+from core.errors import SelectionError
+from tests.stored import store_run
+from tests.test_contribution_page import box
+from tests.test_pages import button, open_page, said, wait
+
+HALVES = ("1a", "1m", "2a", "2m", "3a", "3m", "4a", "4m")  # layers 0 and 5 stay
+
+
+def test_names_and_their_inverse() -> None:
+    players = ("0", "2", "10")
+    assert named(players, (0, 2)) == "0, 10" and labels(players) == [0, 2, 10] and halves(players) == []
+    assert numbers(players, "10, 0") == (0, 2) and numbers(players, "") == ()
+    assert labels(HALVES) == list(HALVES) and halves(HALVES)[1] == ("2", 2, 3)
+    assert halves(("1a", "2m", "3a", "3m")) == [("3", 2, 3)]
+    for wrong, word in (("1", "1"), ("0,0", "0, 0"), ("0,2,10", "All 3")):
+        with pytest.raises(SelectionError, match=word):
+            numbers(players, wrong)
+
+
+def test_halves_on_the_page_contributions(shared: Jobs) -> None:
+    result = store_run(shared.database, players=HALVES)
+    page = open_page("contributions", run=result.run, layer="2a")
+    assert "Layer 2a" in said(page) and "halves of layers" in said(page)
+    assert box(page, "Layer").options == list(HALVES)
+    values = page.dataframe[0].value
+    expected = {HALVES[item.layer]: item.value for item in result.overall}
+    assert dict(zip(values["layer"], values["contribution"], strict=True)) == pytest.approx(expected)
+    partners = next(frame.value for frame in page.dataframe if "with layer" in frame.value)
+    assert partners.iloc[0]["with layer"] == "1m", "players 1 and 2 make up for each other"
+    assert "layer 4m" in next(frame.value for frame in page.dataframe if "sequence" in frame.value)
+
+
+def test_halves_on_the_page_interactions(shared: Jobs) -> None:
+    result = store_run(shared.database, players=HALVES)
+    page = open_page("interactions", run=result.run, pair="1m-2a")
+    assert "interaction of layers 1m and 2a" in said(page) and "The two halves of each layer" in said(page)
+    assert {*page.dataframe[0].value["first"]} <= {*HALVES}
+    assert result.interactions is not None
+    found = half_pairs(result.interactions, HALVES)
+    assert list(found) == ["1", "2", "3", "4"]
+    assert (found["2"].first, found["2"].second) == (2, 3)
+    plain = store_run(shared.database)
+    assert "two halves" not in said(open_page("interactions", run=plain.run))
+
+
+def test_halves_are_switched_off_by_name(shared: Jobs) -> None:
+    result = store_run(shared.database, players=HALVES)
+    page = open_page("preview", run=result.run, remove="4m,1a")
+    assert page.query_params["remove"] == "1a,4m", "in the order of the model"
+    assert "**2 of 8**" in said(page)
+    button(page, "Restore all").click().run()
+    page.get("button_group")[-1].set_value([1, 6]).run()
+    assert not page.exception and page.query_params["remove"] == "1m,4a"
+    page = open_page("preview", run=result.run, remove="9")
+    assert "cannot be removed: 9" in said(page) and "1a, 1m" in said(page)
+    page = open_page("export", run=result.run, remove="2a,2m")
+    assert "**2a, 2m** (2 of 8)" in said(page)
+    job = shared.newest("measure")
+    assert job is not None
+    wait(lambda: not job.active)
+    assert "made-up" in job.message, "the preview has asked, and there is no such model"
+
+
+def test_groups_and_the_other_pages(shared: Jobs) -> None:
+    groups = tuple(f"{first}-{first + 3}" for first in range(0, 32, 4))
+    result = store_run(shared.database, players=groups)
+    for name in ("contributions", "interactions", "surrogate", "export", "learn"):
+        assert "groups of layers" in said(open_page(name, run=result.run)), name
+    stored = queries.find_run(shared.database, result.run).result
+    assert stored is not None and stored.model.players == groups
+    assert np.isfinite([item.value for item in stored.overall]).all()
+
+
+def test_form_asks_for_players_and_for_layers_that_stay(shared: Jobs) -> None:
+    page = open_page()
+    page.text_input[0].set_value("/nowhere/at/all")
+    stays = next(field for field in page.text_input if field.label == "Layers that stay")
+    stays.set_value("7, 0,7").run()
+    box(page, "Players").set_value("group").run()
+    next(field for field in page.number_input if field.label == "Layers in a group").set_value(3).run()
+    button(page, "Start run").click().run()
+    job = shared.newest()
+    assert job is not None and (job.spec.players, job.spec.protect) == ("group:3", (0, 7))
+    wait(lambda: not job.active)
+    page = open_page()
+    next(field for field in page.text_input if field.label == "Layers that stay").set_value("the first").run()
+    assert "no list of numbers" in said(page)
