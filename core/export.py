@@ -9,17 +9,22 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
 from core.errors import ExportError
+from core.events import Exported
 from core.losses import perplexity
 from core.masks import without
 from core.model import LoadedModel, load, locate, read_weights
 from core.paths import user_path, write_errors
+from core.players import computed, names
+from core.playing import missing_projections
 from core.reference import sequence_losses
+from core.timing import seconds
 from core.types import Losses
 from core.windows import Windows
 
@@ -39,15 +44,17 @@ def check_target(out: Path) -> Path:
 
 
 def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: Path, run: str) -> Losses:
-    """Writes the model without some layers as a folder that plain `from_pretrained` loads.
+    """Writes the model without some players as a folder that plain `from_pretrained` loads.
 
+    A block whose players are all removed is deleted. Of a block that loses one half, the output projection becomes
+    zero, which is exact: that half adds nothing to the hidden state any more.
     The weights keep the dtype in which the model was saved. The folder appears under its name only when it is complete,
     and when its model, loaded again, has the losses of the masked one.
 
     Args:
         loaded: the model; left as found. Its files are read again.
         windows: the text on which the two are compared.
-        removed: layers to delete.
+        removed: players, by their places in a mask.
         out: a folder that does not exist, or is empty.
         run: named in quorum.json, the file that tells where the model came from.
 
@@ -58,7 +65,7 @@ def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: P
         SelectionError, ExportError, NotWritable, DiskFull.
     """
     out = check_target(out)
-    mask = without(len(loaded.blocks), removed)
+    mask = without(len(loaded.info.players), removed)
     with write_errors(out):
         unfinished = _unfinished(out)
         try:
@@ -67,7 +74,7 @@ def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: P
             origin = {
                 "run": run,
                 "parent": asdict(loaded.info),
-                "removed": sorted(removed),
+                "removed": names(loaded.info.players, sorted(removed)),
                 "protocol": asdict(windows.protocol),
                 "perplexity": perplexity(losses),
             }
@@ -78,6 +85,24 @@ def export(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: P
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return losses
+
+
+def exported(loaded: LoadedModel, windows: Windows, removed: Sequence[int], out: Path, losses: Losses) -> Exported:
+    """What `export`, with the same arguments, has written and measured; and how fast it is, on the first window."""
+    mask = without(len(loaded.info.players), removed)
+    zeros = missing_projections(loaded, loaded.kept(mask), loaded.blocks.modules)
+    whole, pruned = seconds(loaded, windows.ids[:1], mask)
+    return Exported(
+        path=str(out),
+        removed=tuple(sorted(removed)),
+        perplexity=perplexity(losses),
+        protocol=windows.protocol,
+        players=loaded.info.players,
+        deleted=loaded.info.parameters - loaded.parameters_without(removed),
+        zeroed=sum(weight.numel() for module in zeros for weight in module.parameters()),
+        whole=whole,
+        pruned=pruned,
+    )
 
 
 def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) -> None:
@@ -102,7 +127,13 @@ def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) ->
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
     model = read_weights(loaded.checkpoint, "auto")
-    delete_blocks(model, loaded.blocks.path, mask)
+    kept, blocks = loaded.kept(mask), model.get_submodule(loaded.blocks.path)
+    assert isinstance(blocks, nn.ModuleList)  # find_blocks took it from there
+    with torch.no_grad():
+        for module in missing_projections(loaded, kept, tuple(blocks)):
+            for weight in module.parameters():
+                weight.zero_()
+    delete_blocks(model, loaded.blocks.path, computed(kept))
     try:
         model.save_pretrained(folder)
     except SafetensorError as cause:  # it keeps the system's error as text only

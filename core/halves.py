@@ -60,7 +60,9 @@ def find_halves(model: PreTrainedModel, blocks: Blocks) -> tuple[Halves, ...]:
     found = candidates
     for index, enough in enumerate(_return_their_input(model, blocks, found, width)):
         if not enough:
-            raise _unsupported(model, f"block {index} changes the hidden state by more than what its matrices add to it")
+            raise _unsupported(
+                model, f"block {index} changes the hidden state by more than what its matrices add to it"
+            )
     for step in range(max(map(len, candidates))):
         # All blocks in one forward: whether a block returns its input does not depend on the others.
         less = [_without(left, every, step) for left, every in zip(found, candidates, strict=True)]

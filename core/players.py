@@ -13,14 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import SelectionError
-from core.masks import Masks
+from core.masks import Masks, without
 
 HALVES = "am"
 
 # For each player, block and half, whether the player switches it off: (players, layers, 2).
 Switches = NDArray[np.bool_]
-# For each block and half, whether it stays: (layers, 2).
-Kept = NDArray[np.bool_]
 _NAME = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?([am]?)")
 # Names of an error's hint: more are not read.
 _NAMED = 12
@@ -104,6 +102,11 @@ def kept(switched: Switches, masks: Masks) -> NDArray[np.bool_]:
     return np.asarray(~off)
 
 
+def computed(halves: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which blocks are computed, (..., layers), of halves that stay (..., layers, 2): also those that lost one."""
+    return np.asarray(halves.any(axis=-1))
+
+
 def indexes(players: Sequence[str], named: Sequence[int | str]) -> tuple[int, ...]:
     """Players by name as places in a mask, in the order of the model; a number is a place already.
 
@@ -117,8 +120,13 @@ def indexes(players: Sequence[str], named: Sequence[int | str]) -> tuple[int, ..
         found += [name] if isinstance(name, int) else _places(players, name)
     twice = sorted({place for place in found if found.count(place) > 1})
     if twice:
-        raise SelectionError(f"{players[twice[0]] if twice[0] < len(players) else twice[0]} is named twice.", _who(players))
+        raise SelectionError("A player is named twice.", _who(players))
     return tuple(sorted(found))
+
+
+def mask_without(players: Sequence[str], removed: Sequence[int | str]) -> NDArray[np.bool_]:
+    """The mask (players,) that drops players, by name or by their places; SelectionError if there is no such mask."""
+    return without(len(players), indexes(players, removed))
 
 
 def names(players: Sequence[str], places: Sequence[int]) -> list[int | str]:
@@ -129,7 +137,7 @@ def names(players: Sequence[str], places: Sequence[int]) -> list[int | str]:
 
 def dropped(players: Sequence[str], layers: int, removed: Sequence[int]) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """The blocks that go with the removed players, and the halves that are switched off in blocks that stay."""
-    off = switches(players, layers)[list(removed)].any(axis=0)
+    off = np.asarray(switches(players, layers)[list(removed)].any(axis=0))
     blocks = tuple(int(block) for block in np.flatnonzero(off.all(axis=1)))
     halves = tuple(f"{block}{HALVES[half]}" for block, half in np.argwhere(off) if not off[block].all())
     return blocks, halves

@@ -1,4 +1,4 @@
-"""Losses by the model's own forward with dropped players switched off: simple, and what everything faster is held against."""
+"""Losses by the model's own forward with players switched off: simple, and what everything faster is held against."""
 
 import numpy as np
 import torch
