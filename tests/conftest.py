@@ -19,6 +19,7 @@ from transformers import (
     GPT2Config,
     LlamaConfig,
     PreTrainedConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
     Qwen2Config,
 )
@@ -74,13 +75,18 @@ def save_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:
     """A random model of a family, with weights large enough that every layer matters, and its tokenizer."""
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(CONFIGS[family](), dtype=torch.float32)
+    randomised(model).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def randomised(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with matrices large enough that every layer matters."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
                 weight.normal_(0, 0.12)
-    model.save_pretrained(folder)
-    save_tokenizer(folder)
-    return folder
+    return model
 
 
 @pytest.fixture(scope="session")
