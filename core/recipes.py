@@ -5,16 +5,39 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import pairwise
 
+from core.errors import SelectionError
+from core.players import dropped, names
 from core.results import RunResult
 from core.types import RunSpec
 
 
+def whole_layers(players: Sequence[str], layers: int, removed: Sequence[int]) -> tuple[int, ...]:
+    """The layers that go with the removed players, for tools that know whole layers only.
+
+    Args:
+        players: by name.
+        layers: of the model.
+        removed: players, by their places in a mask.
+
+    Raises:
+        SelectionError: half of a layer would go, which mergekit and llama.cpp cannot do.
+    """
+    blocks, halves = dropped(players, layers, removed)
+    if halves:
+        raise SelectionError(
+            f"mergekit and llama.cpp remove whole layers, and this removes only half of some: {', '.join(halves)}.",
+            "Export the model itself: there, half of a layer is switched off by zeros.",
+        )
+    return blocks
+
+
 def recipe(result: RunResult, spec: RunSpec, removed: Sequence[int]) -> str:
     """What was removed from which model, how that was found, and the command that does it again, as JSON."""
-    layers = ",".join(map(str, sorted(removed)))
+    gone = names(result.model.players, sorted(removed))
+    layers = ",".join(map(str, gone))
     fields = {
         "model": asdict(result.model),
-        "removed": sorted(removed),
+        "removed": gone,
         "run": result.run,
         "found_by": asdict(spec),
         "protocol": asdict(result.protocol),

@@ -109,7 +109,7 @@ def plain(model: nn.Module) -> np.ndarray:
 def test_halves_are_those_of_patched_modules(loaded: LoadedModel, family: str) -> None:
     players = loaded.info.players
     whole = plain(patched(loaded, family, []))
-    for removed in (["2a"], ["5m"], ["0a", "3m", "7a"], ["1a", "1m", "4m"], list(players)):
+    for removed in (["2a"], ["0a", "5m", "7a"], ["1a", "1m", "4m"]):
         mask = ~np.isin(players, removed)
         expected = plain(patched(loaded, family, removed))
         np.testing.assert_allclose(sequence_losses(loaded, IDS, mask), expected, rtol=1e-5)
@@ -117,12 +117,12 @@ def test_halves_are_those_of_patched_modules(loaded: LoadedModel, family: str) -
 
 
 def test_prefixes_of_halves_change_nothing(loaded: LoadedModel) -> None:
-    masks = np.concatenate([stratified(2 * LAYERS, (14, 11, 8, 3), 24, 0), np.ones((1, 2 * LAYERS), bool)])
+    masks = np.concatenate([stratified(2 * LAYERS, (14, 11, 8, 3), 8, 0), np.ones((1, 2 * LAYERS), bool)])
     found = dict(Evaluator(loaded, IDS).losses(masks))
     alone = Evaluator(loaded, IDS, states=0)
     for row, mask in enumerate(masks):
         np.testing.assert_allclose(found[row], sequence_losses(loaded, IDS, mask), rtol=1e-5)
-        if row % 6 == 0:
+        if row % 4 == 0:
             np.testing.assert_allclose(next(alone.losses(mask[None]))[1], found[row], rtol=1e-5)
             np.testing.assert_allclose(next(alone.with_divergences(mask[None]))[1][0], found[row], rtol=1e-5)
 
