@@ -1,4 +1,4 @@
-"""Runs, plans and exports of players other than blocks, by the command line, and what plain transformers makes of them."""
+"""Players other than blocks by the command line, and what plain transformers makes of what they export."""
 
 import json
 from pathlib import Path
@@ -84,8 +84,8 @@ def test_groups_and_protected_layers(cli: Cli, tiny: Path, text_file: Path) -> N
     for kind, remove in (("group:2", "2-3,6-7"), ("sublayer", "2,3,6-7"), ("block", "2-3,6-7")):
         found = cli("perplexity", *text, "--players", kind, "--remove", remove)[1]
         assert found["perplexity"] == whole["perplexity"]
-    some = cli("run", *common, *RUN, "--protect", "0,7")[1]
-    assert [item["layer"] for item in some["contributions"]] == list(range(1, 7))
+    some = cli("perplexity", *text, "--protect", "0,7", "--remove", "2,3,6")[1]
+    assert some["removed"] == [2, 3, 6] and some["model"]["players"] == list("123456")
 
 
 def test_a_comparison_of_halves(cli: Cli, tiny: Path, text_file: Path) -> None:
