@@ -19,8 +19,6 @@ from core.results import INTERACTIONS, VALUES, WORTHS
 from core.types import BOS_CHOICES, SAMPLERS, RunSpec
 
 _DEFAULTS = RunSpec()
-# Those that are worth their time for everybody.
-_COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_text(run)
     run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
-    run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept layers (default: the paper's)")
+    run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
     command("runs", commands.runs, "list the runs in the results file")
 
@@ -84,22 +82,21 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = command("predict", choosing.predict, "what the surrogate expects without some layers, and why")
     predict.add_argument("run", metavar="RUN")
-    predict.add_argument("--remove", type=_integers, required=True, metavar="I,J,…", help="layers to remove")
+    predict.add_argument("--remove", type=_names, required=True, metavar="I,J,…", help="players to remove")
 
     compare = command("compare", lambda options: choosing.compare(options, spec_of(options)), "ours and the rivals")
     _add_model(compare)
     _add_text(compare)
-    compare.add_argument("--methods", type=_names, default=_COMPARED, metavar="NAME,…", help=", ".join(METHODS))
+    compare.add_argument("--methods", type=_names, metavar="NAME,…", help=", ".join(METHODS))
     compare.add_argument(
-        "--counts", type=_integers, metavar="K,…", help="layers to remove (default: 10 to 40 %% of them)"
+        "--counts", type=_integers, metavar="K,…", help="players to remove (default: 10 to 40 %% of them)"
     )
     compare.add_argument("--units", type=float, default=1.0, help="compute of quorum, and of evopress for each count")
-    compare.add_argument("--protect", type=_integers, default=(), metavar="I,J,…", help="layers that stay")
 
     perplexity = command("perplexity", commands.perplexity, "measure perplexity, whole or without some layers")
     _add_model(perplexity)
     perplexity.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE")
-    perplexity.add_argument("--remove", type=_integers, default=(), metavar="I,J,…", help="layers to skip")
+    perplexity.add_argument("--remove", type=_names, default=(), metavar="I,J,…", help="players to switch off")
     perplexity.add_argument("--window", type=int, default=_DEFAULTS.window)
     perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
     perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
@@ -107,12 +104,12 @@ def _parser() -> argparse.ArgumentParser:
     select = command("select", choosing.select, "search for the best layers to remove, at every count or for a target")
     select.add_argument("run", metavar="RUN")
     target = select.add_mutually_exclusive_group()
-    target.add_argument("--count", type=_positive, metavar="K", help="remove K layers")
-    target.add_argument("--ratio", type=_share, metavar="R", help="remove this share of the layers: .2 or 20%%")
+    target.add_argument("--count", type=_positive, metavar="K", help="remove K players")
+    target.add_argument("--ratio", type=_share, metavar="R", help="remove this share of the players: .2 or 20%%")
     target.add_argument("--parameters", type=_positive, metavar="N", help="leave at most N parameters")
     target.add_argument("--max-increase", type=_share, metavar="X", help="perplexity at most this much higher: 5%%")
-    select.add_argument("--protect", type=_integers, default=(), metavar="I,J,…", help="layers that stay")
-    select.add_argument("--most", type=_positive, metavar="K", help="plans of 1 to K layers (default: half of them)")
+    select.add_argument("--protect", type=_names, default=(), metavar="I,J,…", help="players that stay")
+    select.add_argument("--most", type=_positive, metavar="K", help="plans of 1 to K players (default: half of them)")
     select.add_argument(
         "--units", type=float, default=1.0, help="compute; 1 is SLEB's path to two fifths of the layers"
     )
@@ -152,9 +149,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_removal(parser: argparse.ArgumentParser) -> Any:
     """The ways to say which layers go, of which one is taken."""
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--remove", type=_integers, metavar="I,J,…", help="these layers")
-    which.add_argument("--count", type=int, metavar="K", help="the K layers of smallest contribution")
-    which.add_argument("--plan", type=_positive, metavar="K", help="the K layers that the last `select` chose")
+    which.add_argument("--remove", type=_names, metavar="I,J,…", help="these players, such as 3,7, or 3a,7m")
+    which.add_argument("--count", type=int, metavar="K", help="the K players of smallest contribution")
+    which.add_argument("--plan", type=_positive, metavar="K", help="the K players that the last `select` chose")
     return which
 
 
@@ -163,6 +160,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default=_DEFAULTS.dtype, help="auto, float32, bfloat16 or float16")
     parser.add_argument("--device", default=_DEFAULTS.device, help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--bos", default=_DEFAULTS.bos, choices=BOS_CHOICES)
+    parser.add_argument(
+        "--players", default=_DEFAULTS.players, metavar="KIND", help="block, sublayer (attention and MLP) or group:N"
+    )
+    parser.add_argument("--protect", type=_integers, default=(), metavar="I,J,…", help="layers that always stay")
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from app import shipped
 from app.opening import database_of, engine_on, file_of, settled
@@ -15,6 +15,7 @@ from cache.database import Database
 from core.errors import SelectionError
 from core.events import Finished, Measured
 from core.measurements import Measurements
+from core.players import both_halves, names
 from core.results import VALUES, LayerValues, PairInteractions
 from core.types import RunSpec, TextSpec
 
@@ -67,13 +68,15 @@ def values(options: argparse.Namespace) -> None:
     run = queries.find_run(database, options.run)
     measured = _worths(database, run, options.worth)
     found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed)
-    answer = {"run": run.run, **asdict(found)}
+    label = names(players := queries.players(database, run), range(len(players)))
+    rows = [{**asdict(item), "layer": label[item.layer]} for item in found.values]
+    answer = {"run": run.run, **asdict(found), "values": rows}
     lines = [
         f"{found.kind} value of {found.worth}, least first; 90 % interval of the surrogate's posterior",
         *_basis(found),
     ]
     lines += [
-        f"{item.layer:5d} {item.value:9.4f} {item.low:9.4f} {item.high:9.4f}"
+        f"{label[item.layer]:>5} {item.value:9.4f} {item.low:9.4f} {item.high:9.4f}"
         for item in sorted(found.values, key=lambda item: item.value)
     ]
     if options.check and found.surrogate is None:
@@ -93,40 +96,52 @@ def values(options: argparse.Namespace) -> None:
 
 
 def interactions(options: argparse.Namespace) -> None:
-    """The interaction of every pair of layers, the strongest first."""
+    """The interaction of every pair of players, the strongest first; and of each block's attention and its MLP."""
     from core.estimates import pair_interactions
 
     database = database_of(options)
     run = queries.find_run(database, options.run)
     found = pair_interactions(_worths(database, run, options.worth), options.value, options.worth, run.spec.seed)
-    pairs = [{**asdict(pair), "meaning": pair.meaning} for pair in found.pairs]
+    label = names(players := queries.players(database, run), range(len(players)))
+    pairs = [
+        {**asdict(pair), "first": label[pair.first], "second": label[pair.second], "meaning": pair.meaning}
+        for pair in found.pairs
+    ]
+    by_places = {(pair.first, pair.second): row for pair, row in zip(found.pairs, pairs, strict=True)}
+    halves = [{"layer": block, **by_places[places]} for block, places in both_halves(players).items()]
     lines = [
         f"{found.kind} interactions in {found.worth}, strongest first; 90 % interval of the posterior",
         *_basis(found),
     ]
-    lines += [
-        f"{pair.first:3d} {pair.second:3d} {pair.value:9.4f} {pair.low:9.4f} {pair.high:9.4f}  {pair.meaning}"
-        for pair in found.pairs[: options.top]
-    ]
-    say(options.json, {"run": run.run, **asdict(found), "pairs": pairs}, "\n".join(lines))
+    lines += map(_pair, pairs[: options.top])
+    if halves:
+        lines += ["", "each block's attention with its MLP", *map(_pair, halves)]
+    say(options.json, {"run": run.run, **asdict(found), "pairs": pairs, "halves": halves}, "\n".join(lines))
 
 
 def perplexity(options: argparse.Namespace) -> None:
     """Measures perplexity on a text as one stream, by the model's own forward with the removed layers skipped."""
-    spec = RunSpec(model=options.model, dtype=options.dtype, device=options.device)
+    spec = RunSpec(
+        model=options.model,
+        dtype=options.dtype,
+        device=options.device,
+        players=options.players,
+        protect=options.protect,
+    )
     text = TextSpec(options.corpus, "whole", options.window, options.windows, options.bos)
     found = follow(engine_on(database_of(options)).measure(spec, text, options.remove, kl=options.kl))
     assert isinstance(found, Measured)
+    removed = names(found.model.players, found.removed)
     answer = {
         "perplexity": found.perplexity,
         "mean_nll": found.mean_nll,
         "kl": found.kl,
         "tokens": found.protocol.predicted,
-        "removed": list(found.removed),
+        "removed": removed,
         "protocol": asdict(found.protocol),
         "model": asdict(found.model),
     }
-    without = f" without layers {', '.join(map(str, found.removed))}" if found.removed else ""
+    without = f" without layers {', '.join(map(str, removed))}" if removed else ""
     kl = f"\nKL from the whole model's predictions: {found.kl:.4f} nats a token" if found.kl is not None else ""
     sentence = (
         f"perplexity {found.perplexity:.4f} ({found.mean_nll:.4f} nats a token over {found.protocol.predicted:,} "
@@ -174,6 +189,13 @@ def _summary(run: queries.StoredRun) -> dict[str, object]:
         "started": run.started.isoformat(),
         "spec": asdict(run.spec),
     }
+
+
+def _pair(pair: dict[str, Any]) -> str:
+    return (
+        f"{pair['first']:>3} {pair['second']:>3} {pair['value']:9.4f} {pair['low']:9.4f} {pair['high']:9.4f}  "
+        f"{pair['meaning']}"
+    )
 
 
 def _basis(found: LayerValues | PairInteractions) -> list[str]:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from core.errors import QuorumError
 from core.events import Event, Partial, Progress, Searching, Stage
+from core.players import names
 from core.results import RunResult
 from core.stability import stability
 
@@ -55,6 +56,7 @@ def complain(as_json: bool, error: QuorumError) -> None:
 
 def result_object(result: RunResult) -> dict[str, Any]:
     """The stable JSON form of a run's result (documented in the README)."""
+    label = _labels(result)
     return {
         "run": result.run,
         "model": asdict(result.model),
@@ -65,7 +67,7 @@ def result_object(result: RunResult) -> dict[str, Any]:
         "dense_perplexity": result.dense_perplexity,
         "contributions": [
             {
-                "layer": item.layer,
+                "layer": label[item.layer],
                 "value": item.value,
                 "low": item.low,
                 "high": item.high,
@@ -86,9 +88,10 @@ def result_object(result: RunResult) -> dict[str, Any]:
 
 def result_text(result: RunResult) -> str:
     """A run's result for a person to read: the layers from the least to the most needed."""
-    fit = result.surrogate
+    fit, label = result.surrogate, _labels(result)
+    players = f", {len(label)} players" if len(label) != result.model.layers else ""
     lines = [
-        f"run {result.run}: {result.model.source} ({result.model.architecture}, {result.model.layers} layers, "
+        f"run {result.run}: {result.model.source} ({result.model.architecture}, {result.model.layers} layers{players}, "
         f"{result.model.dtype} on {result.model.device})",
         f"measured on {result.protocol}",
         *([str(result.precision)] if result.precision else []),
@@ -98,7 +101,7 @@ def result_text(result: RunResult) -> str:
         f"MAE {fit.mae:.4f}",
         str(stability(result)),
         *(
-            f"90 % predictive interval with {band.fewest} to {band.most} layers kept: perplexity times or divided by "
+            f"90 % predictive interval with {band.fewest} to {band.most} kept: perplexity times or divided by "
             f"{band.factor:.2f}; held {band.coverage:.0%} of {band.masks} masks without a part in it"
             for band in result.bands
         ),
@@ -108,9 +111,14 @@ def result_text(result: RunResult) -> str:
     ]
     ranked = sorted(result.overall, key=lambda item: item.value)
     lines += [
-        f"{item.layer:5d} {item.value:8.4f} {item.low:8.4f} {item.high:8.4f} {item.calibration:8.4f}" for item in ranked
+        f"{label[item.layer]:>5} {item.value:8.4f} {item.low:8.4f} {item.high:8.4f} {item.calibration:8.4f}"
+        for item in ranked
     ]
     return "\n".join(lines)
+
+
+def _labels(result: RunResult) -> list[int | str]:
+    return names(result.model.players, range(len(result.model.players)))
 
 
 def _strict(value: Any) -> Any:

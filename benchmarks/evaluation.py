@@ -64,7 +64,7 @@ def main() -> None:
 def measure(dtype: str, count: int, parts: int) -> dict[str, Any]:
     """All sides in one dtype."""
     loaded = load(locate("bundled"), dtype, "cpu")
-    layers = loaded.info.layers
+    layers = len(loaded.info.players)
     ids = calibration(loaded, 10)
     masks = stratified(layers, default_strata(layers), count, 0)
     walk = Evaluator(loaded, ids).losses(masks)
@@ -141,14 +141,14 @@ def matmuls(loaded: LoadedModel, tokens: int) -> tuple[float, float]:
 
 def layer_time(loaded: LoadedModel, ids: torch.Tensor) -> float:
     """Seconds of one layer of ours: two masks in turn that differ from the first layer on."""
-    whole = np.ones(loaded.info.layers, dtype=bool)
+    whole = np.ones(len(loaded.info.players), dtype=bool)
     none = np.zeros_like(whole)
     return (alternating(loaded, ids, whole, none) - head_time(loaded, ids)) / loaded.info.layers
 
 
 def head_time(loaded: LoadedModel, ids: torch.Tensor) -> float:
     """Seconds of one head of ours: two masks in turn of which no layer has to be computed."""
-    none = np.zeros(loaded.info.layers, dtype=bool)
+    none = np.zeros(len(loaded.info.players), dtype=bool)
     return alternating(loaded, ids, none, none)
 
 
@@ -165,14 +165,14 @@ def alternating(loaded: LoadedModel, ids: torch.Tensor, one: NDArray[np.bool_], 
 def growth(loaded: LoadedModel, sequences: int) -> float:
     """Seconds a mask on more or fewer sequences, 10 masks."""
     evaluator = Evaluator(loaded, calibration(loaded, sequences))
-    masks = stratified(loaded.info.layers, default_strata(loaded.info.layers), 10, 0)
+    masks = stratified(len(loaded.info.players), default_strata(len(loaded.info.players)), 10, 0)
     return seconds(lambda: list(evaluator.losses(masks))) / len(masks)
 
 
 def preview(loaded: LoadedModel, ids: torch.Tensor) -> dict[str, float]:
     """Seconds until the first number and the whole answer of a what-if that shares nothing with the last one."""
     evaluator = Evaluator(loaded, ids, growing=True)
-    masks: Masks = np.ones((2, loaded.info.layers), dtype=bool)
+    masks: Masks = np.ones((2, len(loaded.info.players)), dtype=bool)
     masks[0, 0] = False
     firsts, wholes = [], []
     for _ in range(5):

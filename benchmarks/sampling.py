@@ -35,7 +35,7 @@ def main() -> None:
     database = Database(options.cache)
     run = queries.find_run(database, options.run)
     assert run.result is not None, "name a finished run"
-    layers, strata = run.result.model.layers, run.strata
+    layers, strata = len(run.result.model.players), run.strata
     masks = np.concatenate([np.ones((1, layers), bool), stratified(layers, strata, run.spec.masks, run.spec.seed)])
     known = Store(database).known(run.game, masks)
     losses = np.array([known[row] for row in range(len(masks))], dtype=np.float64)

@@ -190,7 +190,7 @@ def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:
     evaluator = Remembered(store, game.windows.protocol, game.loaded, game.windows.ids, game.packed, states=0)
 
     def held(gone: tuple[int, ...]) -> float:
-        mask = without(game.loaded.info.layers, gone)
+        mask = without(len(game.loaded.info.players), gone)
         return perplexity(next(evaluator.losses(mask[None]))[1])
 
     print(f"dense on {game.windows.protocol}: {held(()):.2f}", flush=True)

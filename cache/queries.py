@@ -17,7 +17,7 @@ from core.masks import decode
 from core.measurements import Floats, Measurements
 from core.results import RunResult
 from core.scores import Scores
-from core.types import RunSpec
+from core.types import ModelInfo, RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
 _LOOKS = 3
@@ -166,17 +166,17 @@ def lacks_divergences(database: Database, run: StoredRun) -> bool:
     return bool(row and row[0])
 
 
-def layers(database: Database, run: StoredRun) -> int:
-    """The number of layers of a run's model.
+def players(database: Database, run: StoredRun) -> tuple[str, ...]:
+    """Who plays in a run's game, by name; its masks are over these.
 
     Raises:
-        RunNotFound: nothing has been measured yet.
+        RunNotFound: the game is not in the file.
     """
     with database.reading() as connection:
-        row = connection.execute("SELECT mask FROM evaluations WHERE game = ? LIMIT 1", [run.game]).fetchone()
+        row = connection.execute("SELECT model FROM games WHERE game = ?", [run.game]).fetchone()
     if row is None:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
-    return len(row[0])
+    return ModelInfo(**json.loads(row[0])).players
 
 
 def _usable(found: dict[str, Floats], dense: Floats) -> Measurements:

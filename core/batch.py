@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from core.blocks import hidden_of
 from core.losses import sequence_kl, sequence_nll
 from core.model import LoadedModel
-from core.skipping import answering, skipping
+from core.playing import halved, playing
+from core.skipping import answering
 
 
 class Batch:
@@ -36,12 +37,12 @@ class Batch:
         self._ids = ids
         self._at_once = at_once
         self._keep = keep
-        self._mask = np.zeros(0, dtype=np.bool_)  # the decisions that led to the last of the states
+        self._kept = np.zeros((0, 2), dtype=np.bool_)  # the halves of blocks that led to the last of the states
         if keep:
             self._states, self._calls = self._record()
 
     def losses(self, mask: NDArray[np.bool_]) -> torch.Tensor:
-        """The mean NLL of each sequence under a mask (layers,), (sequences,) on the device."""
+        """The mean NLL of each sequence under a mask (players,), (sequences,) on the device."""
         return torch.cat([sequence_nll(logits, ids) for ids, logits in self._logits(mask)])
 
     def with_divergences(self, mask: NDArray[np.bool_]) -> torch.Tensor:
@@ -61,14 +62,14 @@ class Batch:
         return list(self._predictions())
 
     def _predictions(self) -> Iterator[torch.Tensor]:
-        whole = np.ones(len(self._loaded.blocks), dtype=np.bool_)
+        whole = np.ones(len(self._loaded.info.players), dtype=np.bool_)
         logits = self._head(self._whole) if self._keep else self._logits(whole)
         return (F.log_softmax(part, dim=-1, dtype=torch.float32) for _, part in logits)
 
     @cached_property
     def _whole(self) -> torch.Tensor:
         """The whole model's last hidden state: its predictions in the smallest form, one head away."""
-        return self._follow(np.ones(len(self._loaded.blocks), dtype=np.bool_))
+        return self._follow(np.ones(len(self._loaded.info.players), dtype=np.bool_))
 
     def _logits(self, mask: NDArray[np.bool_]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Token ids and logits, for as many sequences at a time as may have logits at once."""
@@ -76,7 +77,7 @@ class Batch:
             yield from self._head(self._follow(mask))
             return
         for ids in torch.split(self._ids, self._at_once):
-            with skipping(self._loaded.blocks, mask):
+            with playing(self._loaded, mask):
                 logits = self._loaded.model(input_ids=ids, use_cache=False).logits
             yield ids, logits
 
@@ -91,14 +92,17 @@ class Batch:
 
     def _follow(self, mask: NDArray[np.bool_]) -> torch.Tensor:
         """The hidden state after the last layer, computed from where `mask` leaves the one before."""
-        known = len(self._mask)
-        shared = int(np.argmin(np.append(self._mask == mask[:known], False)))
-        self._mask = mask[:shared]  # true whenever what follows is interrupted
+        kept, known = self._loaded.kept(mask), len(self._kept)
+        same = (self._kept == kept[:known]).all(axis=1)
+        shared = int(np.argmin(np.append(same, False)))
+        self._kept = kept[:shared]  # true whenever what follows is interrupted
         del self._states[shared + 1 :]
-        for depth in range(shared, len(mask)):
-            state = self._states[-1]
-            self._states.append(self._block(depth, state) if mask[depth] else self._loaded.blocks.skip(depth, state))
-        self._mask = mask.copy()
+        with halved(self._loaded, kept):
+            for depth in range(shared, len(kept)):
+                state = self._states[-1]
+                stays = kept[depth].any()
+                self._states.append(self._block(depth, state) if stays else self._loaded.blocks.skip(depth, state))
+        self._kept = kept
         return self._states[-1]
 
     def _block(self, index: int, hidden: torch.Tensor) -> torch.Tensor:

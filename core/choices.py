@@ -11,6 +11,13 @@ METHODS = (
     *(OURS, "random", "magnitude", "shortgpt", "window", "one-shot", "taylor", "taylor+", "paper", "sleb"),
     "evopress",
 )
+# These compare the hidden states before and after players, which half of a block has not.
+BETWEEN_BLOCKS = ("shortgpt", "window")
+
+
+def methods_for(kind: str, methods: Iterable[str] = METHODS) -> tuple[str, ...]:
+    """Those of the methods that have a meaning for players of a kind."""
+    return tuple(name for name in methods if kind != "sublayer" or name not in BETWEEN_BLOCKS)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Ours and its rivals side by side: each chooses on the calibration text, and all are judged on text none has seen."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from core.choices import METHODS, OURS, Comparison, MethodResult
+from core.choices import METHODS, OURS, Comparison, MethodResult, methods_for
 from core.errors import SelectionError
 from core.events import Event, Stage
 from core.game import Game
@@ -15,25 +15,33 @@ from core.plans import measured
 from core.rivals import BY_DIVERGENCE, RIVALS, Contest
 from core.selection import Request
 from core.storage import Store
+from core.types import RunSpec
 
 
 @dataclass(frozen=True)
 class Match:
-    """Who is compared, at which numbers of removed layers (ascending), with how much compute for those that search."""
+    """Who is compared, at which numbers of removed players (ascending), with how much compute for those that search."""
 
     methods: tuple[str, ...]
-    counts: tuple[int, ...] | None  # None takes 10, 20, 30 and 40 % of the layers
+    counts: tuple[int, ...] | None  # None takes 10, 20, 30 and 40 % of the players
     units: float = 1.0
-    protected: tuple[int, ...] = ()
 
-    def check(self, layers: int) -> tuple[int, ...]:
-        """The counts, or SelectionError."""
+    def check(self, players: Sequence[str], kind: str) -> tuple[int, ...]:
+        """The counts, or SelectionError: for players of a kind."""
         unknown = [name for name in self.methods if name not in METHODS]
         if unknown:
             raise SelectionError(f"There is no method {', '.join(unknown)}.", f"Methods: {', '.join(METHODS)}.")
-        counts = self.counts or tuple(sorted({max(1, round(share * layers)) for share in (0.1, 0.2, 0.3, 0.4)}))
+        without = [name for name in self.methods if name not in methods_for(kind)]
+        if without:
+            raise SelectionError(
+                f"{', '.join(without)} cannot choose among {kind}s: it compares the hidden states before and after "
+                "whole blocks, and between the halves of a block there may be none.",
+                f"Leave it out, or use --players block. Methods: {', '.join(methods_for(kind))}.",
+            )
+        everyone = len(players)
+        counts = self.counts or tuple(sorted({max(1, round(share * everyone)) for share in (0.1, 0.2, 0.3, 0.4)}))
         for count in counts:
-            Request(self.units, count, self.protected).check(layers)
+            Request(self.units, count).check(everyone)
         return tuple(sorted(counts))
 
 
@@ -43,11 +51,11 @@ def compare(
     game: Game,
     judge: Game,
     match: Match,
-    seed: int,
+    spec: RunSpec,
     between: Callable[[], None] = nothing,
 ) -> Generator[Event, None, Comparison]:
     """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
-    counts = match.check(base.loaded.info.layers)
+    counts = match.check(base.loaded.info.players, spec.players)
     jury = metered(store, judge, (len(judge.windows.ids),), between=between)
     results = []
     for name in match.methods:
@@ -55,14 +63,14 @@ def compare(
         parts = stages(len(base.windows.ids), len(game.windows.ids))
         meter = metered(store, game, parts, divergences=name in (OURS, *BY_DIVERGENCE), between=between)
         if name == OURS:
-            request = Request(match.units, counts[-1], match.protected)
-            search = yield from explore(game, meter, len(base.windows.ids), request, seed)
+            request = Request(match.units, counts[-1])
+            search = yield from explore(game, meter, len(base.windows.ids), request, spec.seed)
             plans = {count: removed(search.best[count]) for count in counts}
         else:
-            contest = Contest(base.loaded, base.windows.ids, meter, counts, match.protected, seed, match.units)
+            contest = Contest(base.loaded, base.windows.ids, meter, counts, spec.seed, match.units)
             plans = RIVALS[name](contest)
         yield Stage(f"Judging {name}")
-        masks = [without(meter.layers, plans[count]) for count in counts if count in plans]
+        masks = [without(meter.players, plans[count]) for count in counts if count in plans]
         unit = meter.unit(len(base.windows.ids))
         found = measured(base.loaded, jury, masks)
         results.append(

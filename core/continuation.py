@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.errors import CorpusError
 from core.model import LoadedModel
-from core.skipping import skipping
+from core.playing import playing
 
 # Tokens of a prompt that count, the last ones; every token is a forward over all before it.
 _PROMPT = 256
@@ -42,6 +42,6 @@ def _longer(loaded: LoadedModel, mask: NDArray[np.bool_], text: torch.Tensor) ->
     ends = loaded.model.generation_config.eos_token_id if loaded.model.generation_config is not None else None
     if text[0, -1].item() in (ends if isinstance(ends, list) else [ends]):
         return text
-    with torch.inference_mode(), skipping(loaded.blocks, mask):
+    with torch.inference_mode(), playing(loaded, mask):
         logits = loaded.model(input_ids=text, use_cache=False).logits
     return torch.cat([text, logits[:, -1].argmax(dim=-1, keepdim=True)], dim=1)

@@ -1,4 +1,6 @@
-"""One-shot criteria of the literature: a score for each layer, and the least scores go first.
+"""One-shot criteria of the literature: a score for each player, and the least scores go first.
+
+They were made for layers; what they ask of one is asked here of the half of a block, or of the group, that plays.
 
 random         no criterion at all
 magnitude      mean |W| of a layer's weights
@@ -9,6 +11,7 @@ window         not a score: the run of k layers across which the last token turn
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -23,53 +26,60 @@ from core.similarity import Similarity
 GRADIENT_COST = 3
 TAYLOR_PLUS = (0, 1, 2, 3, -2, -1)
 
+Spans = Sequence[tuple[int, int]]
 Plans = dict[int, tuple[int, ...]]  # by the number of removed layers, which ones
 
 
 def ranking(scores: Floats, most: int, protected: Sequence[int] = ()) -> Plans:
-    """The least scores (n,) first, as plans of 1..`most` removed layers; fewer where too many are protected."""
-    order = [int(layer) for layer in np.argsort(scores, kind="stable") if layer not in protected]
+    """The least scores (n,) first, as plans of 1..`most` removed players; fewer where too many are protected."""
+    order = [int(player) for player in np.argsort(scores, kind="stable") if player not in protected]
     return {count: tuple(sorted(order[:count])) for count in range(1, min(most, len(order)) + 1)}
 
 
-def windows(near: Similarity, most: int, protected: Sequence[int] = ()) -> Plans:
-    """For each count the run of layers, none protected, whose input and output are the least angle apart."""
-    layers = len(near.angle) - 1
+def windows(near: Similarity, where: Spans, most: int) -> Plans:
+    """For each count the run of players, with no other block between, across which the angle turns least.
+
+    `where` says of each player which blocks it is: (first, one past the last).
+    """
     plans: Plans = {}
     for count in range(1, most + 1):
-        starts = [first for first in range(layers - count + 1) if not {*range(first, first + count)} & {*protected}]
-        if starts:
-            best = min(starts, key=lambda first: near.angle[first, first + count])
+        turns: dict[int, float] = {}
+        for first in range(len(where) - count + 1):
+            run = where[first : first + count]
+            if all(one[1] == other[0] for one, other in pairwise(run)):
+                turns[first] = float(near.angle[run[0][0], run[-1][1]])
+        if turns:
+            best = min(turns, key=lambda first: turns[first])
             plans[count] = tuple(range(best, best + count))
     return plans
 
 
-def block_influence(near: Similarity) -> Floats:
-    """1 - cosine of each layer's input and output, (n,)."""
-    return np.asarray(1 - np.diagonal(near.cosine, 1))
+def block_influence(near: Similarity, where: Spans) -> Floats:
+    """1 - cosine of each player's input and output, (n,); `where` as of `windows`."""
+    return np.array([1 - near.cosine[begin, end] for begin, end in where])
 
 
 def one_shot(meter: Meter, sequences: int) -> Floats:
     """The loss without each layer, (n,), nats a token."""
-    return np.asarray(meter.losses(~np.eye(meter.layers, dtype=np.bool_), sequences).mean(axis=1))
+    return np.asarray(meter.losses(~np.eye(meter.players, dtype=np.bool_), sequences).mean(axis=1))
 
 
 def magnitude(loaded: LoadedModel) -> Floats:
-    """The mean |W| of each layer, (n,)."""
+    """The mean |W| of each player, (n,)."""
     with torch.inference_mode():
-        layers = [[weight.float().abs() for weight in block.parameters()] for block in loaded.blocks.modules]
-        return np.array([float(sum(w.sum() for w in layer)) / sum(w.numel() for w in layer) for layer in layers])
+        players = [[weight.float().abs() for weight in own] for own in loaded.weights]
+        return np.array([float(sum(w.sum() for w in own)) / sum(w.numel() for w in own) for own in players])
 
 
 def taylor(loaded: LoadedModel, ids: torch.Tensor) -> Floats:
-    """sum |W dL/dW| of each layer, (n,); gradients are summed over the sequences first. The model is left as found."""
-    weights = [list(block.parameters()) for block in loaded.blocks.modules]
+    """sum |W dL/dW| of each player, (n,); gradients are summed over the sequences first. The model is left as found."""
+    weights = loaded.weights
     every = list(loaded.model.parameters())
     before = [weight.requires_grad for weight in every]
     try:
         for weight in every:
             weight.requires_grad_(False)
-        flat = [weight.requires_grad_(True) for layer in weights for weight in layer]
+        flat = [weight.requires_grad_(True) for own in weights for weight in own]
         total = [torch.zeros_like(weight, dtype=torch.float32) for weight in flat]
         for one in torch.split(ids, 1):
             here = one.to(loaded.info.device)
@@ -80,5 +90,5 @@ def taylor(loaded: LoadedModel, ids: torch.Tensor) -> Floats:
     finally:
         for weight, was in zip(every, before, strict=True):
             weight.requires_grad_(was)
-    ends = np.cumsum([len(layer) for layer in weights])
+    ends = np.cumsum([len(own) for own in weights])
     return np.array([sum(part) for part in np.split(np.array(scores), ends[:-1])])

@@ -22,7 +22,6 @@ from core.errors import CorpusError, QuorumError
 from core.events import (
     Compared,
     Event,
-    Exported,
     Finished,
     Measured,
     Progress,
@@ -34,14 +33,15 @@ from core.events import (
     Writing,
     Written,
 )
-from core.export import check_target, export
+from core.export import check_target, export, exported
 from core.game import Game, Games
 from core.limits import STATES
 from core.losses import perplexity
-from core.masks import decode, encode, without
+from core.masks import decode, encode
 from core.measuring import Measuring
 from core.meter import nothing
 from core.planning import further, plan
+from core.players import indexes, mask_without
 from core.recipe import Recipe
 from core.remembered import Remembered
 from core.results import RunResult
@@ -73,9 +73,9 @@ class Engine:
         """
         started = time.monotonic()
         check_size(spec)
-        game = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
+        game = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
         info, protocol = game.loaded.info, game.windows.protocol
-        strata, masks = begin(spec, info.layers)
+        strata, masks = begin(spec, len(info.players))
         with ExitStack() as held:
             yield from self._alone(held, game)
             run = self._store.begin(game.key, spec, protocol, strata)
@@ -87,46 +87,49 @@ class Engine:
             result = yield from self._settling(tally, game)
         yield Finished(result)
 
-    def measure(self, spec: RunSpec, text: TextSpec, removed: Sequence[int], *, kl: bool = False) -> Iterator[Event]:
-        """The perplexity without some layers; from the store if it is there.
+    def measure(
+        self, spec: RunSpec, text: TextSpec, removed: Sequence[int | str], *, kl: bool = False
+    ) -> Iterator[Event]:
+        """The perplexity without some players; from the store if it is there.
 
         Args:
             spec: names the model, its dtype and its device.
             text: what it is measured on.
-            removed: layers to skip; none gives the dense model's.
+            removed: players to switch off, by name or by their places in a mask; none gives the dense model's.
             kl: also how far the predictions are from the dense model's.
 
         Raises:
             QuorumError: before any forward if the request is wrong.
         """
-        game = yield from self._games.open(spec, text, check=lambda layers: without(layers, removed))
+        game = yield from self._games.open(spec, text, check=lambda players: mask_without(players, removed))
         info, protocol = game.loaded.info, game.windows.protocol
-        mask = without(info.layers, removed)
+        mask = mask_without(info.players, removed)
         known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
         losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
         mean = float(losses.mean(dtype=np.float64))
         divergence = (yield from self._divergence(game, mask)) if kl else None
-        left = game.loaded.parameters_without(removed)
-        yield Measured(tuple(sorted(removed)), perplexity(losses), mean, divergence, protocol, info, left)
+        places = indexes(info.players, removed)
+        left = game.loaded.parameters_without(places)
+        yield Measured(places, perplexity(losses), mean, divergence, protocol, info, left)
 
     def continue_(self, spec: RunSpec, removed: Sequence[int], prompt: str, tokens: int) -> Iterator[Event]:
-        """How the whole model and the one without some layers go on after a prompt, token by token.
+        """How the whole model and the one without some players go on after a prompt, token by token.
 
         Raises:
             QuorumError: before any forward if the request is wrong.
         """
-        game = yield from self._games.open(spec, spec.text(), check=lambda layers: without(layers, removed))
+        game = yield from self._games.open(spec, spec.text(), check=lambda players: mask_without(players, removed))
         texts = "", "", 0
-        for texts in continuations(game.loaded, without(game.loaded.info.layers, removed), prompt, tokens):
+        for texts in continuations(game.loaded, mask_without(game.loaded.info.players, removed), prompt, tokens):
             yield Writing(*texts, total=tokens)
         yield Written(*texts, total=tokens)
 
     def time(self, spec: RunSpec, removed: Sequence[int]) -> Iterator[Event]:
-        """How long a forward of one calibration sequence takes, whole and without some layers."""
-        game = yield from self._games.open(spec, spec.text(), check=lambda layers: without(layers, removed))
+        """How long a forward of one calibration sequence takes, whole and without some players."""
+        game = yield from self._games.open(spec, spec.text(), check=lambda players: mask_without(players, removed))
         yield Stage("Timing both models in turn")
         ids = game.windows.ids[:1]
-        whole, pruned = seconds(game.loaded, ids, without(game.loaded.info.layers, removed))
+        whole, pruned = seconds(game.loaded, ids, mask_without(game.loaded.info.players, removed))
         yield Timed(whole, pruned, ids.numel(), REPEATS)
 
     def diverge(self, game: str, spec: RunSpec) -> Iterator[Event]:
@@ -135,7 +138,7 @@ class Engine:
         Raises:
             QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
         """
-        opened = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
+        opened = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
         opened.check_same(game)
         masks, windows = np.array([decode(mask) for mask in self._store.measured(game)]), opened.windows
         with ExitStack() as held:
@@ -157,11 +160,14 @@ class Engine:
         """
         out = check_target(out)
         spec, removed = recipe.spec, recipe.removed
-        game = yield from self._games.open(spec, spec.text("evaluation"), check=lambda layers: without(layers, removed))
+        game = yield from self._games.open(
+            spec, spec.text("evaluation"), check=lambda players: mask_without(players, removed)
+        )
         recipe.check(game.loaded.info)
         yield Stage(f"Writing, reloading and measuring {out.name}")
         losses = export(game.loaded, game.windows, recipe, out)
-        yield Exported(str(out), removed, perplexity(losses), game.windows.protocol)
+        yield Stage("Timing both models in turn")
+        yield exported(game.loaded, game.windows, recipe, out, losses)
 
     def select(self, run: str, game: str, spec: RunSpec, request: Request) -> Iterator[Event]:
         """Searches for the best removals of every count, for a run and the key of its game.
@@ -171,13 +177,13 @@ class Engine:
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
-        base = yield from self._games.open(spec, spec.text(), check=request.check)
+        base = yield from self._games.open(spec, spec.text(), check=lambda players: request.check(len(players)))
         base.check_same(game)
         with ExitStack() as held:
             yield from self._alone(held, base)
             wider = base
             with suppress(CorpusError):  # a short text has no further windows
-                wider = yield from self._games.open(spec, further(spec.text(), request.units), check=request.check)
+                wider = yield from self._games.open(spec, further(spec.text(), request.units), check=lambda _: None)
             found = yield from plan(self._store, base, wider, request, spec.seed, self._between)
             self._store.save_selection(run, found)
         yield Selected(found)
@@ -191,18 +197,19 @@ class Engine:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
         check_seed(spec)
-        base = yield from self._games.open(spec, spec.text(), check=match.check)
-        game = yield from self._games.open(spec, further(spec.text(), match.units), check=match.check)
+        check = partial(match.check, kind=spec.players)
+        base = yield from self._games.open(spec, spec.text(), check)
+        game = yield from self._games.open(spec, further(spec.text(), match.units), check)
         other = replace(spec.text("evaluation"), sequences=4 * spec.sequences)
-        judge = yield from self._games.open(spec, other, check=match.check)
-        found = yield from compare(self._store, base, game, judge, match, spec.seed, self._between)
+        judge = yield from self._games.open(spec, other, check)
+        found = yield from compare(self._store, base, game, judge, match, spec, self._between)
         if run is not None:
             self._store.save_comparison(run, found)
         yield Compared(found)
 
     def score(self, run: str, game: str, spec: RunSpec) -> Iterator[Event]:
         """Scores every player of a run by the literature's criteria, and keeps that for the run."""
-        opened = yield from self._games.open(spec, spec.text(), check=lambda layers: begin(spec, layers))
+        opened = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
         opened.check_same(game)
         yield Scored((yield from score(self._store, opened, run, self._between)))
 

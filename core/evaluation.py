@@ -1,6 +1,6 @@
 """Coalitions -> the loss of every sequence, each shared prefix of layers computed once.
 
-The hidden state after a prefix of layers depends only on which of those were kept, so a set of masks is a trie. The
+The hidden state after a prefix of layers depends only on what of those was kept, so a set of masks is a trie. The
 masks are taken in lexicographic order, and the hidden states along the last one are kept: a mask starts where it leaves
 its predecessor, also across calls. A loss does not depend on which masks came before, nor on their order.
 """
@@ -77,7 +77,7 @@ class Evaluator:
         A loss is the mean negative log-likelihood in nats a token; NaN and infinity where the model gives them.
 
         Args:
-            masks: (masks, layers), True where a layer is kept.
+            masks: (masks, players), True where a player is kept.
             wanted: asked for each row just before it is evaluated; one that is not wanted any more is left out.
         """
         for row in np.lexsort(masks.T[::-1]):
@@ -86,7 +86,7 @@ class Evaluator:
                 yield int(row), torch.cat(list(self._parts(masks[row]))).cpu().numpy()
 
     def stream(self, mask: NDArray[np.bool_]) -> Iterator[Losses]:
-        """The losses of one mask (layers,), batch by batch."""
+        """The losses of one mask (players,), batch by batch."""
         for part in self._parts(mask):
             yield part.cpu().numpy()
 
@@ -109,8 +109,8 @@ class Evaluator:
             yield losses
 
     def _shares(self, loaded: LoadedModel, ids: torch.Tensor) -> bool:
-        """Whether one coalition, every other layer, has the same loss by the model's own forward."""
-        mask = np.arange(len(loaded.blocks)) % 2 == 0
+        """Whether one coalition, every other player, has the same loss by the model's own forward."""
+        mask = np.arange(len(loaded.info.players)) % 2 == 0
         here = ids.to(loaded.info.device)
         own = sequence_losses(loaded, ids, mask)
         try:

@@ -156,3 +156,8 @@ class Exported(Event):
     removed: tuple[int, ...]
     perplexity: float
     protocol: Protocol
+    players: tuple[str, ...]  # whose places `removed` are
+    deleted: int  # parameters that are not in the files any more
+    zeroed: int  # parameters that are there, and zero: the output projections of halves of blocks
+    whole: float  # median seconds of a forward of one window, the whole model's and the exported one's
+    pruned: float

@@ -1,8 +1,8 @@
 """What a search expects of coalitions that it has not measured: a regression, and a Gaussian process on what it misses.
 
 The target is log(1 + rise of the loss), in which single removals nearly add up. The regression knows three things of a
-coalition: what its removals cost one by one, how far the hidden state moves across each run of removed layers
-(`core.similarity`), and how many layers are gone. The process, on layers and on pairs of neighbours, learns the rest:
+coalition: what its removals cost one by one, how far the hidden state moves across each run of skipped blocks
+(`core.similarity`), and how many players are gone. The process, on layers and on pairs of neighbours, learns the rest:
 the loss of a contiguous run is often far below what its single removals suggest.
 """
 
@@ -15,20 +15,23 @@ from core.gaussian import GaussianProcess, Kernel, condition
 from core.learning import learn
 from core.masks import Masks
 from core.measurements import Floats
+from core.players import Switches, computed, kept
 
 _RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What is known before the search: rises of single removals (n,), and distances of hidden states (n + 1, n + 1)."""
+    """What is known before the search."""
 
-    singles: Floats
-    distances: Floats
+    singles: Floats  # rises of single removals, (players,)
+    distances: Floats  # of the hidden states between blocks, (blocks + 1, blocks + 1)
+    switches: Switches  # what each player switches off, (players, blocks, 2)
 
     def __call__(self, masks: Masks) -> Floats:
         """The regressors of masks (masks, n), (masks, 3)."""
-        moved = np.array([sum(self.distances[begin, end] for begin, end in runs(mask)) for mask in masks])
+        stay = computed(kept(self.switches, masks))
+        moved = np.array([sum(self.distances[begin, end] for begin, end in runs(blocks)) for blocks in stay])
         alone = np.log1p(np.maximum(self.singles, 0)) @ (~masks).T
         return np.stack([alone, moved, (~masks).sum(axis=1)], axis=1)
 
@@ -63,6 +66,6 @@ def with_neighbours(masks: Masks) -> Masks:
 
 
 def runs(mask: Masks) -> list[tuple[int, int]]:
-    """The runs of removed layers of a mask (n,): (first, one past the last)."""
+    """The runs of skipped blocks of a mask (blocks,): (first, one past the last)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[True], mask, [True]]).astype(np.int8)))
     return [(int(begin), int(end)) for begin, end in zip(edges[::2], edges[1::2], strict=True)]

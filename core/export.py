@@ -1,26 +1,35 @@
 """A smaller model on disk: blocks deleted, configuration mended, loaded again and measured again."""
 
+import errno
 import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import nn
+from transformers import PreTrainedModel
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from core.card import Measured, card
 from core.configuration import skeleton
 from core.errors import ExportError
+from core.events import Exported
 from core.losses import perplexity
 from core.masks import without
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load, locate, read_weights
 from core.paths import user_path, write_errors
+from core.players import computed, indexes, mask_without
+from core.playing import missing_projections
 from core.recipe import Recipe
 from core.reference import sequence_losses
 from core.surgery import delete_blocks
+from core.timing import seconds
 from core.types import Losses
-from core.weights import write_weights
+from core.weights import SHARD, write_weights
 from core.windows import Windows
 
 # What files with the terms of a model are called, and how long they may be, in bytes.
@@ -39,15 +48,17 @@ def check_target(out: Path) -> Path:
 
 
 def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> Losses:
-    """Writes the model without some layers as a folder that plain `from_pretrained` loads.
+    """Writes the model without some players as a folder that plain `from_pretrained` loads.
 
+    A block whose players are all removed is deleted. Of a block that loses one half, the output projection becomes
+    zero, which is exact: that half adds nothing to the hidden state any more.
     The weights are copied as they were saved, from file to file. The folder appears under its name only when it is
     complete, and when its model, loaded again, has the losses of the masked one; that is the one copy in memory.
 
     Args:
         loaded: the model; left as found. Its files are copied from.
         windows: the text on which the two are compared.
-        recipe: layers to delete, and how they were found: for the model card and quorum.json, itself a recipe.
+        recipe: players to remove, and how they were found: for the model card and quorum.json, itself a recipe.
         out: a folder that does not exist, or is empty.
 
     Returns:
@@ -57,7 +68,7 @@ def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> 
         SelectionError, ExportError, NotWritable, DiskFull.
     """
     out = check_target(out)
-    mask = without(len(loaded.blocks), recipe.removed)
+    mask = mask_without(loaded.info.players, recipe.removed)
     dense = perplexity(sequence_losses(loaded, windows.ids, np.ones_like(mask)))
     with write_errors(out):
         unfinished = _unfinished(out)
@@ -78,20 +89,62 @@ def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> 
     return losses
 
 
+def exported(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, losses: Losses) -> Exported:
+    """What `export`, with the same arguments, has written and measured; and how fast it is, on the first window."""
+    removed = indexes(loaded.info.players, recipe.removed)
+    mask = without(len(loaded.info.players), removed)
+    zeros = missing_projections(loaded, loaded.kept(mask), loaded.blocks.modules)
+    whole, pruned = seconds(loaded, windows.ids[:1], mask)
+    return Exported(
+        path=str(out),
+        removed=removed,
+        perplexity=perplexity(losses),
+        protocol=windows.protocol,
+        players=loaded.info.players,
+        deleted=loaded.info.parameters - loaded.parameters_without(removed),
+        zeroed=sum(weight.numel() for module in zeros for weight in module.parameters()),
+        whole=whole,
+        pruned=pruned,
+    )
+
+
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
-    parent = loaded.checkpoint.folder
-    model = skeleton(loaded.checkpoint.config)
-    delete_blocks(model, loaded.blocks.path, mask)
+    parent, kept = loaded.checkpoint.folder, loaded.kept(mask)
+    halved = bool((computed(kept) != kept.all(axis=1)).any())
+    model = _silent(loaded, kept) if halved else skeleton(loaded.checkpoint.config)
+    delete_blocks(model, loaded.blocks.path, computed(kept))
     config = model.config
     config.architectures = [type(model).__name__]
     vars(config).pop("auto_map", None)  # names code that does not go along
-    config.save_pretrained(folder)
+    if halved:
+        _save(model, folder)
+    else:
+        config.save_pretrained(folder)
+        write_weights(parent, folder, loaded.blocks.path, computed(kept))
     if (parent / GENERATION_CONFIG_NAME).is_file():
         shutil.copyfile(parent / GENERATION_CONFIG_NAME, folder / GENERATION_CONFIG_NAME)
     elif model.can_generate():
         model.generation_config.save_pretrained(folder)
     loaded.checkpoint.tokenizer.save_pretrained(folder)  # with its chat templates
-    write_weights(parent, folder, loaded.blocks.path, mask)
+
+
+def _save(model: PreTrainedModel, folder: Path) -> None:
+    try:
+        model.save_pretrained(folder, max_shard_size=SHARD)
+    except SafetensorError as cause:  # it keeps the system's error as text only
+        raise OSError(errno.ENOSPC if "os error 28" in str(cause) else errno.EIO, str(cause)) from cause
+
+
+def _silent(loaded: LoadedModel, kept: NDArray[np.bool_]) -> PreTrainedModel:
+    """The model, read once more, with zeros in the output projections of halves that are gone from blocks that stay."""
+    model = read_weights(loaded.checkpoint, "auto")
+    blocks = model.get_submodule(loaded.blocks.path)
+    assert isinstance(blocks, nn.ModuleList)  # find_blocks took it from there
+    with torch.no_grad():
+        for module in missing_projections(loaded, kept, tuple(blocks)):
+            for weight in module.parameters():
+                weight.zero_()
+    return model
 
 
 def _copy_licences(parent: Path, folder: Path) -> list[str]:

@@ -13,6 +13,7 @@ from core.limits import STATES
 from core.memory import give_back
 from core.model import Checkpoint, LoadedModel, load, locate
 from core.packing import PackedLinears
+from core.players import players_of
 from core.storage import Store
 from core.types import RunSpec, TextSpec
 from core.windows import Windows, cut, excerpts
@@ -62,13 +63,15 @@ class Games:
         self._model: tuple[object, LoadedModel] | None = None
         self._game: tuple[object, Game] | None = None
 
-    def open(self, spec: RunSpec, text: TextSpec, check: Callable[[int], object]) -> Generator[Event, None, Game]:
+    def open(
+        self, spec: RunSpec, text: TextSpec, check: Callable[[tuple[str, ...]], object]
+    ) -> Generator[Event, None, Game]:
         """Opens a game, telling what takes a while.
 
         Args:
-            spec: names the model, its dtype and its device.
+            spec: names the model, its dtype, its device and its players.
             text: the windows to measure on.
-            check: is given the number of layers before the weights are read, and raises if they do not suit.
+            check: is given the names of the players before the weights are read, and raises if they do not suit.
 
         Raises:
             QuorumError: whatever is wrong; what needs no download comes first, what needs the weights last.
@@ -79,9 +82,9 @@ class Games:
         yield Stage(f"Finding the model {spec.model}")
         checkpoint = locate(spec.model)
         if checkpoint.layers is not None:
-            check(checkpoint.layers)
+            check(players_of(checkpoint.layers, spec.players, spec.protect))
         model = (checkpoint.folder, checkpoint.stamp, dtype, spec.device)
-        request = (model, text, stamp(text.corpus))
+        request = (model, text, stamp(text.corpus), spec.players, spec.protect)
         if self._game is None or self._game[0] != request:
             yield Stage(f"Reading the text {text.corpus}")
             windows = cut(read(text.corpus, text.split), checkpoint.tokenizer, text)
@@ -92,7 +95,12 @@ class Games:
                 self._model = None  # two models need not fit into memory at once
                 self._model = model, load(checkpoint, dtype, spec.device)
             loaded = self._model[1]
-            check(loaded.info.layers)
+            players = players_of(loaded.info.layers, spec.players, spec.protect)
+            check(players)
+            if players != loaded.info.players:
+                yield Stage(f"Finding the players of {spec.model}")
+                loaded = loaded.played_by(players)
+                self._model = model, loaded  # with the halves of its blocks, if it had to look for them
             self._game = request, Game(self._store.open_game(loaded.info, windows.protocol), loaded, windows)
             if text.split == "calibration":
                 texts = excerpts(checkpoint.tokenizer, windows)

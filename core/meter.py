@@ -21,6 +21,7 @@ from core.masks import Masks
 from core.measurements import Floats
 from core.model import LoadedModel
 from core.packing import PackedLinears
+from core.players import Switches, computed
 from core.types import Losses
 
 
@@ -54,7 +55,8 @@ class Meter:
             between: called after each coalition; what it raises ends the measuring, and nothing is lost.
         """
         packed = packed or PackedLinears(loaded.model)
-        self.layers = len(loaded.blocks)
+        self.players = len(loaded.info.players)
+        self._loaded = loaded
         self.stages = tuple(stages)
         self._head, self._length = _head(loaded), ids.shape[1]
         self.spent = self.plain = 0.0
@@ -66,26 +68,36 @@ class Meter:
         for begin, end in pairwise((0, *stages)):
             states = STATES * (end - begin) // stages[-1]
             part = evaluator(loaded, ids[begin:end], packed, states=states)
-            self._parts[begin, end] = _Part(part, np.zeros(self.layers, dtype=np.bool_), ids[begin:end].numel())
+            self._parts[begin, end] = _Part(
+                part, loaded.kept(np.zeros(self.players, dtype=np.bool_)), ids[begin:end].numel()
+            )
 
     @property
     def whole(self) -> NDArray[np.bool_]:
-        """The mask that keeps every layer."""
-        return np.ones(self.layers, dtype=np.bool_)
+        """The mask that keeps every player."""
+        return np.ones(self.players, dtype=np.bool_)
 
     def cost(self, mask: NDArray[np.bool_], sequences: int) -> float:
         """What a plain forward of `sequences` would cost."""
-        return (float(mask.sum()) + self._head) * sequences * self._length
+        return (float(computed(self._loaded.kept(mask)).sum()) + self._head) * sequences * self._length
 
     def unit(self, sequences: int) -> float:
-        """What SLEB takes to remove two fifths of the layers on that many sequences, by plain forwards.
+        """What SLEB takes to remove two fifths of the players on that many sequences, by plain forwards.
 
-        Greedy removal evaluates every layer but the first and the last that is still there, once for each layer that
+        Greedy removal evaluates every player but the first and the last that is still there, once for each one that
         goes: of 30 layers, 270 evaluations for 12 removed. It is the unit in which the budget of a search is given.
+        All players count alike here, as an equal share of the blocks in which anybody plays.
         """
-        gone = np.arange(max(1, 2 * self.layers // 5))
-        tried = np.maximum(1, self.layers - 2 - gone) * (self.layers - 1 - gone + self._head)
+        gone = np.arange(max(1, 2 * self.players // 5))
+        always = self._loaded.info.layers - int(self.switches.any(axis=(0, 2)).sum())
+        share = (self._loaded.info.layers - always) / self.players
+        tried = np.maximum(1, self.players - 2 - gone) * ((self.players - 1 - gone) * share + always + self._head)
         return float(tried.sum() * sequences * self._length)
+
+    @property
+    def switches(self) -> Switches:
+        """What each player switches off, (players, layers, 2)."""
+        return self._loaded.switches
 
     def depth(self, mask: NDArray[np.bool_]) -> int:
         """On how many sequences a mask was measured."""
@@ -124,17 +136,19 @@ class Meter:
         """Measures masks, and charges them in the order in which they share prefixes."""
         head = self._head * (part.evaluator.heads if self._with else 1)
         for mask in masks[np.lexsort(masks.T[::-1])]:
-            shared = int(np.argmin(np.append(part.last == mask, False)))
-            self.spent += (mask[shared:].sum() + head) * part.tokens
-            self.plain += (mask.sum() + head) * part.tokens
+            kept = self._loaded.kept(mask)
+            blocks = computed(kept)  # one that has lost a half is computed all the same
+            shared = int(np.argmin(np.append((part.last == kept).all(axis=1), False)))
+            self.spent += (blocks[shared:].sum() + head) * part.tokens
+            self.plain += (blocks.sum() + head) * part.tokens
             self.tokens += part.tokens
-            part.last = mask
+            part.last = kept
         return part.evaluator.with_divergences(masks) if self._with else part.evaluator.losses(masks)
 
 
 @dataclass
 class _Part:
-    """Some of the sequences, and the mask whose hidden states are at hand for them."""
+    """Some of the sequences, and the halves of blocks whose hidden states are at hand for them, (layers, 2)."""
 
     evaluator: Evaluator
     last: NDArray[np.bool_]

@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
+from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from core import gguf_weights, hub
@@ -18,7 +21,10 @@ from core.configuration import check_weights, read_config
 from core.device import DTYPES, choose_device, choose_dtype
 from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
 from core.folder import check_code, check_folder
+from core.halves import Halves, find_halves
+from core.masks import Masks
 from core.paths import user_path
+from core.players import Switches, are_halves, gone, kept, parts, switches
 from core.skipping import check_skipping
 from core.types import BUNDLED, ModelInfo
 
@@ -69,15 +75,50 @@ class LoadedModel:
     model: PreTrainedModel
     blocks: Blocks
     checkpoint: Checkpoint
+    halves: tuple[Halves, ...] = ()  # of each block, where halves play
+
+    def played_by(self, players: Sequence[str]) -> "LoadedModel":
+        """The same weights with other players, by name.
+
+        Raises:
+            UnsupportedModel: halves of blocks are asked for, and this model's blocks have none.
+        """
+        halves = self.halves
+        if not halves and are_halves(players):
+            halves = find_halves(self.model, self.blocks)
+        return replace(self, info=replace(self.info, players=tuple(players)), halves=halves)
+
+    def kept(self, masks: Masks) -> NDArray[np.bool_]:
+        """Which halves of blocks stay under masks (..., players): (..., layers, 2)."""
+        return kept(self.switches, masks)
+
+    @cached_property
+    def switches(self) -> Switches:
+        """What each player switches off."""
+        return switches(self.info.players, self.info.layers)
 
     def parameters_without(self, removed: Sequence[int]) -> int:
-        """Parameters of the model that is left without some layers."""
-        return self.info.parameters - sum(self.layer_parameters[layer] for layer in removed)
+        """Parameters of the model that is left without some players; a half alone leaves zeros behind."""
+        lost = gone(self.info.players, self.info.layers, removed)
+        return self.info.parameters - sum(self.layer_parameters[player] for player in lost)
 
     @property
     def layer_parameters(self) -> tuple[int, ...]:
-        """Of each layer."""
-        return tuple(sum(int(weight.numel()) for weight in block.parameters()) for block in self.blocks.modules)
+        """Of each player."""
+        return tuple(sum(int(weight.numel()) for weight in own) for own in self.weights)
+
+    @cached_property
+    def weights(self) -> tuple[list[nn.Parameter], ...]:
+        """The parameters of each player; what a block has outside of its MLP is its mixer's."""
+        found = []
+        for first, last, halves in map(parts, self.info.players):
+            own: list[nn.Parameter] = []
+            for block in range(first, last + 1):
+                for name, weight in self.blocks.modules[block].named_parameters():
+                    mlp = bool(self.halves) and name.partition(".")[0] in self.halves[block].mlp_children
+                    own += [weight] if len(halves) > 1 or mlp == (halves == "m") else []
+            found.append(own)
+        return tuple(found)
 
 
 def locate(source: str) -> Checkpoint:
@@ -148,8 +189,8 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     return LoadedModel(info, model, blocks, checkpoint)
 
 
-def read_weights(checkpoint: Checkpoint, dtype: torch.dtype) -> PreTrainedModel:
-    """The model in memory, in evaluation mode.
+def read_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> PreTrainedModel:
+    """The model in memory, in evaluation mode; the dtype "auto" is the one in which it was saved.
 
     Raises:
         UnsupportedModel: weights are missing; transformers would have filled them in at random.

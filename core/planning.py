@@ -94,9 +94,9 @@ def metered(
 def explore(game: Game, meter: Meter, raced: int, request: Request, seed: int) -> Generator[Searching, None, Search]:
     """The search itself, within its budget: one forward of the whole model for the distances, and the rest."""
     ids, begun = game.windows.ids[:raced], meter.spent
-    meter.charge(meter.layers * ids.numel(), ids.numel())
+    meter.charge(game.loaded.info.layers * ids.numel(), ids.numel())
     distances = np.asarray(1 - similarity(game.loaded, ids).cosine)
-    search = Search(meter, distances, request.check(meter.layers), raced, request.protected, seed)
+    search = Search(meter, distances, request.check(meter.players), raced, request.protected, seed)
     for share in search.run(request.units * meter.unit(raced) - (meter.spent - begun)):
         yield Searching(share)
     return search

@@ -29,14 +29,14 @@ def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mappin
     Args:
         loaded: the model in its 16 bits; it is loaded once more for this.
         ids: token ids (sequences, length).
-        masks: (masks, layers).
+        masks: (masks, players).
         losses: what was measured, by row of `masks`.
 
     Returns:
         None where memory or the model's files do not allow it: that must not cost a run its end.
     """
     try:
-        exact = load(loaded.checkpoint, "float32", loaded.info.device)
+        exact = load(loaded.checkpoint, "float32", loaded.info.device).played_by(loaded.info.players)
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         return None
     known = sorted(row for row, found in losses.items() if np.isfinite(found).all())

@@ -9,8 +9,9 @@ from typing import Any, TypeGuard
 
 from core import __version__
 from core.errors import ExportError, NotRecipe
-from core.masks import without
+from core.masks import removed as removed_by
 from core.paths import user_path
+from core.players import indexes, mask_without, names, players_of
 from core.results import RunResult
 from core.types import ModelInfo, RunSpec
 
@@ -26,13 +27,16 @@ class Recipe:
     spec: RunSpec  # of the run that found it: names the model and the text
     fingerprint: str  # of the model
     layers: int  # of the model
-    removed: tuple[int, ...]
+    removed: tuple[str, ...]  # players, by name
     run: str
 
     @classmethod
     def of(cls, result: RunResult, spec: RunSpec, removed: Sequence[int]) -> "Recipe":
-        """The recipe of layers that were chosen with a run."""
-        return cls(spec, result.model.fingerprint, result.model.layers, tuple(sorted(removed)), result.run)
+        """The recipe of players, by their places in a mask, that were chosen with a run."""
+        model = result.model
+        return cls(
+            spec, model.fingerprint, model.layers, tuple(model.players[place] for place in sorted(removed)), result.run
+        )
 
     def check(self, model: ModelInfo) -> None:
         """Raises ExportError if `model` is another one than that of the recipe."""
@@ -48,7 +52,7 @@ class Recipe:
         entries = {
             "quorum": __version__,
             "model": asdict(model),
-            "removed": self.removed,
+            "removed": names(model.players, indexes(model.players, self.removed)),
             "run": self.run,
             "found_by": asdict(self.spec),
             **measured,
@@ -85,14 +89,19 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
         raise _not_recipe(file, "its model has no fingerprint of sixteen hex digits")
     if not _is_number(layers) or not 2 <= layers <= _LAYERS:
         raise _not_recipe(file, "its model has no number of layers")
-    if not isinstance(removed, list) or not removed or not all(map(_is_number, removed)):
-        raise _not_recipe(file, "removed is no list of layers")
+    if (
+        not isinstance(removed, list)
+        or not removed
+        or not all(isinstance(name, str) or _is_number(name) for name in removed)
+    ):
+        raise _not_recipe(file, "removed is no list of players")
     if not isinstance(run, str) or not re.fullmatch(r"[\w-]{1,64}", run, re.ASCII):
         raise _not_recipe(file, "it names no run")
-    without(layers, removed)
     spec = _spec(file, entries.get("found_by"))
     spec = replace(spec, model=model or spec.model, corpus=corpus or spec.corpus)
-    return Recipe(spec, fingerprint, layers, tuple(sorted(removed)), run)
+    players = players_of(layers, spec.players, spec.protect)
+    places = removed_by(mask_without(players, list(map(str, removed))))
+    return Recipe(spec, fingerprint, layers, tuple(players[place] for place in places), run)
 
 
 def _object(file: Path) -> dict[str, Any]:

@@ -5,10 +5,29 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
+from core.errors import SelectionError
 from core.paths import user_path
+from core.players import dropped, switches
 from core.types import BUNDLED, BUNDLED_HUB, ModelInfo
 
 FORMATS = ("recipe", "mergekit", "llama.cpp", "evopress")  # the first is Quorum's own (core.recipe)
+
+
+def whole_layers(model: ModelInfo, removed: Sequence[int]) -> tuple[int, ...]:
+    """The layers that go with removed players, by their places in a mask, for tools that know whole layers only.
+
+    Raises:
+        SelectionError: half of a layer would go, which mergekit and llama.cpp cannot do.
+    """
+    blocks, halves = dropped(model.players, model.layers, removed)
+    if halves:
+        raise SelectionError(
+            f"mergekit and llama.cpp remove whole layers, and this removes only half of some: {', '.join(halves)}.",
+            "Export the model itself: there, half of a layer is switched off by zeros.",
+        )
+    return blocks
 
 
 def mergekit(model: ModelInfo, removed: Sequence[int]) -> str:
@@ -31,14 +50,15 @@ def llama_quantize(removed: Sequence[int]) -> str:
     return f"llama-quantize --prune-layers {','.join(map(str, sorted(removed)))} model.gguf pruned.gguf COPY"
 
 
-def evopress(layers: int, removed: Sequence[int]) -> str:
-    """EvoPress's file of dropped layers: a line for each layer, of none, attn, mlp and attn+mlp.
+def evopress(model: ModelInfo, removed: Sequence[int]) -> str:
+    """EvoPress's file of dropped players, by their places in a mask: a line a layer, of none, attn, mlp and attn+mlp.
 
     Its `drop_layers_from_config` reads it (github.com/IST-DASLab/EvoPress, src/model_utils.py). Lines are ended, not
     separated, by a newline, so that there are as many as layers.
     """
-    gone = set(removed)
-    return "".join("attn+mlp\n" if layer in gone else "none\n" for layer in range(layers))
+    off = np.asarray(switches(model.players, model.layers)[list(removed)].any(axis=0))
+    words = {(False, False): "none", (True, False): "attn", (False, True): "mlp", (True, True): "attn+mlp"}
+    return "".join(f"{words[bool(attention), bool(mlp)]}\n" for attention, mlp in off)
 
 
 def runs_kept(layers: int, removed: Sequence[int]) -> list[tuple[int, int]]:

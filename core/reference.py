@@ -1,4 +1,4 @@
-"""Losses by the model's own forward with dropped blocks skipped: simple, and what everything faster is held against."""
+"""Losses by the model's own forward with players switched off: simple, and what everything faster is held against."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from core.losses import sequence_nll
 from core.model import LoadedModel
-from core.skipping import skipping
+from core.playing import playing
 from core.types import Losses
 
 # Logits alive at once, in elements: 128 MiB in fp32.
@@ -19,7 +19,7 @@ def sequence_losses(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.boo
     Args:
         loaded: the model; left as found.
         ids: token ids (sequences, length); the first token of each is not predicted.
-        mask: (layers,), True where a layer is kept.
+        mask: (players,), True where a player is kept.
 
     Returns:
         Mean negative log-likelihood in nats a token, (sequences,); NaN and infinity where the model gives them.
@@ -29,6 +29,6 @@ def sequence_losses(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.boo
     found = []
     for part in torch.split(ids, size):
         here = part.to(loaded.info.device)
-        with torch.inference_mode(), skipping(loaded.blocks, mask):
+        with torch.inference_mode(), playing(loaded, mask):
             found.append(sequence_nll(loaded.model(input_ids=here, use_cache=False).logits, here).cpu().numpy())
     return np.concatenate(found)

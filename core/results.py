@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core.players import gone
 from core.types import ModelInfo, Protocol
 
 CLOSED_FORMS = ("shapley", "banzhaf", "local")
@@ -196,13 +197,14 @@ class RunResult:
     precision: Precision | None = None  # None in float32, while the run goes on, and for large models
     interactions: PairInteractions | None = None  # local, on the log score; None while the run goes on
     bands: tuple[Band, ...] = ()  # of predictive intervals, the largest coalitions first; none while the run goes on
-    layer_parameters: tuple[int, ...] = ()  # of each layer; () in results of earlier releases
+    layer_parameters: tuple[int, ...] = ()  # of each player; () in results of earlier releases
 
     def parameters_without(self, removed: Sequence[int]) -> int | None:
-        """Parameters of the model that is left without some layers, if the result knows them."""
+        """Parameters of the model that is left without some players, if the result knows them."""
         if not self.layer_parameters:
             return None
-        return self.model.parameters - sum(self.layer_parameters[layer] for layer in removed)
+        lost = gone(self.model.players, self.model.layers, removed)
+        return self.model.parameters - sum(self.layer_parameters[player] for player in lost)
 
     @property
     def overall(self) -> tuple[Contribution, ...]:

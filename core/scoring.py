@@ -7,13 +7,14 @@ from core.events import Event, Stage
 from core.game import Game
 from core.measurements import Floats
 from core.planning import metered
+from core.players import are_halves, spans
 from core.scores import Scores
 from core.similarity import similarity
 from core.storage import Store
 
 
 def score(store: Store, game: Game, run: str, between: Callable[[], None]) -> Generator[Event, None, Scores]:
-    """Scores by shortgpt, one-shot, taylor and magnitude, kept for a run; so is what one-shot measures.
+    """Scores by shortgpt (unless halves play), one-shot, taylor and magnitude, kept for a run with what they measure.
 
     Args:
         store: may know the losses without each player.
@@ -22,8 +23,10 @@ def score(store: Store, game: Game, run: str, between: Callable[[], None]) -> Ge
         between: called after each coalition, and may raise to end it.
     """
     loaded, ids = game.loaded, game.windows.ids
-    yield Stage("One forward, for block influence")
-    found: dict[str, Floats] = {"shortgpt": criteria.block_influence(similarity(loaded, ids))}
+    found: dict[str, Floats] = {}
+    if not are_halves(loaded.info.players):  # hidden states are compared between blocks
+        yield Stage("One forward, for block influence")
+        found["shortgpt"] = criteria.block_influence(similarity(loaded, ids), spans(loaded.info.players))
     yield Stage("Each layer alone removed, for one-shot perplexity")
     meter = metered(store, game, (len(ids),), between=between)
     found["one-shot"] = criteria.one_shot(meter, len(ids))

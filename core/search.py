@@ -44,7 +44,7 @@ class Search:
     """Looks for masks of least loss that remove 1..`most` layers, none of them `protected`."""
 
     meter: Meter
-    distances: Floats  # of hidden states, (n + 1, n + 1): how far each run moves them
+    distances: Floats  # of hidden states, (blocks + 1, blocks + 1): how far each run of blocks moves them
     most: int
     raced: int  # the sequences that races run to, one of the meter's stages; finalists are settled on all
     protected: Sequence[int] = ()
@@ -59,7 +59,7 @@ class Search:
         """
         budget = max(budget, 1.0)
         self._rng = np.random.default_rng(self.seed)
-        self._free = [layer for layer in range(self.meter.layers) if layer not in set(self.protected)]
+        self._free = [layer for layer in range(self.meter.players) if layer not in set(self.protected)]
         self._kernel: tuple[int, Kernel] | None = None
         begun = self.meter.spent
         self._dense = self._costs(self.meter.whole[None], self.meter.stages[-1])[0]
@@ -149,7 +149,7 @@ class Search:
                     add(mask, *pairs[0], *pairs[1])
         known = {mask.tobytes() for mask in self.tried.get(count, [])}
         fresh = [mask for key, mask in found.items() if key not in known]
-        return np.array(fresh, dtype=np.bool_).reshape(-1, self.meter.layers)
+        return np.array(fresh, dtype=np.bool_).reshape(-1, self.meter.players)
 
     def _kept(self, mask: NDArray[np.bool_]) -> list[int]:
         return [layer for layer in self._free if mask[layer]]
@@ -202,12 +202,12 @@ class Search:
     def _expectation(self) -> Expectation:
         masks = [mask for count in sorted(self.tried) for mask in self.tried[count]]
         rises = np.array([self.rise(mask) for mask in masks])
-        singles = np.full(self.meter.layers, np.nan)
+        singles = np.full(self.meter.players, np.nan)
         for mask in self.tried[1]:
             singles[~mask] = self.rise(mask)
         singles[np.isnan(singles)] = np.nanmax(singles)  # a protected layer is never removed
         kernel = self._kernel[1] if self._kernel and len(masks) < _RELEARN * self._kernel[0] else None
-        found = expect(Basis(singles, self.distances), np.array(masks), rises, kernel)
+        found = expect(Basis(singles, self.distances, self.meter.switches), np.array(masks), rises, kernel)
         if kernel is None:
             self._kernel = len(masks), found.process.kernel
         return found

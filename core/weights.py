@@ -14,10 +14,10 @@ from core.blocks import ENTRY
 from core.errors import ExportError
 from core.headers import Header, headers
 
-_SHARD, _PIECE = 5_000_000_000, 2**24  # bytes in a file, which Hubs and readers take well; bytes in memory
+SHARD, _PIECE = 5_000_000_000, 2**24  # bytes in a file, which Hubs and readers take well; bytes in memory
 
 
-def write_weights(folder: Path, out: Path, path: str, mask: NDArray[np.bool_], shard: int = _SHARD) -> None:
+def write_weights(folder: Path, out: Path, path: str, mask: NDArray[np.bool_], shard: int = SHARD) -> None:
     """Writes the safetensors files of a model without some blocks; the others are numbered anew.
 
     Args:

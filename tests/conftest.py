@@ -18,6 +18,7 @@ from transformers import (
     GPT2Config,
     LlamaConfig,
     PreTrainedConfig,
+    PreTrainedModel,
     Qwen2Config,
 )
 
@@ -62,24 +63,25 @@ def save_model(folder: Path, family: str = "llama", seed: int = 0) -> Path:
     """A random model of a family, with weights large enough that every layer matters, and its tokenizer."""
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(CONFIGS[family](), dtype=torch.float32)
-    randomise(model)
-    model.save_pretrained(folder)
+    randomised(model).save_pretrained(folder)
     save_tokenizer(folder)
     return folder
 
 
-def randomise(model: torch.nn.Module) -> None:
-    """Weights large enough that every layer matters."""
+def randomised(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with matrices large enough that every layer matters."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.dim() > 1:
                 weight.normal_(0, 0.12)
+    return model
 
 
 def recipe_of(loaded: LoadedModel, removed: Sequence[int]) -> Recipe:
     """The recipe of an export that no run has found."""
     info = loaded.info
-    return Recipe(RunSpec(model=info.source), info.fingerprint, info.layers, tuple(sorted(removed)), "ab12cd34")
+    removed_names = tuple(info.players[place] for place in sorted(removed))
+    return Recipe(RunSpec(model=info.source), info.fingerprint, info.layers, removed_names, "ab12cd34")
 
 
 @pytest.fixture(scope="session")

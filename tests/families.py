@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
-from tests.conftest import SMALL, randomise, save_tokenizer
+from tests.conftest import SMALL, randomised, save_tokenizer
 
 DEPTH = 7
 # What the architectures have in common, under the names that most of them use; None takes a name away.
@@ -156,7 +156,7 @@ def save_family(folder: Path, family: str, seed: int = 0) -> Path:
     """A random model of a family, with weights large enough that every block matters, and its tokenizer."""
     torch.manual_seed(seed)
     model = AutoModelForCausalLM.from_config(FAMILIES[family](), dtype=torch.float32)
-    randomise(model)
+    randomised(model)
     model.save_pretrained(folder)
     save_tokenizer(folder)
     return folder

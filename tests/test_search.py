@@ -8,11 +8,12 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from core import criteria
-from core.choices import METHODS, OURS
+from core.choices import METHODS, OURS, methods_for
 from core.expectation import Basis, expect, runs
 from core.masks import stratified, without
 from core.meter import Meter
 from core.model import LoadedModel
+from core.players import players_of, spans, switches
 from core.reference import sequence_losses
 from core.rivals import RIVALS, Contest, evopress, sleb
 from core.search import Search
@@ -20,6 +21,7 @@ from core.similarity import similarity
 from core.skipping import skipping
 from tests.conftest import LAYERS
 
+BLOCKS = tuple(map(str, range(LAYERS)))
 IDS = torch.randint(0, 256, (10, 12), generator=torch.Generator().manual_seed(1))
 
 
@@ -28,9 +30,9 @@ def every(count: int, protected: tuple[int, ...] = ()) -> np.ndarray:
     return np.array([without(LAYERS, gone) for gone in combinations(free, count)])
 
 
-def contest(loaded: LoadedModel, protected: tuple[int, ...] = (), units: float | None = None) -> Contest:
+def contest(loaded: LoadedModel, units: float | None = None) -> Contest:
     meter = Meter(loaded, IDS, (2, 10), divergences=True)
-    return Contest(loaded, IDS, meter, (1, 2, 3), protected, units=units)
+    return Contest(loaded, IDS, meter, (1, 2, 3), units=units)
 
 
 def searched(
@@ -73,7 +75,9 @@ def test_expectation_interpolates_and_knows_where_it_does_not() -> None:
     rng = np.random.default_rng(0)
     masks = stratified(LAYERS, (6, 5, 4), 60, 0)
     rises = np.expm1((~masks) @ rng.uniform(0.1, 0.5, LAYERS))
-    found = expect(Basis(rng.uniform(0.1, 0.5, LAYERS), rng.uniform(size=(9, 9))), masks[:50], rises[:50])
+    found = expect(
+        Basis(rng.uniform(0.1, 0.5, LAYERS), rng.uniform(size=(9, 9)), switches(BLOCKS, LAYERS)), masks[:50], rises[:50]
+    )
     mean, deviation = found.predict(masks[50:])
     np.testing.assert_allclose(mean, np.log1p(rises[50:]), atol=0.1)
     assert found.predict(masks[:5])[1].max() < deviation.mean()
@@ -98,11 +102,13 @@ def test_similarity_is_that_of_the_hidden_states(tiny_loaded: LoadedModel) -> No
 
 def test_block_influence_and_windows(tiny_loaded: LoadedModel) -> None:
     near = similarity(tiny_loaded, IDS)
-    influence = criteria.block_influence(near)
+    influence = criteria.block_influence(near, spans(BLOCKS))
     assert influence.shape == (LAYERS,) and influence[2] == pytest.approx(1 - near.cosine[2, 3])
-    plans = criteria.windows(near, 4, protected=(3,))
+    free = [place for place in range(LAYERS) if place != 3]  # a protected block stands between the windows
+    plans = criteria.windows(near, [(place, place + 1) for place in free], 4)
     angles = [near.angle[first, first + 3] for first in (0, 4, 5)]
-    assert plans[3] == tuple(range((0, 4, 5)[int(np.argmin(angles))], (0, 4, 5)[int(np.argmin(angles))] + 3))
+    best = (0, 4, 5)[int(np.argmin(angles))]
+    assert [free[place] for place in plans[3]] == [best, best + 1, best + 2]
 
 
 def test_taylor_is_the_first_order_term(tiny_loaded: LoadedModel) -> None:
@@ -126,8 +132,8 @@ def test_one_shot_and_sleb_are_their_definitions(tiny_loaded: LoadedModel) -> No
     found = criteria.one_shot(contest(tiny_loaded).meter, 10)
     np.testing.assert_allclose(found, [loss(without(LAYERS, [layer])) for layer in range(LAYERS)], rtol=1e-5)
     gone: list[int] = []
-    for count, plan in sleb(contest(tiny_loaded, protected=(2,))).items():
-        choices = [layer for layer in range(1, LAYERS - 1) if layer not in (2, *gone)]
+    for count, plan in sleb(contest(tiny_loaded)).items():
+        choices = [layer for layer in range(1, LAYERS - 1) if layer not in gone]
         gone.append(min(choices, key=lambda layer: loss(without(LAYERS, [*gone, layer]))))
         assert plan == tuple(sorted(gone)) and len(plan) == count
 
@@ -147,10 +153,13 @@ def test_evopress_finds_the_least_divergence(tiny_loaded: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize("name", RIVALS)
-def test_every_rival_respects_protection_and_counts(name: str, tiny_loaded: LoadedModel) -> None:
-    one = contest(tiny_loaded, protected=(1, 4), units=0.1)
+@pytest.mark.parametrize("kind", ["block", "sublayer", "group:2"])
+def test_every_rival_gives_plans_of_every_count(name: str, kind: str, tiny_loaded: LoadedModel) -> None:
+    one = contest(tiny_loaded.played_by(players_of(LAYERS, kind, (0,))), units=0.1)
+    if name not in methods_for(kind):
+        return
     for count, plan in RIVALS[name](one).items():
-        assert len(plan) == count and not {1, 4} & {*plan} and list(plan) == sorted(set(plan))
+        assert len(plan) == count and list(plan) == sorted(set(plan)) and {*plan} <= {*range(one.meter.players)}
     assert (one.meter.plain > 0) == (name not in ("random", "magnitude"))
 
 
