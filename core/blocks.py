@@ -67,7 +67,8 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> bool:
         return hook
 
     handles = [block.register_forward_hook(record(index), with_kwargs=True) for index, block in enumerate(blocks)]
-    ids = torch.arange(_PROBE_TOKENS, device=model.device).remainder(model.config.get_text_config().vocab_size)
+    device = "cpu" if model.device.type == "meta" else model.device  # offloaded: its hooks move what comes in
+    ids = torch.arange(_PROBE_TOKENS, device=device).remainder(model.config.get_text_config().vocab_size)
     other = ids.clone()
     other[-1] = 0
     try:

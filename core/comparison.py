@@ -48,6 +48,8 @@ def compare(
 ) -> Generator[Event, None, Comparison]:
     """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
     counts = match.check(base.loaded.info.layers)
+    if set(match.methods) & {*BY_WEIGHTS}:
+        check_weights(base.loaded)
     jury = metered(store, judge, (len(judge.windows.ids),), between=between)
     results = []
     for name in match.methods:

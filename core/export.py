@@ -14,13 +14,15 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
+from core.device import OFFLOAD
 from core.errors import ExportError
 from core.losses import perplexity
 from core.masks import without
-from core.model import LoadedModel, load, locate, read_weights
+from core.model import LoadedModel, load, locate
 from core.paths import user_path, write_errors
 from core.reference import sequence_losses
 from core.types import Losses
+from core.weights import read_weights
 from core.windows import Windows
 
 # Lists that happen to be as long as the model is deep, and say nothing of its layers.
@@ -101,7 +103,7 @@ def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) ->
 
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
-    model = read_weights(loaded.checkpoint, "auto")
+    model = read_weights(loaded.checkpoint, "auto", OFFLOAD if loaded.offloaded else "cpu")
     delete_blocks(model, loaded.blocks.path, mask)
     try:
         model.save_pretrained(folder)
@@ -112,7 +114,7 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
 
 def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows: Windows) -> Losses:
     masked = sequence_losses(loaded, windows.ids, mask)
-    exported = load(locate(str(folder)), loaded.info.dtype, loaded.info.device)
+    exported = load(locate(str(folder)), loaded.info.dtype, loaded.device)
     losses = sequence_losses(exported, windows.ids, np.ones(len(exported.blocks), dtype=np.bool_))
     if not np.allclose(losses, masked, rtol=1e-3, equal_nan=True):
         raise ExportError(

@@ -10,15 +10,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from core import gguf_weights, hub
 from core.blocks import Blocks, find_blocks
-from core.device import DTYPES, choose_device, choose_dtype
+from core.device import OFFLOAD, choose_device, choose_dtype
 from core.errors import ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
 from core.paths import user_path
+from core.quantised import count_parameters, quantisation
 from core.types import BUNDLED, ModelInfo
+from core.weights import read_weights
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Fields of config.json that say how a model was saved, not what it computes.
@@ -75,7 +77,17 @@ class LoadedModel:
     @property
     def layer_parameters(self) -> tuple[int, ...]:
         """Of each layer."""
-        return tuple(sum(int(weight.numel()) for weight in block.parameters()) for block in self.blocks.modules)
+        return tuple(count_parameters(block) for block in self.blocks.modules)
+
+    @property
+    def device(self) -> str:
+        """What to ask for, to load such a model once more."""
+        return OFFLOAD if self.offloaded else self.info.device
+
+    @property
+    def offloaded(self) -> bool:
+        """Whether some weights are brought to the device only when their layer's turn comes."""
+        return any(weight.is_meta for weight in self.model.parameters())
 
 
 def locate(source: str) -> Checkpoint:
@@ -109,16 +121,21 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     Args:
         checkpoint: what `locate` gave.
         dtype: auto, float32, bfloat16 or float16; auto is the fastest one that the device computes natively.
-        device: auto, cpu, cuda, cuda:N or mps.
+        device: auto, cpu, cuda, cuda:N, mps, or offload: weights lie on the disk if they find no room in memory.
 
     Raises:
         ModelError, DeviceError.
     """
     on = choose_device(device)
     kind = choose_dtype(dtype, on)
+    packed = quantisation(checkpoint.source, checkpoint.config, on)
+    if packed and device == OFFLOAD:
+        raise UnsupportedModel(
+            f"{checkpoint.source} is quantised ({packed}), and quantised weights must lie on the device that computes.",
+            "Use --device auto: they take a fraction of the memory.",
+        )
     try:
-        model = read_weights(checkpoint, DTYPES[kind])
-        model.to(on)  # type: ignore[arg-type]  # transformers narrows torch's signature
+        model = read_weights(checkpoint, kind, device)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as cause:
         raise UnsupportedModel(
             f"{checkpoint.source} cannot be loaded: {type(cause).__name__}: {str(cause).strip()[:300]}",
@@ -129,37 +146,13 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
         source=checkpoint.source,
         architecture=type(model).__name__,
         layers=len(blocks),
-        parameters=model.num_parameters(),
+        parameters=count_parameters(model),
         fingerprint=fingerprint(checkpoint),
         dtype=kind,
         device=on,
+        quantisation=packed,
     )
     return LoadedModel(info, model, blocks, checkpoint)
-
-
-def read_weights(checkpoint: Checkpoint, dtype: torch.dtype | str) -> PreTrainedModel:
-    """The model in memory, in evaluation mode; the dtype "auto" is the one in which it was saved.
-
-    Raises:
-        UnsupportedModel: weights are missing; transformers would have filled them in at random.
-    """
-    loading: Any = AutoModelForCausalLM.from_pretrained(
-        checkpoint.folder,
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    model, report = loading
-    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
-    if absent:
-        raise UnsupportedModel(
-            f"The weights of {checkpoint.source} are incomplete: {len(absent)} are missing, such as {absent[0]}.",
-            "Save the whole model with its head (save_pretrained of the causal LM), or download it again.",
-        )
-    complete: PreTrainedModel = model.eval()
-    return complete
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:

@@ -12,6 +12,9 @@ from core.hub import on_disk
 from core.paths import user_path
 from core.types import BUNDLED
 
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+# safetensors' names of what is cast to the dtype asked for; tensors of other types are packed, and stay as they are.
+_PLAIN = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 # What architectures call the same thing in config.json.
 _LAYERS, _HIDDEN = ("num_hidden_layers", "n_layer", "num_layers"), ("hidden_size", "n_embd", "d_model")
 
@@ -25,6 +28,17 @@ class Shape:
     hidden: int
     vocabulary: int
     tied: bool  # the head is the embedding's matrix
+    quantised: int = 0  # parameters, of all, whose weights are packed
+    stored: int = 0  # bytes that those take
+
+    @property
+    def plain(self) -> int:
+        """Parameters that are cast to the dtype asked for."""
+        return self.parameters - self.quantised
+
+    def weights(self, dtype: str) -> int:
+        """Bytes of the weights in memory."""
+        return self.plain * BYTES[dtype] + self.stored
 
     @property
     def head(self) -> float:
@@ -58,17 +72,38 @@ def _read(folder: Path | None) -> Shape | None:
     config = config.get("text_config", config) if isinstance(config, dict) else None
     if not isinstance(config, dict):
         return None
-    tensors: dict[str, list[int]] = {}
-    for file in folder.glob("*.safetensors"):
-        tensors |= _header(file)
+    tensors = _tensors(folder)
     layers, hidden = _first(config, _LAYERS), _first(config, _HIDDEN)
     if layers is None or hidden is None:
         return None
-    vocabulary, parameters = int(config["vocab_size"]), sum(map(prod, tensors.values()))
-    matrices = sum(shape == [vocabulary, hidden] for shape in tensors.values())
+    plain = [tensor.shape for tensor in tensors if tensor.dtype in _PLAIN]
+    stored = sum(tensor.bytes for tensor in tensors if tensor.dtype not in _PLAIN)
+    quantised = stored * 8 // _bits(config)
+    vocabulary, parameters = int(config["vocab_size"]), sum(map(prod, plain)) + quantised
+    matrices = sum(shape == [vocabulary, hidden] for shape in plain)
     if parameters <= vocabulary * hidden * max(1, matrices):  # an embedding without blocks, or no weights at all
         return None
-    return Shape(layers, parameters, hidden, vocabulary, matrices < 2)
+    return Shape(layers, parameters, hidden, vocabulary, matrices < 2, quantised, stored)
+
+
+def weight_bytes(folder: Path, dtype: str) -> int:
+    """Bytes that a folder's weights take in memory; in the dtype "auto", as they were saved. 0 for unreadable files."""
+    try:
+        tensors = _tensors(folder)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error):
+        return 0  # whoever reads the weights says what is wrong with them
+    return sum(
+        prod(tensor.shape) * BYTES[dtype] if dtype in BYTES and tensor.dtype in _PLAIN else tensor.bytes
+        for tensor in tensors
+    )
+
+
+def _bits(config: dict[str, Any]) -> int:
+    """Of a packed weight."""
+    fields = config.get("quantization_config") or {}
+    if fields.get("load_in_4bit"):
+        return 4
+    return int(fields.get("bits") or fields.get("w_bit") or 8)
 
 
 def _first(config: dict[str, Any], names: tuple[str, ...]) -> int | None:
@@ -76,8 +111,31 @@ def _first(config: dict[str, Any], names: tuple[str, ...]) -> int | None:
     return None if found is None else int(found)
 
 
-def _header(file: Path) -> dict[str, list[int]]:
-    """The shapes of the tensors in a safetensors file: eight bytes say how long the JSON after them is."""
+@dataclass(frozen=True)
+class _Tensor:
+    dtype: str  # as safetensors names it
+    shape: list[int]
+    bytes: int
+
+
+def _tensors(folder: Path) -> list[_Tensor]:
+    """The tensors that transformers would load: those of the index's files, of model.safetensors, or of all files."""
+    index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if single.is_file():
+        files = [single]
+    elif index.is_file():
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        files = [folder / Path(name).name for name in names]
+    else:
+        files = list(folder.glob("*.safetensors"))
+    found: dict[str, _Tensor] = {}
+    for file in files:
+        found |= _header(file)
+    return list(found.values())
+
+
+def _header(file: Path) -> dict[str, _Tensor]:
+    """The tensors in a safetensors file: eight bytes say how long the JSON after them is."""
     with file.open("rb") as content:
         (length,) = struct.unpack("<Q", content.read(8))
         if length > file.stat().st_size:
@@ -85,4 +143,8 @@ def _header(file: Path) -> dict[str, list[int]]:
         header = json.loads(content.read(length))
     if not isinstance(header, dict):
         raise ValueError(f"{file} is damaged")
-    return {name: tensor["shape"] for name, tensor in header.items() if name != "__metadata__"}
+    return {
+        name: _Tensor(tensor["dtype"], tensor["shape"], tensor["data_offsets"][1] - tensor["data_offsets"][0])
+        for name, tensor in header.items()
+        if name != "__metadata__"
+    }

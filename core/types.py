@@ -54,6 +54,7 @@ class ModelInfo:
     # Who plays, by name, in the order of the model; masks are over these. "3" is a block, "3a" and "3m" are its
     # attention (or another mixer) and its MLP, "8-11" is a group of blocks. Protected ones are not among them.
     players: tuple[str, ...] = ()
+    quantisation: str = ""  # how the weights are packed in memory, such as "bitsandbytes 4-bit"; empty if they are not
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "players", tuple(self.players or map(str, range(self.layers))))
