@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from core.choices import METHODS, OURS, Comparison, MethodResult
+from core.criteria import check_weights
 from core.errors import SelectionError
 from core.events import Event, Stage
 from core.game import Game
@@ -12,7 +13,7 @@ from core.masks import removed, without
 from core.meter import nothing
 from core.planning import explore, metered, stages
 from core.plans import measured
-from core.rivals import BY_DIVERGENCE, RIVALS, Contest
+from core.rivals import BY_DIVERGENCE, BY_WEIGHTS, RIVALS, Contest
 from core.selection import Request
 from core.storage import Store
 

@@ -37,8 +37,10 @@ def quantisation(source: str, config: Any, device: str) -> str:
         return ""
     fields = given if isinstance(given, dict) else given.to_dict()
     method = str(fields.get("quant_method") or "bitsandbytes")
+    quantisers: Any = AutoHfQuantizer  # transformers gives neither types
+    build: Any = get_hf_quantizer
     try:
-        if not AutoHfQuantizer.supports_quant_method(
+        if not quantisers.supports_quant_method(
             fields
         ):  # transformers would read the weights as if they were plain
             raise ValueError("transformers does not know this method")

@@ -1,0 +1,152 @@
+"""Quantised checkpoints: refused before loading where their library cannot run, evaluated as they are where it can."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, TorchAoConfig
+
+from cache.database import Database
+from cache.keys import game_key
+from cache.store import Store
+from core.comparison import Match
+from core.corpora import read
+from core.criteria import check_weights
+from core.engine import Engine
+from core.errors import ModelError, SelectionError, UnsupportedModel
+from core.evaluation import Evaluator
+from core.events import Finished
+from core.export import export
+from core.model import LoadedModel, load, locate
+from core.precision import comparable
+from core.quantised import quantisation
+from core.reference import sequence_losses
+from core.shape import shape_of
+from core.types import RunSpec, TextSpec
+from core.windows import cut
+from tests.conftest import save_tokenizer
+
+
+def bitsandbytes(**options: Any) -> Any:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install bitsandbytes")
+    return BitsAndBytesConfig(**options)
+
+
+def torchao() -> Any:
+    quantization = pytest.importorskip("torchao.quantization", reason="torchao is not installed: pip install torchao")
+    return TorchAoConfig(quantization.Int8WeightOnlyConfig())
+
+
+METHODS: dict[str, Callable[[], Any]] = {
+    "bitsandbytes 4-bit": lambda: bitsandbytes(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32),
+    "bitsandbytes 8-bit": lambda: bitsandbytes(load_in_8bit=True),
+    "torchao": torchao,
+}
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def quantised(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """The small Llama as its library saves and loads it."""
+    folder = tmp_path_factory.mktemp("quantised")
+    how = METHODS[request.param]()
+    AutoModelForCausalLM.from_pretrained(tiny, quantization_config=how, device_map="cpu").save_pretrained(folder)
+    save_tokenizer(folder)
+    loaded = load(locate(str(folder)), "float32", "cpu")
+    assert loaded.info.quantisation == request.param
+    return loaded
+
+
+def test_it_is_evaluated_as_it_is(quantised: LoadedModel, tiny_loaded: LoadedModel) -> None:
+    """Skipping equals deleting the blocks from the very model that transformers loads, and is not the plain model."""
+    ids = torch.randint(0, 256, (3, 20))
+    masks = np.random.default_rng(0).random((6, 8)) < 0.7
+    for row, losses in Evaluator(quantised, ids).losses(masks):
+        model = AutoModelForCausalLM.from_pretrained(quantised.checkpoint.folder, dtype=torch.float32).eval()
+        kept = [block for block, keep in zip(model.model.layers, masks[row], strict=True) if keep]
+        model.model.layers = torch.nn.ModuleList(kept)
+        with torch.inference_mode():
+            logits = model(ids, use_cache=False).logits
+        theirs = [torch.nn.functional.cross_entropy(one[:-1], text[1:]) for one, text in zip(logits, ids, strict=True)]
+        assert losses == pytest.approx(torch.stack(theirs).numpy(), rel=1e-4)
+        assert not np.array_equal(losses, sequence_losses(tiny_loaded, ids, masks[row]))
+
+
+def test_it_has_the_parameters_of_the_plain_model(quantised: LoadedModel, tiny_loaded: LoadedModel) -> None:
+    assert quantised.info.parameters == tiny_loaded.info.parameters
+    assert quantised.layer_parameters == tiny_loaded.layer_parameters
+    shape = shape_of(str(quantised.checkpoint.folder))
+    assert shape is not None
+    assert shape.parameters == pytest.approx(tiny_loaded.info.parameters, rel=0.1)  # scales are counted too
+    assert shape.weights("float32") < 4 * tiny_loaded.info.parameters
+
+
+def test_it_is_another_game_and_has_no_float32_twin(quantised: LoadedModel, text_file: Path) -> None:
+    windows = cut(read(str(text_file), "calibration"), quantised.checkpoint.tokenizer, text(text_file))
+    dequantised = replace(quantised.info, quantisation="")
+    assert game_key(quantised.info, windows.protocol) != game_key(dequantised, windows.protocol)
+    assert not comparable(replace(quantised, info=replace(quantised.info, dtype="bfloat16")))
+
+
+def test_criteria_of_weights_say_why_they_cannot(quantised: LoadedModel) -> None:
+    with pytest.raises(SelectionError, match="quantised"):
+        check_weights(quantised)
+
+
+def test_it_is_ranked_and_exported(quantised: LoadedModel, text_file: Path, cache_file: Path, tmp_path: Path) -> None:
+    """A run, a comparison, and an export that plain transformers loads, with the quantised weights that were kept."""
+    spec = RunSpec(model=str(quantised.checkpoint.folder), corpus=str(text_file), sequences=4, window=16, masks=50)
+    finished = list(Engine(Store(Database(cache_file))).run(spec))[-1]
+    assert isinstance(finished, Finished)
+    assert finished.result.model.quantisation == quantised.info.quantisation and finished.result.precision is None
+    with pytest.raises(SelectionError, match="quantised"):
+        list(Engine(Store(Database(cache_file))).compare(spec, Match(("shortgpt", "taylor+"), (2,))))
+    windows = cut(read(str(text_file), "evaluation"), quantised.checkpoint.tokenizer, text(text_file))
+    losses = export(quantised, windows, (2, 5), tmp_path / "out", "run")
+    mask = np.array([layer not in (2, 5) for layer in range(8)])
+    assert losses == pytest.approx(sequence_losses(quantised, windows.ids, mask), rel=1e-5)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert again.is_quantized and len(again.model.layers) == 6
+
+
+def text(file: Path) -> TextSpec:
+    return TextSpec(str(file), "evaluation", 16, 4)
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptqmodel"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128}, "gptqmodel"),
+        ({"quant_method": "hqq", "quant_config": {}}, "hqq"),
+        ({"quant_method": "compressed-tensors"}, "compressed-tensors"),
+        ({"quant_method": "of-its-own"}, "of-its-own"),
+        ({"quant_method": "quanto", "weights": "int8"}, "quanto"),
+    ],
+)
+def test_what_cannot_run_here_is_refused_before_its_weights_are_read(
+    config: dict[str, Any], names: str, tiny: Path, tmp_path: Path
+) -> None:
+    plain = json.loads((tiny / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**plain, "quantization_config": config}))
+    (tmp_path / "model.safetensors").write_bytes(b"never read")
+    with pytest.raises(UnsupportedModel) as refused:
+        load(locate(str(tmp_path)), "float32", "cpu")
+    assert config["quant_method"] in refused.value.message and names in str(refused.value)
+
+
+def test_fp8_is_dequantised_on_a_processor(tiny: Path) -> None:
+    """transformers does so where there are no kernels: the weights are plain then."""
+    checkpoint = locate(str(tiny))
+    checkpoint.config.quantization_config = {"quant_method": "fp8", "weight_block_size": [32, 32]}
+    assert quantisation("it", checkpoint.config, "cpu") == ""
+    assert checkpoint.config.quantization_config["quant_method"] == "fp8"
+
+
+def test_quantised_weights_are_not_offloaded(quantised: LoadedModel) -> None:
+    with pytest.raises(ModelError, match="must lie on the device"):
+        load(quantised.checkpoint, "float32", "offload")
