@@ -6,11 +6,9 @@ import torch
 
 from core.errors import DeviceError
 from core.memory import available
+from core.types import OFFLOAD
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# The weights lie where there is room: on GPUs, then in main memory, then on the disk. Each layer is brought to the
-# device that computes when its turn comes.
-OFFLOAD = "offload"
 # Of the memory that is free when an offloaded model is loaded; the rest is for hidden states, logits and the layer
 # that is being computed.
 _FOR_WEIGHTS = 0.8
@@ -57,6 +55,9 @@ def free_memory(device: str) -> int:
 
 def placement(device: str) -> dict[str, Any]:
     """Where `from_pretrained` is to put the weights, in its own arguments.
+
+    Offloaded ones lie on GPUs, then in main memory, then on the disk; each layer is brought to the device that
+    computes when its turn comes.
 
     Args:
         device: what the user asked for.

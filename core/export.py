@@ -14,14 +14,13 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import PreTrainedModel
 
-from core.device import OFFLOAD
 from core.errors import ExportError
 from core.losses import perplexity
 from core.masks import without
 from core.model import LoadedModel, load, locate
 from core.paths import user_path, write_errors
 from core.reference import sequence_losses
-from core.types import Losses
+from core.types import OFFLOAD, Losses
 from core.weights import read_weights
 from core.windows import Windows
 
@@ -107,6 +106,11 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
     delete_blocks(model, loaded.blocks.path, mask)
     try:
         model.save_pretrained(folder)
+    except NotImplementedError as cause:
+        raise ExportError(
+            f"transformers cannot save weights that are quantised with {loaded.info.quantisation} again.",
+            "Export from the model's version that is not quantised: the same layers can be removed there.",
+        ) from cause
     except SafetensorError as cause:  # it keeps the system's error as text only
         raise OSError(errno.ENOSPC if "os error 28" in str(cause) else errno.EIO, str(cause)) from cause
     loaded.checkpoint.tokenizer.save_pretrained(folder)

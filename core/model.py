@@ -15,11 +15,11 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from core import gguf_weights, hub
 from core.blocks import Blocks, find_blocks
-from core.device import OFFLOAD, choose_device, choose_dtype
+from core.device import choose_device, choose_dtype
 from core.errors import ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
 from core.paths import user_path
 from core.quantised import count_parameters, quantisation
-from core.types import BUNDLED, ModelInfo
+from core.types import BUNDLED, OFFLOAD, ModelInfo
 from core.weights import read_weights
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")

@@ -40,9 +40,7 @@ def quantisation(source: str, config: Any, device: str) -> str:
     quantisers: Any = AutoHfQuantizer  # transformers gives neither types
     build: Any = get_hf_quantizer
     try:
-        if not quantisers.supports_quant_method(
-            fields
-        ):  # transformers would read the weights as if they were plain
+        if not quantisers.supports_quant_method(fields):  # transformers would read the weights as if they were plain
             raise ValueError("transformers does not know this method")
         quantiser, *_ = build(copy.deepcopy(config), None, {"": device}, True, {})
     except ImportError as cause:

@@ -10,6 +10,7 @@ Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, n
 
 BUNDLED = "bundled"  # the name of the embedded default model
 BUNDLED_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"  # where others find it
+OFFLOAD = "offload"  # the device whose weights lie on GPUs, in memory, or on the disk, wherever there is room
 SAMPLERS = ("stratified", "adaptive", "shapley", "exhaustive")
 BOS_CHOICES = ("auto", "none", "corpus", "window")
 

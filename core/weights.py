@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from core.device import DTYPES, OFFLOAD, choose_device, free_memory, placement
+from core.device import DTYPES, choose_device, free_memory, placement
 from core.errors import TooLarge, UnsupportedModel
 from core.memory import amount
 from core.paths import home, write_errors
 from core.shape import weight_bytes
+from core.types import OFFLOAD
 
 if TYPE_CHECKING:
     from core.model import Checkpoint

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, TorchAoConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, TorchAoConfig
 
 from cache.database import Database
 from cache.keys import game_key
@@ -18,9 +18,9 @@ from core.comparison import Match
 from core.corpora import read
 from core.criteria import check_weights
 from core.engine import Engine
-from core.errors import ModelError, SelectionError, UnsupportedModel
+from core.errors import ExportError, ModelError, SelectionError, UnsupportedModel
 from core.evaluation import Evaluator
-from core.events import Finished
+from core.events import Compared
 from core.export import export
 from core.model import LoadedModel, load, locate
 from core.precision import comparable
@@ -29,7 +29,7 @@ from core.reference import sequence_losses
 from core.shape import shape_of
 from core.types import RunSpec, TextSpec
 from core.windows import cut
-from tests.conftest import save_tokenizer
+from tests.conftest import SMALL, save_tokenizer
 
 
 def bitsandbytes(**options: Any) -> Any:
@@ -49,19 +49,34 @@ METHODS: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """A Llama of eight layers whose matrices are whole numbers of the libraries' blocks."""
+    torch.manual_seed(0)
+    config = LlamaConfig(**{**SMALL, "hidden_size": 64, "intermediate_size": 128}, tie_word_embeddings=True)
+    folder = tmp_path_factory.mktemp("plain")
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    save_tokenizer(folder)
+    return load(locate(str(folder)), "float32", "cpu")
+
+
 @pytest.fixture(scope="module", params=METHODS)
-def quantised(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+def quantised(
+    request: pytest.FixtureRequest, plain: LoadedModel, tmp_path_factory: pytest.TempPathFactory
+) -> LoadedModel:
     """The small Llama as its library saves and loads it."""
-    folder = tmp_path_factory.mktemp("quantised")
     how = METHODS[request.param]()
-    AutoModelForCausalLM.from_pretrained(tiny, quantization_config=how, device_map="cpu").save_pretrained(folder)
+    folder = tmp_path_factory.mktemp("quantised")
+    AutoModelForCausalLM.from_pretrained(
+        plain.checkpoint.folder, quantization_config=how, device_map="cpu"
+    ).save_pretrained(folder)
     save_tokenizer(folder)
     loaded = load(locate(str(folder)), "float32", "cpu")
     assert loaded.info.quantisation == request.param
     return loaded
 
 
-def test_it_is_evaluated_as_it_is(quantised: LoadedModel, tiny_loaded: LoadedModel) -> None:
+def test_it_is_evaluated_as_it_is(quantised: LoadedModel, plain: LoadedModel) -> None:
     """Skipping equals deleting the blocks from the very model that transformers loads, and is not the plain model."""
     ids = torch.randint(0, 256, (3, 20))
     masks = np.random.default_rng(0).random((6, 8)) < 0.7
@@ -73,16 +88,16 @@ def test_it_is_evaluated_as_it_is(quantised: LoadedModel, tiny_loaded: LoadedMod
             logits = model(ids, use_cache=False).logits
         theirs = [torch.nn.functional.cross_entropy(one[:-1], text[1:]) for one, text in zip(logits, ids, strict=True)]
         assert losses == pytest.approx(torch.stack(theirs).numpy(), rel=1e-4)
-        assert not np.array_equal(losses, sequence_losses(tiny_loaded, ids, masks[row]))
+        assert not np.array_equal(losses, sequence_losses(plain, ids, masks[row]))
 
 
-def test_it_has_the_parameters_of_the_plain_model(quantised: LoadedModel, tiny_loaded: LoadedModel) -> None:
-    assert quantised.info.parameters == tiny_loaded.info.parameters
-    assert quantised.layer_parameters == tiny_loaded.layer_parameters
+def test_it_has_the_parameters_of_the_plain_model(quantised: LoadedModel, plain: LoadedModel) -> None:
+    assert quantised.info.parameters == plain.info.parameters
+    assert quantised.layer_parameters == plain.layer_parameters
     shape = shape_of(str(quantised.checkpoint.folder))
     assert shape is not None
-    assert shape.parameters == pytest.approx(tiny_loaded.info.parameters, rel=0.1)  # scales are counted too
-    assert shape.weights("float32") < 4 * tiny_loaded.info.parameters
+    assert shape.parameters == pytest.approx(plain.info.parameters, rel=0.1)  # scales are counted too
+    assert shape.weights("float32") < 4 * plain.info.parameters
 
 
 def test_it_is_another_game_and_has_no_float32_twin(quantised: LoadedModel, text_file: Path) -> None:
@@ -97,16 +112,26 @@ def test_criteria_of_weights_say_why_they_cannot(quantised: LoadedModel) -> None
         check_weights(quantised)
 
 
-def test_it_is_ranked_and_exported(quantised: LoadedModel, text_file: Path, cache_file: Path, tmp_path: Path) -> None:
-    """A run, a comparison, and an export that plain transformers loads, with the quantised weights that were kept."""
-    spec = RunSpec(model=str(quantised.checkpoint.folder), corpus=str(text_file), sequences=4, window=16, masks=50)
-    finished = list(Engine(Store(Database(cache_file))).run(spec))[-1]
-    assert isinstance(finished, Finished)
-    assert finished.result.model.quantisation == quantised.info.quantisation and finished.result.precision is None
+def test_its_layers_are_ranked(quantised: LoadedModel, text_file: Path, cache_file: Path) -> None:
+    """By every method that looks at outputs; those that look at weights are refused before anything is measured."""
+    spec = RunSpec(model=str(quantised.checkpoint.folder), corpus=str(text_file), sequences=2, window=16)
+    engine = Engine(Store(Database(cache_file)))
     with pytest.raises(SelectionError, match="quantised"):
-        list(Engine(Store(Database(cache_file))).compare(spec, Match(("shortgpt", "taylor+"), (2,))))
+        list(engine.compare(spec, Match(("shortgpt", "taylor+"), (2,))))
+    compared = list(engine.compare(spec, Match(("shortgpt", "one-shot", "sleb"), (2,))))[-1]
+    assert isinstance(compared, Compared)
+    assert compared.comparison.model.quantisation == quantised.info.quantisation
+    assert all(len(method.plans[0].removed) == 2 for method in compared.comparison.methods)
+
+
+def test_it_is_exported_or_the_reason_is_said(quantised: LoadedModel, text_file: Path, tmp_path: Path) -> None:
+    """Plain transformers loads the export, with the quantised weights that were kept."""
     windows = cut(read(str(text_file), "evaluation"), quantised.checkpoint.tokenizer, text(text_file))
-    losses = export(quantised, windows, (2, 5), tmp_path / "out", "run")
+    try:
+        losses = export(quantised, windows, (2, 5), tmp_path / "out", "run")
+    except ExportError as refused:
+        assert quantised.info.quantisation in refused.message and not (tmp_path / "out").exists()
+        return
     mask = np.array([layer not in (2, 5) for layer in range(8)])
     assert losses == pytest.approx(sequence_losses(quantised, windows.ids, mask), rel=1e-5)
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
