@@ -84,19 +84,15 @@ def test_too_large_is_refused_before_it_is_read(tiny: Path, monkeypatch: pytest.
     assert "--dtype bfloat16" in refused.value.hint and "--device offload" in refused.value.hint
 
 
-def test_the_command_says_what_it_takes_and_refuses(cli: Cli, tiny: Path, text_file: Path) -> None:
-    request = ["run", "--model", tiny, "--corpus", text_file, "--sequences", 2, "--window", 16, "--masks", 10]
-    status, _, errors = cli(*request)
-    assert status == 0
-    assert "To measure: 11 coalitions" in errors and "Memory: about" in errors
-
-
-def test_the_command_refuses(cli: Cli, tiny: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_says_what_it_takes_and_is_refused(
+    cli: Cli, tiny: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("QUORUM_MEMORY", SCARCE)
-    request = ["perplexity", "--model", tiny, "--corpus", text_file, "--windows", 2, "--dtype", "float32"]
-    status, answer, _ = cli(*request, "--device", "cpu")
+    text = ["--corpus", text_file, "--window", 16, "--dtype", "float32"]
+    status, answer, said = cli("run", "--model", tiny, *text, "--device", "cpu", "--masks", 10)
     assert (status, answer["error"]["kind"]) == (1, "TooLarge")
-    status, answer, _ = cli(*request, "--device", "offload")
+    assert "To measure: 11 coalitions" in said and "That is more than the 0.3 MiB that are free" in said
+    status, answer, _ = cli("perplexity", "--model", tiny, *text, "--windows", 2, "--device", "offload")
     assert status == 0 and answer["perplexity"] > 1
 
 
