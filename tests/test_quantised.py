@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def test_its_layers_are_ranked(quantised: LoadedModel, text_file: Path, cache_fi
     engine = Engine(Store(Database(cache_file)))
     with pytest.raises(SelectionError, match="quantised"):
         list(engine.compare(spec, Match(("shortgpt", "taylor+"), (2,))))
-    compared = list(engine.compare(spec, Match(("shortgpt", "one-shot", "sleb"), (2,))))[-1]
+    compared = list(engine.compare(spec, Match(("shortgpt", "one-shot"), (2,))))[-1]
     assert isinstance(compared, Compared)
     assert compared.comparison.model.quantisation == quantised.info.quantisation
     assert all(len(method.plans[0].removed) == 2 for method in compared.comparison.methods)
@@ -156,6 +157,8 @@ def text(file: Path) -> TextSpec:
 def test_what_cannot_run_here_is_refused_before_its_weights_are_read(
     config: dict[str, Any], names: str, tiny: Path, tmp_path: Path
 ) -> None:
+    if find_spec(names.replace("-", "_")):
+        pytest.skip(f"{names} is installed")
     plain = json.loads((tiny / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**plain, "quantization_config": config}))
     (tmp_path / "model.safetensors").write_bytes(b"never read")
