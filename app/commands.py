@@ -3,16 +3,18 @@
 import argparse
 import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
 from app import shipped
+from app.forecasting import foresee, sentences
 from app.opening import database_of, engine_on, file_of, settled
-from app.terminal import follow, result_object, result_text, say
+from app.terminal import announce, follow, result_object, result_text, say
 from cache import queries
 from cache.database import Database
-from core.errors import SelectionError
+from core.errors import QuorumError, SelectionError
 from core.events import Finished, Measured
 from core.measurements import Measurements
 from core.players import both_halves, names
@@ -26,7 +28,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def run(options: argparse.Namespace, spec: RunSpec) -> None:
     """Measures and estimates; started again, it goes on where it was."""
-    finished = follow(engine_on(database_of(options)).run(spec))
+    database = database_of(options)
+    with suppress(QuorumError):  # whatever is wrong with the request, the engine says
+        announce(sentences(foresee(database, queries.runs(database), spec)))
+    finished = follow(engine_on(database).run(spec))
     assert isinstance(finished, Finished)
     say(options.json, result_object(finished.result), result_text(finished.result))
 

@@ -5,24 +5,26 @@ from dataclasses import dataclass, replace
 from math import comb
 
 import numpy as np
-import streamlit as st
 
-from app import shipped, views
+from app import shipped
+from app.durations import duration
 from cache.database import Database
 from cache.queries import StoredRun
 from cache.store import Store
 from core import forecast
-from core.errors import QuorumError, SelectionError
+from core.errors import SelectionError
 from core.masks import Masks, check_strata, default_strata
+from core.memory import amount, available
 from core.results import RunResult
 from core.samplers import begin, check_size
 from core.shape import shape_of
-from core.types import RunSpec
+from core.types import OFFLOAD, RunSpec
 
 # More coalitions are not drawn only to be counted: the work of these is scaled up, and is then an upper bound.
 _DRAWN = 3000
 # The time of a run that measured fewer is that of loading the model.
 _FEWEST = 20
+_SMALLER = "ask for bfloat16, fewer or shorter sequences, or for the device offload"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Forecast:
     memory: forecast.Memory | None
     dtype: str
     settled: bool  # False: the dtype is not known, and the larger one is assumed
+    free: int | None = None  # bytes of main memory, where the run would compute on a processor
+    offload: bool = False  # weights that find no room stay on the disk
 
 
 def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> Forecast:
@@ -56,7 +60,9 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None)
     if shape is not None and answer.dtype in forecast.BYTES:
         kind = device.partition(":")[0]
+        kind = "cpu" if kind == OFFLOAD else kind
         answer = replace(answer, memory=forecast.memory(shape, spec.sequences, spec.window, answer.dtype, kind))
+        answer = replace(answer, free=available() if kind == "cpu" else None, offload=spec.device == OFFLOAD)
     if layers is None:
         return answer
     _check_count(spec, layers)
@@ -77,14 +83,9 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     return answer
 
 
-def show_forecast(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> None:
-    """Coalitions, time and memory of a request, or what is wrong with it."""
-    try:
-        found = foresee(database, runs, spec)
-    except QuorumError as error:
-        st.warning(f"**{error.message}** {error.hint}")
-        return
-    st.markdown(f"**To measure:** {_coalitions(found)}  \n**Time:** {_time(found)}  \n**Memory:** {_memory(found)}")
+def sentences(found: Forecast) -> dict[str, str]:
+    """What a request will take, in words."""
+    return {"To measure": _coalitions(found), "Time": _time(found), "Memory": _memory(found)}
 
 
 def _coalitions(found: Forecast) -> str:
@@ -101,7 +102,7 @@ def _time(found: Forecast) -> str:
         )
     if found.seconds is None:
         return "not known until the first coalitions are measured: no earlier run here tells this machine's rate."
-    return f"about {views.duration(found.seconds)} (estimated from run {found.rate_of})."
+    return f"about {duration(found.seconds)} (estimated from run {found.rate_of})."
 
 
 def _memory(found: Forecast) -> str:
@@ -117,7 +118,12 @@ def _memory(found: Forecast) -> str:
     }
     named = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts.items() if size)
     most = "" if found.settled else " at most, if it computes in float32"
-    return f"about {found.memory.total / 2**30:.1f} GiB{most} (predicted from sizes: {named})."
+    if found.offload:
+        return f"as much as is free; what finds no room stays on the disk (all would take {named})."
+    said = f"about {found.memory.total / 2**30:.1f} GiB{most} (predicted from sizes: {named})."
+    if found.free is not None and found.memory.total > found.free:
+        said += f" That is more than the {amount(found.free)} that are free: {_SMALLER}."
+    return said
 
 
 def _drawn(spec: RunSpec, layers: int) -> tuple[Masks, float]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import views
-from app.forecasting import show_forecast
+from app.forecasting import foresee, sentences
 from app.requests import integers, located
 from cache.database import Database
 from core.corpora import CORPORA
@@ -24,9 +24,19 @@ def show_form(database: Database, submit: Callable[[RunSpec], None]) -> None:
         except QuorumError as error:
             views.show_error(error)
             return
-        show_forecast(database, views.stored_runs(database), spec)
+        _show_forecast(database, spec)
         if st.button("Start run", type="primary", icon=":material/play_arrow:"):
             submit(spec)
+
+
+def _show_forecast(database: Database, spec: RunSpec) -> None:
+    """Coalitions, time and memory of a request, or what is wrong with it."""
+    try:
+        said = sentences(foresee(database, views.stored_runs(database), spec))
+    except QuorumError as error:
+        st.warning(f"**{error.message}** {error.hint}")
+        return
+    st.markdown("  \n".join(f"**{name}:** {sentence}" for name, sentence in said.items()))
 
 
 def _asked() -> RunSpec:
@@ -67,7 +77,7 @@ def _asked() -> RunSpec:
             "of all sizes; exhaustive measures all coalitions of a model of few layers",
         )
         dtype = second.selectbox("Precision", ("auto", "float32", "bfloat16", "float16"))
-        device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1 or mps")
+        device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1, mps or offload")
         players = second.selectbox(
             "Players",
             list(_PLAYERS),

@@ -41,6 +41,12 @@ def follow(events: Iterator[Event]) -> Event:
     return last
 
 
+def announce(sentences: dict[str, str]) -> None:
+    """What a request will take, on standard error."""
+    for name, sentence in sentences.items():
+        print(f"{name}: {sentence}", file=sys.stderr)
+
+
 def say(as_json: bool, answer: dict[str, Any], text: str) -> None:
     """The answer to a command on standard output: one JSON object, or text."""
     print(json.dumps(_strict(answer), indent=2) if as_json else text)

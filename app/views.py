@@ -1,6 +1,5 @@
 """Parts that several pages show: the run picker, the live progress of a job, charts with their data."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -9,6 +8,7 @@ import streamlit as st
 
 from app import reads, shipped, state
 from app.charts import Chart, darken
+from app.durations import duration
 from app.job import Job
 from app.jobs import Jobs
 from app.players import Players, labels, legend, named
@@ -182,14 +182,3 @@ def cancel_button(job: Job, jobs: Jobs) -> None:
         args=(job,),
         help="Stops after the evaluation under way. Everything measured is kept.",
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if not math.isfinite(seconds):
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -25,10 +25,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from app.libraries import quiet
+from core.checkpoint import locate
 from core.corpora import EMBEDDED, read
 from core.evaluation import Evaluator
 from core.masks import Masks, default_strata, layer_evaluations, stratified
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.packing import PackedLinears
 from core.precision import compare
 from core.reference import sequence_losses

@@ -12,8 +12,9 @@ METRIC = 1
 
 def game_key(model: ModelInfo, protocol: Protocol) -> str:
     """One key for all evaluations that compare: the same weights, tokens, windows, BOS, dtype and metric."""
-    # Games of before there were other players than blocks keep their keys.
+    # Games of before there were other players than blocks, or quantised weights, keep their keys.
     players = [] if model.players == tuple(map(str, range(model.layers))) else [model.players]
+    quantised = [model.quantisation] if model.quantisation else []
     return _digest(
         METRIC,
         model.fingerprint,
@@ -23,6 +24,7 @@ def game_key(model: ModelInfo, protocol: Protocol) -> str:
         protocol.stride,
         protocol.bos,
         *players,
+        *quantised,
     )
 
 

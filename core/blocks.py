@@ -72,7 +72,8 @@ def find_blocks(model: PreTrainedModel) -> Blocks:
 
 def probe_ids(model: PreTrainedModel) -> torch.Tensor:
     """A few token ids (tokens,), for forwards that only look at how the model works."""
-    return torch.arange(_PROBE_TOKENS, device=model.device).remainder(model.config.get_text_config().vocab_size)
+    device = "cpu" if model.device.type == "meta" else model.device  # offloaded: its hooks move what comes in
+    return torch.arange(_PROBE_TOKENS, device=device).remainder(model.config.get_text_config().vocab_size)
 
 
 def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:

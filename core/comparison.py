@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from core.choices import METHODS, OURS, Comparison, MethodResult, methods_for
+from core.criteria import check_weights
 from core.errors import SelectionError
 from core.events import Event, Stage
 from core.game import Game
@@ -12,7 +13,7 @@ from core.masks import removed, without
 from core.meter import nothing
 from core.planning import explore, metered, stages
 from core.plans import measured
-from core.rivals import BY_DIVERGENCE, RIVALS, Contest
+from core.rivals import BY_DIVERGENCE, BY_WEIGHTS, RIVALS, Contest
 from core.selection import Request
 from core.storage import Store
 from core.types import RunSpec
@@ -56,6 +57,8 @@ def compare(
 ) -> Generator[Event, None, Comparison]:
     """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
     counts = match.check(base.loaded.info.players, spec.players)
+    if set(match.methods) & {*BY_WEIGHTS}:
+        check_weights(base.loaded)
     jury = metered(store, judge, (len(judge.windows.ids),), between=between)
     results = []
     for name in match.methods:

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from core.errors import SelectionError
 from core.losses import sequence_nll
 from core.measurements import Floats
 from core.meter import Meter
@@ -28,6 +29,16 @@ TAYLOR_PLUS = (0, 1, 2, 3, -2, -1)
 
 Spans = Sequence[tuple[int, int]]
 Plans = dict[int, tuple[int, ...]]  # by the number of removed layers, which ones
+
+
+def check_weights(loaded: LoadedModel) -> None:
+    """SelectionError where weights are no plain numbers in memory, which magnitude and taylor sum up."""
+    if loaded.info.quantisation or loaded.offloaded:
+        why = f"are quantised ({loaded.info.quantisation})" if loaded.info.quantisation else "are partly on the disk"
+        raise SelectionError(
+            f"magnitude and taylor sum up weights and their gradients, and those of {loaded.info.source} {why}.",
+            "Leave them out: --methods quorum,shortgpt,one-shot,sleb.",
+        )
 
 
 def ranking(scores: Floats, most: int, protected: Sequence[int] = ()) -> Plans:

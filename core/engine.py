@@ -159,10 +159,8 @@ class Engine:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
         out = check_target(out)
-        spec, removed = recipe.spec, recipe.removed
-        game = yield from self._games.open(
-            spec, spec.text("evaluation"), check=lambda players: mask_without(players, removed)
-        )
+        spec, check = recipe.spec, partial(mask_without, removed=recipe.removed)
+        game = yield from self._games.open(spec, spec.text("evaluation"), check)
         recipe.check(game.loaded.info)
         yield Stage(f"Writing, reloading and measuring {out.name}")
         losses = export(game.loaded, game.windows, recipe, out)

@@ -5,7 +5,8 @@
     │   ├── ModelNotFound
     │   ├── UnsafeWeights     pickle weights, code that would have to be executed, or names that leave the folder
     │   ├── NotCausal         an encoder, or an encoder-decoder
-    │   └── UnsupportedModel
+    │   ├── UnsupportedModel
+    │   └── TooLarge          the weights need more memory than there is
     ├── CorpusError           the text cannot be found, read, or is too short
     ├── SelectionError        layers or strata that this model does not have
     ├── DeviceError           a device or dtype that this machine does not have
@@ -51,6 +52,9 @@ class NotCausal(ModelError): ...
 
 
 class UnsupportedModel(ModelError): ...
+
+
+class TooLarge(ModelError): ...
 
 
 class CorpusError(QuorumError): ...

@@ -15,20 +15,22 @@ from transformers import PreTrainedModel
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from core.card import Measured, card
+from core.checkpoint import locate
 from core.configuration import skeleton
 from core.errors import ExportError
 from core.events import Exported
 from core.losses import perplexity
 from core.masks import without
-from core.model import LoadedModel, load, locate, read_weights
+from core.model import LoadedModel, load
 from core.paths import user_path, write_errors
 from core.players import computed, indexes, mask_without
 from core.playing import missing_projections
+from core.reading import read_weights
 from core.recipe import Recipe
 from core.reference import sequence_losses
 from core.surgery import delete_blocks
 from core.timing import seconds
-from core.types import Losses
+from core.types import OFFLOAD, Losses
 from core.weights import SHARD, write_weights
 from core.windows import Windows
 
@@ -131,13 +133,18 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
 def _save(model: PreTrainedModel, folder: Path) -> None:
     try:
         model.save_pretrained(folder, max_shard_size=SHARD)
+    except NotImplementedError as cause:
+        raise ExportError(
+            "transformers cannot save these quantised weights again.",
+            "Remove whole layers, whose weights are copied as they are; or export the version that is not quantised.",
+        ) from cause
     except SafetensorError as cause:  # it keeps the system's error as text only
         raise OSError(errno.ENOSPC if "os error 28" in str(cause) else errno.EIO, str(cause)) from cause
 
 
 def _silent(loaded: LoadedModel, kept: NDArray[np.bool_]) -> PreTrainedModel:
     """The model, read once more, with zeros in the output projections of halves that are gone from blocks that stay."""
-    model = read_weights(loaded.checkpoint, "auto")
+    model = read_weights(loaded.checkpoint, "auto", OFFLOAD if loaded.offloaded else "cpu")
     blocks = model.get_submodule(loaded.blocks.path)
     assert isinstance(blocks, nn.ModuleList)  # find_blocks took it from there
     with torch.no_grad():
@@ -162,7 +169,7 @@ def _copy_licences(parent: Path, folder: Path) -> list[str]:
 def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows: Windows) -> tuple[int, Losses]:
     """The parameters and losses of what was written, loaded again; ExportError if it is not the masked model."""
     masked = sequence_losses(loaded, windows.ids, mask)
-    exported = load(locate(str(folder)), loaded.info.dtype, loaded.info.device)
+    exported = load(locate(str(folder)), loaded.info.dtype, loaded.device)
     losses = sequence_losses(exported, windows.ids, np.ones(len(exported.blocks), dtype=np.bool_))
     if not np.allclose(losses, masked, rtol=1e-3, equal_nan=True):
         raise ExportError(

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from core import limits
 from core.masks import Masks, layer_evaluations
 from core.samplers import rounds
-from core.shape import Shape
+from core.shape import BYTES, Shape
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # Python with torch, transformers and scikit-learn, before any weights: measured, in bytes.
 _PROGRAM = 500 * 2**20
 
@@ -52,16 +51,17 @@ def memory(shape: Shape, sequences: int, length: int, dtype: str, device: str) -
     batch = min(sequences, max(1, tokens // length))
     at_once = min(batch, max(1, elements // (length * vocabulary)))
     embedding = 0 if shape.tied else vocabulary * shape.hidden
-    packed = (shape.parameters - embedding) * size if device == "cpu" and dtype != "float16" else 0
+    packed = (shape.plain - embedding) * size if device == "cpu" and dtype != "float16" else 0
     a_sequence = (shape.layers + 1) * length * shape.hidden * size
     kept = sequences if sequences * a_sequence <= limits.STATES else limits.STATES // (a_sequence * batch) * batch
+    compared = dtype != "float32" and shape.plain == shape.parameters <= limits.CHECKED
     return Memory(
-        weights=shape.parameters * size,
+        weights=shape.weights(dtype),
         packed=packed if packed <= limits.PACKED else 0,
         states=kept * a_sequence,
         # The loss is summed up in float32, one sequence at a time: a copy of its logits, and their log softmax.
         logits=(at_once * size + 2 * BYTES["float32"]) * length * vocabulary,
-        exact=shape.parameters * BYTES["float32"] if dtype != "float32" and shape.parameters <= limits.CHECKED else 0,
+        exact=shape.parameters * BYTES["float32"] if compared else 0,
     )
 
 

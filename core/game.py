@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
 
+from core.checkpoint import Checkpoint, locate
 from core.corpora import HUB, read, stamp
 from core.device import choose_device, choose_dtype
 from core.errors import CorpusError, EvaluationError
@@ -11,7 +12,7 @@ from core.evaluation import Evaluator
 from core.events import Event, Stage
 from core.limits import STATES
 from core.memory import give_back
-from core.model import Checkpoint, LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.packing import PackedLinears
 from core.players import players_of
 from core.storage import Store

@@ -31,15 +31,22 @@ class Header:
 
 
 def headers(folder: Path) -> dict[str, Header]:
-    """Every tensor in the safetensors files of a folder, by name.
+    """Every tensor that transformers loads from the safetensors files of a folder, by name.
 
     Raises:
         UnsupportedModel: a file that is truncated, or whose header does not describe it.
     """
     found: dict[str, Header] = {}
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in _files(folder):
         found |= _read(file)
     return found
+
+
+def _files(folder: Path) -> list[Path]:
+    """One file of the usual name, or its shards; there may be others beside them, in another format."""
+    every = sorted(folder.glob("*.safetensors"))
+    usual = [file for file in every if file.name == "model.safetensors"]
+    return usual or [file for file in every if file.name.startswith("model-")] or every
 
 
 def _read(file: Path) -> dict[str, Header]:

@@ -22,6 +22,7 @@ from core.measurements import Floats
 from core.model import LoadedModel
 from core.packing import PackedLinears
 from core.players import Switches, computed
+from core.quantised import count_parameters
 from core.types import Losses
 
 
@@ -159,6 +160,5 @@ def _head(loaded: LoadedModel) -> float:
     """What a head costs, in blocks of mean size."""
     model: Any = loaded.model  # transformers gives its methods no types
     output: nn.Module | None = model.get_output_embeddings()
-    blocks = sum(weight.numel() for block in loaded.blocks.modules for weight in block.parameters())
-    heads = sum(weight.numel() for weight in output.parameters()) if output is not None else 0
-    return heads * len(loaded.blocks) / blocks
+    heads = count_parameters(output) if output is not None else 0
+    return heads * len(loaded.blocks) / sum(loaded.layer_parameters)

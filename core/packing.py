@@ -19,12 +19,17 @@ _ROWS = 256
 
 
 class PackedLinears:
-    """The linear layers of a model on a CPU, with packed weights; empty where packing does not help or is too large."""
+    """The linear layers of a model on a CPU, with packed weights; empty where packing does not help or is too large.
+
+    An offloaded model has no memory to spare for a second copy, and its layers' weights come and go.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         linears = [module for module in model.modules() if type(module) is nn.Linear and _packable(module.weight)]
         weights = {linear.weight.data_ptr(): linear.weight for linear in linears}  # tied ones once
         self._forwards: list[tuple[nn.Module, Forward]] = []
+        if any(weight.is_meta for weight in model.parameters()):
+            return
         if sum(weight.nbytes for weight in weights.values()) > PACKED:
             return
         with torch.inference_mode():
@@ -42,7 +47,9 @@ class PackedLinears:
 
 def _packable(weight: torch.Tensor) -> bool:
     return (
-        weight.device.type == "cpu"
+        type(weight) is nn.Parameter  # a quantised weight is a tensor of its own kind
+        and type(weight.data) is torch.Tensor
+        and weight.device.type == "cpu"
         and weight.dtype in (torch.float32, torch.bfloat16)
         and torch._C._has_mkldnn
         and (weight.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -19,8 +19,9 @@ _MASKS, _SEQUENCES = 16, 2
 
 
 def comparable(loaded: LoadedModel) -> bool:
-    """Whether a model computes in 16 bits and is small enough to be loaded twice."""
-    return loaded.info.dtype != "float32" and loaded.info.parameters <= CHECKED
+    """Whether a model computes in 16 bits from plain weights, and is small enough to be loaded twice."""
+    info = loaded.info
+    return info.dtype != "float32" and not info.quantisation and info.parameters <= CHECKED
 
 
 def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mapping[int, Losses]) -> Precision | None:
@@ -36,7 +37,7 @@ def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mappin
         None where memory or the model's files do not allow it: that must not cost a run its end.
     """
     try:
-        exact = load(loaded.checkpoint, "float32", loaded.info.device).played_by(loaded.info.players)
+        exact = load(loaded.checkpoint, "float32", loaded.device).played_by(loaded.info.players)
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         return None
     known = sorted(row for row, found in losses.items() if np.isfinite(found).all())

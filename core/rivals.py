@@ -28,6 +28,8 @@ _FIRST, _OFFSPRING, _KEPT = 64, 32, 2
 PAPER_MASKS = 300
 # Rivals whose meter has to measure divergences.
 BY_DIVERGENCE = ("evopress",)
+# Those that need plain weights in memory.
+BY_WEIGHTS = ("magnitude", "taylor", "taylor+")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from core.hub import on_disk
 from core.paths import user_path
 from core.types import BUNDLED
 
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+# safetensors' names of what is cast to the dtype asked for; tensors of other types are packed, and stay as they are.
+_PLAIN = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 # What architectures call the same thing in config.json.
 _LAYERS, _HIDDEN = ("num_hidden_layers", "n_layer", "num_layers"), ("hidden_size", "n_embd", "d_model")
 
@@ -24,6 +27,17 @@ class Shape:
     hidden: int
     vocabulary: int
     tied: bool  # the head is the embedding's matrix
+    quantised: int = 0  # parameters, of all, whose weights are packed
+    stored: int = 0  # bytes that those take
+
+    @property
+    def plain(self) -> int:
+        """Parameters that are cast to the dtype asked for."""
+        return self.parameters - self.quantised
+
+    def weights(self, dtype: str) -> int:
+        """Bytes of the weights in memory."""
+        return self.plain * BYTES[dtype] + self.stored
 
     @property
     def head(self) -> float:
@@ -61,11 +75,30 @@ def _read(folder: Path | None) -> Shape | None:
     layers, hidden = _first(config, _LAYERS), _first(config, _HIDDEN)
     if layers is None or hidden is None:
         return None
-    vocabulary, parameters = int(config["vocab_size"]), sum(tensor.elements for tensor in tensors)
-    matrices = sum(tensor.shape == (vocabulary, hidden) for tensor in tensors)
+    plain = [tensor for tensor in tensors if tensor.dtype in _PLAIN]
+    stored = sum(tensor.size for tensor in tensors if tensor.dtype not in _PLAIN)
+    quantised = stored * 8 // _bits(config)
+    vocabulary, parameters = int(config["vocab_size"]), sum(tensor.elements for tensor in plain) + quantised
+    matrices = sum(tensor.shape == (vocabulary, hidden) for tensor in plain)
     if parameters <= vocabulary * hidden * max(1, matrices):  # an embedding without blocks, or no weights at all
         return None
-    return Shape(layers, parameters, hidden, vocabulary, matrices < 2)
+    return Shape(layers, parameters, hidden, vocabulary, matrices < 2, quantised, stored)
+
+
+def weight_bytes(folder: Path, dtype: str) -> int:
+    """Bytes that a folder's weights take in memory; in the dtype "auto", as they were saved."""
+    return sum(
+        tensor.elements * BYTES[dtype] if dtype in BYTES and tensor.dtype in _PLAIN else tensor.size
+        for tensor in headers(folder).values()
+    )
+
+
+def _bits(config: dict[str, Any]) -> int:
+    """Of a packed weight."""
+    fields = config.get("quantization_config") or {}
+    if fields.get("load_in_4bit"):
+        return 4
+    return int(fields.get("bits") or fields.get("w_bit") or 8)
 
 
 def _first(config: dict[str, Any], names: tuple[str, ...]) -> int | None:

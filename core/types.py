@@ -10,6 +10,7 @@ Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, n
 
 BUNDLED = "bundled"  # the name of the embedded default model
 BUNDLED_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"  # where others find it
+OFFLOAD = "offload"  # the device whose weights lie on GPUs, in memory, or on the disk, wherever there is room
 SAMPLERS = ("stratified", "adaptive", "shapley", "exhaustive")
 BOS_CHOICES = ("auto", "none", "corpus", "window")
 
@@ -54,6 +55,7 @@ class ModelInfo:
     # Who plays, by name, in the order of the model; masks are over these. "3" is a block, "3a" and "3m" are its
     # attention (or another mixer) and its MLP, "8-11" is a group of blocks. Protected ones are not among them.
     players: tuple[str, ...] = ()
+    quantisation: str = ""  # how the weights are packed in memory, such as "bitsandbytes 4-bit"; empty if they are not
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "players", tuple(self.players or map(str, range(self.layers))))

@@ -28,8 +28,9 @@ from app.jobs import Jobs
 from benchmarks.byte_tokenizer import save_tokenizer
 from cache.database import Database
 from cache.store import Store
+from core.checkpoint import locate
 from core.engine import Engine
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.recipe import Recipe
 from core.types import RunSpec
 from tests.browser import ROOT, Server, chromium, serving, visitor

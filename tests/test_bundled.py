@@ -12,11 +12,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from core.blocks import find_blocks
+from core.checkpoint import locate
 from core.corpora import EMBEDDED, read
 from core.evaluation import Evaluator
 from core.gguf_weights import bundled_file
 from core.masks import default_strata, layer_evaluations, stratified
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.reference import sequence_losses
 from core.types import TextSpec
 from core.windows import Windows, cut

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
+from core.checkpoint import locate
 from core.evaluation import Evaluator
 from core.masks import Masks, layer_evaluations, stratified
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.reference import sequence_losses
 from core.skipping import skipping
 from core.surgery import delete_blocks

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from core.checkpoint import locate
 from core.corpora import read
 from core.errors import ExportError
 from core.export import check_target, export
-from core.model import load, locate
+from core.model import load
 from core.results import Contribution
 from core.selection import least_contributing
 from core.skipping import skipping

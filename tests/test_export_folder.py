@@ -18,10 +18,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from core.checkpoint import locate
 from core.corpora import read
 from core.errors import ExportError
 from core.export import export
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.types import TextSpec
 from core.weights import write_weights
 from core.windows import cut

@@ -18,7 +18,8 @@ import numpy as np
 from core.corpora import EMBEDDED, read
 from core.export import export
 from core.memory import give_back
-from core.model import load, locate
+from core.checkpoint import locate
+from core.model import load
 from core.recipe import Recipe
 from core.reference import sequence_losses
 from core.types import RunSpec, TextSpec

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
+from core.checkpoint import locate
 from core.errors import UnsupportedModel
 from core.evaluation import Evaluator
 from core.masks import Masks, without
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.reference import sequence_losses
 from core.surgery import delete_blocks
 from tests.conftest import ROOT

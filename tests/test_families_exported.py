@@ -12,13 +12,14 @@ import torch
 
 from cache.database import Database
 from cache.store import Store
+from core.checkpoint import locate
 from core.corpora import read
 from core.engine import Engine
 from core.errors import UnsupportedModel
 from core.events import Finished
 from core.export import export
 from core.masks import without
-from core.model import load, locate
+from core.model import load
 from core.skipping import skipping
 from core.surgery import delete_blocks
 from core.types import RunSpec, TextSpec

@@ -9,11 +9,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from core import gguf_weights
+from core.checkpoint import locate
 from core.evaluation import Evaluator
 from core.forecast import Memory, memory, work
 from core.masks import Masks, layer_evaluations, stratified
 from core.meter import _head
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.samplers import begin
 from core.shape import Shape, shape_of
 from core.types import RunSpec

@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from cache.keys import game_key
+from core.checkpoint import locate
 from core.corpora import read
 from core.errors import SelectionError
 from core.export import export
-from core.model import load, locate
+from core.model import load
 from core.players import indexes, players_of
 from core.playing import playing
 from core.recipes import whole_layers

@@ -21,10 +21,11 @@ from transformers import (
     Qwen2MoeConfig,
 )
 
+from core.checkpoint import locate
 from core.errors import SelectionError, UnsupportedModel
 from core.evaluation import Evaluator
 from core.masks import stratified
-from core.model import LoadedModel, load, locate
+from core.model import LoadedModel, load
 from core.players import both_halves, dropped, indexes, names, players_of
 from core.reference import sequence_losses
 from tests.conftest import CONFIGS, LAYERS, SMALL, randomised, save_tokenizer

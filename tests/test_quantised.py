@@ -1,0 +1,181 @@
+"""Quantised checkpoints: refused before loading where their library cannot run, evaluated as they are where it can."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, TorchAoConfig
+
+from cache.database import Database
+from cache.keys import game_key
+from cache.store import Store
+from core.checkpoint import locate
+from core.comparison import Match
+from core.corpora import read
+from core.criteria import check_weights
+from core.engine import Engine
+from core.errors import ExportError, ModelError, SelectionError, UnsupportedModel
+from core.evaluation import Evaluator
+from core.events import Compared
+from core.export import export
+from core.model import LoadedModel, load
+from core.precision import comparable
+from core.quantised import quantisation
+from core.reference import sequence_losses
+from core.shape import shape_of
+from core.types import RunSpec, TextSpec
+from core.windows import cut
+from tests.conftest import SMALL, save_tokenizer
+
+
+def bitsandbytes(**options: Any) -> Any:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed: pip install bitsandbytes")
+    return BitsAndBytesConfig(**options)
+
+
+def torchao() -> Any:
+    quantization = pytest.importorskip("torchao.quantization", reason="torchao is not installed: pip install torchao")
+    return TorchAoConfig(quantization.Int8WeightOnlyConfig())
+
+
+METHODS: dict[str, Callable[[], Any]] = {
+    "bitsandbytes 4-bit": lambda: bitsandbytes(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32),
+    "bitsandbytes 8-bit": lambda: bitsandbytes(load_in_8bit=True),
+    "torchao": torchao,
+}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """A Llama of eight layers whose matrices are whole numbers of the libraries' blocks."""
+    torch.manual_seed(0)
+    config = LlamaConfig(**{**SMALL, "hidden_size": 64, "intermediate_size": 128}, tie_word_embeddings=True)
+    folder = tmp_path_factory.mktemp("plain")
+    AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    save_tokenizer(folder)
+    return load(locate(str(folder)), "float32", "cpu")
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def quantised(
+    request: pytest.FixtureRequest, plain: LoadedModel, tmp_path_factory: pytest.TempPathFactory
+) -> LoadedModel:
+    """The small Llama as its library saves and loads it."""
+    how = METHODS[request.param]()
+    folder = tmp_path_factory.mktemp("quantised")
+    AutoModelForCausalLM.from_pretrained(
+        plain.checkpoint.folder, quantization_config=how, device_map="cpu"
+    ).save_pretrained(folder)
+    save_tokenizer(folder)
+    loaded = load(locate(str(folder)), "float32", "cpu")
+    assert loaded.info.quantisation == request.param
+    return loaded
+
+
+def test_it_is_evaluated_as_it_is(quantised: LoadedModel, plain: LoadedModel) -> None:
+    """Skipping equals deleting the blocks from the very model that transformers loads, and is not the plain model."""
+    ids = torch.randint(0, 256, (3, 20))
+    masks = np.random.default_rng(0).random((6, 8)) < 0.7
+    for row, losses in Evaluator(quantised, ids).losses(masks):
+        model = AutoModelForCausalLM.from_pretrained(quantised.checkpoint.folder, dtype=torch.float32).eval()
+        kept = [block for block, keep in zip(model.model.layers, masks[row], strict=True) if keep]
+        model.model.layers = torch.nn.ModuleList(kept)
+        with torch.inference_mode():
+            logits = model(ids, use_cache=False).logits
+        theirs = [torch.nn.functional.cross_entropy(one[:-1], text[1:]) for one, text in zip(logits, ids, strict=True)]
+        assert losses == pytest.approx(torch.stack(theirs).numpy(), rel=1e-4)
+        assert not np.array_equal(losses, sequence_losses(plain, ids, masks[row]))
+
+
+def test_it_has_the_parameters_of_the_plain_model(quantised: LoadedModel, plain: LoadedModel) -> None:
+    assert quantised.info.parameters == plain.info.parameters
+    assert quantised.layer_parameters == plain.layer_parameters
+    shape = shape_of(str(quantised.checkpoint.folder))
+    assert shape is not None
+    assert shape.parameters == pytest.approx(plain.info.parameters, rel=0.1)  # scales are counted too
+    assert shape.weights("float32") < 4 * plain.info.parameters
+
+
+def test_it_is_another_game_and_has_no_float32_twin(quantised: LoadedModel, text_file: Path) -> None:
+    windows = cut(read(str(text_file), "calibration"), quantised.checkpoint.tokenizer, text(text_file))
+    dequantised = replace(quantised.info, quantisation="")
+    assert game_key(quantised.info, windows.protocol) != game_key(dequantised, windows.protocol)
+    assert not comparable(replace(quantised, info=replace(quantised.info, dtype="bfloat16")))
+
+
+def test_criteria_of_weights_say_why_they_cannot(quantised: LoadedModel) -> None:
+    with pytest.raises(SelectionError, match="quantised"):
+        check_weights(quantised)
+
+
+def test_its_layers_are_ranked(quantised: LoadedModel, text_file: Path, cache_file: Path) -> None:
+    """By every method that looks at outputs; those that look at weights are refused before anything is measured."""
+    spec = RunSpec(model=str(quantised.checkpoint.folder), corpus=str(text_file), sequences=2, window=16)
+    engine = Engine(Store(Database(cache_file)))
+    with pytest.raises(SelectionError, match="quantised"):
+        list(engine.compare(spec, Match(("shortgpt", "taylor+"), (2,))))
+    compared = list(engine.compare(spec, Match(("shortgpt", "one-shot"), (2,))))[-1]
+    assert isinstance(compared, Compared)
+    assert compared.comparison.model.quantisation == quantised.info.quantisation
+    assert all(len(method.plans[0].removed) == 2 for method in compared.comparison.methods)
+
+
+def test_it_is_exported_or_the_reason_is_said(quantised: LoadedModel, text_file: Path, tmp_path: Path) -> None:
+    """Plain transformers loads the export, with the quantised weights that were kept."""
+    windows = cut(read(str(text_file), "evaluation"), quantised.checkpoint.tokenizer, text(text_file))
+    try:
+        losses = export(quantised, windows, (2, 5), tmp_path / "out", "run")
+    except ExportError as refused:
+        assert quantised.info.quantisation in refused.message and not (tmp_path / "out").exists()
+        return
+    mask = np.array([layer not in (2, 5) for layer in range(8)])
+    assert losses == pytest.approx(sequence_losses(quantised, windows.ids, mask), rel=1e-5)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert again.is_quantized and len(again.model.layers) == 6
+
+
+def text(file: Path) -> TextSpec:
+    return TextSpec(str(file), "evaluation", 16, 4)
+
+
+@pytest.mark.parametrize(
+    ("config", "names"),
+    [
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, "gptqmodel"),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128}, "gptqmodel"),
+        ({"quant_method": "hqq", "quant_config": {}}, "hqq"),
+        ({"quant_method": "compressed-tensors"}, "compressed-tensors"),
+        ({"quant_method": "of-its-own"}, "of-its-own"),
+        ({"quant_method": "quanto", "weights": "int8"}, "quanto"),
+    ],
+)
+def test_what_cannot_run_here_is_refused_before_its_weights_are_read(
+    config: dict[str, Any], names: str, tiny: Path, tmp_path: Path
+) -> None:
+    if find_spec(names.replace("-", "_")):
+        pytest.skip(f"{names} is installed")
+    plain = json.loads((tiny / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**plain, "quantization_config": config}))
+    (tmp_path / "model.safetensors").write_bytes(b"never read")
+    with pytest.raises(UnsupportedModel) as refused:
+        load(locate(str(tmp_path)), "float32", "cpu")
+    assert config["quant_method"] in refused.value.message and names in str(refused.value)
+
+
+def test_fp8_is_dequantised_on_a_processor(tiny: Path) -> None:
+    """transformers does so where there are no kernels: the weights are plain then."""
+    checkpoint = locate(str(tiny))
+    checkpoint.config.quantization_config = {"quant_method": "fp8", "weight_block_size": [32, 32]}
+    assert quantisation("it", checkpoint.config, "cpu") == ""
+    assert checkpoint.config.quantization_config["quant_method"] == "fp8"
+
+
+def test_quantised_weights_are_not_offloaded(quantised: LoadedModel) -> None:
+    with pytest.raises(ModelError, match="must lie on the device"):
+        load(quantised.checkpoint, "float32", "offload")
