@@ -15,6 +15,7 @@ from core import forecast
 from core.errors import SelectionError
 from core.masks import Masks, check_strata, default_strata
 from core.memory import amount, available
+from core.players import computed, kept, players_of, switches
 from core.results import RunResult
 from core.samplers import begin, check_size
 from core.shape import shape_of
@@ -65,8 +66,9 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
         answer = replace(answer, free=available() if kind == "cpu" else None, offload=spec.device == OFFLOAD)
     if layers is None:
         return answer
-    _check_count(spec, layers)
-    masks, scale = _drawn(spec, layers)
+    players = players_of(layers, spec.players, spec.protect)
+    _check_count(spec, len(players))
+    masks, scale = _drawn(spec, len(players))
     answer = replace(answer, coalitions=round(len(masks) * scale))
     missing = np.ones(len(masks), dtype=np.bool_)
     same = [run for run in like if _same_text(run.spec, spec)]
@@ -78,8 +80,8 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     ]
     if rates:
         head, best = shape.head if shape else 0.0, max(rates, key=lambda run: _found(run).measured)
-        work = forecast.work(masks, missing, head) * scale * spec.sequences * spec.window
-        answer = replace(answer, seconds=work / _work_a_second(best, layers, head), rate_of=best.run)
+        work = forecast.work(_blocks(masks, players, layers), missing, head) * scale * spec.sequences * spec.window
+        answer = replace(answer, seconds=work / _work_a_second(best, head), rate_of=best.run)
     return answer
 
 
@@ -126,18 +128,18 @@ def _memory(found: Forecast) -> str:
     return said
 
 
-def _drawn(spec: RunSpec, layers: int) -> tuple[Masks, float]:
+def _drawn(spec: RunSpec, players: int) -> tuple[Masks, float]:
     """The coalitions that a run begins with, or the first of them, and how many times as many it measures."""
-    _, masks = begin(replace(spec, masks=min(spec.masks, _DRAWN)), layers)
+    _, masks = begin(replace(spec, masks=min(spec.masks, _DRAWN)), players)
     return masks, (1 + spec.masks) / len(masks) if spec.sampler != "exhaustive" else 1.0
 
 
-def _check_count(spec: RunSpec, layers: int) -> None:
+def _check_count(spec: RunSpec, players: int) -> None:
     """SelectionError for more coalitions than there are, also where too many are asked for to be drawn here."""
     if spec.sampler == "shapley":
-        held = 2**layers - 1
+        held = 2**players - 1
     elif spec.sampler == "stratified":
-        held = sum(comb(layers, kept) for kept in check_strata(spec.strata or default_strata(layers), layers))
+        held = sum(comb(players, kept) for kept in check_strata(spec.strata or default_strata(players), players))
     else:
         return  # an adaptive run stops where there are no more, and an exhaustive one takes all
     if spec.masks > held:
@@ -154,11 +156,18 @@ def _same_text(one: RunSpec, other: RunSpec) -> bool:
     return replace(one, sampler=other.sampler, masks=other.masks, strata=other.strata) == other
 
 
-def _work_a_second(run: StoredRun, layers: int, head: float) -> float:
+def _blocks(masks: Masks, players: Sequence[str], layers: int) -> Masks:
+    """Which blocks are computed under masks of players, (masks, layers)."""
+    return computed(kept(switches(players, layers), masks))
+
+
+def _work_a_second(run: StoredRun, head: float) -> float:
     """Block-token evaluations a second that a run made, loading and estimating included."""
-    result = _found(run)
-    masks, scale = _drawn(run.spec, layers)
-    whole = forecast.work(masks, np.ones(len(masks), dtype=np.bool_), head) * scale
+    result, model = _found(run), _found(run).model
+    masks, scale = _drawn(run.spec, len(model.players))
+    whole = (
+        forecast.work(_blocks(masks, model.players, model.layers), np.ones(len(masks), dtype=np.bool_), head) * scale
+    )
     share = result.measured / (result.measured + result.cached)
     return whole * share * run.spec.sequences * run.spec.window / result.seconds
 

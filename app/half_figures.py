@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from app.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
-from app.players import Players, halves
+from app.players import Players
+from core.players import both_halves
 from core.results import PairInteraction, PairInteractions
 from core.types import Protocol
 
@@ -13,7 +14,7 @@ from core.types import Protocol
 def half_pairs(found: PairInteractions, players: Players) -> dict[str, PairInteraction]:
     """The interaction of the two halves of each block both of whose halves play, by the block's name."""
     by_places = {(pair.first, pair.second): pair for pair in found.pairs}
-    return {name: by_places[attention, mlp] for name, attention, mlp in halves(players)}
+    return {str(block): by_places[places] for block, places in both_halves(players).items()}
 
 
 def half_bars(pairs: dict[str, PairInteraction], unit: str, protocol: Protocol) -> Chart:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from core.errors import SelectionError
+from core.masks import removed
+from core.players import mask_without
 
 Players = Sequence[str]
 
@@ -23,16 +24,7 @@ def numbers(players: Players, text: str) -> tuple[int, ...]:
     Raises:
         SelectionError: no such player, one named twice, or all of them.
     """
-    asked = [name for part in text.split(",") if (name := part.strip())]
-    wrong = [name for name in asked if name not in players]
-    if wrong or len(set(asked)) != len(asked):
-        raise SelectionError(
-            f"These layers cannot be removed: {', '.join(wrong or asked)}.",
-            f"Name each once. There are: {', '.join(players)}.",
-        )
-    if len(asked) == len(players):
-        raise SelectionError(f"All {len(players)} layers would be removed.", "Keep at least one.")
-    return tuple(sorted(players.index(name) for name in asked))
+    return removed(mask_without(players, [name for part in text.split(",") if (name := part.strip())]))
 
 
 def legend(players: Players) -> str:
@@ -48,13 +40,3 @@ def legend(players: Players) -> str:
             "go together. Where a page says layer, it means such a group."
         )
     return ""
-
-
-def halves(players: Players) -> list[tuple[str, int, int]]:
-    """The blocks both of whose halves play: a block's name, and the places of its attention and its MLP."""
-    place = {name: index for index, name in enumerate(players)}
-    return [
-        (name[:-1], index, place[name[:-1] + "m"])
-        for name, index in place.items()
-        if name.endswith("a") and name[:-1] + "m" in place
-    ]

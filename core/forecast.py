@@ -69,7 +69,7 @@ def work(masks: Masks, missing: NDArray[np.bool_], head: float) -> float:
     """Block evaluations a token that a run's missing coalitions take, heads counted as the blocks that they equal.
 
     Args:
-        masks: (1 + masks, layers), as the run walks them: the whole model first.
+        masks: the blocks that are computed, (1 + masks, layers), as the run walks them: the whole model first.
         missing: (1 + masks,), True where a coalition has not been measured.
         head: what a head costs, in blocks.
     """

@@ -17,9 +17,10 @@ from app.report import report
 from app.searching import watch
 from app.value_words import UNITS
 from cache.queries import StoredRun
+from core.errors import SelectionError
 from core.paths import home, user_path
 from core.recipe import COMMAND, recipe
-from core.recipes import evopress, llama_quantize, mergekit
+from core.recipes import evopress, llama_quantize, mergekit, whole_layers
 from core.results import RunResult
 
 # Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper. Wrapped: what scrolls
@@ -80,13 +81,18 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     text = recipe(result, run.spec, removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
     st.header("For mergekit, llama.cpp and EvoPress")
-    yaml = mergekit(model, removed)
-    st.code(yaml, language=PLAIN, wrap_lines=True)
-    st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
-    st.code(llama_quantize(removed), language=PLAIN, wrap_lines=True)
+    try:
+        whole = whole_layers(model, removed)
+    except SelectionError as error:
+        st.info(f"{error.message} {error.hint}")
+    else:
+        yaml = mergekit(model, whole)
+        st.code(yaml, language=PLAIN, wrap_lines=True)
+        st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
+        st.code(llama_quantize(whole), language=PLAIN, wrap_lines=True)
     st.download_button(
         "Download evopress.txt",
-        evopress(model.layers, removed),
+        evopress(model, removed),
         f"evopress-{run.run}.txt",
         "text/plain",
         help="A line for each layer, as EvoPress reads its file of dropped layers",

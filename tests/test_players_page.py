@@ -5,7 +5,7 @@ import pytest
 
 from app.half_figures import half_pairs
 from app.jobs import Jobs
-from app.players import halves, labels, named, numbers
+from app.players import labels, named, numbers
 from cache import queries
 from core.errors import SelectionError
 from tests.stored import store_run
@@ -17,11 +17,10 @@ HALVES = ("1a", "1m", "2a", "2m", "3a", "3m", "4a", "4m")  # layers 0 and 5 stay
 
 def test_names_and_their_inverse() -> None:
     players = ("0", "2", "10")
-    assert named(players, (0, 2)) == "0, 10" and labels(players) == [0, 2, 10] and halves(players) == []
+    assert named(players, (0, 2)) == "0, 10" and labels(players) == [0, 2, 10]
     assert numbers(players, "10, 0") == (0, 2) and numbers(players, "") == ()
-    assert labels(HALVES) == list(HALVES) and halves(HALVES)[1] == ("2", 2, 3)
-    assert halves(("1a", "2m", "3a", "3m")) == [("3", 2, 3)]
-    for wrong, word in (("1", "1"), ("0,0", "0, 0"), ("0,2,10", "All 3")):
+    assert labels(HALVES) == list(HALVES)
+    for wrong, word in (("1", "no player 1"), ("0,0", "twice"), ("0,2,10", "All 3")):
         with pytest.raises(SelectionError, match=word):
             numbers(players, wrong)
 
@@ -61,7 +60,7 @@ def test_halves_are_switched_off_by_name(shared: Jobs) -> None:
     page.get("button_group")[-1].set_value([1, 6]).run()
     assert not page.exception and page.query_params["remove"] == "1m,4a"
     page = open_page("preview", run=result.run, remove="9")
-    assert "cannot be removed: 9" in said(page) and "1a, 1m" in said(page)
+    assert "There is no player 9" in said(page) and "1a, 1m" in said(page)
     page = open_page("export", run=result.run, remove="2a,2m")
     assert "**2a, 2m** (2 of 8)" in said(page)
     job = shared.newest("measure")
