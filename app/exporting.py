@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 from app.opening import database_of, engine_on, settled
 from app.requests import located
+from app.saved import saved
 from app.terminal import follow, say
 from cache import queries
 from cache.database import Database
@@ -42,18 +43,13 @@ def export(options: argparse.Namespace) -> None:
         "parameters": {"deleted": done.deleted, "zeroed": done.zeroed},
         "seconds": {"whole": done.whole, "exported": done.pruned},
     }
-    zeros = (
-        f"; {done.zeroed:,} more are zero and still in the file: half of a block saves neither memory nor much time"
-        if done.zeroed
-        else ""
-    )
-    text = (
+    lines = [
         f"{done.path}: layers {', '.join(map(str, gone))} removed; loaded again with transformers, "
-        f"perplexity {done.perplexity:.4f}, equal to the masked model's\n{done.protocol}\n"
-        f"{done.deleted:,} parameters are gone from the file{zeros}\n"
-        f"a forward of one window takes {done.pruned:.4f} s, the whole model's {done.whole:.4f} s, on this machine"
-    )
-    say(options.json, answer, text)
+        f"perplexity {done.perplexity:.4f}, equal to the masked model's",
+        str(done.protocol),
+        *saved(done),
+    ]
+    say(options.json, answer, "\n".join(lines))
 
 
 def write_recipe(options: argparse.Namespace) -> None:

@@ -103,7 +103,8 @@ class Job:
             case "compared":
                 self.comparison = Comparison.from_dict(event["comparison"])
             case "exported":
-                event |= {"removed": tuple(event["removed"]), "protocol": Protocol(**event["protocol"])}
+                places = {name: tuple(event[name]) for name in ("removed", "players")}
+                event |= {**places, "protocol": Protocol(**event["protocol"])}
                 self.exported = Exported(**event)
         self._become("finished")
 

@@ -14,6 +14,7 @@ from app.players import named
 from app.readout import known
 from app.removal import best, current, ranked
 from app.report import report
+from app.saved import saved
 from app.searching import watch
 from app.value_words import UNITS
 from cache.queries import StoredRun
@@ -55,6 +56,7 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
             f"transformers, it has the losses of the masked model; perplexity {done.perplexity:.2f} (measured) "
             f"on {done.protocol}."
         )
+        st.caption("; ".join(saved(done)) + ".")
         st.code(
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
             f"model = AutoModelForCausalLM.from_pretrained({done.path!r})\n"
