@@ -75,7 +75,7 @@ def compare(
         yield Stage(f"Judging {name}")
         masks = [without(meter.players, plans[count]) for count in counts if count in plans]
         unit = meter.unit(len(base.windows.ids))
-        found = measured(base.loaded, jury, masks)
+        found = measured(base.loaded, jury, masks) if masks else ()  # it may keep so many that no count is left
         results.append(
             MethodResult(name, found, meter.coalitions, meter.tokens, meter.plain / unit, meter.spent / unit)
         )

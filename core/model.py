@@ -113,8 +113,8 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     """
     on = choose_device(device)
     kind = choose_dtype(dtype, on)
-    check_weights(checkpoint.source, checkpoint.config, checkpoint.folder)
     packed = quantisation(checkpoint.source, checkpoint.config, on)
+    check_weights(checkpoint.source, checkpoint.config, checkpoint.folder)
     if packed and device == OFFLOAD:
         raise UnsupportedModel(
             f"{checkpoint.source} is quantised ({packed}), and quantised weights must lie on the device that computes.",

@@ -19,7 +19,7 @@ HALVES = "am"
 
 # For each player, block and half, whether the player switches it off: (players, layers, 2).
 Switches = NDArray[np.bool_]
-_NAME = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?([am]?)")
+_NAME = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?([am]?)", re.ASCII)
 # Names of an error's hint: more are not read.
 _NAMED = 12
 

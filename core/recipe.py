@@ -13,7 +13,7 @@ from core.masks import removed as removed_by
 from core.paths import user_path
 from core.players import indexes, mask_without, names, players_of
 from core.results import RunResult
-from core.types import ModelInfo, RunSpec
+from core.types import SAMPLERS, ModelInfo, RunSpec
 
 COMMAND = "python -m app export --recipe FILE --out DIR"
 # A recipe has one or two thousand bytes; no model has so many layers, and no text so many windows.
@@ -134,7 +134,7 @@ def _spec(file: Path, found: object) -> RunSpec:
             fits = _is_number(value)
         else:  # strata and protect
             fits = value is None or (isinstance(value, list | tuple) and all(map(_is_number, value)))
-        if not fits or (value is None and default is not None):
+        if not fits or (value is None and default is not None) or (name == "sampler" and value not in SAMPLERS):
             raise _not_recipe(file, f"found_by has no usable {name}")
         known[name] = value
     return RunSpec.from_dict(known)

@@ -19,8 +19,8 @@ def least_contributing(contributions: Sequence[Contribution], count: int) -> tup
     """
     if not 1 <= count < len(contributions):
         raise SelectionError(
-            f"{count} layers cannot be removed from a model of {len(contributions)}.",
-            f"Remove 1 to {len(contributions) - 1} layers.",
+            f"{count} of {len(contributions)} players cannot be removed.",
+            f"Remove 1 to {len(contributions) - 1}.",
         )
     ranked = sorted(contributions, key=lambda item: item.value)
     return tuple(sorted(item.layer for item in ranked[:count]))
@@ -58,8 +58,8 @@ class Request:
         most = min(layers // 2, free, layers - 1) if self.most is None else self.most
         if not 1 <= most <= min(free, layers - 1):
             raise SelectionError(
-                f"{most} of {layers} layers cannot be removed while {layers - free} are protected.",
-                f"Remove 1 to {min(free, layers - 1)} layers, or protect fewer.",
+                f"{most} of {layers} players cannot be removed while {layers - free} are protected.",
+                f"Remove 1 to {min(free, layers - 1)}, or protect fewer.",
             )
         if not 0 < self.units < float("inf"):
             raise SelectionError(f"A budget of {self.units} units cannot be spent.", "Use --units 1, or more or less.")
@@ -70,15 +70,15 @@ class Request:
 class Target:
     """How much to remove; one of these, or none of them for the plans of every count."""
 
-    count: int | None = None  # layers
-    ratio: float | None = None  # share of the layers, rounded
+    count: int | None = None  # players
+    ratio: float | None = None  # share of the players, rounded
     parameters: int | None = None  # that the model may have left
     max_increase: float | None = None  # of perplexity, as a share of the whole model's
 
-    def removed(self, layers: int) -> int | None:
-        """The number of layers to remove, if the target says it without measuring."""
+    def removed(self, players: int) -> int | None:
+        """The number of players to remove, if the target says it without measuring."""
         if self.ratio is not None:
-            return round(self.ratio * layers)
+            return round(self.ratio * players)
         return self.count
 
     def choose(self, selection: Selection) -> tuple[Plan, ...]:
@@ -88,7 +88,7 @@ class Target:
             SelectionError: no plan reaches it; the nearest one is named.
         """
         plans = selection.plans
-        count = self.removed(selection.model.layers)
+        count = self.removed(len(selection.model.players))
         if count is not None:
             found = [plan for plan in plans if plan.count == count]
             nearest = f"There are plans for 1 to {plans[-1].count} removed layers."

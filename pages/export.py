@@ -80,7 +80,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
         language=PLAIN,
         wrap_lines=True,
     )
-    text = recipe(result, run.spec, removed)
+    text = recipe(result, settled(run), removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
     st.header("For mergekit, llama.cpp and EvoPress")
     try:

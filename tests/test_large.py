@@ -21,7 +21,7 @@ from core.shape import weight_bytes
 from core.similarity import similarity
 from core.types import TextSpec
 from core.windows import cut
-from tests.conftest import CONFIGS, Cli, save_model
+from tests.conftest import CONFIGS, Cli, recipe_of, save_model
 
 SCARCE = "0.00025"  # GiB: about half of what the small models take in float32
 MASKS = np.random.default_rng(0).random((7, 8)) < 0.7
@@ -70,7 +70,7 @@ def test_export_of_an_offloaded_model(
     spread = offloaded(tiny, monkeypatch)
     text = TextSpec(str(text_file), "evaluation", 16, 4)
     windows = cut(read(str(text_file), "evaluation"), spread.checkpoint.tokenizer, text)
-    losses = export(spread, windows, (1, 5), tmp_path / "out", "run")
+    losses = export(spread, windows, recipe_of(spread, (1, 5)), tmp_path / "out")
     mask = np.array([layer not in (1, 5) for layer in range(8)])
     assert losses == pytest.approx(sequence_losses(tiny_loaded, windows.ids, mask), rel=1e-6)
     del spread

@@ -20,7 +20,7 @@ from core.playing import playing
 from core.recipes import whole_layers
 from core.types import ModelInfo, Protocol, TextSpec
 from core.windows import cut
-from tests.conftest import CONFIGS, LAYERS, Cli, save_model
+from tests.conftest import CONFIGS, LAYERS, Cli, recipe_of, save_model
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
 
@@ -126,7 +126,7 @@ def test_exported_halves_are_the_masked_model(family: str, tmp_path: Path, text_
     text = TextSpec(str(text_file), "evaluation", 16, 2)
     windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
     removed = indexes(loaded.info.players, ["1a", "3", "5m", "6a"])
-    export(loaded, windows, removed, tmp_path / "small", "run")
+    export(loaded, windows, recipe_of(loaded, removed), tmp_path / "small")
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "small", dtype=torch.float32).eval()
     with torch.inference_mode():
         with playing(loaded, ~np.isin(np.arange(2 * LAYERS), removed)):
@@ -138,12 +138,15 @@ def test_exported_halves_are_the_masked_model(family: str, tmp_path: Path, text_
 
 
 def test_other_tools_take_whole_layers() -> None:
-    groups = players_of(8, "group:3", (0,))
-    assert whole_layers(groups, 8, indexes(groups, ["4-6"])) == (4, 5, 6)
-    halves = players_of(8, "sublayer")
-    assert whole_layers(halves, 8, indexes(halves, ["4", "2"])) == (2, 4)
+    def whole(kind: str, *named: str, protect: tuple[int, ...] = ()) -> tuple[int, ...]:
+        players = players_of(8, kind, protect)
+        model = ModelInfo("tiny", "LlamaForCausalLM", 8, 1000, "fedcba9876543210", "float32", "cpu", players=players)
+        return whole_layers(model, indexes(players, named))
+
+    assert whole("group:3", "4-6", protect=(0,)) == (4, 5, 6)
+    assert whole("sublayer", "4", "2") == (2, 4)
     with pytest.raises(SelectionError, match="half of some: 5m"):
-        whole_layers(halves, 8, indexes(halves, ["4", "5m"]))
+        whole("sublayer", "4", "5m")
 
 
 def test_games_of_blocks_keep_their_keys() -> None:

@@ -73,7 +73,7 @@ def test_bound_on_the_perplexity(shared: Jobs, spec: RunSpec) -> None:
 
 def test_wrong_layers_in_the_address_are_named(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
-    assert "cannot be removed: 99" in said(open_page("preview", run=run, remove="99"))
+    assert "There is no player 99" in said(open_page("preview", run=run, remove="99"))
     assert open_page("preview", run=run, remove="2,5").slider[0].value == 2
 
 

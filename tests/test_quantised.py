@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, TorchAoConfig
 
 from cache.database import Database
@@ -162,7 +163,7 @@ def test_what_cannot_run_here_is_refused_before_its_weights_are_read(
         pytest.skip(f"{names} is installed")
     plain = json.loads((tiny / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps({**plain, "quantization_config": config}))
-    (tmp_path / "model.safetensors").write_bytes(b"never read")
+    save_file({"packed": torch.zeros(1)}, tmp_path / "model.safetensors")  # to be read only if the method were known
     with pytest.raises(UnsupportedModel) as refused:
         load(locate(str(tmp_path)), "float32", "cpu")
     assert config["quant_method"] in refused.value.message and names in str(refused.value)

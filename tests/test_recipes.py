@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app import shipped
 from core.errors import NotRecipe, SelectionError
+from core.players import indexes, players_of
 from core.recipe import read_recipe, recipe
 from core.recipes import evopress, mergekit, runs_kept
 from core.types import ModelInfo, RunSpec
@@ -52,9 +53,15 @@ def test_mergekit_is_not_given_a_gguf_file(tmp_path: Path) -> None:
 def test_evopress_file(case: tuple[int, set[int]]) -> None:
     """Read as EvoPress does: every line is a layer, without its newline."""
     layers, removed = case
-    lines = [line.strip("\n") for line in evopress(layers, sorted(removed)).splitlines(keepends=True)]
+    model = replace(MODEL, layers=layers, players=())
+    lines = [line.strip("\n") for line in evopress(model, sorted(removed)).splitlines(keepends=True)]
     assert len(lines) == layers and set(lines) <= {"none", "attn+mlp"}
     assert {layer for layer, line in enumerate(lines) if line != "none"} == removed
+
+
+def test_evopress_file_of_halves() -> None:
+    model = replace(MODEL, layers=3, players=players_of(3, "sublayer"))
+    assert evopress(model, indexes(model.players, ["0a", "1m", "2"])).split() == ["attn", "mlp", "attn+mlp"]
 
 
 def test_every_form_from_the_command_line(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
@@ -80,7 +87,7 @@ def test_every_form_from_the_command_line(cli: Cli, tiny: Path, text_file: Path,
     assert cli("runs", cache=elsewhere)[1]["runs"] == []
     moved = save_model(tmp_path / "moved")
     again = cli("export", "--recipe", out / "quorum.json", "--model", moved, "--out", tmp_path / "again")[1]
-    assert {**again, "path": ""} == {**first, "path": ""}
+    assert {**again, "path": "", "seconds": {}} == {**first, "path": "", "seconds": {}}
     for name in ("model.safetensors", "config.json"):
         assert (tmp_path / "again" / name).read_bytes() == (out / name).read_bytes()
 
@@ -103,7 +110,7 @@ def test_what_was_written_is_read(entries: dict[str, Any], tmp_path: Path) -> No
     file = tmp_path / "recipe.json"
     file.write_text(json.dumps(entries))
     found, example = read_recipe(file), shipped.example().result
-    assert (found.spec, found.removed, found.run) == (RunSpec(), (3, 7), example.run)
+    assert (found.spec, found.removed, found.run) == (RunSpec(), ("3", "7"), example.run)
     assert (found.fingerprint, found.layers) == (example.model.fingerprint, 30)
     assert read_recipe(file, "some/model", "c4").spec == RunSpec(model="some/model", corpus="c4")
 
@@ -125,10 +132,10 @@ def changed(*path: str, to: Any) -> Callable[[dict[str, Any]], None]:
         (changed("model", "fingerprint", to=None), "fingerprint"),
         (changed("model", "layers", to=10**12), "number of layers"),
         (changed("model", "layers", to=True), "number of layers"),
-        (changed("removed", to="3,7"), "no list of layers"),
-        (changed("removed", to=[3, 7.5]), "no list of layers"),
-        (changed("removed", to=[]), "no list of layers"),
-        (changed("removed", to=[10**30]), "no list of layers"),
+        (changed("removed", to="3,7"), "no list of players"),
+        (changed("removed", to=[3, 7.5]), "no list of players"),
+        (changed("removed", to=[]), "no list of players"),
+        (changed("removed", to=[10**30]), "no list of players"),
         (changed("run", to="a\n# heading"), "names no run"),
         (changed("found_by", to=None), "found_by"),
         (changed("found_by", "corpus", to=["python-docs"]), "no usable corpus"),
