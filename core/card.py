@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from core import __version__
+from core.players import dropped, indexes
 from core.recipe import COMMAND, Recipe
 from core.types import BUNDLED, BUNDLED_HUB, ModelInfo, Protocol
 
@@ -33,7 +34,10 @@ def card(parent: ModelInfo, recipe: Recipe, measured: Measured, licences: list[s
     base = [f"base_model: {json.dumps(hub)}"] if on_hub else []
     licence = ["license: apache-2.0"] if parent.source == BUNDLED else []
     name = hub if on_hub else re.split(r"[/\\]", hub.rstrip("/\\"))[-1]
-    removed, share = recipe.removed, 1 - measured.parameters / parent.parameters
+    blocks, halves = dropped(parent.players, parent.layers, indexes(parent.players, recipe.removed))
+    share = 1 - measured.parameters / parent.parameters
+    kept = "The weights that stay are the parent's, bit by bit" + (", but for those that are zero" if halves else "")
+    zero = "- Attention (a) and MLPs (m) switched off by output projections that are zero: "
     terms = f"The parent's terms apply: {', '.join(licences)}." if licences else "The parent's licence applies."
     return "\n".join(
         [
@@ -48,19 +52,20 @@ def card(parent: ModelInfo, recipe: Recipe, measured: Measured, licences: list[s
             "- layer-pruning",
             "---",
             "",
-            f"# {_plain(name)} without {len(removed)} of {parent.layers} layers",
+            f"# {_plain(name)} without {len(blocks)} of {parent.layers} layers"
+            + (f" and {len(halves)} halves of layers" if halves else ""),
             "",
-            f"Made with Quorum {__version__}. The weights that stay are the parent's, bit by bit; nothing was trained",
-            "afterwards.",
+            f"Made with Quorum {__version__}. {kept}; nothing was trained afterwards.",
             "",
             "| | parent | this model |",
             "| --- | --- | --- |",
-            f"| layers | {parent.layers} | {parent.layers - len(removed)} |",
+            f"| layers | {parent.layers} | {parent.layers - len(blocks)} |",
             f"| parameters | {parent.parameters:,} | {measured.parameters:,} ({share:.1%} fewer) |",
             f"| perplexity | {measured.dense_perplexity:.3f} | {measured.perplexity:.3f} |",
             "",
             f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`).",
-            f"- Layers removed, counted from 0: {', '.join(map(str, removed))}.",
+            f"- Layers removed, counted from 0: {', '.join(map(str, blocks)) or 'none'}.",
+            *([f"{zero}{', '.join(halves)}."] if halves else []),
             f"- Perplexity was measured in {parent.dtype} on {_plain(str(measured.protocol))}. It compares only "
             "with perplexities of the same protocol.",
             f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",

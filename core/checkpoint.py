@@ -15,6 +15,7 @@ from core import gguf_weights, hub
 from core.configuration import read_config
 from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
 from core.folder import check_code, check_folder
+from core.headers import headers
 from core.paths import user_path
 from core.types import BUNDLED
 
@@ -88,12 +89,8 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     digest = hashlib.sha256()
     config = {key: value for key, value in checkpoint.config.to_dict().items() if key not in _NOT_THE_MODEL}
     digest.update(json.dumps(config, sort_keys=True, default=str).encode())
-    where: dict[str, Path] = {}
-    for file in sorted(checkpoint.folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as tensors:
-            where.update(dict.fromkeys(tensors.keys(), file))
-    for name in sorted(where):
-        with safe_open(where[name], framework="pt") as tensors:
+    for name, header in sorted(headers(checkpoint.folder).items()):
+        with safe_open(header.file, framework="pt") as tensors:
             tensor = tensors.get_tensor(name)
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy())

@@ -35,8 +35,8 @@ class Match:
         without = [name for name in self.methods if name not in methods_for(kind)]
         if without:
             raise SelectionError(
-                f"{', '.join(without)} cannot choose among {kind}s: it compares the hidden states before and after "
-                "whole blocks, and between the halves of a block there may be none.",
+                f"{', '.join(without)} cannot choose among players of the kind {kind}: hidden states are compared "
+                "before and after whole blocks, and between the halves of a block there may be none.",
                 f"Leave it out, or use --players block. Methods: {', '.join(methods_for(kind))}.",
             )
         everyone = len(players)

@@ -37,7 +37,7 @@ def check_weights(loaded: LoadedModel) -> None:
         why = f"are quantised ({loaded.info.quantisation})" if loaded.info.quantisation else "are partly on the disk"
         raise SelectionError(
             f"magnitude and taylor sum up weights and their gradients, and those of {loaded.info.source} {why}.",
-            "Leave them out: --methods quorum,shortgpt,one-shot,sleb.",
+            "Leave them out, such as with --methods quorum,one-shot,sleb.",
         )
 
 

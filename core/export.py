@@ -30,7 +30,7 @@ from core.recipe import Recipe
 from core.reference import sequence_losses
 from core.surgery import delete_blocks
 from core.timing import seconds
-from core.types import OFFLOAD, Losses
+from core.types import Losses
 from core.weights import SHARD, write_weights
 from core.windows import Windows
 
@@ -71,6 +71,7 @@ def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> 
     """
     out = check_target(out)
     mask = mask_without(loaded.info.players, recipe.removed)
+    _check_halves(loaded, mask)
     dense = perplexity(sequence_losses(loaded, windows.ids, np.ones_like(mask)))
     with write_errors(out):
         unfinished = _unfinished(out)
@@ -112,11 +113,13 @@ def exported(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, l
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
     parent, kept = loaded.checkpoint.folder, loaded.kept(mask)
-    halved = bool((computed(kept) != kept.all(axis=1)).any())
+    halved = _halved(kept)
     model = _silent(loaded, kept) if halved else skeleton(loaded.checkpoint.config)
     delete_blocks(model, loaded.blocks.path, computed(kept))
     config = model.config
     config.architectures = [type(model).__name__]
+    if hasattr(config, "rescale_every"):  # as it was measured: see core.reading
+        config.rescale_every = loaded.model.config.rescale_every
     vars(config).pop("auto_map", None)  # names code that does not go along
     if halved:
         _save(model, folder)
@@ -142,9 +145,24 @@ def _save(model: PreTrainedModel, folder: Path) -> None:
         raise OSError(errno.ENOSPC if "os error 28" in str(cause) else errno.EIO, str(cause)) from cause
 
 
+def _check_halves(loaded: LoadedModel, mask: NDArray[np.bool_]) -> None:
+    """Zeros are written into plain weights in memory; ExportError for others, before anything is measured."""
+    if _halved(loaded.kept(mask)) and (loaded.info.quantisation or loaded.offloaded):
+        why = f"quantised ({loaded.info.quantisation})" if loaded.info.quantisation else "partly on the disk"
+        raise ExportError(
+            f"Half of a layer is removed by zeros in its weights, and those of {loaded.info.source} are {why}.",
+            "Remove whole layers, or use the model's version that is not quantised, on a device that has room for it.",
+        )
+
+
+def _halved(kept: NDArray[np.bool_]) -> bool:
+    """Whether a block that stays has lost one half, by `kept` (layers, 2)."""
+    return bool((kept.any(axis=1) & ~kept.all(axis=1)).any())
+
+
 def _silent(loaded: LoadedModel, kept: NDArray[np.bool_]) -> PreTrainedModel:
     """The model, read once more, with zeros in the output projections of halves that are gone from blocks that stay."""
-    model = read_weights(loaded.checkpoint, "auto", OFFLOAD if loaded.offloaded else "cpu")
+    model = read_weights(loaded.checkpoint, "auto")
     blocks = model.get_submodule(loaded.blocks.path)
     assert isinstance(blocks, nn.ModuleList)  # find_blocks took it from there
     with torch.no_grad():

@@ -16,11 +16,12 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from core.blocks import Blocks, hidden_of
+from core.blocks import Blocks, hidden_of, probe_ids
 from core.errors import UnsupportedModel
 from core.forwards import replaced
 
-_PROBE_TOKENS = 6
+# What an MLP of experts is called that stands beside another one; by its calls alone it could be a second mixer.
+_MLP = re.compile("mlp|moe|expert|feed_forward")
 
 # Matrices that are at zero together, by their names inside the block; several where there is a list of experts.
 Group = tuple[str, ...]
@@ -152,7 +153,8 @@ def _return_their_input(model: PreTrainedModel, blocks: Blocks, silent: list[lis
         entered.append(hidden.clone())
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-        equal.append(torch.equal(output[0] if isinstance(output, tuple) else output, entered[-1]))
+        skipped = blocks.skip(len(equal), entered[-1])
+        equal.append(torch.equal(blocks.hidden_in(output), skipped))
 
     handles = [block.register_forward_pre_hook(before, with_kwargs=True) for block in blocks.modules]
     handles += [block.register_forward_hook(after) for block in blocks.modules]
@@ -174,16 +176,16 @@ def _return_their_input(model: PreTrainedModel, blocks: Blocks, silent: list[lis
 def _halves(block: nn.Module, found: list[Group], width: int) -> Halves:
     """What is called last is the MLP, also where the two are parallel; mixers that stand beside each other are one."""
     last = _unit(found[-1])
-    mixer = tuple(name for group in found if _unit(group) != last for name in group)
-    mlp = tuple(name for group in found if _unit(group) == last for name in group)
+    units = {last} | {unit for unit in map(_unit, found) if _MLP.search(unit)}
+    mixer = tuple(name for group in found if _unit(group) not in units for name in group)
+    mlp = tuple(name for group in found if _unit(group) in units for name in group)
     direct = tuple(name for name, _ in _matrices(block) if "." not in name)
-    return Halves(mixer, mlp, (last,) if last else direct, width)
+    return Halves(mixer, mlp, tuple(sorted(units)) if last else direct, width)
 
 
 def _forward(model: PreTrainedModel) -> None:
-    ids = torch.arange(_PROBE_TOKENS, device=model.device).remainder(model.config.get_text_config().vocab_size)
     with torch.inference_mode():
-        model.base_model(input_ids=ids[None], use_cache=False)
+        model.base_model(input_ids=probe_ids(model)[None], use_cache=False)
 
 
 def _unsupported(model: PreTrainedModel, reason: str) -> UnsupportedModel:

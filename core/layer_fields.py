@@ -19,6 +19,7 @@ _NOT_PER_LAYER = {
 _FIRST = {"first_k_dense_replace", "num_dense_layers", "max_window_layers", "moe_layer_start_index"}
 _LAST = {"num_kv_shared_layers"}
 # Endings of lists of numbers of layers, such as attn_layer_indices, full_attn_idxs, mlp_only_layers, local_layer_ids.
+# `no_rope_layers` is none of them: a flag for each layer.
 _NUMBERS = ("_indices", "_idxs", "_layers", "_layer_ids")
 
 
@@ -31,7 +32,7 @@ def mend(config: Any, mask: NDArray[np.bool_]) -> None:
     for field, value in list(vars(config).items()):
         if field in _FIRST and value is not None:
             setattr(config, field, sum(number < value for number in kept))
-        elif field in _LAST:
+        elif field in _LAST and value is not None:
             setattr(config, field, sum(number >= layers - value for number in kept))
         elif _numbers_layers(field, value, layers):
             setattr(config, field, [numbers[number] for number in value if number in numbers])
@@ -48,6 +49,7 @@ def _numbers_layers(field: str, value: Any, layers: int) -> bool:
     """Whether a field lists numbers of layers, in order; a flag for each layer, 0 or 1, is no such list."""
     return (
         field.endswith(_NUMBERS)
+        and field != "no_rope_layers"
         and isinstance(value, list | tuple)
         and all(type(number) is int and 0 <= number < layers for number in value)
         and list(value) == sorted(set(value))

@@ -69,9 +69,7 @@ class Meter:
         for begin, end in pairwise((0, *stages)):
             states = STATES * (end - begin) // stages[-1]
             part = evaluator(loaded, ids[begin:end], packed, states=states)
-            self._parts[begin, end] = _Part(
-                part, loaded.kept(np.zeros(self.players, dtype=np.bool_)), ids[begin:end].numel()
-            )
+            self._parts[begin, end] = _Part(part, np.zeros((0, 2), dtype=np.bool_), ids[begin:end].numel())
 
     @property
     def whole(self) -> NDArray[np.bool_]:
@@ -139,7 +137,7 @@ class Meter:
         for mask in masks[np.lexsort(masks.T[::-1])]:
             kept = self._loaded.kept(mask)
             blocks = computed(kept)  # one that has lost a half is computed all the same
-            shared = int(np.argmin(np.append((part.last == kept).all(axis=1), False)))
+            shared = int(np.argmin(np.append((part.last == kept[: len(part.last)]).all(axis=1), False)))
             self.spent += (blocks[shared:].sum() + head) * part.tokens
             self.plain += (blocks.sum() + head) * part.tokens
             self.tokens += part.tokens

@@ -14,7 +14,9 @@ from core.storage import Store
 
 
 def score(store: Store, game: Game, run: str, between: Callable[[], None]) -> Generator[Event, None, Scores]:
-    """Scores by shortgpt (unless halves play), one-shot, taylor and magnitude, kept for a run with what they measure.
+    """Scores by shortgpt, one-shot, taylor and magnitude, kept for a run with what they measure.
+
+    Without shortgpt where halves play, and without the last two where weights are no plain numbers in memory.
 
     Args:
         store: may know the losses without each player.
@@ -30,10 +32,11 @@ def score(store: Store, game: Game, run: str, between: Callable[[], None]) -> Ge
     yield Stage("Each layer alone removed, for one-shot perplexity")
     meter = metered(store, game, (len(ids),), between=between)
     found["one-shot"] = criteria.one_shot(meter, len(ids))
-    yield Stage("Gradients of all weights, for Taylor")
-    found["taylor"] = criteria.taylor(loaded, ids)
-    between()
-    found["magnitude"] = criteria.magnitude(loaded)
+    if not (loaded.info.quantisation or loaded.offloaded):
+        yield Stage("Gradients of all weights, for Taylor")
+        found["taylor"] = criteria.taylor(loaded, ids)
+        between()
+        found["magnitude"] = criteria.magnitude(loaded)
     by_method = {method: tuple(map(float, scores)) for method, scores in found.items()}
     scores = Scores(game.windows.protocol, by_method)
     store.save_scores(run, scores)

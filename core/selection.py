@@ -94,7 +94,7 @@ class Target:
             nearest = f"There are plans for 1 to {plans[-1].count} removed layers."
         elif self.parameters is not None:
             found = [plan for plan in plans if plan.parameters <= self.parameters][:1]
-            nearest = f"The smallest plan leaves {plans[-1].parameters:,} parameters."
+            nearest = f"The smallest plan leaves {min(plan.parameters for plan in plans):,} parameters."
         elif self.max_increase is not None:
             bound = (1 + self.max_increase) * selection.dense_perplexity
             found = [plan for plan in plans if plan.perplexity <= bound][-1:]
