@@ -85,7 +85,7 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
     "Mamba": _of("mamba", state_size=8),
     "Mamba 2": _of("mamba2", state_size=8, num_heads=8, head_dim=8, n_groups=2, chunk_size=8),
     "Falcon-Mamba": _of("falcon_mamba", state_size=8),
-    "RWKV": _of("rwkv", attention_hidden_size=32, context_length=256),
+    "RWKV": _of("rwkv", attention_hidden_size=32, context_length=256, rescale_every=2),
     "xLSTM": _of("xlstm", hidden_size=128, num_heads=4, chunk_size=8),
     "RecurrentGemma": _of("recurrent_gemma", lru_width=32, attention_window_size=8),
     "Jamba": _of("jamba", **_MAMBA, mamba_dt_rank=4, attn_layer_period=3, attn_layer_offset=1, num_experts=4),

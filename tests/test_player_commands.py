@@ -127,6 +127,8 @@ def test_exported_halves_are_the_masked_model(family: str, tmp_path: Path, text_
     windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
     removed = indexes(loaded.info.players, ["1a", "3", "5m", "6a"])
     export(loaded, windows, recipe_of(loaded, removed), tmp_path / "small")
+    said = (tmp_path / "small" / "README.md").read_text()
+    assert "without 1 of 8 layers and 3 halves of layers" in said and "| 8 | 7 |" in said and "1a, 5m, 6a" in said
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "small", dtype=torch.float32).eval()
     with torch.inference_mode():
         with playing(loaded, ~np.isin(np.arange(2 * LAYERS), removed)):

@@ -29,6 +29,7 @@ from core.model import LoadedModel, load
 from core.players import both_halves, dropped, indexes, names, players_of
 from core.reference import sequence_losses
 from tests.conftest import CONFIGS, LAYERS, SMALL, randomised, save_tokenizer
+from tests.families import save_family
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
 GPT: dict[str, Any] = {key: value for key, value in SMALL.items() if key != "num_key_value_heads"}
@@ -161,6 +162,23 @@ def test_blocks_that_are_one_mixer_have_no_halves(tmp_path: Path) -> None:
         loaded.played_by(players_of(3, "sublayer"))
     assert "--players block" in refused.value.hint
     assert loaded.played_by(players_of(3, "group:2")).info.players == ("0-1", "2")
+
+
+@pytest.mark.parametrize(
+    ("family", "mixer", "mlp"),
+    [
+        ("Granite 4", {"mamba", "self_attn"}, {"block_sparse_moe", "shared_mlp"}),
+        ("Falcon-H1", {"mamba", "self_attn"}, {"feed_forward"}),
+        ("RWKV", {"attention"}, {"feed_forward"}),
+    ],
+)
+def test_what_mixes_tokens_is_no_mlp(family: str, mixer: set[str], mlp: set[str], tmp_path: Path) -> None:
+    """Experts beside an MLP, two mixers side by side, and a first block that also normalises the embedding."""
+    loaded = load(locate(str(save_family(tmp_path / "model", family))), "float32", "cpu")
+    loaded = loaded.played_by(players_of(loaded.info.layers, "sublayer"))
+    for halves in loaded.halves:
+        assert {name.split(".")[0] for name in halves.mixer} <= mixer
+        assert {name.split(".")[0] for name in halves.mlp} == mlp
 
 
 def test_names() -> None:

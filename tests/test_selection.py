@@ -1,5 +1,6 @@
 """Plans for targets, nested paths, and the search as a command that can be killed and goes on."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from core.choices import METHODS, Plan, Selection
 from core.errors import SelectionError
 from core.masks import without
+from core.players import players_of
 from core.results import ModelInfo
 from core.selection import Request, Target, knee, nested
 from core.types import Protocol
@@ -27,6 +29,13 @@ SELECTION = Selection(
     units=1.0,
     spent=1.0,
 )
+
+
+@pytest.mark.parametrize(("kind", "protect", "count"), [("sublayer", (), 4), ("group:2", (), 1), ("block", (0, 7), 2)])
+def test_a_ratio_is_of_the_players(kind: str, protect: tuple[int, ...], count: int) -> None:
+    model = replace(SELECTION.model, players=players_of(8, kind, protect))
+    [plan] = Target(ratio=0.25).choose(replace(SELECTION, model=model))
+    assert plan.count == count
 
 
 @pytest.mark.parametrize(
@@ -136,6 +145,9 @@ def test_compare_judges_every_method_on_other_text(cli: Cli, tiny: Path, text_fi
     by_name = {method["method"]: method for method in found["methods"]}
     assert by_name["sleb"]["units"] == pytest.approx(1.0, rel=0.5) and by_name["shortgpt"]["units"] < 0.2
     assert cli("compare", *common, "--methods", "nobody")[1]["error"]["kind"] == "SelectionError"
+    # Taylor+ keeps the first four layers and the last two: with two more protected, it has no plan.
+    none = cli("compare", *common, "--methods", "taylor+", "--protect", "4,5")[1]
+    assert none["methods"][0]["plans"] == []
 
 
 def test_predict_and_divergences(cli: Cli, tiny: Path, text_file: Path) -> None:
