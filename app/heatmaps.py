@@ -131,7 +131,8 @@ def _lines(text: str, size: tuple[int, int]) -> str:
     characters, width = size
     short = " ".join(text.split())
     shown = short[:characters] + ("…" if len(short) > characters else "")
-    return "<br>".join(escape(line) for line in wrap(shown, width))
+    # Plotly reads tags, and of the entities only those of <, > and &.
+    return "<br>".join(escape(line, quote=False) for line in wrap(shown, width))
 
 
 def _strongest(values: Floats) -> tuple[int, int]:
