@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from core.masks import removed
-from core.players import mask_without
+from core.players import are_halves, mask_without, names
 
 Players = Sequence[str]
 
@@ -13,9 +13,9 @@ def named(players: Players, chosen: Iterable[int], between: str = ", ") -> str:
     return between.join(players[index] for index in chosen)
 
 
-def labels(players: Players) -> list[int] | list[str]:
+def labels(players: Players) -> list[int | str]:
     """The names as a column of a table: numbers where all are, so that a reader who sorts by them gets their order."""
-    return [int(name) for name in players] if all(name.isdecimal() for name in players) else list(players)
+    return names(players, range(len(players)))
 
 
 def numbers(players: Players, text: str) -> tuple[int, ...]:
@@ -29,7 +29,7 @@ def numbers(players: Players, text: str) -> tuple[int, ...]:
 
 def legend(players: Players) -> str:
     """What a player is, where it is not a layer; empty where it is."""
-    if any(name.endswith(("a", "m")) for name in players):
+    if are_halves(players):
         return (
             f"The players of this run are {len(players)} halves of layers: 3a is the attention (or another mixer) of "
             "layer 3, and 3m its MLP. Where a page says layer, it means such a half."

@@ -9,9 +9,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from app.players import labels
 from core.errors import QuorumError
 from core.events import Event, Partial, Progress, Searching, Stage
-from core.players import names
 from core.results import RunResult
 from core.stability import stability
 
@@ -62,7 +62,7 @@ def complain(as_json: bool, error: QuorumError) -> None:
 
 def result_object(result: RunResult) -> dict[str, Any]:
     """The stable JSON form of a run's result (documented in the README)."""
-    label = _labels(result)
+    label = labels(result.model.players)
     return {
         "run": result.run,
         "model": asdict(result.model),
@@ -94,8 +94,8 @@ def result_object(result: RunResult) -> dict[str, Any]:
 
 def result_text(result: RunResult) -> str:
     """A run's result for a person to read: the layers from the least to the most needed."""
-    fit, label = result.surrogate, _labels(result)
-    players = f", {len(label)} players" if len(label) != result.model.layers else ""
+    fit, label = result.surrogate, labels(result.model.players)
+    players = f", {len(label)} players" if label != list(range(result.model.layers)) else ""
     lines = [
         f"run {result.run}: {result.model.source} ({result.model.architecture}, {result.model.layers} layers{players}, "
         f"{result.model.dtype} on {result.model.device})",
@@ -121,10 +121,6 @@ def result_text(result: RunResult) -> str:
         for item in ranked
     ]
     return "\n".join(lines)
-
-
-def _labels(result: RunResult) -> list[int | str]:
-    return names(result.model.players, range(len(result.model.players)))
 
 
 def _strict(value: Any) -> Any:
