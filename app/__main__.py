@@ -192,7 +192,10 @@ def _share(text: str) -> float:
 
 
 def _integers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as cause:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers, such as 0,29") from cause
 
 
 if __name__ == "__main__":

@@ -110,5 +110,5 @@ def _asked() -> RunSpec:
         dtype=dtype,
         device=device.strip(),
         players=f"group:{together}" if players == "group" else players,
-        protect=tuple(sorted(set(integers(protect) or ()))),
+        protect=integers(protect) or (),
     )

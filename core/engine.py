@@ -5,7 +5,6 @@ events, or close it. Everything that an event has reported is stored, so that a 
 again, it measures only what is missing and ends with the same numbers.
 """
 
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 
 from core.comparison import Match, compare
 from core.continuation import continuations
+from core.divergence import of_all, of_one
 from core.errors import CorpusError, QuorumError
 from core.events import (
     Compared,
     Event,
     Finished,
     Measured,
-    Progress,
     Scored,
     Selected,
     Stage,
@@ -35,15 +34,13 @@ from core.events import (
 )
 from core.export import check_target, export, exported
 from core.game import Game, Games
-from core.limits import STATES
 from core.losses import perplexity
-from core.masks import decode, encode
+from core.masks import encode
 from core.measuring import Measuring
 from core.meter import nothing
 from core.planning import further, plan
 from core.players import indexes, mask_without
 from core.recipe import Recipe
-from core.remembered import Remembered
 from core.results import RunResult
 from core.running import running
 from core.samplers import begin, check_seed, check_size
@@ -107,7 +104,7 @@ class Engine:
         known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
         losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
         mean = float(losses.mean(dtype=np.float64))
-        divergence = (yield from self._divergence(game, mask)) if kl else None
+        divergence = (yield from of_one(self._store, game, mask)) if kl else None
         places = indexes(info.players, removed)
         left = game.loaded.parameters_without(places)
         yield Measured(places, perplexity(losses), mean, divergence, protocol, info, left)
@@ -140,17 +137,9 @@ class Engine:
         """
         opened = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
         opened.check_same(game)
-        masks, windows = np.array([decode(mask) for mask in self._store.measured(game)]), opened.windows
         with ExitStack() as held:
             yield from self._alone(held, opened)
-            yield Stage("Comparing the predictions with the whole model's")
-            # All the sequences of the game: their key is the game's own.
-            parts = Remembered(self._store, windows.protocol, opened.loaded, windows.ids, opened.packed, states=STATES)
-            cached, begun = parts.compared, time.monotonic()
-            for done, _ in enumerate(parts.with_divergences(masks), 1):
-                fresh = done - cached
-                rate = fresh / (time.monotonic() - begun)
-                yield Progress(done, len(masks), cached, rate, (len(masks) - done) / rate if fresh > 0 else math.nan)
+            yield from of_all(self._store, opened)
 
     def export(self, recipe: Recipe, out: Path) -> Iterator[Event]:
         """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
@@ -159,13 +148,12 @@ class Engine:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
         out = check_target(out)
-        spec, check = recipe.spec, partial(mask_without, removed=recipe.removed)
-        game = yield from self._games.open(spec, spec.text("evaluation"), check)
+        game = yield from self._games.open(recipe.spec, recipe.spec.text("evaluation"), recipe.check_players)
         recipe.check(game.loaded.info)
         yield Stage(f"Writing, reloading and measuring {out.name}")
-        losses = export(game.loaded, game.windows, recipe, out)
+        written = export(game.loaded, game.windows, recipe, out)
         yield Stage("Timing both models in turn")
-        yield exported(game.loaded, game.windows, recipe, out, losses)
+        yield exported(game.loaded, game.windows, recipe, out, *written)
 
     def select(self, run: str, game: str, spec: RunSpec, request: Request) -> Iterator[Event]:
         """Searches for the best removals of every count, for a run and the key of its game.
@@ -227,15 +215,6 @@ class Engine:
         if self._under_way is not None and self._under_way[0] == game.key:
             self._under_way[1].learn(mask, losses)
         return losses
-
-    def _divergence(self, game: Game, mask: NDArray[np.bool_]) -> Generator[Event, None, float]:
-        """KL from the whole model's predictions, of one coalition; from the store if it is there."""
-        known = self._store.divergences(game.key).get(encode(mask))
-        if known is None:
-            yield Stage("Comparing the predictions with the whole model's")
-            [(_, (_, known))] = game.preview.with_divergences(mask[None])
-            self._store.record_divergences(game.key, [(encode(mask), known)])
-        return float(known.mean(dtype=np.float64))
 
     def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""

@@ -32,14 +32,14 @@ def check_strata(strata: Sequence[int], layers: int) -> tuple[int, ...]:
     """The strata, or SelectionError: each keeps at least one layer, drops at least one, and is named once."""
     if layers < 2:
         raise SelectionError(
-            f"The model has {layers} layer, so there is nothing to choose from.", "Use a deeper model."
+            f"There is {layers} player, so there is nothing to choose from.", "Use a deeper model, or finer players."
         )
     wrong = [kept for kept in strata if not 1 <= kept <= layers - 1]
     if wrong or not strata or len(set(strata)) != len(strata):
         named = ", ".join(map(str, wrong or strata)) or "none"
         raise SelectionError(
-            f"These strata cannot be sampled: {named}. The model has {layers} layers.",
-            f"Give different numbers of kept layers between 1 and {layers - 1}, "
+            f"These strata cannot be sampled: {named}. There are {layers} players.",
+            f"Give different numbers of kept players between 1 and {layers - 1}, "
             f"for example --strata {','.join(map(str, default_strata(layers)))}.",
         )
     return tuple(strata)

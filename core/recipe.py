@@ -47,6 +47,15 @@ class Recipe:
                 "Name the model that was measured, or start a run of this one.",
             )
 
+    def check_players(self, players: Sequence[str]) -> None:
+        """Raises ExportError if a model with these players is another one, and SelectionError if all would go."""
+        if tuple(players) != players_of(self.layers, self.spec.players, self.spec.protect):
+            raise ExportError(
+                f"The model {self.spec.model} is another one than that of the recipe, which has {self.layers} layers.",
+                "Name the model that was measured: --model.",
+            )
+        mask_without(players, self.removed)
+
     def text(self, model: ModelInfo, **measured: object) -> str:
         """The file, as JSON, with the model and what was measured, for whoever reads it."""
         entries = {

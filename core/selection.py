@@ -91,7 +91,7 @@ class Target:
         count = self.removed(len(selection.model.players))
         if count is not None:
             found = [plan for plan in plans if plan.count == count]
-            nearest = f"There are plans for 1 to {plans[-1].count} removed layers."
+            nearest = f"There are plans for 1 to {plans[-1].count} removed players."
         elif self.parameters is not None:
             found = [plan for plan in plans if plan.parameters <= self.parameters][:1]
             nearest = f"The smallest plan leaves {min(plan.parameters for plan in plans):,} parameters."

@@ -91,6 +91,9 @@ class RunSpec:
     players: str = "block"  # or sublayer, or group:N (core.players)
     protect: tuple[int, ...] = ()  # layers that always stay
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "protect", tuple(sorted(set(self.protect))))  # the same game in any order
+
     def text(self, split: str = "calibration") -> TextSpec:
         """The run's windows of one split."""
         return TextSpec(self.corpus, split, self.window, self.sequences, self.bos, self.seed)
@@ -99,5 +102,4 @@ class RunSpec:
     def from_dict(cls, fields: dict[str, Any]) -> "RunSpec":
         """The specification that `dataclasses.asdict` wrote, also after a trip through JSON."""
         strata = fields.get("strata")
-        protect = tuple(fields.get("protect", ()))
-        return cls(**{**fields, "strata": tuple(strata) if strata is not None else None, "protect": protect})
+        return cls(**{**fields, "strata": tuple(strata) if strata is not None else None})

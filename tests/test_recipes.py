@@ -95,6 +95,8 @@ def test_every_form_from_the_command_line(cli: Cli, tiny: Path, text_file: Path,
     status, answer, _ = cli("export", "--recipe", file, "--model", other, "--out", tmp_path / "no")
     assert status == 1 and answer["error"]["kind"] == "ExportError" and "fingerprint" in answer["error"]["message"]
     assert not (tmp_path / "no").exists()
+    status, answer, _ = cli("export", "--recipe", file, "--model", out, "--out", tmp_path / "no")
+    assert status == 1 and "is another one than that of the recipe, which has 8 layers" in answer["error"]["message"]
     for wrong in (["--remove", "1"], [run, "--recipe", file], [run, "--remove", "1", "--model", tiny]):
         with pytest.raises(SystemExit) as misuse:
             cli("export", *wrong, "--out", tmp_path / "no")
