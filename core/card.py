@@ -11,7 +11,7 @@ from core.types import BUNDLED, BUNDLED_HUB, ModelInfo, Protocol
 
 
 @dataclass(frozen=True)
-class Measured:
+class Outcome:
     """What an export has found out about both models, on one text."""
 
     protocol: Protocol
@@ -20,13 +20,13 @@ class Measured:
     parameters: int  # of the smaller model
 
 
-def card(parent: ModelInfo, recipe: Recipe, measured: Measured, licences: list[str]) -> str:
+def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str]) -> str:
     """README.md, with the front matter that the Hugging Face Hub reads.
 
     Args:
         parent: the whole model.
         recipe: what was removed from it.
-        measured: of the smaller one.
+        outcome: what was measured of both.
         licences: names of the parent's licence files, which lie beside the card.
     """
     hub = BUNDLED_HUB if parent.source == BUNDLED else parent.source
@@ -35,7 +35,7 @@ def card(parent: ModelInfo, recipe: Recipe, measured: Measured, licences: list[s
     licence = ["license: apache-2.0"] if parent.source == BUNDLED else []
     name = hub if on_hub else re.split(r"[/\\]", hub.rstrip("/\\"))[-1]
     blocks, halves = dropped(parent.players, parent.layers, indexes(parent.players, recipe.removed))
-    share = 1 - measured.parameters / parent.parameters
+    share = 1 - outcome.parameters / parent.parameters
     kept = "The weights that stay are the parent's, bit by bit" + (", but for those that are zero" if halves else "")
     zero = "- Attention (a) and MLPs (m) switched off by output projections that are zero: "
     terms = f"The parent's terms apply: {', '.join(licences)}." if licences else "The parent's licence applies."
@@ -60,13 +60,13 @@ def card(parent: ModelInfo, recipe: Recipe, measured: Measured, licences: list[s
             "| | parent | this model |",
             "| --- | --- | --- |",
             f"| layers | {parent.layers} | {parent.layers - len(blocks)} |",
-            f"| parameters | {parent.parameters:,} | {measured.parameters:,} ({share:.1%} fewer) |",
-            f"| perplexity | {measured.dense_perplexity:.3f} | {measured.perplexity:.3f} |",
+            f"| parameters | {parent.parameters:,} | {outcome.parameters:,} ({share:.1%} fewer) |",
+            f"| perplexity | {outcome.dense_perplexity:.3f} | {outcome.perplexity:.3f} |",
             "",
             f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`).",
             f"- Layers removed, counted from 0: {', '.join(map(str, blocks)) or 'none'}.",
             *([f"{zero}{', '.join(halves)}."] if halves else []),
-            f"- Perplexity was measured in {parent.dtype} on {_plain(str(measured.protocol))}. It compares only "
+            f"- Perplexity was measured in {parent.dtype} on {_plain(str(outcome.protocol))}. It compares only "
             "with perplexities of the same protocol.",
             f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",
             f"- {terms}",

@@ -1,38 +1,32 @@
 """A smaller model on disk: blocks deleted, configuration mended, loaded again and measured again."""
 
-import errno
 import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from torch import nn
-from transformers import PreTrainedModel
 from transformers.utils import GENERATION_CONFIG_NAME
 
-from core.card import Measured, card
+from core.card import Outcome, card
 from core.checkpoint import locate
 from core.configuration import skeleton
 from core.errors import ExportError
 from core.events import Exported
 from core.losses import perplexity
-from core.masks import without
 from core.model import LoadedModel, load
 from core.paths import user_path, write_errors
 from core.players import computed, indexes, mask_without
 from core.playing import missing_projections
-from core.reading import read_weights
 from core.recipe import Recipe
 from core.reference import sequence_losses
 from core.surgery import delete_blocks
 from core.timing import seconds
 from core.types import Losses
-from core.weights import SHARD, write_weights
+from core.weights import check_copying, write_weights
 from core.windows import Windows
+from core.zeroing import check_zeroing, is_halved, read_zeroed, save
 
 # What files with the terms of a model are called, and how long they may be, in bytes.
 _TERMS, _LONGEST_TERMS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "USE_POLICY"), 2**20
@@ -49,7 +43,7 @@ def check_target(out: Path) -> Path:
     return out
 
 
-def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> Losses:
+def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> tuple[int, Losses]:
     """Writes the model without some players as a folder that plain `from_pretrained` loads.
 
     A block whose players are all removed is deleted. Of a block that loses one half, the output projection becomes
@@ -64,38 +58,40 @@ def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> 
         out: a folder that does not exist, or is empty.
 
     Returns:
-        The exported model's loss on every sequence.
+        The exported model's parameters, and its loss on every sequence.
 
     Raises:
         SelectionError, ExportError, NotWritable, DiskFull.
     """
     out = check_target(out)
     mask = mask_without(loaded.info.players, recipe.removed)
-    _check_halves(loaded, mask)
+    check_zeroing(loaded, loaded.kept(mask))
+    check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers)
     dense = perplexity(sequence_losses(loaded, windows.ids, np.ones_like(mask)))
     with write_errors(out):
         unfinished = _unfinished(out)
         try:
             _write(loaded, mask, unfinished)
             parameters, losses = _verify(loaded, mask, unfinished, windows)
-            measured = Measured(windows.protocol, dense, perplexity(losses), parameters)
-            text = recipe.text(loaded.info, **asdict(measured))
+            outcome = Outcome(windows.protocol, dense, perplexity(losses), parameters)
+            text = recipe.text(loaded.info, **asdict(outcome))
             (unfinished / "quorum.json").write_text(text, encoding="utf-8")
             licences = _copy_licences(loaded.checkpoint.folder, unfinished)
-            text = card(loaded.info, recipe, measured, licences)
+            text = card(loaded.info, recipe, outcome, licences)
             (unfinished / "README.md").write_text(text, encoding="utf-8")
             if out.exists():
                 out.rmdir()
             unfinished.rename(out)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-    return losses
+    return parameters, losses
 
 
-def exported(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, losses: Losses) -> Exported:
+def exported(
+    loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, parameters: int, losses: Losses
+) -> Exported:
     """What `export`, with the same arguments, has written and measured; and how fast it is, on the first window."""
-    removed = indexes(loaded.info.players, recipe.removed)
-    mask = without(len(loaded.info.players), removed)
+    removed, mask = indexes(loaded.info.players, recipe.removed), mask_without(loaded.info.players, recipe.removed)
     zeros = missing_projections(loaded, loaded.kept(mask), loaded.blocks.modules)
     whole, pruned = seconds(loaded, windows.ids[:1], mask)
     return Exported(
@@ -104,7 +100,7 @@ def exported(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, l
         perplexity=perplexity(losses),
         protocol=windows.protocol,
         players=loaded.info.players,
-        deleted=loaded.info.parameters - loaded.parameters_without(removed),
+        deleted=loaded.info.parameters - parameters,
         zeroed=sum(weight.numel() for module in zeros for weight in module.parameters()),
         whole=whole,
         pruned=pruned,
@@ -113,8 +109,8 @@ def exported(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, l
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
     parent, kept = loaded.checkpoint.folder, loaded.kept(mask)
-    halved = _halved(kept)
-    model = _silent(loaded, kept) if halved else skeleton(loaded.checkpoint.config)
+    halved = is_halved(kept)
+    model = read_zeroed(loaded, kept) if halved else skeleton(loaded.checkpoint.config)
     delete_blocks(model, loaded.blocks.path, computed(kept))
     config = model.config
     config.architectures = [type(model).__name__]
@@ -122,7 +118,7 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
         config.rescale_every = loaded.model.config.rescale_every
     vars(config).pop("auto_map", None)  # names code that does not go along
     if halved:
-        _save(model, folder)
+        save(model, folder)
     else:
         config.save_pretrained(folder)
         write_weights(parent, folder, loaded.blocks.path, computed(kept))
@@ -131,45 +127,6 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
     elif model.can_generate():
         model.generation_config.save_pretrained(folder)
     loaded.checkpoint.tokenizer.save_pretrained(folder)  # with its chat templates
-
-
-def _save(model: PreTrainedModel, folder: Path) -> None:
-    try:
-        model.save_pretrained(folder, max_shard_size=SHARD)
-    except NotImplementedError as cause:
-        raise ExportError(
-            "transformers cannot save these quantised weights again.",
-            "Remove whole layers, whose weights are copied as they are; or export the version that is not quantised.",
-        ) from cause
-    except SafetensorError as cause:  # it keeps the system's error as text only
-        raise OSError(errno.ENOSPC if "os error 28" in str(cause) else errno.EIO, str(cause)) from cause
-
-
-def _check_halves(loaded: LoadedModel, mask: NDArray[np.bool_]) -> None:
-    """Zeros are written into plain weights in memory; ExportError for others, before anything is measured."""
-    if _halved(loaded.kept(mask)) and (loaded.info.quantisation or loaded.offloaded):
-        why = f"quantised ({loaded.info.quantisation})" if loaded.info.quantisation else "partly on the disk"
-        raise ExportError(
-            f"Half of a layer is removed by zeros in its weights, and those of {loaded.info.source} are {why}.",
-            "Remove whole layers, or use the model's version that is not quantised, on a device that has room for it.",
-        )
-
-
-def _halved(kept: NDArray[np.bool_]) -> bool:
-    """Whether a block that stays has lost one half, by `kept` (layers, 2)."""
-    return bool((kept.any(axis=1) & ~kept.all(axis=1)).any())
-
-
-def _silent(loaded: LoadedModel, kept: NDArray[np.bool_]) -> PreTrainedModel:
-    """The model, read once more, with zeros in the output projections of halves that are gone from blocks that stay."""
-    model = read_weights(loaded.checkpoint, "auto")
-    blocks = model.get_submodule(loaded.blocks.path)
-    assert isinstance(blocks, nn.ModuleList)  # find_blocks took it from there
-    with torch.no_grad():
-        for module in missing_projections(loaded, kept, tuple(blocks)):
-            for weight in module.parameters():
-                weight.zero_()
-    return model
 
 
 def _copy_licences(parent: Path, folder: Path) -> list[str]:

@@ -9,12 +9,33 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import safe_open
 
 from core.blocks import ENTRY
 from core.errors import ExportError
 from core.headers import Header, headers
 
 SHARD, _PIECE = 5_000_000_000, 2**24  # bytes in a file, which Hubs and readers take well; bytes in memory
+
+
+def check_copying(folder: Path, path: str, layers: int) -> None:
+    """ExportError for files that describe each tensor in metadata of their own, as torchao's do, beside the headers.
+
+    Args:
+        folder, path: as of `write_weights`.
+        layers: of the whole model.
+    """
+    tensors = headers(folder)
+    prefix = _prefix(tensors, path, layers) + "."
+    for file in {tensor.file for tensor in tensors.values()}:
+        with safe_open(file, framework="numpy") as opened:
+            own = [name for name in opened.metadata() or {} if name.startswith(prefix)]
+        if own:
+            raise ExportError(
+                f"{file.name} describes its tensors in metadata of its own, such as {own[0]}, and blocks cannot be "
+                "renumbered there.",
+                "Export the model's version that is not quantised: the same layers can be removed there.",
+            )
 
 
 def write_weights(folder: Path, out: Path, path: str, mask: NDArray[np.bool_], shard: int = SHARD) -> None:
