@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from app import shipped
 from app.forecasting import foresee, sentences
 from app.opening import database_of, engine_on, file_of, settled
+from app.players import labels
 from app.terminal import announce, follow, result_object, result_text, say
 from cache import queries
 from cache.database import Database
@@ -73,7 +74,7 @@ def values(options: argparse.Namespace) -> None:
     run = queries.find_run(database, options.run)
     measured = _worths(database, run, options.worth)
     found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed)
-    label = names(players := queries.players(database, run), range(len(players)))
+    label = labels(queries.players(database, run))
     rows = [{**asdict(item), "layer": label[item.layer]} for item in found.values]
     answer = {"run": run.run, **asdict(found), "values": rows}
     lines = [
@@ -107,7 +108,7 @@ def interactions(options: argparse.Namespace) -> None:
     database = database_of(options)
     run = queries.find_run(database, options.run)
     found = pair_interactions(_worths(database, run, options.worth), options.value, options.worth, run.spec.seed)
-    label = names(players := queries.players(database, run), range(len(players)))
+    label = labels(players := queries.players(database, run))
     pairs = [
         {**asdict(pair), "first": label[pair.first], "second": label[pair.second], "meaning": pair.meaning}
         for pair in found.pairs

@@ -18,7 +18,7 @@ from core.memory import amount, available
 from core.players import computed, kept, players_of, switches
 from core.results import RunResult
 from core.samplers import begin, check_size
-from core.shape import shape_of
+from core.shape import BYTES, shape_of
 from core.types import OFFLOAD, RunSpec
 
 # More coalitions are not drawn only to be counted: the work of these is scaled up, and is then an upper bound.
@@ -59,7 +59,7 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     like = [run for run in runs if run.result is not None and run.spec.model == spec.model]
     layers = shape.layers if shape else _found(like[0]).model.layers if like else None
     answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None)
-    if shape is not None and answer.dtype in forecast.BYTES:
+    if shape is not None and answer.dtype in BYTES:
         kind = device.partition(":")[0]
         kind = "cpu" if kind == OFFLOAD else kind
         answer = replace(answer, memory=forecast.memory(shape, spec.sequences, spec.window, answer.dtype, kind))

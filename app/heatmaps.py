@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -72,21 +73,8 @@ def sequence_heatmap(
 
 def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], protocol: Protocol) -> Chart:
     """The ranks (methods, n) of players by several methods, the run's own in the first row; pale goes first."""
-    figure = go.Figure(
-        go.Heatmap(
-            x=list(players),
-            y=list(methods),
-            z=ranks,
-            zmin=1,
-            zmax=len(players),
-            colorscale=RISING,
-            xgap=1,
-            ygap=1,
-            colorbar={"title": {"text": "rank"}, "thickness": 12},
-            hovertemplate=f"layer %{{x}}<br>%{{y}}<br>rank %{{z}} of {len(players)}<br>{protocol}<extra></extra>",
-        )
-    )
-    _lay_out(figure, len(methods), players)
+    scale = {"zmin": 1, "zmax": len(players), "colorscale": RISING}
+    figure = _figure(methods, ranks, players, "rank", f"rank %{{z}} of {len(players)}<br>{protocol}", scale)
     apart = ranks.max(axis=0) - ranks.min(axis=0)
     most = int(apart.argmax())
     alt = (
@@ -97,19 +85,26 @@ def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], 
 
 
 def _heatmap(rows: Sequence[str], values: Floats, players: Sequence[str], unit: str, protocol: Protocol) -> go.Figure:
+    """Estimated values, centred at zero."""
     bound = float(np.abs(values).max()) or 1.0
+    scale = {"zmin": -bound, "zmax": bound, "colorscale": DIVERGING}
+    return _figure(rows, values, players, "value", f"%{{z:.4f}} (estimated), {unit}<br>{protocol}", scale)
+
+
+def _figure(
+    rows: Sequence[str], values: Floats, players: Sequence[str], what: str, said: str, scale: dict[str, Any]
+) -> go.Figure:
+    """A cell for each row and player; `what` the numbers are stands beside the scale, and what is `said` on hover."""
     figure = go.Figure(
         go.Heatmap(
             x=list(players),
-            y=rows,
+            y=list(rows),
             z=values,
-            zmin=-bound,
-            zmax=bound,
-            colorscale=DIVERGING,
             xgap=1,
             ygap=1,
-            colorbar={"title": {"text": "value"}, "thickness": 12},
-            hovertemplate=f"layer %{{x}}<br>%{{y}}<br>%{{z:.4f}} (estimated), {unit}<br>{protocol}<extra></extra>",
+            colorbar={"title": {"text": what}, "thickness": 12},
+            hovertemplate=f"layer %{{x}}<br>%{{y}}<br>{said}<extra></extra>",
+            **scale,
         )
     )
     _lay_out(figure, len(rows), players)

@@ -4,10 +4,9 @@ import math
 
 import streamlit as st
 
-from app import state, views
+from app import reads, state, views
 from app.job import Job
 from app.jobs import Jobs
-from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.intervals import perplexity_interval
@@ -27,7 +26,7 @@ def known(database: Database, run: StoredRun, removed: tuple[int, ...]) -> Known
     assert run.result is not None
     layers = len(run.result.model.players)
     mask, whole = encode(without(layers, removed)), "1" * layers
-    found = queries.losses(database, run.game, [mask, whole])
+    found = reads.losses(database, run.game, (mask, whole))
     if mask not in found or whole not in found:
         return None
     ratio, low, high = perplexity_interval(found[mask] - found[whole])

@@ -12,6 +12,7 @@ from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.choices import Comparison, Selection
+from core.measurements import Floats
 from core.scores import Scores
 
 
@@ -39,6 +40,12 @@ def comparison(database: Database, run: str) -> Comparison | None:
     return found
 
 
+def losses(database: Database, game: str, masks: tuple[str, ...]) -> dict[str, Floats]:
+    """What is known of some masks in a game: the loss of every sequence, nats a token."""
+    found: dict[str, Floats] = _read(*_key(database), "losses", (game, masks), queries.losses, database)
+    return found
+
+
 def scores(database: Database, run: str) -> Scores | None:
     """What the literature's criteria say of a run's players, if it was asked for."""
     found: Scores | None = _read(*_key(database), "scores", (run,), queries.scores, database)
@@ -60,7 +67,7 @@ def _read(
     file: str,
     revision: tuple[int, int],
     what: str,
-    arguments: tuple[str, ...],
+    arguments: tuple[Any, ...],
     _query: Callable[..., Any],
     _database: Database,
 ) -> Any:

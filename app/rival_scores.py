@@ -8,18 +8,19 @@ import streamlit as st
 from scipy.stats import rankdata, spearmanr
 
 from app import reads, shipped, views
+from app.durations import duration
 from app.heatmaps import rank_heatmap
 from app.jobs import Jobs
 from app.players import labels
 from app.searching import watch
 from app.tables import show_table
-from cache import queries
 from cache.queries import StoredRun
-from core.forecast import BYTES
 from core.masks import encode, without
 from core.measurements import Floats
+from core.players import are_halves
 from core.results import RunResult
 from core.scores import Scores
+from core.shape import BYTES
 from core.types import RunSpec
 
 OURS = "ours"
@@ -90,16 +91,17 @@ def _show(result: RunResult, found: Ranked, scores: Scores) -> None:
 
 
 def _takes(shared: Jobs, run: StoredRun, result: RunResult) -> str:
-    """What measuring takes, before it begins."""
-    layers = len(result.model.players)
-    singles = [encode(without(layers, [layer])) for layer in range(layers)]
-    missing = layers - len(queries.losses(shared.database, run.game, singles))
-    words = (
-        f"To measure: one forward and one with gradients, and the {missing} of {layers} removals of one layer that are "
-        "not in the results file yet."
-    )
+    """What measuring takes, before it begins; halves have no block influence, and packed weights no gradients."""
+    model = result.model
+    singles = tuple(encode(without(len(model.players), [player])) for player in range(len(model.players)))
+    missing = len(singles) - len(reads.losses(shared.database, run.game, singles))
+    forwards = ["one forward"] * (not are_halves(model.players)) + ["one with gradients"] * (not model.quantisation)
+    removals = f"the {missing} of {len(singles)} removals of one layer that are not in the results file yet"
+    words = f"To measure: {', '.join([*forwards, removals])}."
     if result.measured and not shipped.is_example(run):
         seconds = (missing + _FORWARDS) * result.seconds / result.measured
-        words += f" Time: about {views.duration(seconds)} and the loading of the model (estimated from this run)."
-    gradients = result.model.parameters * (4 + BYTES.get(result.model.dtype, 4)) / 2**30
+        words += f" Time: about {duration(seconds)} and the loading of the model (estimated from this run)."
+    if model.quantisation:
+        return words
+    gradients = model.parameters * (4 + BYTES.get(model.dtype, 4)) / 2**30
     return f"{words} Memory: gradients take up to {gradients:.1f} GiB beside the model (predicted from sizes)."

@@ -5,8 +5,8 @@ import streamlit as st
 from app import state, views
 from app.job import Job
 from app.jobs import Jobs
-from core.forecast import BYTES
 from core.results import RunResult
+from core.shape import BYTES
 from core.types import RunSpec
 
 

@@ -12,21 +12,16 @@ from app.interaction_figures import interaction_matrix
 from app.opening import settled
 from app.players import named
 from app.readout import known
+from app.recipe_panel import PLAIN, show_recipes
 from app.removal import best, current, ranked
 from app.report import report
 from app.saved import saved
 from app.searching import watch
 from app.value_words import UNITS
 from cache.queries import StoredRun
-from core.errors import SelectionError
 from core.paths import home, user_path
-from core.recipe import COMMAND, recipe
-from core.recipes import evopress, llama_quantize, mergekit, whole_layers
 from core.results import RunResult
 
-# Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper. Wrapped: what scrolls
-# sideways is out of the keyboard's reach.
-PLAIN = None
 shared = jobs.shared()
 
 st.title("Take the smaller model with you")
@@ -68,37 +63,6 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
         watch(job, shared, "Exporting")
     else:
         st.info("The export was cancelled; nothing was left at the folder.")
-
-
-def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
-    """The same choice for other tools."""
-    model = result.model
-    st.header("The recipe")
-    st.markdown("What was removed, how that was found, and the commands that do it again: here, and on any machine.")
-    st.code(
-        f"python -m app export {run.run} --remove {named(model.players, removed, ',')} --out DIR\n{COMMAND}",
-        language=PLAIN,
-        wrap_lines=True,
-    )
-    text = recipe(result, settled(run), removed)
-    st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
-    st.header("For mergekit, llama.cpp and EvoPress")
-    try:
-        whole = whole_layers(model, removed)
-    except SelectionError as error:
-        st.info(f"{error.message} {error.hint}")
-    else:
-        yaml = mergekit(model, whole)
-        st.code(yaml, language=PLAIN, wrap_lines=True)
-        st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
-        st.code(llama_quantize(whole), language=PLAIN, wrap_lines=True)
-    st.download_button(
-        "Download evopress.txt",
-        evopress(model, removed),
-        f"evopress-{run.run}.txt",
-        "text/plain",
-        help="A line for each layer, as EvoPress reads its file of dropped layers",
-    )
 
 
 def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
