@@ -27,6 +27,7 @@ from core.comparison import Match
 from core.criteria import block_influence
 from core.engine import Engine
 from core.events import Compared, Event, Finished
+from core.players import spans
 from core.similarity import similarity
 from core.types import RunSpec
 
@@ -62,7 +63,9 @@ def contributions(store: Store, spec: RunSpec) -> dict[str, Any]:
     assert isinstance(finished, Finished)
     game = opened(store, spec)
     values = [round(item.value, 4) for item in finished.result.overall]
-    influence = block_influence(similarity(game.loaded, game.windows.ids)).round(4).tolist()
+    influence = (
+        block_influence(similarity(game.loaded, game.windows.ids), spans(game.loaded.info.players)).round(4).tolist()
+    )
     return {
         "surrogate": asdict(finished.result.surrogate),
         "contributions": values,

@@ -213,7 +213,9 @@ def test_what_nothing_follows_does_no_harm(hostile: tuple[Path, Path], tmp_path:
     expected = load(locate(str(folder)), "float32", "cpu").info
     (folder / "results").symlink_to(other)
     fields("config.json", _name_or_path=str(other))(folder)
-    fields("tokenizer_config.json", name_or_path=str(other), special_tokens_map_file="/root/.cache/x.json")(folder)
+    fields(
+        "tokenizer_config.json", name_or_path=str(other), special_tokens_map_file=str(other / "special_tokens_map.json")
+    )(folder)
     (folder / "chat_template.jinja").write_text(
         "{% for c in ().__class__.__base__.__subclasses__() %}{{ c.__init__.__globals__ }}{% endfor %}"
     )
