@@ -29,12 +29,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# Time decides no test: a machine that is busy answers late.
+expect.set_options(timeout=30_000)
 VIEWPORT = {"width": 1300, "height": 1000}
 TITLE = "[data-testid=stMain] h1"
 LINKS = "[data-testid=stSidebarNavLink]"
-# What Streamlit's server prints when a browser leaves in the middle of connecting.
-_LEFT = r"Exception in ASGI application\n(?:(?!\nException in).)*?Cannot call \"send\" once[^\n]*"
-LEFT_EARLY = re.compile(_LEFT, re.DOTALL)
+# What Streamlit's server prints when a browser leaves in the middle of connecting: two errors of its own, no other's.
+_TRACE = r"Traceback \(most recent call last\):\n(?:  .*\n)+starlette\.websockets\.WebSocketDisconnected: "
+LEFT_EARLY = re.compile(
+    rf"Exception in ASGI application\n{_TRACE}WebSocket is not connected.*\n\n"
+    rf"During handling of the above exception, another exception occurred:\n\n{_TRACE}Cannot call \"send\" once.*"
+)
 # The script has ended, nothing of an earlier page is left, and every chart is drawn.
 SETTLED = """() => {
     const all = (selector) => [...document.querySelectorAll(selector)];

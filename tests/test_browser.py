@@ -126,6 +126,8 @@ def test_an_address_of_a_page_opens_that_page_and_nothing_fails(page: Page, tmp_
         page.goto(f"{server.address}/contributions?layer=11")
         settle(page)
         expect(page.get_by_role("heading", name="Layer 11")).to_be_visible()
+        page.wait_for_load_state("networkidle")  # leaving breaks off what is still on its way
         visit(page, "Learn")
+        page.wait_for_load_state("networkidle")
         assert page.url.startswith(f"{server.address}/learn")
         page.goto("about:blank")  # before the server goes
