@@ -37,6 +37,13 @@ def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: in
     insist(page.get_by_role("button", name="Start run"), page.get_by_text(re.compile("Measuring:|is finished")))
 
 
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[Server]:
+    """A server that has the example and nothing else; it outlives the page that is asked for after it."""
+    with serving(tmp_path / "results.duckdb") as server:
+        yield server
+
+
 def insist(button: Locator, said: Locator) -> None:
     """Clicks until it is acknowledged: a click that meets a page just being drawn anew is lost."""
     for _ in range(5):
@@ -121,13 +128,9 @@ def test_dashboard_process_is_small_and_its_worker_goes_with_it(empty: Server) -
         time.sleep(0.05)
 
 
-def test_an_address_of_a_page_opens_that_page_and_nothing_fails(page: Page, tmp_path: Path) -> None:
-    with serving(tmp_path / "results.duckdb") as server:
-        page.goto(f"{server.address}/contributions?layer=11")
-        settle(page)
-        expect(page.get_by_role("heading", name="Layer 11")).to_be_visible()
-        page.wait_for_load_state("networkidle")  # leaving breaks off what is still on its way
-        visit(page, "Learn")
-        page.wait_for_load_state("networkidle")
-        assert page.url.startswith(f"{server.address}/learn")
-        page.goto("about:blank")  # before the server goes
+def test_an_address_of_a_page_opens_that_page_and_nothing_fails(example: Server, page: Page) -> None:
+    page.goto(f"{example.address}/contributions?layer=11")
+    settle(page)
+    expect(page.get_by_role("heading", name="Layer 11")).to_be_visible()
+    visit(page, "Learn")
+    assert page.url.startswith(f"{example.address}/learn")
