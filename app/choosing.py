@@ -25,7 +25,8 @@ def predict(options: argparse.Namespace) -> None:
     database = database_of(options)
     run = queries.find_run(database, options.run)
     players = queries.players(database, run)
-    found = explained(queries.measurements(database, run), indexes(players, options.remove), run.spec.seed)
+    measured = queries.measurements(database, run)
+    found = explained(measured, indexes(players, options.remove), run.spec.seed, run.result)
     band, removed = found.band, names(players, found.removed)
     shares = [{**asdict(share), "layer": names(players, [share.layer])[0]} for share in found.shares]
     lines = [

@@ -73,7 +73,7 @@ def values(options: argparse.Namespace) -> None:
     database = database_of(options)
     run = queries.find_run(database, options.run)
     measured = _worths(database, run, options.worth)
-    found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed)
+    found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed, run.result)
     label = labels(queries.players(database, run))
     rows = [{**asdict(item), "layer": label[item.layer]} for item in found.values]
     answer = {"run": run.run, **asdict(found), "values": rows}
@@ -90,7 +90,7 @@ def values(options: argparse.Namespace) -> None:
     if options.check:
         from core.crosscheck import shapley_check
 
-        check = shapley_check(measured, options.worth, run.spec.seed)
+        check = shapley_check(measured, options.worth, run.spec.seed, run.result)
         answer["check"] = asdict(check)
         how = f"estimated from {check.orders} sampled orders" if check.orders else "exact"
         lines.append(
@@ -107,7 +107,8 @@ def interactions(options: argparse.Namespace) -> None:
 
     database = database_of(options)
     run = queries.find_run(database, options.run)
-    found = pair_interactions(_worths(database, run, options.worth), options.value, options.worth, run.spec.seed)
+    measured = _worths(database, run, options.worth)
+    found = pair_interactions(measured, options.value, options.worth, run.spec.seed, run.result)
     label = labels(players := queries.players(database, run))
     pairs = [
         {**asdict(pair), "first": label[pair.first], "second": label[pair.second], "meaning": pair.meaning}

@@ -84,7 +84,10 @@ def counterexample(database: Database, run: StoredRun, path: str) -> Counterexam
 
 
 def _key(database: Database, run: StoredRun) -> Key:
-    return str(database.file), reads.size(database, run.game), run.run
+    """While a run goes on, what is estimated from it changes with its own estimates, not with every coalition."""
+    assert run.result is not None
+    known = (run.result.surrogate.masks, 0) if run.status == "running" else reads.size(database, run.game)
+    return str(database.file), known, run.run
 
 
 def _worths(database: Database, run: StoredRun, worth: str) -> Measurements:
@@ -93,24 +96,24 @@ def _worths(database: Database, run: StoredRun, worth: str) -> Measurements:
 
 @st.cache_data(max_entries=16, show_spinner="Estimating values …")
 def _values(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> LayerValues:
-    return layer_values(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed)
+    return layer_values(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result)
 
 
 @st.cache_data(max_entries=16, show_spinner="Taking values apart …")
 def _breakdown(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> Breakdown:
-    return breakdown(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed)
+    return breakdown(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result)
 
 
 @st.cache_data(max_entries=8, show_spinner="Estimating interactions …")
 def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> PairInteractions:
-    return pair_interactions(_worths(_database, _run, worth), kind, worth, _run.spec.seed)
+    return pair_interactions(_worths(_database, _run, worth), kind, worth, _run.spec.seed, _run.result)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the surrogate …")
 def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
     measured = queries.measurements(_database, _run)
     measured.check_enough()
-    return fit(measured)
+    return fit(measured, known=_run.result)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for a better removal …")

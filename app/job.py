@@ -70,7 +70,7 @@ class Job:
             case "started":
                 self.run, self.stage = event["run"], "Measuring"
             case "progress":
-                self.progress = Progress(**event)
+                self.progress = Progress(**{**event, "best": tuple(map(tuple, event["best"]))})
             case "searching":
                 self.share = event["share"]
             case "partial":

@@ -39,6 +39,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
             f"90 % intervals: {item.low:.4f} to {item.high:.4f} over coalitions{text}",
             delta_color="off",
             delta_arrow="off",
+            help=f"By the surrogate, from {result.surrogate.masks} coalitions; {result.protocol}",
         )
         st.metric(
             "Rank (1 is needed least)",
@@ -46,6 +47,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
             f"90 % of draws: {low:.0f} to {high:.0f}",
             delta_color="off",
             delta_arrow="off",
+            help="Among all layers by this value, and where the posterior's draws put it",
         )
         show_cost("Perplexity without it alone", (layer,), fitted, result)
     left, right = st.columns(2)

@@ -154,7 +154,7 @@ def _own_sums(own: Own) -> None:
     none, whole = process.predict(np.array([np.zeros(own.layers), np.ones(own.layers)], dtype=bool))
     st.markdown("**On your run.** The Shapley values of its surrogate add up to the whole, as they must:")
     with st.container(horizontal=True):
-        st.metric("Sum of Shapley values (estimated)", f"{values(process, measure('shapley', own.layers)).sum():.2f}")
+        st.metric("Sum of Shapley values (estimated)", f"{values([process], measure('shapley', own.layers)).sum():.2f}")
         st.metric("All layers less no layers (estimated)", f"{whole - none:.2f}", help="Log score, nats a token")
         st.metric(
             "Sum of the paper's contributions (estimated)", f"{sum(item.value for item in own.result.overall):.2f}"

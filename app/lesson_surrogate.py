@@ -12,7 +12,7 @@ from app.sampling_figures import learning_lines
 from app.tables import show_table
 from core.exact import everything
 from core.lesson import COST, LAYERS, learning_curve, made_up_model, measured
-from core.measurements import FEWEST_MASKS
+from core.measurements import FEWEST_MASKS, Floats, Measurements
 from core.surrogate import fit
 
 _EVALUATIONS = (12, 20, 30, 50, 100, 150)
@@ -60,13 +60,19 @@ def surrogate(own: Own | None) -> None:
             _own_fit(own)
 
 
+@st.cache_data(max_entries=32, show_spinner="Learning from your coalitions …")
+def _own_predicted(run: str, total: int, count: int, _measured: Measurements) -> Floats:
+    """The log score of all `total` coalitions of a run by a surrogate of the first `count`, (total,)."""
+    return fit(_measured[np.arange(total) < count]).process.predict(_measured.masks)
+
+
 def _own_fit(own: Own) -> None:
     """A fit from part of the run's coalitions, tested on the others."""
     total = len(own.measured)
     st.markdown(f"**On your run.** The same with your {total} measured coalitions.")
     count = st.slider("Your coalitions to learn from", FEWEST_MASKS, total - FEWEST_MASKS, total // 2)
     learnt = np.arange(total) < count
-    predicted = fit(own.measured[learnt]).process.predict(own.measured.masks)
+    predicted = _own_predicted(own.run.run, total, count, own.measured)
     true = own.measured.log_scores
     st.metric(f"R² on the {total - count} others", f"{r2_score(true[~learnt], predicted[~learnt]):.3f}")
     views.show_chart(predicted_against_true(predicted, true, learnt, "measured"), key="own-predicted")

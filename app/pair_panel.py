@@ -41,10 +41,12 @@ def _answer(asked: list[Job], result: RunResult) -> None:
         views.show_failure(failed.message, failed.hint)
         return
     with st.container(horizontal=True):
-        st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}")
+        protocol = str(result.protocol)
+        st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}", help=protocol)
         for job in asked:
             without = named(result.model.players, job.removed, " and ")
-            st.metric(f"Without {without} (measured)", f"{job.measured.perplexity:.2f}" if job.measured else "…")
+            number = f"{job.measured.perplexity:.2f}" if job.measured else "…"
+            st.metric(f"Without {without} (measured)", number, help=protocol)
     found = [job.measured for job in asked if job.measured is not None]
     if len(found) < len(asked):
         return

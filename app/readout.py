@@ -42,7 +42,7 @@ def show_known(result: RunResult, found: Known) -> None:
         f"{perplexity:.2f}",
         f"{perplexity / result.dense_perplexity - 1:+.1%} against {result.dense_perplexity:.2f}",
         delta_color="inverse",
-        help=f"{result.protocol}",
+        help=str(result.protocol),
     )
     if math.isfinite(high):
         st.caption(f"90 % interval for other text of this kind: {low:.2f} to {high:.2f}")
@@ -56,7 +56,7 @@ def show_prediction(result: RunResult, found: Prediction) -> None:
         f"{found.perplexity:.2f}",
         f"{found.perplexity / result.dense_perplexity - 1:+.1%}",
         delta_color="inverse",
-        help="By the surrogate, from the coalitions of this run; on the run's own text",
+        help=f"By the surrogate, from {result.surrogate.masks} measured coalitions; {result.protocol}",
     )
     if math.isfinite(found.high):
         st.caption(
@@ -104,6 +104,7 @@ def show_under_way(job: Job, result: RunResult) -> None:
             f"{so_far.perplexity:.2f}",
             f"{so_far.perplexity / result.dense_perplexity - 1:+.1%}",
             delta_color="inverse",
+            help=str(result.protocol),
         )
         if math.isfinite(so_far.high):
             st.caption(f"90 % interval of the end result: {so_far.low:.2f} to {so_far.high:.2f}")

@@ -28,34 +28,53 @@ def best(found: Selection | None) -> Sets:
 
 
 def current(run: str, players: Players, sets: Sets) -> tuple[int, ...]:
-    """The removal on show: the session's, the address's, or the first set that removes a fifth of the layers."""
+    """The removal on show: the session's, the address's, or the set that removes about a fifth of the layers.
+
+    An address that asks for what there is not stays as it is, and its error on the page, until something is chosen.
+    """
     found = state.removal(run)
-    asked = state.removal_in_address()
-    if found is None and asked is not None:
-        try:
-            found = numbers(players, asked)
-        except SelectionError as error:
-            views.show_failure(error.message, error.hint)
-            found = None
     if found is None:
-        found = sets[min(sets, key=lambda count: abs(count - len(players) / 5))]
-    if state.removal(run) is None:
+        default = sets[min(sets, key=lambda count: abs(count - len(players) / 5))]
+        try:
+            found = _asked(players, sets, default)
+        except SelectionError as error:
+            views.show_error(error)
+            return default
         state.remove(run, found)
     state.show_removal(named(players, found, ","))
     return found
 
 
-def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping[int, float]) -> None:
+def _asked(players: Players, sets: Sets, default: tuple[int, ...]) -> tuple[int, ...]:
+    """What the address switches off: the layers that it names (?remove=3,7), the set of so many (?k=6), or a default.
+
+    Raises:
+        SelectionError: there are no such layers, or no set of so many.
+    """
+    names, count = state.removal_in_address(), state.count_in_address()
+    if names is not None:
+        return numbers(players, names)
+    if count is None:
+        return default
+    if count not in map(str, sets):
+        known = ", ".join(map(str, sets))
+        raise SelectionError(f"There is no set of k={count} layers to remove here.", f"There are sets of {known}.")
+    return sets[int(count)]
+
+
+def show_controls(
+    run: str, result: RunResult, removed: tuple[int, ...], sets: Sets, perplexities: Mapping[int, float]
+) -> None:
     """The controls of a removal.
 
     Args:
         run: whose removal it is.
         result: of that run.
+        removed: what is switched off now.
         sets: what the slider chooses from.
         perplexities: of these sets, for "at most x % worse".
     """
     players, layers = result.model.players, len(result.model.players)
-    removed = current(run, players, sets)
     slider, strip = f"count-{run}", f"strip-{run}"
     state.set_widget(slider, min(len(removed), max(sets)))
     state.set_widget(strip, list(removed))
@@ -66,7 +85,7 @@ def show_controls(run: str, result: RunResult, sets: Sets, perplexities: Mapping
         max(sets),
         key=slider,
         on_change=lambda: state.remove(run, _nearest(sets, state.widget(slider))),
-        help="Takes the set of so many layers that the choice above names. Arrow keys move it.",
+        help="Takes the set of so many layers, of the sets named above. Arrow keys move it.",
     )
     with right.form(f"bound-{run}", border=False):
         bound = st.number_input("At most so many % worse", 1.0, 10_000.0, 20.0, step=5.0)

@@ -6,6 +6,8 @@ from app import reads, views
 from app.job import Job
 from app.jobs import Jobs
 from app.preview_figures import rivals
+from app.progress import cancel_button
+from app.tables import methods_table
 from cache.queries import StoredRun
 from core.choices import METHODS, Selection
 from core.types import RunSpec
@@ -41,7 +43,7 @@ def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
         watch(job, shared, "Comparing methods")
     if found is not None:
         views.show_chart(rivals(found), key="rivals")
-        table = views.comparison_table(found)
+        table = methods_table(found)
         st.dataframe(table, hide_index=True, alt="Perplexity of each method at each number of removed layers")
         st.caption(
             f"Measured on text that no method has seen: {found.evaluation}. Chosen on {found.calibration}. Dense "
@@ -69,7 +71,7 @@ def watch(job: Job, shared: Jobs, title: str) -> None:
             return
         label = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
         st.progress(min(1.0, job.share or 0.0), text=f"**{label.get(job.status, title)}** {job.stage}")
-        views.cancel_button(job, shared)
+        cancel_button(job, shared)
 
     seen = job.revision
     st.fragment(live, run_every=1.0 if job.active else None)()

@@ -111,10 +111,17 @@ def removal_in_address() -> str | None:
     return st.query_params.get("remove")
 
 
+def count_in_address() -> str | None:
+    """How many layers the address switches off (?k=6), as it is written there."""
+    return st.query_params.get("k")
+
+
 def show_removal(names: str) -> None:
-    """Puts the layers that are switched off into the address."""
+    """Puts the layers that are switched off into the address, in the place of their number."""
     if st.query_params.get("remove") != names:
         st.query_params["remove"] = names
+    if "k" in st.query_params:
+        del st.query_params["k"]
 
 
 def set_widget(key: str, value: object) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from app.players import Players, labels
+from app.players import Players, labels, named
+from core.choices import Comparison, Plan
 from core.measurements import Floats
-from core.results import Contribution
+from core.results import Contribution, PairInteractions
 
 
 def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
@@ -41,3 +42,51 @@ def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats, playe
     table = pd.DataFrame(values, columns=[f"layer {name}" for name in players])
     table.insert(0, circumstance, rows)
     return table
+
+
+def methods_table(found: Comparison) -> pd.DataFrame:
+    """Perplexity on other text of each method, by number of removed layers, with its compute."""
+    rows = [
+        {
+            "method": method.method,
+            **{f"{plan.count} removed": plan.perplexity for plan in method.plans},
+            "units": method.units,
+            "coalitions": method.coalitions,
+        }
+        for method in found.methods
+    ]
+    return pd.DataFrame(rows)
+
+
+def plan_table(plans: Sequence[Plan], players: Players) -> pd.DataFrame:
+    """Plans with what was measured of them."""
+    rows = [
+        {
+            "removed": plan.count,
+            "layers": named(players, plan.removed),
+            "perplexity": plan.perplexity,
+            "low (90 %)": plan.low,
+            "high (90 %)": plan.high,
+            "ratio": plan.ratio,
+            "parameters": plan.parameters,
+        }
+        for plan in plans
+    ]
+    return pd.DataFrame(rows)
+
+
+def interaction_table(found: PairInteractions, players: Players) -> pd.DataFrame:
+    """All pairs, the strongest first."""
+    known = labels(players)
+    rows = [
+        {
+            "first": known[pair.first],
+            "second": known[pair.second],
+            "interaction": pair.value,
+            "low (90 %)": pair.low,
+            "high (90 %)": pair.high,
+            "meaning": pair.meaning,
+        }
+        for pair in found.pairs
+    ]
+    return pd.DataFrame(rows)

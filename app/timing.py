@@ -23,6 +23,7 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
             f"{left / result.model.parameters - 1:+.1%}; {mebibytes:,.0f} MiB in {result.model.dtype}",
             delta_color="off",
             delta_arrow="off",
+            help=f"Of {result.model.parameters:,}; what the weights take is computed, the speed below is measured",
         )
     if st.button("Measure the speed", icon=":material/timer:", disabled=not removed):
         state.remember_job("time", shared.ahead(f"{state.client()}-time", "time", spec, removed=removed))

@@ -51,7 +51,9 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
         rows = (measured.masks == without(len(players), removed)).all(axis=1)
         if rows.any():
             st.metric(
-                "Perplexity (measured; the surrogate has seen it)", f"{np.exp(measured.losses[rows].mean()):,.2f}"
+                "Perplexity (measured; the surrogate has seen it)",
+                f"{np.exp(measured.losses[rows].mean()):,.2f}",
+                help=str(result.protocol),
             )
     if found.extrapolated:
         st.warning(

@@ -93,7 +93,7 @@ def ours(game: Game, players: int, budget: int, seed: int) -> tuple[Floats, Floa
     masks = growing(players, budget - 1, seed)  # the whole model is the last evaluation
     measured = Measurements(masks, -game(masks)[:, None], -game(np.ones((1, players), dtype=bool)))
     how = measure("shapley", players)
-    return with_doubt(fit(measured, log=True), lambda process: values(process, how), seed)
+    return with_doubt(fit(measured, log=True), lambda games: values(games, how), seed)
 
 
 def approximator(make: Callable[..., shapiq.approximator.KernelSHAP]) -> Callable[..., tuple[Floats, None]]:

@@ -69,7 +69,7 @@ def measured_in(game: Game, masks: Masks) -> Measurements:
 def estimated(measured: Measurements, kind: str, worth: str) -> Floats:
     players = measured.masks.shape[1]
     process = fit(measured, log=worth != "score").process
-    return values(process, measure_of(kind, players, default_strata(players)))
+    return values([process], measure_of(kind, players, default_strata(players)))[0]
 
 
 def exact_values(every: Masks, game: Game, kind: str, worth: str) -> Floats:

@@ -1,6 +1,6 @@
 """Where a layer's value comes from: the number of layers kept beside it, and the calibration text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from core.attribution import DRAWS
 from core.estimates import measure_of
 from core.measurements import Floats, Measurements
-from core.results import Z90
+from core.results import Z90, RunResult
 from core.surrogate import fit
 from core.values import stratified, values
 
@@ -23,7 +23,9 @@ class Breakdown:
     calibration: Floats  # (n,), half the width of a 90 % interval over texts of this kind; NaN for one sequence
 
 
-def breakdown(measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int) -> Breakdown:
+def breakdown(
+    measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int, known: RunResult | None = None
+) -> Breakdown:
     """Takes the values that `core.estimates.layer_values` gives apart; arguments as there, and no `paper` value.
 
     The surrogate's hyperparameters are those of all sequences: only what it is fitted to changes, which is quick.
@@ -34,10 +36,10 @@ def breakdown(measured: Measurements, kind: str, worth: str, strata: Sequence[in
     measured.check_enough()
     layers = measured.masks.shape[1]
     how = measure_of(kind, layers, strata)
-    surrogate = fit(measured, log=worth != "score")
+    surrogate = fit(measured, log=worth != "score", known=None if worth == "kl" else known)
 
-    def on(some: Sequence[Measurements]) -> Floats:
-        return np.array([values(surrogate.on(other).process, how) for other in some])
+    def on(some: Iterable[Measurements]) -> Floats:
+        return values([surrogate.on(other).process for other in some], how)
 
     alone = [
         replace(measured, losses=measured.losses[:, [sequence]], dense=measured.dense[[sequence]])
@@ -45,7 +47,7 @@ def breakdown(measured: Measurements, kind: str, worth: str, strata: Sequence[in
     ]
     half = np.full(layers, np.nan)
     if len(measured.dense) > 1:
-        resampled = on(list(measured.on_other_sequences(DRAWS, np.random.default_rng(seed))))
+        resampled = on(measured.on_other_sequences(DRAWS, np.random.default_rng(seed)))
         half = Z90 * resampled.std(axis=0, ddof=1)
-    by_stratum = np.array([values(surrogate.process, stratified(layers, [kept])) for kept in strata])
+    by_stratum = np.concatenate([values([surrogate.process], stratified(layers, [kept])) for kept in strata])
     return Breakdown(tuple(strata), by_stratum, on(alone), half)

@@ -7,6 +7,7 @@ import shap
 from scipy.stats import spearmanr
 
 from core.measurements import Floats, Measurements
+from core.results import RunResult
 from core.surrogate import fit
 from core.values import measure, values
 
@@ -24,12 +25,12 @@ class Check:
     orders: int | None  # that shap's estimates come from; None: they are exact
 
 
-def shapley_check(measured: Measurements, worth: str, seed: int) -> Check:
+def shapley_check(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> Check:
     """Fits the surrogate of a worth, as `layer_values` does, and asks both for its Shapley values.
 
     The game of a mask is that of a row of ones, explained against a background of zeros.
     """
-    process = fit(measured, log=worth != "score").process
+    process = fit(measured, log=worth != "score", known=None if worth == "kl" else known).process
     layers = measured.masks.shape[1]
 
     def worths(rows: Floats) -> Floats:
@@ -43,7 +44,7 @@ def shapley_check(measured: Measurements, worth: str, seed: int) -> Check:
         orders = _ORDERS
         explain = shap.explainers.Permutation(worths, masker, seed=seed % 2**32)
         theirs = explain(np.ones((1, layers)), max_evals=orders * (2 * layers + 1), silent=True).values[0]
-    ours = values(process, measure("shapley", layers))
+    [ours] = values([process], measure("shapley", layers))
     return Check(
         largest_difference=float(np.abs(ours - theirs).max()),
         largest_value=float(np.abs(ours).max()),

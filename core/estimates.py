@@ -9,7 +9,6 @@ from core import exact
 from core.attribution import DRAWS, SAMPLES, stratified_contributions
 from core.errors import SelectionError
 from core.exact import stratified_sizes
-from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats, Measurements
 from core.results import (
     INTERACTIONS,
@@ -20,19 +19,17 @@ from core.results import (
     LayerValues,
     PairInteraction,
     PairInteractions,
+    RunResult,
     ValueEstimate,
 )
 from core.surrogate import Surrogate, fit
-from core.validation import of_paper, of_process
-from core.values import Measure, interactions, measure, sizes, stratified, values
-
-# Kernels learnt from half of the masks, for the doubt of hyperparameters.
-_RELEARNT = 4
-
-Game = GaussianProcess | Draw
+from core.validation import PROCESSES, of_paper, of_process
+from core.values import Game, Measure, interactions, measure, sizes, stratified, values
 
 
-def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int) -> LayerValues:
+def layer_values(
+    measured: Measurements, kind: str, worth: str, strata: Sequence[int], seed: int, known: RunResult | None = None
+) -> LayerValues:
     """One kind of value of every layer.
 
     Where every coalition has been measured, values are exact (`core.exact`). Otherwise they are exact for the
@@ -45,6 +42,7 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
         worth: score (PPL_dense / PPL), log_score (the negative rise of the mean NLL) or kl (-KL).
         strata: numbers of kept layers, for the stratified contribution.
         seed: of masks and draws.
+        known: a run of this game, whose surrogates are neither learnt nor tested again where it has kept what they are.
     """
     check_kind(kind, VALUES, worth)
     measured.check_enough()
@@ -58,13 +56,14 @@ def layer_values(measured: Measurements, kind: str, worth: str, strata: Sequence
         found = exact.values(complete, by_size)
         return LayerValues(kind, worth, _estimates(found, np.zeros(layers)), None, 0.0)
 
-    how, log = measure_of(kind, layers, strata), worth != "score"
-    centre, half = with_doubt(fit(measured, log=log), lambda game: values(game, how), seed)
+    how = measure_of(kind, layers, strata)
+    surrogate, quality = fitted(measured, worth, seed, known)
+    centre, half = with_doubt(surrogate, lambda games: values(games, how), seed)
     return LayerValues(
         kind=kind,
         worth=worth,
         values=_estimates(centre, half),
-        surrogate=of_process(measured, log, seed),
+        surrogate=quality,
         extrapolated=0.0 if kind == "stratified" else _extrapolated(measured, kind, 1),
     )
 
@@ -74,7 +73,9 @@ def measure_of(kind: str, layers: int, strata: Sequence[int]) -> Measure:
     return stratified(layers, strata) if kind == "stratified" else measure(kind, layers)
 
 
-def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) -> PairInteractions:
+def pair_interactions(
+    measured: Measurements, kind: str, worth: str, seed: int, known: RunResult | None = None
+) -> PairInteractions:
     """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
     check_kind(kind, INTERACTIONS, worth)
     measured.check_enough()
@@ -83,14 +84,21 @@ def pair_interactions(measured: Measurements, kind: str, worth: str, seed: int) 
     if complete is not None:
         found = exact.interactions(complete, sizes(measure(kind, layers), layers - 2))
         return PairInteractions(kind, worth, _pairs(found, np.zeros_like(found)), None, 0.0)
-    log = worth != "score"
-    return replace(interactions_of(fit(measured, log=log), of_process(measured, log, seed), kind, seed), worth=worth)
+    return replace(interactions_of(*fitted(measured, worth, seed, known), kind, seed), worth=worth)
+
+
+def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
+    """The surrogate of a worth and its quality, as a run has kept them; of KL, no run keeps any."""
+    log, known = worth != "score", None if worth == "kl" else known
+    fits = (known.surrogate, *known.others) if known is not None else ()
+    quality = next((found for found in fits if found.name == PROCESSES[not log]), None)
+    return fit(measured, log=log, known=known), quality or of_process(measured, log, seed)
 
 
 def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) -> PairInteractions:
     """`pair_interactions` by a surrogate that is fitted already, of known quality."""
     how = measure(kind, surrogate.measured.masks.shape[1])
-    centre, half = with_doubt(surrogate, lambda game: interactions(game, how), seed)
+    centre, half = with_doubt(surrogate, lambda games: interactions(games, how), seed)
     return PairInteractions(
         kind=kind,
         worth="log_score" if surrogate.log else "score",
@@ -124,18 +132,21 @@ def _pairs(centre: Floats, half: Floats) -> tuple[PairInteraction, ...]:
     return tuple(sorted(pairs, key=lambda pair: -abs(pair.value)))
 
 
-def with_doubt(surrogate: Surrogate, of: Callable[[Game], Floats], seed: int) -> tuple[Floats, Floats]:
+def with_doubt(surrogate: Surrogate, of: Callable[[Sequence[Game]], Floats], seed: int) -> tuple[Floats, Floats]:
     """A figure of the surrogate, and half the width of its 90 % interval.
 
     Its variance is that of draws from the posterior, larger by as much as the posterior is too sure of masks that it
     has not seen, and that of hyperparameters, which half of the masks would have set otherwise.
+
+    Args:
+        surrogate: fitted.
+        of: the figure of each of some games of one kernel, (games, …).
+        seed: of draws and halves.
     """
-    process = surrogate.process
-    rng = np.random.default_rng(seed)
-    centre = of(process)
-    drawn = np.var([of(process.draw(rng)) for _ in range(DRAWS)], axis=0, ddof=1)
-    relearnt = [(of(other) - centre) ** 2 for other in surrogate.relearnt(_RELEARNT, rng)]
-    variance = process.overconfidence() ** 2 * drawn + np.mean(relearnt, axis=0)
+    process, rng = surrogate.process, np.random.default_rng(seed)
+    centre, *drawn = of([process, *(process.draw(rng) for _ in range(DRAWS))])
+    relearnt = [(of([other])[0] - centre) ** 2 for other in surrogate.with_halves(seed).relearnt()]
+    variance = process.overconfidence() ** 2 * np.var(drawn, axis=0, ddof=1) + np.mean(relearnt, axis=0)
     return centre, np.asarray(Z90 * np.sqrt(variance))
 
 

@@ -43,6 +43,7 @@ class Progress(Event):
     cached: int
     per_second: float
     seconds_left: float  # NaN before the first evaluation
+    best: tuple[tuple[int, float], ...] = ()  # for numbers of players removed, the lowest perplexity so far
 
 
 @dataclass(frozen=True)

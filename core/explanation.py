@@ -1,23 +1,26 @@
-"""What the surrogate expects of one coalition, from measurements alone: no run needs to have finished."""
+"""What the surrogate expects of one coalition, also before a run has finished."""
 
 from collections.abc import Sequence
 
 from core.conformal import bands
 from core.measurements import Measurements
 from core.prediction import Predictor
-from core.results import Prediction
+from core.results import Prediction, RunResult
 from core.surrogate import fit
 from core.validation import residuals
 
 
-def explained(measured: Measurements, removed: Sequence[int], seed: int) -> Prediction:
+def explained(measured: Measurements, removed: Sequence[int], seed: int, known: RunResult | None = None) -> Prediction:
     """The prediction without some layers, with the share of each of them.
 
     Args:
         measured: the coalitions to learn from.
         removed: layers, one or more.
         seed: of the folds.
+        known: a run of this game, whose surrogate and intervals are taken where it has kept them.
     """
     measured.check_enough()
-    predictor = Predictor(fit(measured, log=True), bands(measured.masks, residuals(measured, seed), seed))
-    return predictor.predict(removed)
+    widths = (
+        known.bands if known is not None and known.bands else bands(measured.masks, residuals(measured, seed), seed)
+    )
+    return Predictor(fit(measured, known=known), widths).predict(removed)

@@ -6,6 +6,7 @@ On the logarithm of a score, effects of layers multiply, as they nearly do. Clos
 product (Hamming kernels for attribution: Rundel et al., arXiv 2606.02247).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,17 @@ class Kernel:
     decay: Floats  # (n,), positive
     variance: float
     noise: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Kernel":
+        """The kernel of decays, variance and noise in a row; the inverse of `numbers`."""
+        *decay, variance, noise = numbers
+        return cls(np.array(decay), variance, noise)
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """Decays, variance and noise in a row, to be kept."""
+        return (*self.decay.tolist(), self.variance, self.noise)
 
     def __call__(self, left: Masks, right: Masks) -> Floats:
         """The prior covariance of masks (a, n) and (b, n), (a, b)."""

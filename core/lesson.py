@@ -103,7 +103,7 @@ def learning_curve(game: Floats, evaluations: Sequence[int], seeds: int) -> list
     for count in evaluations:
         drawn = [draw(players, max(1, (count - 2) // (players - 1)), seed) for seed in range(seeds)]
         sampled = [marginals(table(game), orders).mean(axis=0) for orders in drawn]
-        fitted = [values(fit(measured(game, count, seed)).process, how) for seed in range(seeds)]
+        fitted = [values([fit(measured(game, count, seed)).process], how)[0] for seed in range(seeds)]
         rows.append((count, _error(np.array(sampled), right), _error(np.array(fitted), right)))
     return rows
 

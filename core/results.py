@@ -178,6 +178,15 @@ class Stability:
 
 
 @dataclass(frozen=True)
+class Learnt:
+    """Hyperparameters of a surrogate, so that nobody learns them again: `core.gaussian.Kernel` as numbers."""
+
+    log: bool  # of the surrogate of the log score, or of the score
+    kernel: tuple[float, ...]  # the decay of each player, the variance, the noise
+    halves: tuple[tuple[float, ...], ...]  # the same from random halves of the masks; none while the run goes on
+
+
+@dataclass(frozen=True)
 class RunResult:
     """What a run found, complete or so far."""
 
@@ -198,6 +207,7 @@ class RunResult:
     interactions: PairInteractions | None = None  # local, on the log score; None while the run goes on
     bands: tuple[Band, ...] = ()  # of predictive intervals, the largest coalitions first; none while the run goes on
     layer_parameters: tuple[int, ...] = ()  # of each player; () in results of earlier releases
+    learnt: tuple[Learnt, ...] = ()  # of both surrogates; () in results of earlier releases
 
     def parameters_without(self, removed: Sequence[int]) -> int | None:
         """Parameters of the model that is left without some players, if the result knows them."""
@@ -228,5 +238,9 @@ class RunResult:
                 "interactions": PairInteractions.from_dict(pairs) if pairs else None,
                 "bands": tuple(Band(**band) for band in fields.get("bands", ())),
                 "layer_parameters": tuple(fields.get("layer_parameters", ())),
+                "learnt": tuple(
+                    Learnt(item["log"], tuple(item["kernel"]), tuple(map(tuple, item["halves"])))
+                    for item in fields.get("learnt", ())
+                ),
             }
         )

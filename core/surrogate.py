@@ -9,10 +9,14 @@ from typing import Protocol
 
 import numpy as np
 
-from core.gaussian import GaussianProcess, condition
+from core.gaussian import GaussianProcess, Kernel, condition
 from core.learning import LEARNT_FROM, learn
 from core.masks import Masks
 from core.measurements import Floats, Measurements
+from core.results import Learnt, RunResult
+
+# Random halves of the masks that hyperparameters are learnt from once more.
+_HALVES = 4
 
 
 class Worth(Protocol):
@@ -53,23 +57,39 @@ class Surrogate(ScoreOf):
 
     process: GaussianProcess
     measured: Measurements
+    halves: tuple[Kernel, ...] = ()  # learnt from random halves of the masks: the doubt of hyperparameters
 
     def draws(self, count: int, rng: np.random.Generator) -> Iterator[ScoreOf]:
         """Games as they may be, given the masks that were measured: the doubt of sampling."""
         for _ in range(count):
             yield ScoreOf(self.process.draw(rng), self.log)
 
-    def relearnt(self, count: int, rng: np.random.Generator) -> Iterator[GaussianProcess]:
-        """Processes on all masks whose hyperparameters come from half of them: the doubt of hyperparameters.
+    def with_halves(self, seed: int) -> "Surrogate":
+        """The same with hyperparameters from random halves of the masks, if it has none yet.
 
         A figure from a random half differs from that of all by as much as that of all does from the truth (the
         delete-half jackknife, Shao and Tu 1995, section 5.2), which no posterior of one kernel knows of.
         """
-        masks = self.process.masks
-        targets, known = _targets(self.measured, self.log)[: len(masks)], min(len(masks), LEARNT_FROM)
-        for _ in range(count):
-            half = rng.permutation(known)[: (known + 1) // 2]
-            yield condition(learn(masks[half], targets[half]), masks, targets)
+        if self.halves:
+            return self
+        rng, masks = np.random.default_rng(seed), self.process.masks
+        targets, known = self._targets(), min(len(masks), LEARNT_FROM)
+        halves = [rng.permutation(known)[: (known + 1) // 2] for _ in range(_HALVES)]
+        return replace(self, halves=tuple(learn(masks[half], targets[half]) for half in halves))
+
+    def relearnt(self) -> Iterator[GaussianProcess]:
+        """Processes on all masks with the hyperparameters of each half."""
+        masks, targets = self.process.masks, self._targets()
+        return (condition(kernel, masks, targets) for kernel in self.halves)
+
+    def _targets(self) -> Floats:
+        """Of the masks that the process has seen, (m,)."""
+        return _targets(self.measured, self.log)[: len(self.process.masks)]
+
+    @property
+    def learnt(self) -> Learnt:
+        """Its hyperparameters, to be kept: `fit` takes them."""
+        return Learnt(self.log, self.process.kernel.numbers, tuple(half.numbers for half in self.halves))
 
     def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Surrogate"]:
         """Games as they may be on other text of the same kind: the doubt of calibration."""
@@ -80,11 +100,20 @@ class Surrogate(ScoreOf):
         return replace(self, process=self.process.retarget(_targets(other, self.log)), measured=other)
 
 
-def fit(measured: Measurements, *, log: bool = True) -> Surrogate:
-    """Learns a surrogate from measured coalitions, and from the whole model, whose score is 1."""
+def fit(measured: Measurements, *, log: bool = True, known: RunResult | None = None) -> Surrogate:
+    """Learns a surrogate from measured coalitions, and from the whole model, whose score is 1.
+
+    Args:
+        measured: the coalitions.
+        log: whether it is one of the log score.
+        known: a run of this game, whose hyperparameters are taken if it has kept them: learning takes most of the time.
+    """
     masks = np.concatenate([np.ones_like(measured.masks[:1]), measured.masks])
     targets = _targets(measured, log)
-    return Surrogate(process=condition(learn(masks, targets), masks, targets), log=log, measured=measured)
+    learnt = next((item for item in known.learnt if item.log == log), None) if known is not None else None
+    kernel = Kernel.of(learnt.kernel) if learnt is not None else learn(masks, targets)
+    halves = tuple(map(Kernel.of, learnt.halves)) if learnt is not None else ()
+    return Surrogate(process=condition(kernel, masks, targets), log=log, measured=measured, halves=halves)
 
 
 def _targets(measured: Measurements, log: bool) -> Floats:

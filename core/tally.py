@@ -1,5 +1,6 @@
 """What a run has measured so far, and what follows from it."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -102,7 +103,17 @@ class Tally:
             cached=self.cached,
             per_second=rate,
             seconds_left=left / rate if fresh else float("nan"),
+            best=self._best(),
         )
+
+    def _best(self) -> tuple[tuple[int, float], ...]:
+        """The lowest perplexity of each size, the fewest removed first; the whole model is no choice."""
+        lowest: dict[int, float] = {}
+        for row, losses in self.losses.items():
+            count, found = int((~self.masks[row]).sum()), perplexity(losses)
+            if count and found < lowest.get(count, math.inf):
+                lowest[count] = found
+        return tuple(sorted(lowest.items()))
 
     def measurements(self) -> Measurements:
         """What the surrogate learns from. A mask with a NaN has no score: it is left out together with its losses."""
@@ -132,7 +143,9 @@ class Tally:
         else:
             log, quality, others, ranges = True, of_process(measured, True, self.spec.seed), (), ()
         final = compared is not None
-        surrogate, other = fit(measured, log=log), fit(measured, log=not log)
+        surrogate, other = (fit(measured, log=kind) for kind in (log, not log))
+        if final:
+            surrogate, other = (item.with_halves(self.spec.seed) for item in (surrogate, other))
         on_log = (surrogate, quality) if log else (other, others[0])
         return RunResult(
             run=self.run,
@@ -152,4 +165,5 @@ class Tally:
             interactions=interactions_of(*on_log, "local", self.spec.seed) if final else None,
             bands=ranges,
             layer_parameters=self.layer_parameters,
+            learnt=(surrogate.learnt, other.learnt),
         )

@@ -24,6 +24,7 @@ from core.exact import stratified_sizes
 from core.gaussian import Draw, GaussianProcess
 from core.measurements import Floats
 
+Game = GaussianProcess | Draw
 # Kept with this probability, nine layers of ten are there on average.
 _LOCAL = 0.9
 
@@ -79,18 +80,23 @@ def sizes(how: Measure, others: int) -> Floats:
     return np.asarray(how.weight @ binom.pmf(np.arange(others + 1), others, how.p[:, None]))
 
 
-def values(game: GaussianProcess | Draw, how: Measure) -> Floats:
-    """The value of each layer, (n,), in the units of the process's targets."""
-    if isinstance(game, Draw):
-        count = game.sets.sum(axis=1)
-        mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(count - 1, 0)
-        walsh = (2 * game.heights * np.real(mean)) @ game.sets
-        return np.asarray(values(game.corrected, how) + game.corrected.scale * walsh)
-    total: Floats = np.zeros(game.masks.shape[1])
+def values(games: Sequence[Game], how: Measure) -> Floats:
+    """The value of each layer in each of some games, (games, n), in the units of the processes' targets.
+
+    The games share their kernel and their masks, as a process with its draws and its retargeted twins does: a value is
+    linear in the weights of the masks, so that many games cost little more than one.
+    """
+    processes = _processes(games)
+    weights = np.array([process.weights for process in processes])
+    found = np.zeros((len(games), processes[0].masks.shape[1]))
     for p, weight in zip(how.p, how.weight, strict=True):
-        slope, product = _factors(game, p)
-        total += np.real(weight * (product @ slope))
-    return np.asarray(game.scale * total)
+        slope, product = _factors(processes[0], p)
+        found += np.real(weight * ((weights * product) @ slope))
+    for row, game in zip(found, games, strict=True):
+        if isinstance(game, Draw):
+            mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(game.sets.sum(axis=1) - 1, 0)
+            row += (2 * game.heights * np.real(mean)) @ game.sets
+    return np.asarray(found * [[process.scale] for process in processes])
 
 
 def shares(game: GaussianProcess, removed: Sequence[int]) -> Floats:
@@ -110,35 +116,43 @@ def shares(game: GaussianProcess, removed: Sequence[int]) -> Floats:
         masks=game.masks[:, players],
         weights=game.weights * away,
     )
-    return -values(among, measure("shapley", len(players)))
+    return np.asarray(-values([among], measure("shapley", len(players)))[0])
 
 
-def interactions(game: GaussianProcess | Draw, how: Measure) -> Floats:
-    """The interaction of each pair of layers, (n, n), symmetric, with zeros on the diagonal.
+def interactions(games: Sequence[Game], how: Measure) -> Floats:
+    """The interaction of each pair of layers in each of some games, (games, n, n), symmetric, with zeros on diagonals.
 
     It is the expected second difference v(S+i+j) - v(S+i) - v(S+j) + v(S) under the same measure: with the Shapley
     measure, the Shapley interaction index (Grabisch and Roubens 1999). Positive: the two layers are worth more together
     than apart (synergy); negative: one makes up for the other (redundancy).
     """
-    if isinstance(game, Draw):
-        count = game.sets.sum(axis=1)
-        mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(count - 2, 0)
-        inside = game.sets.astype(np.float64)
-        walsh = (inside.T * (4 * game.heights * mean)) @ inside
-        found = np.asarray(interactions(game.corrected, how) + game.corrected.scale * walsh)
-    else:
-        found = np.zeros((game.masks.shape[1],) * 2)
-        for p, weight in zip(how.p, how.weight, strict=True):
-            slope, product = _factors(game, p)
-            found += weight * (slope.T * product) @ slope
-        found *= game.scale
-    np.fill_diagonal(found, 0)
+    processes = _processes(games)
+    layers = processes[0].masks.shape[1]
+    found = np.zeros((len(games), layers, layers))
+    for p, weight in zip(how.p, how.weight, strict=True):
+        slope, product = _factors(processes[0], p)
+        for matrix, process in zip(found, processes, strict=True):
+            matrix += weight * (slope.T * (process.weights * product)) @ slope
+    for matrix, game, process in zip(found, games, processes, strict=True):
+        if isinstance(game, Draw):
+            mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(game.sets.sum(axis=1) - 2, 0)
+            inside = game.sets.astype(np.float64)
+            matrix += (inside.T * (4 * game.heights * mean)) @ inside
+        matrix *= process.scale
+        np.fill_diagonal(matrix, 0)
     return found
 
 
+def _processes(games: Sequence[Game]) -> list[GaussianProcess]:
+    """The process of each game, without what a draw adds to it; all of one kernel on the same masks."""
+    processes = [game.corrected if isinstance(game, Draw) else game for game in games]
+    assert all(process.kernel is processes[0].kernel for process in processes)
+    return processes
+
+
 def _factors(game: GaussianProcess, p: float) -> tuple[Floats, Floats]:
-    """For each seen mask: (g(kept) - g(dropped)) / expectation of every layer (m, n), and its weighted product (m,)."""
+    """For each seen mask: (g(kept) - g(dropped)) / expectation of every layer (m, n), and the kernel's own, (m,)."""
     rho = np.exp(-game.kernel.decay)
     kept, dropped = np.where(game.masks, 1.0, rho), np.where(game.masks, rho, 1.0)
     expected = p * kept + (1 - p) * dropped
-    return (kept - dropped) / expected, game.weights * game.kernel.variance * expected.prod(axis=1)
+    return (kept - dropped) / expected, game.kernel.variance * expected.prod(axis=1)

@@ -9,6 +9,7 @@ from app.contribution_figures import value_bars
 from app.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.layer_panel import show_layer
 from app.opening import settled
+from app.progress import show_standing
 from app.rival_scores import show_rival_scores
 from app.tables import show_table, value_table
 from app.value_words import KINDS, UNITS, WORTHS
@@ -66,7 +67,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
 
 def show_run(run: StoredRun, result: RunResult) -> None:
     """Of which model the values are, on which text, and how far the run has come."""
-    views.show_standing(run, shared)
+    show_standing(run, shared)
     st.caption(
         f"{result.model.source} ({result.model.architecture}, {result.model.parameters / 1e6:,.0f} M parameters, "
         f"{result.model.dtype} on {result.model.device}) · dense perplexity {result.dense_perplexity:.2f} (measured) · "

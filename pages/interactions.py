@@ -10,7 +10,7 @@ from app.interaction_figures import interaction_matrix, pair_name
 from app.network_figure import network_figure
 from app.opening import settled
 from app.pair_panel import show_pair
-from app.tables import show_table
+from app.tables import interaction_table, show_table
 from app.value_words import INDICES, UNITS, WORTHS
 from cache.queries import StoredRun
 from core.errors import QuorumError
@@ -86,7 +86,7 @@ def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
         f"{len(decided)} of {len(found.pairs)} interactions are decided: their 90 % interval does not hold zero. "
         "Others are not drawn."
     )
-    table = views.interaction_table(found, result.model.players)
+    table = interaction_table(found, result.model.players)
     show_table(table, "All interactions, the strongest first", f"interactions-{found.kind}-{found.worth}-{result.run}")
 
 

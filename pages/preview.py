@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app import jobs, navigation, reads, views
+from app.choice import pick
 from app.continuing import show_continuations
 from app.opening import settled
 from app.players import named
@@ -12,13 +13,14 @@ from app.preview_figures import curve
 from app.readout import known, measure, show_known, show_prediction
 from app.removal import Sets, best, current, ranked, show_controls
 from app.searching import show_rivals, show_search
+from app.tables import plan_table
 from app.timing import show_size
 from cache.queries import StoredRun
 from core.choices import Selection
 from core.results import RunResult
 from core.selection import knee
 
-BEST, PAPER = "best plans found by the search", "least contribution first (the paper's ranking)"
+FIRST = {"search": "best plans found by the search", "contribution": "least contribution first (the paper's ranking)"}
 shared = jobs.shared()
 
 st.title("How many layers can go?")
@@ -27,9 +29,11 @@ chosen = views.pick_run(shared.database)
 
 def sets_of(result: RunResult, found: Selection | None) -> Sets:
     """What the slider goes through: for each number of removed layers, which ones."""
-    options = [BEST, PAPER] if found is not None else [PAPER]
-    how = st.segmented_control("Which layers go first", options, default=options[0], required=True)
-    return best(found) if how == BEST else ranked(result)
+    if found is None:
+        st.caption("Layers go by least contribution first (the paper's ranking), until a search has found better sets.")
+        return ranked(result)
+    how = pick("first", "Which layers go first", list(FIRST), FIRST.__getitem__)
+    return best(found) if how == "search" else ranked(result)
 
 
 def show(run: StoredRun, result: RunResult) -> None:
@@ -43,8 +47,8 @@ def show(run: StoredRun, result: RunResult) -> None:
     perplexities = {count: item.perplexity for count, item in expected.items()} | {
         plan.count: plan.ratio * result.dense_perplexity for plan in plans if sets.get(plan.count) == plan.removed
     }
-    show_controls(run.run, result, sets, perplexities)
     removed = current(run.run, result.model.players, sets)
+    show_controls(run.run, result, removed, sets, perplexities)
     here = known(shared.database, run, removed)
     guess = predict.predict(removed) if predict is not None and removed else None
     columns = st.columns(3)
@@ -75,7 +79,7 @@ def show(run: StoredRun, result: RunResult) -> None:
             views.show_chart(curve(result, found, expected, knee(losses), star), key="curve")
     if found is not None:
         with st.expander("Plans as a table"):
-            table = views.plan_table(found.plans, result.model.players)
+            table = plan_table(found.plans, result.model.players)
             st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
             st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run.run}.csv", "text/csv")
             st.caption(

@@ -6,6 +6,7 @@ from app import jobs, shipped, views
 from app.contribution_figures import contribution_bars
 from app.form import show_form
 from app.history import show_history
+from app.progress import cancel_button, show_progress
 from core.types import RunSpec
 
 shared = jobs.shared()
@@ -23,11 +24,11 @@ def live() -> None:
     if job is None:
         return
     if job.active:
-        views.show_progress(job, shared)
+        show_progress(job, shared)
         for other in shared.waiting(behind=job):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"Next: {other.spec.model} on {other.spec.corpus}, {other.spec.masks} coalitions")
-                views.cancel_button(other, shared)
+                cancel_button(other, shared)
     if job.revision != seen:
         st.rerun(scope="app")
 

@@ -5,6 +5,8 @@ import streamlit as st
 
 from app import jobs, views
 from app.beyond import show_beyond
+from app.choice import pick
+from app.progress import show_standing
 from app.surrogate_figures import learning_curve, predicted_against_measured, residuals_by_size
 from app.surrogate_tables import band_table, fit_table, held_out_table
 from app.tables import show_table
@@ -47,7 +49,8 @@ def show_held_out(result: RunResult, found: Diagnostics) -> None:
     """Mask by mask: what was predicted without it, and what was measured."""
     st.header("Predicted against measured")
     st.markdown("Each point is a set of layers that the surrogate had **not** seen. On the dashed line it is right.")
-    held = st.selectbox("Kind of surrogate", found.predicted, format_func=lambda kind: kind.name)
+    kinds = {kind.name: kind for kind in found.predicted}
+    held = kinds[pick("surrogate", "Kind of surrogate", list(kinds))]
     views.show_chart(predicted_against_measured(result, found, held), key="against")
     st.caption(
         f"Predicted in five folds against measured on {result.protocol}. {len(found.masks)} of "
@@ -87,7 +90,7 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
 
 
 if chosen is not None and chosen.result is not None:
-    views.show_standing(chosen, shared)
+    show_standing(chosen, shared)
     shown = chosen.result
     show_kinds(shown)
     diagnostics = queries.diagnostics(shared.database, chosen.run) if chosen.status == "finished" else None

@@ -122,7 +122,13 @@ def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, mo
     assert early[0].result.surrogate.masks < early[-1].result.surrogate.masks
     finished = events[-1]
     assert isinstance(finished, Finished) and isinstance(next(e for e in events if isinstance(e, Started)), Started)
-    assert queries.find_run(Database(cache_file), finished.result.run).result == finished.result
+    stored = queries.find_run(Database(cache_file), finished.result.run)
+    assert stored.result == finished.result
+    assert sorted((item.log, len(item.halves)) for item in finished.result.learnt) == [(False, 4), (True, 4)]
+    assert progress[0].best == ()
+    measured = queries.measurements(Database(cache_file), stored)
+    removed, found = (~measured.masks).sum(axis=1), np.exp(measured.losses.mean(axis=1))
+    assert dict(progress[-1].best) == pytest.approx({size: found[removed == size].min() for size in set(removed)})
 
 
 def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cache_file: Path) -> None:

@@ -84,6 +84,7 @@ def test_running_run_has_progress_and_a_button(shared: Jobs, spec: RunSpec) -> N
     wait(lambda: job.progress is not None and job.progress.done > 5)
     app = open_page()
     assert {metric.label for metric in app.metric} >= {"Coalitions a minute", "Time left", "From the cache"}
+    assert "Best perplexity so far (measured)" in said(app)
     button(app, "Cancel").click().run()
     wait(lambda: not job.active)
     app = open_page()

@@ -73,8 +73,24 @@ def test_bound_on_the_perplexity(shared: Jobs, spec: RunSpec) -> None:
 
 def test_wrong_layers_in_the_address_are_named(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
-    assert "There is no player 99" in said(open_page("preview", run=run, remove="99"))
+    page = open_page("preview", run=run, remove="99")
+    assert "There is no player 99" in said(page) and "There is no player 99" in said(page.run())
+    page.slider[0].set_value(3).run()
+    assert "There is no player" not in said(page) and page.query_params["remove"].count(",") == 2
     assert open_page("preview", run=run, remove="2,5").slider[0].value == 2
+    assert open_page("preview", run=run, remove="").slider[0].value == 0
+
+
+def test_number_of_layers_in_the_address(shared: Jobs, spec: RunSpec) -> None:
+    run = finish(shared, spec)
+    result = queries.find_run(shared.database, run).result
+    assert result is not None
+    page = open_page("preview", run=run, k="3")
+    assert page.query_params["remove"] == ",".join(map(str, least_contributing(result.overall, 3)))
+    assert page.slider[0].value == 3 and "k" not in page.query_params
+    page = open_page("preview", run=run, k="5")
+    assert "There is no set of k=5 layers" in said(page) and "There are sets of 1, 2, 3, 4." in said(page)
+    assert page.query_params["k"] == "5"
 
 
 def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -> None:
@@ -87,7 +103,7 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -
     assert search.status == "finished", search.message
     page = open_page("preview", run=run)
     plans = queries.newest_selection(shared.database, run).plans
-    assert "best plans" in str(page.get("button_group")[0].options)
+    assert page.selectbox(key="first").value == "search"
     page.slider[0].set_value(2).run()
     assert page.query_params["remove"] == ",".join(map(str, plans[1].removed))
     button(page, "Let both go on").click().run()

@@ -1,17 +1,24 @@
 """The Gaussian process against scikit-learn's, its draws against its own posterior, and validation against leaks."""
 
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.metrics import r2_score
 
+from cache.database import Database
 from core.gaussian import Kernel, condition
 from core.learning import learn
 from core.masks import stratified
 from core.measurements import Measurements
+from core.results import RunResult
 from core.surrogate import fit
 from core.validation import FOLDS, compare, folds_of, of_process
+from tests.stored import store_run
 
 LAYERS = 10
 STRATA = (9, 8, 7, 6, 5)
@@ -80,6 +87,29 @@ def test_draws_have_the_posteriors_mean_and_deviation() -> None:
         drawn.mean(axis=0), process.predict(OTHERS[:50]), atol=5 * without_noise.max() / 600**0.5
     )
     np.testing.assert_allclose(drawn.std(axis=0), without_noise, rtol=0.2)
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_what_a_run_has_learnt_is_not_learnt_again(
+    log: bool, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the same surrogate, with the same doubt, also after a trip through a results file."""
+    seen, run = measured(MASKS, loss(MASKS)), store_run(Database(cache_file))
+    both = [fit(seen, log=kind).with_halves(3) for kind in (True, False)]
+    run = replace(run, learnt=tuple(surrogate.learnt for surrogate in both))
+    known = RunResult.from_dict(json.loads(json.dumps(asdict(run))))
+    assert known == run
+    monkeypatch.setattr("core.surrogate.learn", None)
+    again, first = fit(seen, log=log, known=known), both[not log]
+    np.testing.assert_array_equal(again.predict(OTHERS), first.predict(OTHERS))
+    for one, other in zip(again.with_halves(5).relearnt(), first.relearnt(), strict=True):
+        np.testing.assert_array_equal(one.predict(OTHERS), other.predict(OTHERS))
+
+
+def test_halves_of_the_masks_teach_something_else() -> None:
+    surrogate = fit(measured(MASKS, loss(MASKS))).with_halves(0)
+    kernels = np.array([surrogate.process.kernel.numbers, *(half.numbers for half in surrogate.halves)])
+    assert len(kernels) == 5 and len(np.unique(kernels.round(6), axis=0)) == 5
 
 
 @pytest.mark.parametrize("log", [True, False])

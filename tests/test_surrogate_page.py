@@ -50,7 +50,7 @@ def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, spec: R
     assert len(points) == 50
     np.testing.assert_allclose(points["measured perplexity"], result.dense_perplexity / np.array(found.scores))
     for kind in found.predicted[1:3]:
-        page.selectbox[1].set_value(kind).run()
+        page.selectbox[1].set_value(kind.name).run()
         expected = result.dense_perplexity / np.maximum(kind.scores, 1e-5)
         np.testing.assert_allclose(table(page, "measured perplexity")["predicted perplexity"], expected)
     held = found.predicted[0]
