@@ -38,10 +38,9 @@ def own_run(database: Database, run: StoredRun | None) -> Own | None:
     return Own(run, run.result, surrogate.measured, surrogate)
 
 
-def step(anchor: str, question: str, words: str) -> None:
-    """How a step begins; the anchor makes it an address of its own."""
-    st.divider()
-    st.header(question, anchor=anchor)
+def step(question: str, words: str) -> None:
+    """How a step begins."""
+    st.header(question)
     st.markdown(words)
 
 

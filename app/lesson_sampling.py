@@ -38,7 +38,6 @@ def _own_gains(run: str, measured: int, seed: int, _own: Own) -> Floats:
 def sampling(own: Own | None) -> None:
     """Step 4: sampled orders."""
     step(
-        "sampling",
         "4. What if there are too many orders?",
         f"Three players have 6 orders, ten have 3,628,800. So draw some at random: each is a fair guess, and their "
         f"mean comes closer the more there are. A made-up model of {LAYERS} layers will do: its "

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import views
+from app import state, views
 from app.lesson_figures import coalition_lattice, linearity_bars, named, order_steps
 from app.lesson_parts import Own, look_for, protocol, step
 from app.own_run_figures import contribution_by_size
@@ -19,30 +19,33 @@ from core.orders import marginals
 from core.values import measure, values
 
 _ORDERS = np.array(list(permutations(range(3))))
+# How the keys of what the steps share begin.
+WIDGETS = ("story", "team-")
 # All but nobody, the small ones first.
 _TEAMS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)]
 
 
 def pick_game() -> Floats:
-    """The worths of all coalitions, (2, 2, 2): a story's, or the reader's own."""
-    story = st.selectbox("Story", STORIES, format_func=lambda story: story.name)
+    """The worths of all coalitions, (2, 2, 2): a story's, or the reader's own. Each step shows the same ones."""
+    story = st.selectbox("Story", STORIES, format_func=lambda story: story.name, key="story")
     st.markdown(story.told)
     game = np.reshape(story.worths, (2, 2, 2)).astype(float)
     for column, team in zip(st.columns(7), _TEAMS, strict=True):
-        key = f"worth-{story.name}-{named(team)}"
-        game[team] = column.number_input(named(team), value=float(game[team]), step=10.0, format="%g", key=key)
-    st.caption("Worths, for you to change; nobody is worth 0. Everything in the first three steps follows them.")
+        key = f"team-{story.name}-{named(team)}"
+        state.begin(key, float(game[team]))
+        game[team] = column.number_input(named(team), step=10.0, format="%g", key=key)
+    st.caption("Worths, for you to change; nobody is worth 0. The first three steps follow them.")
     return game
 
 
-def coalitions(game: Floats, own: Own | None) -> None:
+def teams(own: Own | None) -> None:
     """Step 1: a coalition by hand."""
     step(
-        "coalition",
         "1. What is a team worth?",
         "A *game* says what every team, called a *coalition*, is worth. Choose who is there. In a language model the "
         "players are the layers, and the worth is how well the layers that stay predict text.",
     )
+    game = pick_game()
     there = st.pills("Who is there?", PLAYERS, selection_mode="multi", default=PLAYERS[:1])
     chosen = tuple(int(name in there) for name in PLAYERS)
     st.metric(f"Worth of {named(chosen)}", f"{game[chosen]:g}")
@@ -60,14 +63,14 @@ def coalitions(game: Floats, own: Own | None) -> None:
             st.caption(protocol(own))
 
 
-def orders(game: Floats, own: Own | None) -> None:
+def orders(own: Own | None) -> None:
     """Step 2: marginal contributions in every order."""
     step(
-        "orders",
         "2. What is the part of one player?",
         "Let the players come one after the other, and give each what the worth grows by: the *marginal "
         "contribution*. That depends on the order, so play every order, and take the mean: the **Shapley value**.",
     )
+    game = pick_game()
     gains = marginals(table(game), _ORDERS)
     played = st.slider("Orders played", 1, len(_ORDERS), 1)
     views.show_chart(order_steps(_ORDERS[played - 1], gains[played - 1]), key="steps")
@@ -95,14 +98,14 @@ def orders(game: Floats, own: Own | None) -> None:
             st.caption(f"Estimated by the run's surrogate, with 90 % intervals over coalitions. {protocol(own)}")
 
 
-def axioms(game: Floats, own: Own | None) -> None:
+def axioms(own: Own | None) -> None:
     """Step 3: the four axioms that only the Shapley value meets."""
     step(
-        "axioms",
         "3. Why this mean, and no other?",
         "Four wishes sound fair, and the Shapley value is the only rule that meets all of them (Shapley 1953). Edit "
-        "the worths above, or take another story, and try to break one.",
+        "the worths, or take another story, and try to break one.",
     )
+    game = pick_game()
     times = st.slider("A second evening, of the story Gloves, counts so many times", 0.0, 3.0, 1.0, 0.5)
     second = times * np.reshape(STORIES[1].worths, (2, 2, 2))
     value, added, together = shapley(game), shapley(second), shapley(game + second)

@@ -21,7 +21,6 @@ _RUINED = 0.1
 def strata(own: Own | None) -> None:
     """Step 6: which sizes to draw."""
     step(
-        "strata",
         "6. Which coalitions are worth measuring?",
         "Of all coalitions, nearly all keep about half of the layers, and a model without half of its layers is "
         "ruined: they all look alike, and teach nothing. So a run draws by *strata*: a few sizes near the whole model, "

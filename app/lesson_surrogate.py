@@ -28,7 +28,6 @@ def _curve() -> list[tuple[int, float, float]]:
 def surrogate(own: Own | None) -> None:
     """Step 5: learn from a few coalitions, predict the rest."""
     step(
-        "surrogate",
         "5. Why a surrogate?",
         "Each coalition of layers is a model that has to read text. A *surrogate* learns from a few measured ones and "
         "predicts all others; its Shapley values follow from a formula, without another measurement.",

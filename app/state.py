@@ -75,12 +75,24 @@ def chose(name: str) -> None:
     st.query_params[name] = st.session_state[name]
 
 
+def choose(name: str, value: str) -> None:
+    """Chooses for the widget `name`, which is drawn next."""
+    st.session_state[name] = value
+    chose(name)
+
+
+def keep(*prefixes: str) -> None:
+    """Keeps the values of widgets, by how their keys begin, which the page does not draw now and may draw again."""
+    for key in list(st.session_state):
+        if str(key).startswith(prefixes):
+            st.session_state[key] = st.session_state[key]
+
+
 def clicked(chart: str, name: str) -> None:
     """Takes a click on a chart as a choice of the widget `name`: the first custom datum of the point is the choice."""
     points = st.session_state[chart]["selection"]["points"]
     if points:
-        st.session_state[name] = str(points[0]["customdata"][0])
-        chose(name)
+        choose(name, str(points[0]["customdata"][0]))
 
 
 def removal(run: str) -> tuple[int, ...] | None:
@@ -122,6 +134,11 @@ def show_removal(names: str) -> None:
         st.query_params["remove"] = names
     if "k" in st.query_params:
         del st.query_params["k"]
+
+
+def begin(key: str, value: object) -> None:
+    """What a widget shows before anybody has set it."""
+    st.session_state.setdefault(key, value)
 
 
 def set_widget(key: str, value: object) -> None:

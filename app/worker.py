@@ -161,6 +161,8 @@ def _read(lines: TextIO, inbox: "queue.SimpleQueue[Command]") -> None:
 
 
 def main() -> None:
+    if hasattr(os, "nice"):
+        os.nice(10)  # the dashboard, which is idle most of the time, goes first
     # Standard output belongs to the events: whatever a library prints goes to standard error.
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

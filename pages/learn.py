@@ -2,9 +2,18 @@
 
 import streamlit as st
 
-from app import jobs, lesson_sampling, lesson_story, lesson_strata, lesson_surrogate, views
-from app.lesson_parts import Own, own_run
+from app import jobs, lesson_sampling, lesson_story, lesson_strata, lesson_surrogate, state, views
+from app.choice import pick
+from app.lesson_parts import own_run
 
+STEPS = {
+    "teams": ("1. Teams", lesson_story.teams),
+    "orders": ("2. Orders", lesson_story.orders),
+    "axioms": ("3. Axioms", lesson_story.axioms),
+    "sampling": ("4. Sampling", lesson_sampling.sampling),
+    "surrogate": ("5. Surrogate", lesson_surrogate.surrogate),
+    "strata": ("6. Strata", lesson_strata.strata),
+}
 shared = jobs.shared()
 
 st.title("Learn: what is a layer worth?")
@@ -12,28 +21,18 @@ st.markdown(
     "Six steps from three players in the street to the layers of a language model. Everything is computed as you "
     "change it, by the same code that a run uses."
 )
-st.markdown(
-    "[1. Teams](#coalition) · [2. Orders](#orders) · [3. Axioms](#axioms) · [4. Sampling](#sampling) · "
-    "[5. Surrogate](#surrogate) · [6. Strata](#strata)"
-)
 own = own_run(shared.database, views.pick_run(shared.database))
 st.caption(
     "The lecture needs no run. With one, each step ends on your own model."
     if own is None
     else "Each step ends on this run. Steps 1 to 3 play with made-up worths first, steps 4 to 6 with a made-up model."
 )
-
-
-@st.fragment
-def three_players(own: Own | None) -> None:
-    """Steps 1 to 3 follow the same worths, so that they are redrawn together, and without the rest."""
-    game = lesson_story.pick_game()
-    lesson_story.coalitions(game, own)
-    lesson_story.orders(game, own)
-    lesson_story.axioms(game, own)
-
-
-three_players(own)
-st.fragment(lesson_sampling.sampling)(own)
-st.fragment(lesson_surrogate.surrogate)(own)
-st.fragment(lesson_strata.strata)(own)
+state.keep(*lesson_story.WIDGETS)
+names = list(STEPS)
+now = pick("step", "Step", names, lambda name: STEPS[name][0], row=True)
+st.fragment(STEPS[now][1])(own)
+left, right = st.columns(2)
+for column, place in ((left, names.index(now) - 1), (right, names.index(now) + 1)):
+    if 0 <= place < len(names):
+        icon = f":material/arrow_{'back' if column is left else 'forward'}:"
+        column.button(STEPS[names[place]][0], icon=icon, on_click=state.choose, args=("step", names[place]))

@@ -1,5 +1,7 @@
 """The page Learn without a run, with one, and with its widgets changed."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -7,7 +9,9 @@ from streamlit.testing.v1 import AppTest
 from app.jobs import Jobs
 from cache import queries
 from core.types import RunSpec
-from tests.test_pages import finish, open_page, said
+from tests.test_pages import button, finish, open_page, said
+
+STEPS = ("teams", "orders", "axioms", "sampling", "surrogate", "strata")
 
 
 @pytest.fixture
@@ -20,16 +24,46 @@ def metrics(page: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in page.metric}
 
 
+def go(page: AppTest, step: str) -> None:
+    page.segmented_control(key="step").set_value(step).run()
+    assert not page.exception, page.exception
+
+
+def through(page: AppTest) -> Iterator[AppTest]:
+    """The page at each of its steps."""
+    for step in STEPS:
+        go(page, step)
+        yield page
+
+
 def test_lecture_needs_no_run(lecture: AppTest) -> None:
     assert "needs no run" in said(lecture) and "No run has contributions yet" in said(lecture)
-    headings = [header.value for header in lecture.header]
-    assert [heading[:2] for heading in headings] == [f"{step}." for step in range(1, 7)]
-    assert all(heading.endswith("?") for heading in headings)
-    assert said(lecture).count("**What to look for.**") == 6
-    charts = lecture.get("plotly_chart")
-    assert len(charts) == 8 and all(chart.proto.alt for chart in charts)
+    charts = 0
+    for number, page in enumerate(through(lecture), 1):
+        [header] = page.header
+        assert header.value.startswith(f"{number}.") and header.value.endswith("?")
+        assert said(page).count("**What to look for.**") == 1
+        shown = page.get("plotly_chart")
+        charts += len(shown)
+        assert all(chart.proto.alt for chart in shown)
+    assert charts == 8
     assert "appear here once there is a run" in said(lecture)
+    go(lecture, "surrogate")
     assert metrics(lecture)["Coalitions"] == f"{2**32:,}"
+
+
+def test_the_way_through_the_steps(shared: Jobs) -> None:
+    """By buttons and by the address; what was changed in a step is still so after a visit to others."""
+    page = open_page("learn", step="orders")
+    assert page.header[0].value.startswith("2.")
+    next(box for box in page.selectbox if box.label == "Story").select_index(1).run()
+    next(field for field in page.number_input if field.label == "Ann").set_value(7.0).run()
+    for label, number in (("3. Axioms", "3."), ("4. Sampling", "4."), ("3. Axioms", "3."), ("2. Orders", "2.")):
+        button(page, label).click().run()
+        assert not page.exception and page.header[0].value.startswith(number)
+    assert page.query_params["step"] == "orders"
+    assert next(field for field in page.number_input if field.label == "Ann").value == 7
+    assert "There is no step seven" in said(open_page("learn", step="seven"))
 
 
 def test_a_coalition_by_hand(lecture: AppTest) -> None:
@@ -43,6 +77,7 @@ def test_a_coalition_by_hand(lecture: AppTest) -> None:
 
 
 def test_the_mean_over_all_orders_becomes_the_shapley_value(lecture: AppTest) -> None:
+    go(lecture, "orders")
     orders = next(slider for slider in lecture.slider if slider.label == "Orders played")
     orders.set_value(6).run()
     played = next(frame.value for frame in lecture.dataframe if "order" in frame.value)
@@ -61,6 +96,7 @@ def test_axioms_follow_the_story(lecture: AppTest) -> None:
     def tell(story: int) -> None:
         next(box for box in lecture.selectbox if box.label == "Story").select_index(story).run()
 
+    go(lecture, "axioms")
     assert here()["efficiency"] == "63.33 + 48.33 + 18.33 = 130.00" and "no two" in here()["symmetry"]
     tell(1)
     assert here()["symmetry"] == "Bo 10.00 = Cy 10.00" and here()["efficiency"].endswith("= 60.00")
@@ -75,6 +111,7 @@ def test_sampling_and_fits_follow_their_sliders(lecture: AppTest) -> None:
     def table() -> object:
         return next(frame.value for frame in lecture.dataframe if "exact" in frame.value)
 
+    go(lecture, "sampling")
     before = table()
     few = np.abs(before["estimated"] - before["exact"]).mean()
     next(slider for slider in lecture.select_slider if slider.label == "Orders sampled").set_value(500).run()
@@ -82,6 +119,7 @@ def test_sampling_and_fits_follow_their_sliders(lecture: AppTest) -> None:
     assert np.abs(after["estimated"] - after["exact"]).mean() < few and (after["exact"] == before["exact"]).all()
     next(field for field in lecture.number_input if field.label == "Seed").set_value(5).run()
     assert (table()["estimated"] != after["estimated"]).any() and (table()["exact"] == before["exact"]).all()
+    go(lecture, "surrogate")
     poor = float(metrics(lecture)["R² on coalitions not seen"])
     next(slider for slider in lecture.select_slider if slider.label.startswith("Coalitions measured")).set_value(
         150
@@ -93,6 +131,7 @@ def test_sampling_and_fits_follow_their_sliders(lecture: AppTest) -> None:
 
 
 def test_cost_of_a_layer_decides_how_much_is_ruined(lecture: AppTest) -> None:
+    go(lecture, "strata")
     ruined = "Ruined (score below 0.1) if all are drawn alike"
     cost = next(slider for slider in lecture.slider if slider.label.startswith("What a missing layer costs"))
     cost.set_value(0.1).run()
@@ -108,16 +147,20 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, spec: RunSpec) -> None:
     stored = queries.find_run(shared.database, run)
     measured = queries.measurements(shared.database, stored)
     assert stored.result is not None
-    assert said(page).count("**On your run.**") == 5 and said(page).count(str(stored.result.protocol)) == 5
-    assert len(page.get("plotly_chart")) == 12
-    shown = metrics(page)
+    texts, charts, shown = "", 0, {}
+    for each in through(page):
+        texts, charts, shown = texts + said(each), charts + len(each.get("plotly_chart")), shown | metrics(each)
+    assert texts.count("**On your run.**") == 5 and texts.count(str(stored.result.protocol)) == 5
+    assert charts == 12
     assert float(shown["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.max(), abs=1e-3)
     assert shown["Sum of Shapley values (estimated)"] == shown["All layers less no layers (estimated)"]
     contributions = sum(item.value for item in stored.result.overall)
     assert float(shown["Sum of the paper's contributions (estimated)"]) == pytest.approx(contributions, abs=0.006)
+    go(page, "teams")
     next(slider for slider in page.slider if slider.label.startswith("Coalition, from")).set_value(len(measured)).run()
     assert float(metrics(page)["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.min(), abs=1e-3)
-    page.segmented_control[0].set_value("The surrogate of your run").run()
+    go(page, "sampling")
+    page.segmented_control[1].set_value("The surrogate of your run").run()
     exact = next(frame.value for frame in page.dataframe if "exact" in frame.value)
     assert len(exact) == 8 and "small coalitions are extrapolated" in said(page)
     assert exact["exact"].sum() == pytest.approx(float(shown["Sum of Shapley values (estimated)"]), abs=0.006)
@@ -126,4 +169,4 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, spec: RunSpec) -> None:
 def test_unknown_run_is_named_and_the_lecture_goes_on(shared: Jobs, spec: RunSpec) -> None:
     finish(shared, spec)
     page = open_page("learn", run="nonesuch")
-    assert "There is no run nonesuch" in said(page) and len(page.header) == 6
+    assert "There is no run nonesuch" in said(page) and len(page.header) == 1
