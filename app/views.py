@@ -46,14 +46,13 @@ def pick_run(database: Database) -> StoredRun | None:
         st.info("No run has contributions yet. They appear here while the first run goes on: see the page Runs.")
         return None
     wanted = asked if asked in names else state.remembered_run()
-    chosen = st.selectbox(
-        "Run",
-        usable,
-        index=names.index(wanted) if wanted in names else 0,
-        format_func=lambda run: (
-            f"{run.run} · {run.spec.model} · {run.spec.corpus} · {run.spec.masks} masks · {shipped.status(run)}"
-        ),
-    )
+    label = {
+        run.run: f"{run.run} · {run.spec.model} · {run.spec.corpus} · {run.spec.masks} masks · {shipped.status(run)}"
+        for run in usable
+    }
+    # Names, not runs: Streamlit compares and copies what it lets choose from.
+    name = st.selectbox("Run", names, index=names.index(wanted) if wanted in names else 0, format_func=label.get)
+    chosen = usable[names.index(name)]
     if asked is None or asked in names:  # an unknown run stays in the address, and its error on the page
         state.remember_run(chosen.run)
     if chosen.result is not None and (words := legend(chosen.result.model.players)):

@@ -1,11 +1,11 @@
 """Many people at once: they go from page to page while a run goes on. Time of a switch, faults, the server's memory.
 
 Everything stays on this machine's loopback. The results file is copied, and a run of the bundled model is started on
-the copy by the dashboard's own button. A switch lasts from the click until the new page stands still; between two
-switches a person reads. What is reported is of this machine with its browsers on it: 20 of them share its cores with
-the server and the run.
+the copy by the dashboard's own button. First everybody sees every page once; then the time begins. A switch lasts from
+the click until the new page stands still; between two switches a person reads. What is reported is of this machine with
+its browsers on it: 20 of them share its cores with the server and the run, and take most of them.
 
-    python -m benchmarks.load RESULTS [--people 20] [--seconds 300] [--json FILE]
+    python -m benchmarks.load RESULTS [--people 20] [--seconds 300] [--reading 20] [--json FILE]
 """
 
 import argparse
@@ -19,12 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Locator, Page, async_playwright
 from playwright.async_api import TimeoutError as TooLate
 
 from tests.browser import CHROMIUM, FLAGS, LINKS, SETTLED, TITLE, VIEWPORT, Server, serving
 
-READING = 4.0  # seconds that a person looks at a page, on average
 COALITIONS = 5000  # more than any run measures within the time
 PATIENCE = 120  # seconds after which a page that does not stand still is a fault
 
@@ -35,22 +34,22 @@ class Load:
 
     people: int
     seconds: float
+    reading: float  # seconds that a person looks at a page, on average
     switches: int = 0
     p50: float = 0.0
     p95: float = 0.0
     slowest: float = 0.0
     memory_at_start: int = 0
-    memory_after_a_minute: int = 0
     memory_at_the_end: int = 0
-    growth_after_a_minute: float = 0.0
+    growth: float = 0.0
     faults: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
-            f"{self.people} people, {self.seconds:.0f} s, {self.switches} switches of page: "
+            f"{self.people} people, {self.seconds:.0f} s, {self.reading:.0f} s on a page, {self.switches} switches: "
             f"p50 {self.p50:.2f} s, p95 {self.p95:.2f} s, slowest {self.slowest:.2f} s\n"
-            f"memory of the server: {self.memory_at_start} MiB at the start, {self.memory_after_a_minute} after a "
-            f"minute, {self.memory_at_the_end} at the end ({self.growth_after_a_minute:+.1%} since that minute)\n"
+            f"memory of the server: {self.memory_at_start} MiB once everybody has seen every page, "
+            f"{self.memory_at_the_end} at the end ({self.growth:+.1%})\n"
             f"faults: {len(self.faults)}" + "".join(f"\n  {fault}" for fault in self.faults[:20])
         )
 
@@ -60,9 +59,10 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="a results file with a finished run; no server may be using it")
     parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--reading", type=float, default=20, help="seconds that a person looks at a page, on average")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    load = Load(options.people, options.seconds)
+    load = Load(options.people, options.seconds, options.reading)
     with TemporaryDirectory() as folder:
         copy = Path(shutil.copy(options.results, Path(folder) / "results.duckdb"))
         with serving(copy) as server:
@@ -75,19 +75,18 @@ def main() -> None:
 async def crowd(server: Server, load: Load) -> None:
     """Everybody, each in a browser context of their own, until the time is over."""
     times: list[float] = []
-    async with async_playwright() as playwright, asyncio.timeout(load.seconds + 3 * PATIENCE):
+    async with async_playwright() as playwright, asyncio.timeout(load.seconds + 6 * PATIENCE):
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         first = await arrive(browser, server, load)
         await start_run(first)
         pages = [first, *[await arrive(browser, server, load) for _ in range(load.people - 1)]]
+        await asyncio.gather(*map(tour, pages))
         load.memory_at_start = server.memory()
         end = time.monotonic() + load.seconds
-        minute = asyncio.create_task(after_a_minute(server, load))
         await asyncio.gather(*(wander(page, seed, end, times, load) for seed, page in enumerate(pages)))
-        await minute
         load.memory_at_the_end = server.memory()
         await browser.close()
-    load.growth_after_a_minute = load.memory_at_the_end / load.memory_after_a_minute - 1
+    load.growth = load.memory_at_the_end / load.memory_at_start - 1
     load.switches = len(times)
     load.p50, load.p95, load.slowest = (float(value) for value in np.quantile(times, (0.5, 0.95, 1)))
 
@@ -114,19 +113,21 @@ async def start_run(page: Page) -> None:
     await page.get_by_text("Measuring").first.wait_for()
 
 
-async def after_a_minute(server: Server, load: Load) -> None:
-    """Everything is warm by then; a load that is shorter is looked at half-way."""
-    await asyncio.sleep(min(60, load.seconds / 2))
-    load.memory_after_a_minute = server.memory()
+async def tour(page: Page) -> None:
+    """Every page once."""
+    for link in await page.locator(LINKS).all():
+        if await link.get_attribute("aria-current") != "page":
+            await switch(page, link)
 
 
 async def wander(page: Page, seed: int, end: float, times: list[float], load: Load) -> None:
     """One person: another page, a look at it, and so on; seconds of each switch go into `times`."""
     chance = random.Random(seed)
-    while time.monotonic() + (pause := chance.expovariate(1 / READING)) < end:
+    while time.monotonic() + (pause := chance.expovariate(1 / load.reading)) < end:
         await asyncio.sleep(pause)
+        links = await page.locator(f"{LINKS}:not([aria-current=page])").all()
         try:
-            times.append(await switch(page, chance))
+            times.append(await switch(page, chance.choice(links)))
         except TooLate as error:
             load.faults.append(f"too late: {error}")
             return
@@ -134,12 +135,11 @@ async def wander(page: Page, seed: int, end: float, times: list[float], load: Lo
             load.faults.append(f"traceback at {page.url}")
 
 
-async def switch(page: Page, chance: random.Random) -> float:
+async def switch(page: Page, link: Locator) -> float:
     """Seconds from the click on another page's link until that page stands still."""
     before = await page.locator(TITLE).inner_text()
-    links = await page.locator(f"{LINKS}:not([aria-current=page])").all()
     began = time.monotonic()
-    await chance.choice(links).click()
+    await link.click()
     await page.locator(TITLE).filter(has_not_text=before).wait_for()
     await page.wait_for_function(SETTLED)
     return time.monotonic() - began

@@ -157,6 +157,21 @@ def visit(page: Page, name: str) -> None:
     settle(page)
 
 
+def sights(page: Page) -> Iterator[str]:
+    """Goes to every page and every step of the lecture, one after the other, and names each."""
+    for name in names(page):
+        visit(page, name)
+        yield name
+        steps = page.get_by_role("radiogroup", name="Step").get_by_role("radio")
+        for place in range(1, steps.count()):
+            heading = page.locator("[data-testid=stMain] h2").first
+            before = heading.inner_text()
+            steps.nth(place).click()
+            expect(heading).not_to_have_text(before)
+            settle(page)
+            yield f"{name}, {heading.inner_text()}"
+
+
 def expand(page: Page) -> None:
     """Opens every expander, one after the other: one that is open no longer counts."""
     closed = page.locator("[data-testid=stMain] details:not([open])")

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser import Server, expand, names, unfold, visit
+from tests.browser import Server, expand, sights, unfold
 
 # Streamlit's own: its field for files has the role of an ornament and a label. It takes no focus; its button does.
 STREAMLITS = ("presentation-role-conflict", "stFileUploaderDropzone")
@@ -43,8 +43,7 @@ CONTRASTS = """() => {
 def test_no_page_keeps_anybody_out(dashboard: Server, page: Page) -> None:
     page.goto(dashboard.address)
     found, contrasts = {}, []
-    for name in names(page):
-        visit(page, name)
+    for name in sights(page):
         expand(page)
         unfold(page)
         found[name] = violations(page)

@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 from transformers import AutoModelForCausalLM
 
-from tests.browser import LINKS, TITLE, Server, expand, names, settle, visit
+from tests.browser import LINKS, TITLE, Server, expand, settle, sights, visit
 from tests.conftest import LAYERS
 
 # What a mouse can use; of a field with steppers the field alone, since arrows do what they do.
@@ -127,8 +127,7 @@ def test_preview_and_export(dashboard: Server, page: Page, tmp_path: Path) -> No
 
 def test_tab_reaches_every_control_and_comes_round(dashboard: Server, page: Page) -> None:
     page.goto(dashboard.address)
-    for name in names(page):
-        visit(page, name)
+    for name in sights(page):
         expand(page)
         missed = once_around(page)
         assert not missed, (name, missed)
