@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from app import reads
+from app.jobs import shared
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
@@ -17,9 +18,9 @@ from core.counterexample import Counterexample, by_contribution, by_prediction, 
 from core.estimates import layer_values, pair_interactions
 from core.measurements import Floats, Measurements
 from core.results import Contribution, LayerValues, PairInteractions
-from core.surrogate import Surrogate, fit
+from core.surrogate import Surrogate, fit_worth
 
-Key = tuple[str, tuple[int, int], str]  # the file, how much of the game is measured in it, and the run
+Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,17 @@ def counterexample(database: Database, run: StoredRun, path: str) -> Counterexam
 
 
 def _key(database: Database, run: StoredRun) -> Key:
-    """While a run goes on, what is estimated from it changes with its own estimates, not with every coalition."""
+    """By what changes the estimates of a run: its result, and how much of its game is measured.
+
+    While a run of that game goes on, its own estimates tell, with what people have had measured: not every coalition.
+    """
     assert run.result is not None
-    known = (run.result.surrogate.masks, 0) if run.status == "running" else reads.size(database, run.game)
-    return str(database.file), known, run.run
+    known: tuple[int, ...] = reads.size(database, run.game)
+    every = (queries.settled(database, other) for other in reads.runs(database) if other.game == run.game)
+    active = next((other for other in every if other.status == "running"), None)
+    if active is not None:
+        known = active.result.surrogate.masks if active.result is not None else 0, shared().measured
+    return str(database.file), run.run, run.status, run.result.surrogate.masks, *known
 
 
 def _worths(database: Database, run: StoredRun, worth: str) -> Measurements:
@@ -113,7 +121,7 @@ def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun
 def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
     measured = queries.measurements(_database, _run)
     measured.check_enough()
-    return fit(measured, known=_run.result)
+    return fit_worth(measured, "log_score", _run.result)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for a better removal …")

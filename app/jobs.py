@@ -30,6 +30,7 @@ class Jobs:
         self._worker: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
         self._previews: dict[str, Job] = {}
+        self.measured = 0  # previews that have added to what is known
 
     def submit(self, spec: RunSpec) -> Job:
         """Asks for a run."""
@@ -126,6 +127,7 @@ class Jobs:
                 break  # it was killed in the middle of a word
             event = json.loads(line)
             with self._lock:
+                self.measured += event["kind"] == "measured"
                 job = self._jobs.get(event.pop("job"))
                 if job is not None:  # a preview that a newer one has replaced is forgotten
                     job.hear(event)

@@ -39,7 +39,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
             f"90 % intervals: {item.low:.4f} to {item.high:.4f} over coalitions{text}",
             delta_color="off",
             delta_arrow="off",
-            help=f"By the surrogate, from {result.surrogate.masks} coalitions; {result.protocol}",
+            help=f"{found.basis}; {result.protocol}",
         )
         st.metric(
             "Rank (1 is needed least)",

@@ -56,7 +56,7 @@ def show_prediction(result: RunResult, found: Prediction) -> None:
         f"{found.perplexity:.2f}",
         f"{found.perplexity / result.dense_perplexity - 1:+.1%}",
         delta_color="inverse",
-        help=f"By the surrogate, from {result.surrogate.masks} measured coalitions; {result.protocol}",
+        help=f"By a surrogate of all that is measured of this model on this text; {result.protocol}",
     )
     if math.isfinite(found.high):
         st.caption(

@@ -28,25 +28,26 @@ def best(found: Selection | None) -> Sets:
 
 
 def current(run: str, players: Players, sets: Sets) -> tuple[int, ...]:
-    """The removal on show: the session's, the address's, or the set that removes about a fifth of the layers.
+    """The removal on show: the session's, the address's, or the usual one.
 
-    An address that asks for what there is not stays as it is, and its error on the page, until something is chosen.
+    Raises:
+        SelectionError: the address asks for what there is not; it stays as it is until something is chosen.
     """
     found = state.removal(run)
     if found is None:
-        default = sets[min(sets, key=lambda count: abs(count - len(players) / 5))]
-        try:
-            found = _asked(players, sets, default)
-        except SelectionError as error:
-            views.show_error(error)
-            return default
+        found = _asked(players, sets)
         state.remove(run, found)
     state.show_removal(named(players, found, ","))
     return found
 
 
-def _asked(players: Players, sets: Sets, default: tuple[int, ...]) -> tuple[int, ...]:
-    """What the address switches off: the layers that it names (?remove=3,7), the set of so many (?k=6), or a default.
+def usual(players: Players, sets: Sets) -> tuple[int, ...]:
+    """The set that removes about a fifth of the layers."""
+    return sets[min(sets, key=lambda count: abs(count - len(players) / 5))]
+
+
+def _asked(players: Players, sets: Sets) -> tuple[int, ...]:
+    """What the address switches off: the layers that it names (?remove=3,7), the set of so many (?k=6), or the usual.
 
     Raises:
         SelectionError: there are no such layers, or no set of so many.
@@ -55,11 +56,11 @@ def _asked(players: Players, sets: Sets, default: tuple[int, ...]) -> tuple[int,
     if names is not None:
         return numbers(players, names)
     if count is None:
-        return default
-    if count not in map(str, sets):
-        known = ", ".join(map(str, sets))
-        raise SelectionError(f"There is no set of k={count} layers to remove here.", f"There are sets of {known}.")
-    return sets[int(count)]
+        return usual(players, sets)
+    known = {"0": (), **{str(size): found for size, found in sets.items()}}
+    if count not in known:
+        raise SelectionError(f"There is no set of k={count} layers to remove here.", f"There are: {', '.join(known)}.")
+    return known[count]
 
 
 def show_controls(

@@ -22,8 +22,9 @@ def run_in_address() -> str | None:
 def remember_run(run: str) -> None:
     """Puts the run into the address, so that the page can be sent to a colleague."""
     if st.query_params.get("run") != run:
-        if "run" in st.query_params and "remove" in st.query_params:
-            del st.query_params["remove"]  # it was the other run's
+        for name in ("remove", "k"):
+            if "run" in st.query_params and name in st.query_params:
+                del st.query_params[name]  # it was the other run's
         st.query_params["run"] = run
     st.session_state["run"] = run
 

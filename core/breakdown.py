@@ -9,7 +9,7 @@ from core.attribution import DRAWS
 from core.estimates import measure_of
 from core.measurements import Floats, Measurements
 from core.results import Z90, RunResult
-from core.surrogate import fit
+from core.surrogate import fit_worth
 from core.values import stratified, values
 
 
@@ -36,7 +36,7 @@ def breakdown(
     measured.check_enough()
     layers = measured.masks.shape[1]
     how = measure_of(kind, layers, strata)
-    surrogate = fit(measured, log=worth != "score", known=None if worth == "kl" else known)
+    surrogate = fit_worth(measured, worth, known)
 
     def on(some: Iterable[Measurements]) -> Floats:
         return values([surrogate.on(other).process for other in some], how)

@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from core.measurements import Floats, Measurements
 from core.results import RunResult
-from core.surrogate import fit
+from core.surrogate import fit_worth
 from core.values import measure, values
 
 # Up to so many layers shap asks for every coalition; beyond it goes through sampled orders, forwards and backwards.
@@ -25,12 +25,12 @@ class Check:
     orders: int | None  # that shap's estimates come from; None: they are exact
 
 
-def shapley_check(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> Check:
+def shapley_check(measured: Measurements, worth: str, seed: int, known: RunResult | None = None) -> Check:
     """Fits the surrogate of a worth, as `layer_values` does, and asks both for its Shapley values.
 
     The game of a mask is that of a row of ones, explained against a background of zeros.
     """
-    process = fit(measured, log=worth != "score", known=None if worth == "kl" else known).process
+    process = fit_worth(measured, worth, known).process
     layers = measured.masks.shape[1]
 
     def worths(rows: Floats) -> Floats:

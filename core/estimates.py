@@ -22,7 +22,7 @@ from core.results import (
     RunResult,
     ValueEstimate,
 )
-from core.surrogate import Surrogate, fit
+from core.surrogate import Surrogate, fit_worth, kept
 from core.validation import PROCESSES, of_paper, of_process
 from core.values import Game, Measure, interactions, measure, sizes, stratified, values
 
@@ -88,11 +88,11 @@ def pair_interactions(
 
 
 def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
-    """The surrogate of a worth and its quality, as a run has kept them; of KL, no run keeps any."""
-    log, known = worth != "score", None if worth == "kl" else known
-    fits = (known.surrogate, *known.others) if known is not None else ()
-    quality = next((found for found in fits if found.name == PROCESSES[not log]), None)
-    return fit(measured, log=log, known=known), quality or of_process(measured, log, seed)
+    """The surrogate of a worth and its quality, as a run of this game has found them where that serves (`kept`)."""
+    log, surrogate = worth != "score", fit_worth(measured, worth, known)
+    if known is None or kept(measured, worth, known) is None:
+        return surrogate, of_process(measured, log, seed)
+    return surrogate, next(found for found in (known.surrogate, *known.others) if found.name == PROCESSES[not log])
 
 
 def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) -> PairInteractions:

@@ -183,7 +183,7 @@ class Learnt:
 
     log: bool  # of the surrogate of the log score, or of the score
     kernel: tuple[float, ...]  # the decay of each player, the variance, the noise
-    halves: tuple[tuple[float, ...], ...]  # the same from random halves of the masks; none while the run goes on
+    halves: tuple[tuple[float, ...], ...]  # the same from random halves of the masks
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class RunResult:
     interactions: PairInteractions | None = None  # local, on the log score; None while the run goes on
     bands: tuple[Band, ...] = ()  # of predictive intervals, the largest coalitions first; none while the run goes on
     layer_parameters: tuple[int, ...] = ()  # of each player; () in results of earlier releases
-    learnt: tuple[Learnt, ...] = ()  # of both surrogates; () in results of earlier releases
+    learnt: tuple[Learnt, ...] = ()  # of both surrogates; () while the run goes on, and of earlier releases
 
     def parameters_without(self, removed: Sequence[int]) -> int | None:
         """Parameters of the model that is left without some players, if the result knows them."""

@@ -100,17 +100,31 @@ class Surrogate(ScoreOf):
         return replace(self, process=self.process.retarget(_targets(other, self.log)), measured=other)
 
 
-def fit(measured: Measurements, *, log: bool = True, known: RunResult | None = None) -> Surrogate:
+def kept(measured: Measurements, worth: str, known: RunResult | None) -> Learnt | None:
+    """What a finished run of this game has learnt of a worth, if it still serves: learning takes most of a fit's time.
+
+    It does if the run saw as many masks as are learnt from, or a third of those measured by now. No run learns KL.
+    """
+    if known is None or worth == "kl" or known.surrogate.masks < min(LEARNT_FROM, len(measured) / 3):
+        return None
+    return next((item for item in known.learnt if item.log == (worth != "score")), None)
+
+
+def fit_worth(measured: Measurements, worth: str, known: RunResult | None) -> Surrogate:
+    """A surrogate of the worth score, log_score or kl, with the hyperparameters of a run of this game if they serve."""
+    return fit(measured, log=worth != "score", learnt=kept(measured, worth, known))
+
+
+def fit(measured: Measurements, *, log: bool = True, learnt: Learnt | None = None) -> Surrogate:
     """Learns a surrogate from measured coalitions, and from the whole model, whose score is 1.
 
     Args:
         measured: the coalitions.
         log: whether it is one of the log score.
-        known: a run of this game, whose hyperparameters are taken if it has kept them: learning takes most of the time.
+        learnt: its hyperparameters, if they are known.
     """
     masks = np.concatenate([np.ones_like(measured.masks[:1]), measured.masks])
     targets = _targets(measured, log)
-    learnt = next((item for item in known.learnt if item.log == log), None) if known is not None else None
     kernel = Kernel.of(learnt.kernel) if learnt is not None else learn(masks, targets)
     halves = tuple(map(Kernel.of, learnt.halves)) if learnt is not None else ()
     return Surrogate(process=condition(kernel, masks, targets), log=log, measured=measured, halves=halves)

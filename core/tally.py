@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class Tally:
         self.cached = len(self.losses)
         self.total = wanted(self.spec, self.masks)
         self._measuring_since = time.monotonic()
+        self._lowest: dict[int, float] = {}
+        self._ranked = 0  # losses that these are the lowest of
         self._early: tuple[int, RunResult | None] | None = None
 
     def rounds(self) -> Iterator[NDArray[np.int64]]:
@@ -108,12 +110,12 @@ class Tally:
 
     def _best(self) -> tuple[tuple[int, float], ...]:
         """The lowest perplexity of each size, the fewest removed first; the whole model is no choice."""
-        lowest: dict[int, float] = {}
-        for row, losses in self.losses.items():
+        for row, losses in islice(self.losses.items(), self._ranked, None):
             count, found = int((~self.masks[row]).sum()), perplexity(losses)
-            if count and found < lowest.get(count, math.inf):
-                lowest[count] = found
-        return tuple(sorted(lowest.items()))
+            if count and found < self._lowest.get(count, math.inf):
+                self._lowest[count] = found
+        self._ranked = len(self.losses)
+        return tuple(sorted(self._lowest.items()))
 
     def measurements(self) -> Measurements:
         """What the surrogate learns from. A mask with a NaN has no score: it is left out together with its losses."""
@@ -165,5 +167,5 @@ class Tally:
             interactions=interactions_of(*on_log, "local", self.spec.seed) if final else None,
             bands=ranges,
             layer_parameters=self.layer_parameters,
-            learnt=(surrogate.learnt, other.learnt),
+            learnt=(surrogate.learnt, other.learnt) if final else (),
         )

@@ -146,7 +146,8 @@ def interactions(games: Sequence[Game], how: Measure) -> Floats:
 def _processes(games: Sequence[Game]) -> list[GaussianProcess]:
     """The process of each game, without what a draw adds to it; all of one kernel on the same masks."""
     processes = [game.corrected if isinstance(game, Draw) else game for game in games]
-    assert all(process.kernel is processes[0].kernel for process in processes)
+    first = processes[0]
+    assert all(process.kernel is first.kernel and process.masks is first.masks for process in processes)
     return processes
 
 

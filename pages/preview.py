@@ -11,12 +11,13 @@ from app.players import named
 from app.predicting import predictor_of
 from app.preview_figures import curve
 from app.readout import known, measure, show_known, show_prediction
-from app.removal import Sets, best, current, ranked, show_controls
+from app.removal import Sets, best, current, ranked, show_controls, usual
 from app.searching import show_rivals, show_search
 from app.tables import plan_table
 from app.timing import show_size
 from cache.queries import StoredRun
 from core.choices import Selection
+from core.errors import SelectionError
 from core.results import RunResult
 from core.selection import knee
 
@@ -47,7 +48,11 @@ def show(run: StoredRun, result: RunResult) -> None:
     perplexities = {count: item.perplexity for count, item in expected.items()} | {
         plan.count: plan.ratio * result.dense_perplexity for plan in plans if sets.get(plan.count) == plan.removed
     }
-    removed = current(run.run, result.model.players, sets)
+    try:
+        removed = current(run.run, result.model.players, sets)
+    except SelectionError as error:
+        views.show_error(error)
+        removed = usual(result.model.players, sets)
     show_controls(run.run, result, removed, sets, perplexities)
     here = known(shared.database, run, removed)
     guess = predict.predict(removed) if predict is not None and removed else None

@@ -16,10 +16,12 @@ from cache.database import Database
 from cache.store import Store
 from core.engine import Engine
 from core.errors import EvaluationError
+from core.estimates import layer_values
 from core.events import Estimated, Event, Finished, Progress, Started
 from core.masks import encode, stratified
 from core.tally import Tally
 from core.types import Losses, RunSpec
+from core.validation import PROCESSES
 from tests.conftest import ROOT, Cli
 
 OPTIONS = ("--sequences", 4, "--window", 16, "--masks", 50)
@@ -267,3 +269,21 @@ def test_too_few_numbers_is_an_error_that_says_so(tiny: Path, text_file: Path, c
         list(Engine(NoNumbers(Database(cache_file))).run(spec(tiny, text_file)))
     [run] = queries.runs(Database(cache_file))
     assert run.status == "failed" and "5 of 50" in (run.message or "")
+
+
+def test_values_of_a_finished_run_rest_on_what_it_found(tiny: Path, text_file: Path, cache_file: Path) -> None:
+    """Its surrogates are neither learnt nor tested again, and give what learning them again gives."""
+    finished = list(Engine(Store(Database(cache_file))).run(spec(tiny, text_file)))[-1]
+    assert isinstance(finished, Finished)
+    result, run = finished.result, queries.find_run(Database(cache_file), finished.result.run)
+    measured = queries.measurements(Database(cache_file), run)
+    for worth, place in (("log_score", 0), ("score", 1)):
+        found = layer_values(measured, "shapley", worth, run.strata, 0, result)
+        fits = {fit.name: fit for fit in (result.surrogate, *result.others)}
+        assert found.surrogate == fits[PROCESSES[place]]
+        again = layer_values(measured, "shapley", worth, run.strata, 0)
+        ours, theirs = (np.array([item.value for item in values.values]) for values in (found, again))
+        np.testing.assert_allclose(ours, theirs, atol=0.02 * np.abs(theirs).max())
+    zero = replace(measured, dense=np.zeros_like(measured.dense))
+    kl = layer_values(zero, "shapley", "kl", run.strata, 0, result)
+    assert kl == layer_values(zero, "shapley", "kl", run.strata, 0), "no run has a surrogate of KL"

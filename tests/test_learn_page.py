@@ -53,7 +53,7 @@ def test_lecture_needs_no_run(lecture: AppTest) -> None:
 
 
 def test_the_way_through_the_steps(shared: Jobs) -> None:
-    """By buttons and by the address; what was changed in a step is still so after a visit to others."""
+    """By buttons and by the address; worths that were changed stay so after a visit to other steps."""
     page = open_page("learn", step="orders")
     assert page.header[0].value.startswith("2.")
     next(box for box in page.selectbox if box.label == "Story").select_index(1).run()

@@ -89,8 +89,11 @@ def test_number_of_layers_in_the_address(shared: Jobs, spec: RunSpec) -> None:
     assert page.query_params["remove"] == ",".join(map(str, least_contributing(result.overall, 3)))
     assert page.slider[0].value == 3 and "k" not in page.query_params
     page = open_page("preview", run=run, k="5")
-    assert "There is no set of k=5 layers" in said(page) and "There are sets of 1, 2, 3, 4." in said(page)
+    assert "There is no set of k=5 layers" in said(page) and "There are: 0, 1, 2, 3, 4." in said(page)
     assert page.query_params["k"] == "5"
+    page = open_page("export", run=run, k="5")
+    assert "There is no set of k=5 layers" in said(page) and not page.button, "nothing is offered in its place"
+    assert open_page("preview", run=run, k="0").slider[0].value == 0
 
 
 def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -> None:

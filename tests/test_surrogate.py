@@ -16,7 +16,7 @@ from core.learning import learn
 from core.masks import stratified
 from core.measurements import Measurements
 from core.results import RunResult
-from core.surrogate import fit
+from core.surrogate import fit, fit_worth, kept
 from core.validation import FOLDS, compare, folds_of, of_process
 from tests.stored import store_run
 
@@ -100,10 +100,22 @@ def test_what_a_run_has_learnt_is_not_learnt_again(
     known = RunResult.from_dict(json.loads(json.dumps(asdict(run))))
     assert known == run
     monkeypatch.setattr("core.surrogate.learn", None)
-    again, first = fit(seen, log=log, known=known), both[not log]
+    again, first = fit_worth(seen, "log_score" if log else "score", known), both[not log]
     np.testing.assert_array_equal(again.predict(OTHERS), first.predict(OTHERS))
     for one, other in zip(again.with_halves(5).relearnt(), first.relearnt(), strict=True):
         np.testing.assert_array_equal(one.predict(OTHERS), other.predict(OTHERS))
+
+
+def test_what_a_run_has_learnt_serves_its_own_worths_and_a_game_that_has_not_outgrown_it(cache_file: Path) -> None:
+    seen, run = measured(MASKS, loss(MASKS)), store_run(Database(cache_file))
+    run = replace(run, learnt=(fit(seen).with_halves(3).learnt,))
+
+    def of(masks: int) -> RunResult:
+        return replace(run, surrogate=replace(run.surrogate, masks=masks))
+
+    assert kept(seen, "log_score", of(150)) == run.learnt[0] == kept(seen, "log_score", of(60))
+    assert kept(seen, "kl", of(150)) is None and kept(seen, "score", of(150)) is None
+    assert kept(seen, "log_score", of(40)) is None and kept(seen, "log_score", None) is None
 
 
 def test_halves_of_the_masks_teach_something_else() -> None:
@@ -148,8 +160,8 @@ def test_the_better_process_is_chosen_and_all_are_told() -> None:
 
 def test_folds_share_every_hamming_weight() -> None:
     folds = folds_of(MASKS, 0)
-    for kept in np.unique(MASKS.sum(axis=1)):
-        counts = np.bincount(folds[MASKS.sum(axis=1) == kept], minlength=FOLDS)
+    for size in np.unique(MASKS.sum(axis=1)):
+        counts = np.bincount(folds[MASKS.sum(axis=1) == size], minlength=FOLDS)
         assert np.ptp(counts) <= 1
 
 
