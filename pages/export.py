@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import estimated, jobs, navigation, reads, views
 from app.contribution_figures import contribution_bars
+from app.evaluations import download_evaluations
 from app.heatmaps import stratum_heatmap
 from app.interaction_figures import interaction_matrix
 from app.opening import settled
@@ -17,10 +18,12 @@ from app.removal import best, current, ranked
 from app.report import report
 from app.saved import saved
 from app.searching import watch
+from app.tables import value_table
 from app.value_words import UNITS
 from cache.queries import StoredRun
 from core.paths import home, user_path
 from core.results import RunResult
+from core.stability import rank_intervals
 
 shared = jobs.shared()
 
@@ -87,6 +90,22 @@ def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     )
 
 
+def show_data(run: StoredRun, result: RunResult) -> None:
+    """What the run has measured and found, for other programs."""
+    st.header("The numbers")
+    table = value_table(result.overall, rank_intervals(result.overall), result.model.players, "contribution")
+    with st.container(horizontal=True):
+        download_evaluations(shared.database, run)
+        st.download_button(
+            "Download contributions",
+            table.to_csv(index=False),
+            f"contributions-{run.run}.csv",
+            "text/csv",
+            icon=":material/download:",
+            help="CSV: the stratified contribution of every layer with its intervals and ranks",
+        )
+
+
 if chosen is not None and chosen.result is not None:
     names = chosen.result.model.players
     plans = best(reads.selection(shared.database, chosen.run))
@@ -102,3 +121,4 @@ if chosen is not None and chosen.result is not None:
         show_report(chosen, chosen.result, gone)
     else:
         st.info("Nothing is switched off, so there is no smaller model to export yet.")
+    show_data(chosen, chosen.result)

@@ -30,7 +30,9 @@ st.caption(
 state.keep(*lesson_story.WIDGETS)
 names = list(STEPS)
 now = pick("step", "Step", names, lambda name: STEPS[name][0], row=True)
-st.fragment(STEPS[now][1])(own)
+# Each step has a place of its own: a table that the browser takes over from another step keeps Tab for ever.
+with [st.container() for _ in names][names.index(now)]:
+    st.fragment(STEPS[now][1])(own)
 left, right = st.columns(2)
 for column, place in ((left, names.index(now) - 1), (right, names.index(now) + 1)):
     if 0 <= place < len(names):

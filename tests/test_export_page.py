@@ -45,11 +45,16 @@ def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:
     assert "llama-quantize --prune-layers 1,2" in "\n".join(code.value for code in page.code)
     assert f"python -m app export {run} --remove 1,2" in "\n".join(code.value for code in page.code)
     assert "python -m app export --recipe FILE" in "\n".join(code.value for code in page.code)
-    assert {"Download recipe.json", "Download mergekit.yaml", "Download evopress.txt", "Download report.html"} <= {
-        element.label for element in page.get("download_button")
-    }
+    recipes = {"Download recipe.json", "Download mergekit.yaml", "Download evopress.txt"}
+    others = {"Download report.html", "Download evaluations", "Download contributions"}
+    assert recipes | others <= {element.label for element in page.get("download_button")}
 
 
 def test_nothing_switched_off_is_said(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
-    assert "no smaller model to export" in said(open_page("export", run=run, remove=""))
+    page = open_page("export", run=run, remove="")
+    assert "no smaller model to export" in said(page)
+    assert [element.label for element in page.get("download_button")] == [
+        "Download evaluations",
+        "Download contributions",
+    ]
