@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from app import reads
+from app import reads, views
 from app.jobs import shared
 from cache import queries
 from cache.database import Database
@@ -90,11 +90,13 @@ def _key(database: Database, run: StoredRun) -> Key:
     While a run of that game goes on, its own estimates tell, with what people have had measured: not every coalition.
     """
     assert run.result is not None
-    known: tuple[int, ...] = reads.size(database, run.game)
-    every = (queries.settled(database, other) for other in reads.runs(database) if other.game == run.game)
-    active = next((other for other in every if other.status == "running"), None)
-    if active is not None:
-        known = active.result.surrogate.masks if active.result is not None else 0, shared().measured
+    going = [
+        other.result for other in views.stored_runs(database) if (other.game, other.status) == (run.game, "running")
+    ]
+    if going:
+        known = sum(result.surrogate.masks for result in going if result is not None), shared().measured
+    else:
+        known = reads.size(database, run.game)
     return str(database.file), run.run, run.status, run.result.surrogate.masks, *known
 
 

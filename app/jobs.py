@@ -30,7 +30,7 @@ class Jobs:
         self._worker: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
         self._previews: dict[str, Job] = {}
-        self.measured = 0  # previews that have added to what is known
+        self.measured = 0  # previews that ended with a measurement, new or known
 
     def submit(self, spec: RunSpec) -> Job:
         """Asks for a run."""

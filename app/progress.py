@@ -1,13 +1,16 @@
-"""How far a run is: stage, bar, rate, time left, the best so far, and the way to end it."""
+"""How far a run or another task is, and the way to end it."""
 
 import numpy as np
 import streamlit as st
 
+from app import views
 from app.durations import duration
 from app.job import Job
 from app.jobs import Jobs
 from cache.queries import StoredRun
 
+# What there is to say of a job that does not do its work now.
+_HELD_UP = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
 _MOST_SIZES = 6  # of which the best so far is told
 
 
@@ -29,9 +32,7 @@ def _watch(job: Job, jobs: Jobs, seen: int) -> None:
 def show_progress(job: Job, jobs: Jobs) -> None:
     """Stage, bar, rate and time left of an active job, with a button that cancels it."""
     progress = job.progress
-    label = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}.get(
-        job.status, job.stage or "Starting"
-    )
+    label = _HELD_UP.get(job.status, job.stage or "Starting")
     done = progress.done / progress.total if progress else 0.0
     st.progress(done, text=f"**{label}**" + (f": {progress.done} of {progress.total} coalitions" if progress else ""))
     if progress is not None:
@@ -45,6 +46,22 @@ def show_progress(job: Job, jobs: Jobs) -> None:
             sizes = (f"{found:.2f} with {count} removed" for count, found in map(progress.best.__getitem__, places))
             st.caption(f"Best perplexity so far (measured): {', '.join(sizes)}.")
     cancel_button(job, jobs)
+
+
+def watch(job: Job, jobs: Jobs, title: str) -> None:
+    """How far a task is, with a button that cancels it; its end redraws the page."""
+
+    def live() -> None:
+        if job.revision != seen and not job.active:
+            st.rerun(scope="app")
+        if job.status == "failed":
+            views.show_failure(job.message, job.hint)
+            return
+        st.progress(min(1.0, job.share or 0.0), text=f"**{_HELD_UP.get(job.status, title)}** {job.stage}")
+        cancel_button(job, jobs)
+
+    seen = job.revision
+    st.fragment(live, run_every=1.0 if job.active else None)()
 
 
 def cancel_button(job: Job, jobs: Jobs) -> None:

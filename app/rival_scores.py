@@ -12,7 +12,7 @@ from app.durations import duration
 from app.heatmaps import rank_heatmap
 from app.jobs import Jobs
 from app.players import labels
-from app.searching import watch
+from app.progress import watch
 from app.tables import show_table
 from cache.queries import StoredRun
 from core.masks import encode, without

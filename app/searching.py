@@ -3,10 +3,9 @@
 import streamlit as st
 
 from app import reads, views
-from app.job import Job
 from app.jobs import Jobs
 from app.preview_figures import rivals
-from app.progress import cancel_button
+from app.progress import watch
 from app.tables import methods_table
 from cache.queries import StoredRun
 from core.choices import METHODS, Selection
@@ -58,20 +57,3 @@ def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
             counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
             shared.task("compare", spec, run=run.run, methods=methods, counts=counts, units=units)
             st.rerun()
-
-
-def watch(job: Job, shared: Jobs, title: str) -> None:
-    """How far a task is, with a button that cancels it; its end redraws the page."""
-
-    def live() -> None:
-        if job.revision != seen and not job.active:
-            st.rerun(scope="app")
-        if job.status == "failed":
-            views.show_failure(job.message, job.hint)
-            return
-        label = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
-        st.progress(min(1.0, job.share or 0.0), text=f"**{label.get(job.status, title)}** {job.stage}")
-        cancel_button(job, shared)
-
-    seen = job.revision
-    st.fragment(live, run_every=1.0 if job.active else None)()

@@ -22,9 +22,9 @@ def run_in_address() -> str | None:
 def remember_run(run: str) -> None:
     """Puts the run into the address, so that the page can be sent to a colleague."""
     if st.query_params.get("run") != run:
-        for name in ("remove", "k"):
-            if "run" in st.query_params and name in st.query_params:
-                del st.query_params[name]  # it was the other run's
+        if "run" in st.query_params:
+            for name in ("remove", "k"):
+                st.query_params.pop(name, None)  # it was the other run's
         st.query_params["run"] = run
     st.session_state["run"] = run
 
@@ -133,8 +133,7 @@ def show_removal(names: str) -> None:
     """Puts the layers that are switched off into the address, in the place of their number."""
     if st.query_params.get("remove") != names:
         st.query_params["remove"] = names
-    if "k" in st.query_params:
-        del st.query_params["k"]
+    st.query_params.pop("k", None)
 
 
 def begin(key: str, value: object) -> None:

@@ -22,7 +22,7 @@ from core.results import (
     RunResult,
     ValueEstimate,
 )
-from core.surrogate import Surrogate, fit_worth, kept
+from core.surrogate import Surrogate, fit, kept
 from core.validation import PROCESSES, of_paper, of_process
 from core.values import Game, Measure, interactions, measure, sizes, stratified, values
 
@@ -89,8 +89,9 @@ def pair_interactions(
 
 def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
     """The surrogate of a worth and its quality, as a run of this game has found them where that serves (`kept`)."""
-    log, surrogate = worth != "score", fit_worth(measured, worth, known)
-    if known is None or kept(measured, worth, known) is None:
+    log, learnt = worth != "score", kept(measured, worth, known)
+    surrogate = fit(measured, log=log, learnt=learnt)
+    if known is None or learnt is None:
         return surrogate, of_process(measured, log, seed)
     return surrogate, next(found for found in (known.surrogate, *known.others) if found.name == PROCESSES[not log])
 

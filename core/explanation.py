@@ -6,7 +6,7 @@ from core.conformal import bands
 from core.measurements import Measurements
 from core.prediction import Predictor
 from core.results import Prediction, RunResult
-from core.surrogate import fit_worth, kept
+from core.surrogate import fit, kept
 from core.validation import residuals
 
 
@@ -20,7 +20,9 @@ def explained(measured: Measurements, removed: Sequence[int], seed: int, known: 
         known: a run of this game, whose surrogate and intervals are taken where it has kept them.
     """
     measured.check_enough()
-    surrogate = fit_worth(measured, "log_score", known)
-    if known is not None and kept(measured, "log_score", known) is not None:
-        return Predictor(surrogate, known.bands).predict(removed)
-    return Predictor(surrogate, bands(measured.masks, residuals(measured, seed), seed)).predict(removed)
+    learnt = kept(measured, "log_score", known)
+    if known is not None and learnt is not None:
+        widths = known.bands
+    else:
+        widths = bands(measured.masks, residuals(measured, seed), seed)
+    return Predictor(fit(measured, learnt=learnt), widths).predict(removed)

@@ -5,21 +5,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import estimated, jobs, navigation, reads, views
-from app.contribution_figures import contribution_bars
+from app import jobs, navigation, reads, views
 from app.evaluations import download_evaluations
-from app.heatmaps import stratum_heatmap
-from app.interaction_figures import interaction_matrix
 from app.opening import settled
 from app.players import named
-from app.readout import known
+from app.progress import watch
 from app.recipe_panel import PLAIN, show_recipes
 from app.removal import best, current, ranked
-from app.report import report
+from app.report_panel import show_report
 from app.saved import saved
-from app.searching import watch
 from app.tables import value_table
-from app.value_words import UNITS
 from cache.queries import StoredRun
 from core.paths import home, user_path
 from core.results import RunResult
@@ -68,37 +63,16 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
         st.info("The export was cancelled; nothing was left at the folder.")
 
 
-def show_report(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
-    """The run's figures in one file."""
-    st.header("A report in one file")
-    found = estimated.valued(shared.database, run, "stratified", "score")
-    by_stratum = stratum_heatmap(result.strata, found.by_stratum, result.model.players, UNITS["score"], result.protocol)
-    charts = {"Contributions": contribution_bars(result), "By number of layers kept": by_stratum}
-    pairs = result.interactions
-    if pairs is not None:
-        order, players = range(len(result.model.players)), result.model.players
-        charts["Interactions"] = interaction_matrix(
-            pairs, order, players, UNITS[pairs.worth], result.protocol, pairs.pairs[0]
-        )
-    measured = known(shared.database, run, removed)
-    st.download_button(
-        "Download report.html",
-        lambda: report(result, removed, measured[0] if measured else None, charts),
-        f"report-{run.run}.html",
-        "text/html",
-        help="About 5 MB: it holds what draws the figures, and needs no network",
-    )
-
-
 def show_data(run: StoredRun, result: RunResult) -> None:
     """What the run has measured and found, for other programs."""
     st.header("The numbers")
-    table = value_table(result.overall, rank_intervals(result.overall), result.model.players, "contribution")
     with st.container(horizontal=True):
         download_evaluations(shared.database, run)
         st.download_button(
             "Download contributions",
-            table.to_csv(index=False),
+            lambda: value_table(
+                result.overall, rank_intervals(result.overall), result.model.players, "contribution"
+            ).to_csv(index=False),
             f"contributions-{run.run}.csv",
             "text/csv",
             icon=":material/download:",
@@ -118,7 +92,7 @@ if chosen is not None and chosen.result is not None:
     if gone:
         show_folder(chosen, chosen.result, gone)
         show_recipes(chosen, chosen.result, gone)
-        show_report(chosen, chosen.result, gone)
+        show_report(shared.database, chosen, chosen.result, gone)
     else:
         st.info("Nothing is switched off, so there is no smaller model to export yet.")
     show_data(chosen, chosen.result)

@@ -1,5 +1,7 @@
 """The page Contributions: every value and worth, the layer's panel, what values depend on, and the address."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from app.jobs import Jobs
 from app.layer_figures import rank_figure
 from app.layer_panel import depth_words
 from cache import queries
+from cache.store import Store
 from core.estimates import layer_values
 from core.masks import without
 from core.results import LayerValues
@@ -109,3 +112,27 @@ def test_figures_say_what_they_show() -> None:
     )
     ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), ("0", "1", "2"), "protocol")
     assert "layer 1 moves most, from 1 to 3" in ranks.alt
+
+
+def test_estimates_follow_a_run_that_goes_on_round_by_round(shared: Jobs) -> None:
+    """Another run of the same game must not have everything estimated anew for each of its coalitions."""
+    result, database = store_run(shared.database), shared.database
+    run, store = queries.find_run(database, result.run), Store(database)
+    other = store.begin(run.game, replace(run.spec, seed=1), result.protocol, result.strata)
+
+    def measure_one_more(bits: str) -> None:
+        store.record(run.game, [(bits, DENSE.astype(np.float32))])
+
+    with store.claim(other):
+        before = estimated._key(database, run)
+        measure_one_more("00000001")
+        assert estimated._key(database, run) == before
+        shared.measured += 1
+        assert estimated._key(database, run) != before, "somebody asked for a measurement"
+        store.save(replace(result, run=other), "running")
+        rounds = estimated._key(database, run)
+        assert rounds != before
+    assert estimated._key(database, run) != rounds, "it goes on no longer"
+    before = estimated._key(database, run)
+    measure_one_more("00000011")
+    assert estimated._key(database, run) != before
