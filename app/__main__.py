@@ -8,15 +8,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from app import choosing, commands, exchanging, exporting
+from app.cli import choose_commands, exchange_commands, export_commands, run_commands
+from app.cli.terminal import complain
 from app.requests import located
-from app.terminal import complain
-from core.choices import METHODS
-from core.corpora import CORPORA
 from core.errors import QuorumError
-from core.recipes import FORMATS
-from core.results import INTERACTIONS, VALUES, WORTHS
-from core.types import BOS_CHOICES, SAMPLERS, RunSpec
+from core.export.formats import FORMATS
+from core.records.plans import METHODS
+from core.records.results import INTERACTIONS, VALUES, WORTHS
+from core.records.spec import BOS_CHOICES, SAMPLERS, RunSpec
+from core.text.corpora import CORPORA
 
 _DEFAULTS = RunSpec()
 
@@ -56,35 +56,39 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--cache", type=Path, metavar="FILE", help="the DuckDB file of results")
         return added
 
-    run = command("run", lambda options: commands.run(options, spec_of(options)), "measure, and estimate contributions")
+    run = command(
+        "run", lambda options: run_commands.run(options, spec_of(options)), "measure, and estimate contributions"
+    )
     _add_model(run)
     _add_text(run)
     run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
     run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
-    command("runs", commands.runs, "list the runs in the results file")
+    command("runs", run_commands.runs, "list the runs in the results file")
 
-    show = command("show", commands.show, "show one run, complete or so far")
+    show = command("show", run_commands.show, "show one run, complete or so far")
     show.add_argument("run", metavar="RUN")
 
-    values = command("values", commands.values, "one kind of value of every layer of a run")
+    values = command("values", run_commands.values, "one kind of value of every layer of a run")
     values.add_argument("run", metavar="RUN")
     values.add_argument("--value", choices=VALUES, default="stratified")
     values.add_argument("--worth", choices=WORTHS, default="score")
     values.add_argument("--check", action="store_true", help="hold Shapley values against those that shap finds")
 
-    interactions = command("interactions", commands.interactions, "how pairs of layers depend on each other")
+    interactions = command("interactions", run_commands.interactions, "how pairs of layers depend on each other")
     interactions.add_argument("run", metavar="RUN")
     interactions.add_argument("--value", choices=INTERACTIONS, default="shapley")
     interactions.add_argument("--worth", choices=WORTHS, default="log_score")
     interactions.add_argument("--top", type=_positive, default=20, metavar="N", help="pairs to print; --json has all")
 
-    predict = command("predict", choosing.predict, "what the surrogate expects without some layers, and why")
+    predict = command("predict", choose_commands.predict, "what the surrogate expects without some layers, and why")
     predict.add_argument("run", metavar="RUN")
     predict.add_argument("--remove", type=_names, required=True, metavar="I,J,…", help="players to remove")
 
-    compare = command("compare", lambda options: choosing.compare(options, spec_of(options)), "ours and the rivals")
+    compare = command(
+        "compare", lambda options: choose_commands.compare(options, spec_of(options)), "ours and the rivals"
+    )
     _add_model(compare)
     _add_text(compare)
     compare.add_argument("--methods", type=_names, metavar="NAME,…", help=", ".join(METHODS))
@@ -93,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--units", type=float, default=1.0, help="compute of quorum, and of evopress for each count")
 
-    perplexity = command("perplexity", commands.perplexity, "measure perplexity, whole or without some layers")
+    perplexity = command("perplexity", run_commands.perplexity, "measure perplexity, whole or without some layers")
     _add_model(perplexity)
     perplexity.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE")
     perplexity.add_argument("--remove", type=_names, default=(), metavar="I,J,…", help="players to switch off")
@@ -101,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
     perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
 
-    select = command("select", choosing.select, "search for the best layers to remove, at every count or for a target")
+    select = command(
+        "select", choose_commands.select, "search for the best layers to remove, at every count or for a target"
+    )
     select.add_argument("run", metavar="RUN")
     target = select.add_mutually_exclusive_group()
     target.add_argument("--count", type=_positive, metavar="K", help="remove K players")
@@ -114,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         "--units", type=float, default=1.0, help="compute; 1 is SLEB's path to two fifths of the layers"
     )
 
-    export = command("export", exporting.export, "write a smaller model that plain transformers loads")
+    export = command("export", export_commands.export, "write a smaller model that plain transformers loads")
     export.set_defaults(misused=export.error)
     export.add_argument("run", nargs="?", metavar="RUN")
     again = _add_removal(export)
@@ -123,24 +129,24 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--corpus", metavar="NAME|FILE", help="where its text is")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
 
-    recipe = command("recipe", exporting.write_recipe, "the chosen layers in the form of a tool, as text")
+    recipe = command("recipe", export_commands.write_recipe, "the chosen layers in the form of a tool, as text")
     recipe.add_argument("run", metavar="RUN")
     _add_removal(recipe)
     recipe.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="recipe is Quorum's own")
 
     evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
     ways = evaluations.add_subparsers(required=True, metavar="export|import")
-    out = command("export", exchanging.export_evaluations, "write all that was measured in a run's game", ways)
+    out = command("export", exchange_commands.export_evaluations, "write all that was measured in a run's game", ways)
     out.add_argument("run", metavar="RUN")
     out.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new Parquet file")
     back = command(
-        "import", exchanging.import_evaluations, "take in such a file; nothing in it is measured again", ways
+        "import", exchange_commands.import_evaluations, "take in such a file; nothing in it is measured again", ways
     )
     back.add_argument("file", type=Path, metavar="FILE")
 
-    command("doctor", commands.doctor, "check this machine and installation")
+    command("doctor", run_commands.doctor, "check this machine and installation")
 
-    serve = command("serve", commands.serve, "start the dashboard")
+    serve = command("serve", run_commands.serve, "start the dashboard")
     serve.add_argument("--port", type=int, default=8501)
     serve.add_argument("--address", default="127.0.0.1")
     return parser

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from core.corpora import CORPORA
 from core.errors import SelectionError
 from core.paths import user_path
-from core.types import BUNDLED, RunSpec
+from core.records.spec import BUNDLED, RunSpec
+from core.text.corpora import CORPORA
 
 
 def located(spec: RunSpec) -> RunSpec:

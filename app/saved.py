@@ -1,6 +1,6 @@
 """What an export has saved, in words: parameters that are gone, those that are only zero, and the speed."""
 
-from core.events import Exported
+from core.records.events import Exported
 
 
 def saved(done: Exported) -> list[str]:

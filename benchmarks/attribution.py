@@ -16,12 +16,12 @@ import numpy as np
 import shapiq
 
 from benchmarks.exhaustive import GROUPED, GROUPS
-from core import exact
-from core.estimates import with_doubt
-from core.masks import Masks, growing
-from core.measurements import Floats, Measurements
-from core.surrogate import fit
-from core.values import measure, sizes, values
+from core.attribution import exact
+from core.attribution.closed_form import measure, sizes, values
+from core.attribution.named_values import with_doubt
+from core.coalitions.masks import Masks, growing
+from core.coalitions.measurements import Floats, Measurements
+from core.surrogate.surrogate import fit
 
 BUDGETS = (5, 10, 20, 50, 100)  # evaluations a player
 TERMS = 30

@@ -24,17 +24,17 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from app.libraries import quiet
-from core.checkpoint import locate
-from core.corpora import EMBEDDED, read
-from core.evaluation import Evaluator
-from core.masks import Masks, default_strata, layer_evaluations, stratified
-from core.model import LoadedModel, load
-from core.packing import PackedLinears
-from core.precision import compare
-from core.reference import sequence_losses
-from core.types import TextSpec
-from core.windows import cut
+from app.worker.libraries import quiet
+from core.checkpoint.checkpoint import locate
+from core.coalitions.masks import Masks, default_strata, layer_evaluations, stratified
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.packing import PackedLinears
+from core.evaluate.precision import compare
+from core.evaluate.reference import sequence_losses
+from core.model.model import LoadedModel, load
+from core.records.spec import TextSpec
+from core.text.corpora import EMBEDDED, read
+from core.text.windows import cut
 
 COUNTS = (30, 100, 300, 1000, 3000, 8000)
 OTHERS = 2  # masks of A and of B after each part of C

@@ -15,13 +15,13 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from app.libraries import quiet
+from app.worker.libraries import quiet
 from cache.database import Database
 from cache.store import Store
-from core.exact import everything
-from core.game import Game, Games
-from core.masks import Masks, encode, without
-from core.types import RunSpec, TextSpec
+from core.attribution.exact import everything
+from core.coalitions.masks import Masks, encode, without
+from core.evaluate.game import Game, Games
+from core.records.spec import RunSpec, TextSpec
 
 DATA = Path(__file__).parent / "data"
 REMOVALS, GROUPED = DATA / "removals.npz", DATA / "grouped.npz"

@@ -12,15 +12,15 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.attribution import Game, model
-from core import exact
-from core.estimates import measure_of
-from core.masks import Masks, default_strata
-from core.measurements import Floats, Measurements
-from core.proposals import propose
-from core.samplers import begin
-from core.surrogate import fit
-from core.types import RunSpec
-from core.values import measure, sizes, values
+from core.attribution import exact
+from core.attribution.closed_form import measure, sizes, values
+from core.attribution.named_values import measure_of
+from core.coalitions.masks import Masks, default_strata
+from core.coalitions.measurements import Floats, Measurements
+from core.records.spec import RunSpec
+from core.sampling.adaptive import propose
+from core.sampling.samplers import begin
+from core.surrogate.surrogate import fit
 
 BUDGETS = (40, 80, 160, 320)
 SAMPLERS = ("stratified", "adaptive", "shapley")

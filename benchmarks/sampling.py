@@ -15,10 +15,10 @@ import numpy as np
 from cache import queries
 from cache.database import Database, default_file
 from cache.store import Store
-from core.attribution import stratified_contributions
-from core.masks import Masks, layer_evaluations, stratified
-from core.measurements import Floats, Measurements
-from core.surrogate import Surrogate, fit
+from core.attribution.stratified import stratified_contributions
+from core.coalitions.masks import Masks, layer_evaluations, stratified
+from core.coalitions.measurements import Floats, Measurements
+from core.surrogate.surrogate import Surrogate, fit
 
 # Layers in a stem, and endings of each; no stem is the paper's independent sampler.
 DESIGNS = ((0, 1, 300), (10, 2, 300), (12, 4, 300), (15, 4, 300), (18, 5, 300), (0, 1, 200), (12, 4, 375))

@@ -19,20 +19,20 @@ from typing import Any
 
 import numpy as np
 
-from app.libraries import quiet
+from app.worker.libraries import quiet
 from benchmarks.exhaustive import LAYERS, REMOVALS, finished, measured, opened
 from cache.database import Database
 from cache.store import Store
-from core.criteria import Plans
-from core.game import Game
-from core.losses import perplexity
-from core.masks import removed, without
-from core.meter import Meter
-from core.planning import explore, further, metered, stages
-from core.remembered import Remembered
-from core.rivals import RIVALS, Contest
-from core.selection import Request
-from core.types import RunSpec, TextSpec
+from core.baselines.criteria import Plans
+from core.baselines.table import RIVALS, Contest
+from core.coalitions.masks import removed, without
+from core.evaluate.cached import Remembered
+from core.evaluate.game import Game
+from core.evaluate.losses import perplexity
+from core.evaluate.meter import Meter
+from core.records.spec import RunSpec, TextSpec
+from core.selection.plan import explore, further, metered, stages
+from core.selection.targets import Request
 
 COUNTS = (3, 6, 9, 12)
 MOST = 15

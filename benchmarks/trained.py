@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from app.libraries import quiet
+from app.worker.libraries import quiet
 from benchmarks.exhaustive import opened
 from benchmarks.selection import geometric
 from benchmarks.training import FIGURES, HELD_OUT, RECIPES
 from cache.database import Database
 from cache.store import Store
-from core.comparison import Match
-from core.criteria import block_influence
-from core.engine import Engine
-from core.events import Compared, Event, Finished
-from core.players import spans
-from core.similarity import similarity
-from core.types import RunSpec
+from core.baselines.compare import Match
+from core.baselines.criteria import block_influence
+from core.coalitions.players import spans
+from core.model.similarity import similarity
+from core.records.events import Compared, Event, Finished
+from core.records.spec import RunSpec
+from core.run.engine import Engine
 
 METHODS = ("quorum", "sleb", "one-shot", "shortgpt", "window", "random")
 MOST = 6

@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from transformers import AutoModelForCausalLM, AutoTokenizer, MambaConfig, PreTrainedConfig, PreTrainedModel, RwkvConfig
 
-from app.libraries import quiet
+from app.worker.libraries import quiet
 from benchmarks.byte_tokenizer import BOS, EOS, VOCABULARY, save_tokenizer
 from benchmarks.recurrence import fast
-from core.corpora import EMBEDDED, read
+from core.text.corpora import EMBEDDED, read
 
 LENGTH = 128  # bytes in a window, of training and of everything after
 BATCH = 8

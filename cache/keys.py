@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from core.types import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, Protocol, RunSpec
 
 # Raised whenever a change of code changes what an evaluation measures, so that old figures are not taken for new ones.
 METRIC = 1

@@ -20,8 +20,8 @@ from cache.keys import METRIC, game_key
 from cache.queries import StoredRun, count_evaluations
 from cache.store import Store
 from core.errors import NotEvaluations, RunNotFound
-from core.results import Precision
-from core.types import BOS_CHOICES, Losses, ModelInfo, Protocol
+from core.records.results import Precision
+from core.records.spec import BOS_CHOICES, Losses, ModelInfo, Protocol
 
 _METADATA = b"quorum"
 _SCHEMA = pa.schema(

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from cache.database import Database
-from core.choices import Comparison, Selection
-from core.diagnostics import Diagnostics
+from core.coalitions.masks import decode
+from core.coalitions.measurements import Floats, Measurements
 from core.errors import EvaluationError, RunNotFound
-from core.masks import decode
-from core.measurements import Floats, Measurements
-from core.results import RunResult
-from core.scores import Scores
-from core.types import ModelInfo, RunSpec
+from core.records.diagnostics import Diagnostics
+from core.records.plans import Comparison, Selection
+from core.records.results import RunResult
+from core.records.scores import Scores
+from core.records.spec import ModelInfo, RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
 _LOOKS = 3

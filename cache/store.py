@@ -10,16 +10,16 @@ import pandas as pd
 
 from cache.database import Database
 from cache.keys import game_key, run_key
-from core.choices import Comparison, Selection
-from core.diagnostics import Diagnostics
-from core.masks import Masks, encode
-from core.results import Precision, RunResult
-from core.scores import Scores
-from core.types import Losses, ModelInfo, Protocol, RunSpec
+from core.coalitions.masks import Masks, encode
+from core.records.diagnostics import Diagnostics
+from core.records.plans import Comparison, Selection
+from core.records.results import Precision, RunResult
+from core.records.scores import Scores
+from core.records.spec import Losses, ModelInfo, Protocol, RunSpec
 
 
 class Store:
-    """Satisfies `core.engine.Store` with a DuckDB file."""
+    """Satisfies `core.run.engine.Store` with a DuckDB file."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

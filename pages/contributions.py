@@ -3,31 +3,32 @@
 import numpy as np
 import streamlit as st
 
-from app import estimated, jobs, navigation, reads, views
-from app.choice import pick
-from app.contribution_figures import value_bars
-from app.dependence import show_ranks, show_sequences, show_strata, show_worths
-from app.layer_panel import show_layer
-from app.opening import settled
-from app.progress import show_standing
-from app.rival_scores import show_rival_scores
-from app.tables import show_table, value_table
+from app.cli.opening import settled
+from app.contributions.bars import value_bars
+from app.contributions.dependence import show_ranks, show_sequences, show_strata, show_worths
+from app.contributions.layer_panel import show_layer
+from app.contributions.rival_scores import show_rival_scores
+from app.contributions.what_if import show_what_if
+from app.dashboard import estimated, navigation, parts, reads
+from app.dashboard.choice import pick
+from app.dashboard.progress import show_standing
+from app.dashboard.tables import show_table, value_table
 from app.value_words import KINDS, UNITS, WORTHS
-from app.what_if import show_what_if
+from app.worker import client
 from cache.queries import StoredRun
+from core.attribution.stability import rank_intervals, stability
+from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import QuorumError
-from core.measurements import FEWEST_MASKS
-from core.results import RunResult
-from core.stability import rank_intervals, stability
+from core.records.results import RunResult
 
 # With fewer, hyperparameters are in doubt, too, and no interval holds that.
 _MASKS_A_LAYER = 2
 # What a value of each kind is called in a table.
 _HEADS = {"stratified": "contribution", "shapley": "Shapley value", "banzhaf": "Banzhaf value", "local": "local value"}
-shared = jobs.shared()
+shared = client.shared()
 
 st.title("Contributions")
-chosen = views.pick_run(shared.database)
+chosen = parts.pick_run(shared.database)
 
 
 def show_values(run: StoredRun, result: RunResult) -> None:
@@ -47,7 +48,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     found, unit = estimated.valued(shared.database, run, kind, worth), UNITS[worth]
     ranks = rank_intervals(found.items)
     bars = value_bars(found.items, players, f"{kind} value, {unit}", result.protocol, layer)
-    views.show_chart(bars, "bars", picks="layer")
+    parts.show_chart(bars, "bars", picks="layer")
     st.caption(
         f"{found.basis}. Whiskers: 90 % intervals for the doubt of having measured some "
         "coalitions only. Orange bands: 90 % for the doubt of having measured on this text (resampled sequences). "
@@ -93,6 +94,6 @@ if chosen is not None and chosen.result is not None:
     try:
         show_values(chosen, chosen.result)
     except QuorumError as error:  # too few coalitions so far: the rest of the page goes on
-        views.show_error(error)
+        parts.show_error(error)
     show_quality(chosen.result)
     show_what_if(shared, settled(chosen), chosen.result)

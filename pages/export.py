@@ -5,25 +5,26 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import jobs, navigation, reads, views
-from app.evaluations import download_evaluations
-from app.opening import settled
-from app.players import named
-from app.progress import watch
-from app.recipe_panel import PLAIN, show_recipes
-from app.removal import best, current, ranked
-from app.report_panel import show_report
+from app.cli.opening import settled
+from app.dashboard import navigation, parts, reads
+from app.dashboard.evaluations import download_evaluations
+from app.dashboard.progress import watch
+from app.dashboard.tables import value_table
+from app.export.recipe_panel import PLAIN, show_recipes
+from app.export.report_panel import show_report
+from app.preview.controls import best, current, ranked
 from app.saved import saved
-from app.tables import value_table
+from app.words import named
+from app.worker import client
 from cache.queries import StoredRun
+from core.attribution.stability import rank_intervals
 from core.paths import home, user_path
-from core.results import RunResult
-from core.stability import rank_intervals
+from core.records.results import RunResult
 
-shared = jobs.shared()
+shared = client.shared()
 
 st.title("Take the smaller model with you")
-chosen = views.pick_run(shared.database)
+chosen = parts.pick_run(shared.database)
 
 
 def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:

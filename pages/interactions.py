@@ -2,28 +2,29 @@
 
 import streamlit as st
 
-from app import estimated, jobs, reads, views
-from app.choice import pick
-from app.greedy import show_greedy
-from app.half_figures import half_bars, half_pairs
-from app.interaction_figures import interaction_matrix, pair_name
-from app.network_figure import network_figure
-from app.opening import settled
-from app.pair_panel import show_pair
-from app.tables import interaction_table, show_table
+from app.cli.opening import settled
+from app.dashboard import estimated, parts, reads
+from app.dashboard.choice import pick
+from app.dashboard.tables import interaction_table, show_table
+from app.interactions.clustered import clustered
+from app.interactions.greedy_panel import show_greedy
+from app.interactions.matrix import interaction_matrix, pair_name
+from app.interactions.network import network_figure
+from app.interactions.pair_panel import show_pair
+from app.interactions.sublayer_figures import half_bars, half_pairs
 from app.value_words import INDICES, UNITS, WORTHS
+from app.worker import client
 from cache.queries import StoredRun
+from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import QuorumError
-from core.measurements import FEWEST_MASKS
-from core.ordering import clustered
-from core.results import PairInteractions, RunResult
+from core.records.results import PairInteractions, RunResult
 
 ORDERS = {"depth": "by depth", "cluster": "by cluster: layers that interact alike stand side by side"}
 _MOST_LINES = 40
-shared = jobs.shared()
+shared = client.shared()
 
 st.title("Interactions")
-chosen = views.pick_run(shared.database)
+chosen = parts.pick_run(shared.database)
 
 
 def pick_interactions(run: StoredRun) -> PairInteractions | None:
@@ -51,7 +52,7 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
         name = pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
     places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
     matrix = interaction_matrix(found, places, players, unit, result.protocol, by_name[name])
-    views.show_chart(matrix, "matrix", picks="pair")
+    parts.show_chart(matrix, "matrix", picks="pair")
     st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
     show_pair(shared, settled(run), result, by_name[name], unit)
@@ -69,7 +70,7 @@ def show_halves(result: RunResult, found: PairInteractions, unit: str) -> None:
         "Above zero, a layer's attention and its MLP need each other: where one is gone, the other is worth less, so "
         "that the layer goes or stays as a whole. Below zero, one makes up for the other."
     )
-    views.show_chart(half_bars(pairs, unit, result.protocol), key="halves")
+    parts.show_chart(half_bars(pairs, unit, result.protocol), key="halves")
     st.caption(f"Whiskers: 90 % intervals over coalitions. {result.protocol}.")
 
 
@@ -81,7 +82,7 @@ def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
         most = min(_MOST_LINES, len(decided))
         lines = st.slider("Pairs to draw", 1, most, min(12, most)) if most > 1 else 1
         st.markdown("Solid blue lines are synergies, dashed vermilion ones redundancies; the wider, the stronger.")
-        views.show_chart(network_figure(decided[:lines], result.model.players, unit, result.protocol), key="network")
+        parts.show_chart(network_figure(decided[:lines], result.model.players, unit, result.protocol), key="network")
     st.caption(
         f"{len(decided)} of {len(found.pairs)} interactions are decided: their 90 % interval does not hold zero. "
         "Others are not drawn."
@@ -106,4 +107,4 @@ if chosen is not None and chosen.result is not None:
             spec = settled(chosen)
             show_greedy(shared, chosen, spec, chosen.result)
         except QuorumError as error:
-            views.show_error(error)
+            parts.show_error(error)

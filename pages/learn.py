@@ -2,32 +2,34 @@
 
 import streamlit as st
 
-from app import jobs, lesson_sampling, lesson_story, lesson_strata, lesson_surrogate, state, views
-from app.choice import pick
-from app.lesson_parts import own_run
+from app.dashboard import parts, state
+from app.dashboard.choice import pick
+from app.learn import sampling_step, story_steps, strata_step, surrogate_step
+from app.learn.step_parts import own_run
+from app.worker import client
 
 STEPS = {
-    "teams": ("1. Teams", lesson_story.teams),
-    "orders": ("2. Orders", lesson_story.orders),
-    "axioms": ("3. Axioms", lesson_story.axioms),
-    "sampling": ("4. Sampling", lesson_sampling.sampling),
-    "surrogate": ("5. Surrogate", lesson_surrogate.surrogate),
-    "strata": ("6. Strata", lesson_strata.strata),
+    "teams": ("1. Teams", story_steps.teams),
+    "orders": ("2. Orders", story_steps.orders),
+    "axioms": ("3. Axioms", story_steps.axioms),
+    "sampling": ("4. Sampling", sampling_step.sampling),
+    "surrogate": ("5. Surrogate", surrogate_step.surrogate),
+    "strata": ("6. Strata", strata_step.strata),
 }
-shared = jobs.shared()
+shared = client.shared()
 
 st.title("Learn: what is a layer worth?")
 st.markdown(
     "Six steps from three players in the street to the layers of a language model. Everything is computed as you "
     "change it, by the same code that a run uses."
 )
-own = own_run(shared.database, views.pick_run(shared.database))
+own = own_run(shared.database, parts.pick_run(shared.database))
 st.caption(
     "The lecture needs no run. With one, each step ends on your own model."
     if own is None
     else "Each step ends on this run. Steps 1 to 3 play with made-up worths first, steps 4 to 6 with a made-up model."
 )
-state.keep(*lesson_story.WIDGETS)
+state.keep(*story_steps.WIDGETS)
 names = list(STEPS)
 now = pick("step", "Step", names, lambda name: STEPS[name][0], row=True)
 # Each step has a place of its own: a table that the browser takes over from another step keeps Tab for ever.

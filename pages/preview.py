@@ -3,29 +3,30 @@
 import numpy as np
 import streamlit as st
 
-from app import jobs, navigation, reads, views
-from app.choice import pick
-from app.continuing import show_continuations
-from app.opening import settled
-from app.players import named
-from app.predicting import predictor_of
-from app.preview_figures import curve
-from app.readout import known, measure, show_known, show_prediction
-from app.removal import Sets, best, current, ranked, show_controls, usual
-from app.searching import show_rivals, show_search
-from app.tables import plan_table
-from app.timing import show_size
+from app.cli.opening import settled
+from app.dashboard import navigation, parts, reads
+from app.dashboard.choice import pick
+from app.dashboard.measured import known, measure, show_known, show_prediction
+from app.dashboard.predicting import predictor_of
+from app.dashboard.tables import plan_table
+from app.preview.controls import Sets, best, current, ranked, show_controls, usual
+from app.preview.curve import curve
+from app.preview.search_panel import show_rivals, show_search
+from app.preview.speed_panel import show_size
+from app.preview.writing_panel import show_continuations
+from app.words import named
+from app.worker import client
 from cache.queries import StoredRun
-from core.choices import Selection
 from core.errors import SelectionError
-from core.results import RunResult
-from core.selection import knee
+from core.records.plans import Selection
+from core.records.results import RunResult
+from core.selection.targets import knee
 
 FIRST = {"search": "best plans found by the search", "contribution": "least contribution first (the paper's ranking)"}
-shared = jobs.shared()
+shared = client.shared()
 
 st.title("How many layers can go?")
-chosen = views.pick_run(shared.database)
+chosen = parts.pick_run(shared.database)
 
 
 def sets_of(result: RunResult, found: Selection | None) -> Sets:
@@ -51,7 +52,7 @@ def show(run: StoredRun, result: RunResult) -> None:
     try:
         removed = current(run.run, result.model.players, sets)
     except SelectionError as error:
-        views.show_error(error)
+        parts.show_error(error)
         removed = usual(result.model.players, sets)
     show_controls(run.run, result, removed, sets, perplexities)
     here = known(shared.database, run, removed)
@@ -81,7 +82,7 @@ def show(run: StoredRun, result: RunResult) -> None:
         elif guess is not None:
             star = len(removed), guess.perplexity, "extrapolated" if guess.extrapolated else "predicted"
         if star is not None:
-            views.show_chart(curve(result, found, expected, knee(losses), star), key="curve")
+            parts.show_chart(curve(result, found, expected, knee(losses), star), key="curve")
     if found is not None:
         with st.expander("Plans as a table"):
             table = plan_table(found.plans, result.model.players)

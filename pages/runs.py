@@ -2,14 +2,16 @@
 
 import streamlit as st
 
-from app import jobs, shipped, views
-from app.contribution_figures import contribution_bars
-from app.form import show_form
-from app.history import show_history
-from app.progress import cancel_button, show_progress
-from core.types import RunSpec
+from app.contributions.bars import contribution_bars
+from app.dashboard import parts
+from app.dashboard.progress import cancel_button, show_progress
+from app.example import shipped
+from app.runs.form import show_form
+from app.runs.history import show_history
+from app.worker import client
+from core.records.spec import RunSpec
 
-shared = jobs.shared()
+shared = client.shared()
 job = shared.newest()
 
 st.title("Which layers does this model need?")
@@ -35,7 +37,7 @@ def live() -> None:
 
 def show_example() -> None:
     """The run that ships, while nothing has been asked for: what one looks like when it is finished."""
-    [example] = [run for run in views.stored_runs(shared.database) if shipped.is_example(run)] or [None]
+    [example] = [run for run in parts.stored_runs(shared.database) if shipped.is_example(run)] or [None]
     if example is None or example.result is None:
         return
     result = example.result
@@ -49,7 +51,7 @@ def show_example() -> None:
         f"Estimated from {result.surrogate.masks} measured coalitions of {result.model.source}: {result.protocol}. "
         "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
     )
-    views.show_chart(contribution_bars(result), key="example-bars")
+    parts.show_chart(contribution_bars(result), key="example-bars")
 
 
 def show_newest() -> None:
@@ -59,7 +61,7 @@ def show_newest() -> None:
         return
     st.fragment(live, run_every=1.0 if job.active else None)()
     if job.status == "failed":
-        views.show_failure(job.message, job.hint)
+        parts.show_failure(job.message, job.hint)
     elif job.status == "cancelled":
         st.warning("The run was cancelled. Everything measured is kept: resume it below, or start it again.")
     elif job.status == "finished" and job.result is not None:
@@ -74,7 +76,7 @@ def show_newest() -> None:
             f"From {job.result.surrogate.masks} of {job.result.masks} coalitions; they sharpen as the run goes on. "
             "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
         )
-        views.show_chart(contribution_bars(job.result), key="newest-bars")
+        parts.show_chart(contribution_bars(job.result), key="newest-bars")
 
 
 def submit(spec: RunSpec) -> None:

@@ -3,22 +3,23 @@
 import pandas as pd
 import streamlit as st
 
-from app import jobs, views
-from app.beyond import show_beyond
-from app.choice import pick
-from app.progress import show_standing
-from app.surrogate_figures import learning_curve, predicted_against_measured, residuals_by_size
-from app.surrogate_tables import band_table, fit_table, held_out_table
-from app.tables import show_table
-from app.why import show_why
+from app.dashboard import parts
+from app.dashboard.choice import pick
+from app.dashboard.progress import show_standing
+from app.dashboard.tables import show_table
+from app.surrogate.explain import show_why
+from app.surrogate.extrapolation import show_beyond
+from app.surrogate.fit_figures import learning_curve, predicted_against_measured, residuals_by_size
+from app.surrogate.fit_tables import band_table, fit_table, held_out_table
+from app.worker import client
 from cache import queries
-from core.diagnostics import Diagnostics, Step
-from core.results import RunResult
+from core.records.diagnostics import Diagnostics, Step
+from core.records.results import RunResult
 
-shared = jobs.shared()
+shared = client.shared()
 
 st.title("Surrogate")
-chosen = views.pick_run(shared.database)
+chosen = parts.pick_run(shared.database)
 
 
 def show_kinds(result: RunResult) -> None:
@@ -51,13 +52,13 @@ def show_held_out(result: RunResult, found: Diagnostics) -> None:
     st.markdown("Each point is a set of layers that the surrogate had **not** seen. On the dashed line it is right.")
     kinds = {kind.name: kind for kind in found.predicted}
     held = kinds[pick("surrogate", "Kind of surrogate", list(kinds))]
-    views.show_chart(predicted_against_measured(result, found, held), key="against")
+    parts.show_chart(predicted_against_measured(result, found, held), key="against")
     st.caption(
         f"Predicted in five folds against measured on {result.protocol}. {len(found.masks)} of "
         f"{result.surrogate.masks} coalitions. A score below 1e-5 is that of a ruined model and is drawn as 1e-5."
     )
     st.header("Residuals by number of layers kept")
-    views.show_chart(residuals_by_size(result, found, held), key="residuals")
+    parts.show_chart(residuals_by_size(result, found, held), key="residuals")
     st.caption(
         "Above zero, the set is better than predicted. Bands: 90 % predictive intervals, those of the Gaussian process "
         "on the log score whatever kind is on show."
@@ -84,7 +85,7 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
         f"**{result.surrogate.name}**, learnt from a part of the coalitions and always tested on the same held-out "
         "ones. Where the curve is flat, more coalitions would change little."
     )
-    views.show_chart(learning_curve(result, curve), key="curve")
+    parts.show_chart(learning_curve(result, curve), key="curve")
     table = pd.DataFrame({"learnt from": step.masks, "R²": step.r2, "Spearman": step.spearman} for step in curve)
     st.dataframe(table, hide_index=True, alt="R² and rank correlation by number of coalitions learnt from")
 

@@ -22,17 +22,17 @@ from transformers import (
     Qwen2Config,
 )
 
-from app import jobs
 from app.__main__ import main
-from app.jobs import Jobs
+from app.worker import client
+from app.worker.client import Jobs
 from benchmarks.byte_tokenizer import save_tokenizer
 from cache.database import Database
 from cache.store import Store
-from core.checkpoint import locate
-from core.engine import Engine
-from core.model import LoadedModel, load
-from core.recipe import Recipe
-from core.types import RunSpec
+from core.checkpoint.checkpoint import locate
+from core.export.recipe import Recipe
+from core.model.model import LoadedModel, load
+from core.records.spec import RunSpec
+from core.run.engine import Engine
 from tests.browser import ROOT, Server, chromium, serving, visitor
 
 LAYERS = 8
@@ -176,10 +176,10 @@ def _not_strict(constant: str) -> None:
 def shared(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     """The server's jobs, on an empty results file."""
     monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
-    jobs.shared.cache_clear()
-    yield jobs.shared()
-    jobs.shared().stop()
-    jobs.shared.cache_clear()
+    client.shared.cache_clear()
+    yield client.shared()
+    client.shared().stop()
+    client.shared.cache_clear()
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ import numpy as np
 
 from cache.database import Database
 from cache.store import Store
-from core.attribution import estimate
-from core.conformal import bands
-from core.estimates import interactions_of
-from core.masks import default_strata, encode, stratified, without
-from core.measurements import Measurements
-from core.results import RunResult
-from core.surrogate import fit
-from core.types import ModelInfo, Protocol, RunSpec
-from core.validation import of_process, residuals
+from core.attribution.named_values import interactions_of
+from core.attribution.stratified import estimate
+from core.coalitions.masks import default_strata, encode, stratified, without
+from core.coalitions.measurements import Measurements
+from core.records.results import RunResult
+from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.surrogate.conformal import bands
+from core.surrogate.surrogate import fit
+from core.surrogate.validation import of_process, residuals
 
 DENSE = np.array([2.0, 2.5, 3.0, 3.5])
 

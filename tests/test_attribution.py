@@ -9,11 +9,11 @@ import shap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.attribution import estimate, stratified_contributions
-from core.masks import Masks, stratified
-from core.measurements import Measurements
-from core.results import Contribution
-from core.surrogate import fit
+from core.attribution.stratified import estimate, stratified_contributions
+from core.coalitions.masks import Masks, stratified
+from core.coalitions.measurements import Measurements
+from core.records.results import Contribution
+from core.surrogate.surrogate import fit
 
 LAYERS = 6
 EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])

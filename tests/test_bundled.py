@@ -11,16 +11,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from core.blocks import find_blocks
-from core.checkpoint import locate
-from core.corpora import EMBEDDED, read
-from core.evaluation import Evaluator
-from core.gguf_weights import bundled_file
-from core.masks import default_strata, layer_evaluations, stratified
-from core.model import LoadedModel, load
-from core.reference import sequence_losses
-from core.types import TextSpec
-from core.windows import Windows, cut
+from core.checkpoint.checkpoint import locate
+from core.checkpoint.gguf import bundled_file
+from core.coalitions.masks import default_strata, layer_evaluations, stratified
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.reference import sequence_losses
+from core.model.blocks import find_blocks
+from core.model.model import LoadedModel, load
+from core.records.spec import TextSpec
+from core.text.corpora import EMBEDDED, read
+from core.text.windows import Windows, cut
 from tests.conftest import Cli
 
 # Layer evaluations of 300 masks with shared prefixes, as a share of evaluating every layer of every mask.

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import shipped
-from app.comparing import comparison_table, sentence
-from app.comparison_figures import comparison_dumbbells, rank_correlation
-from app.settings import parted
-from core.results import Contribution, RunResult
+from app.example import shipped
+from app.runs.compare_figure import comparison_dumbbells, rank_correlation
+from app.runs.compare_runs import comparison_table, sentence
+from app.runs.settings import parted
+from core.records.results import Contribution, RunResult
 
 
 def result(run: str, *values: float, half: float = 0.1) -> RunResult:

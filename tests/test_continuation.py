@@ -5,11 +5,11 @@ import copy
 import numpy as np
 import torch
 
-from core.continuation import continuations
-from core.masks import without
-from core.model import LoadedModel
-from core.surgery import delete_blocks
-from core.timing import seconds
+from core.coalitions.masks import without
+from core.evaluate.generation import continuations
+from core.evaluate.latency import seconds
+from core.export.delete_blocks import delete_blocks
+from core.model.model import LoadedModel
 
 PROMPT, TOKENS = "The 7th traveller told", 12
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app import estimated
-from app.heatmaps import sequence_heatmap, worth_heatmap
-from app.jobs import Jobs
-from app.layer_figures import rank_figure
-from app.layer_panel import depth_words
+from app.contributions.layer_figures import rank_figure
+from app.contributions.layer_panel import depth_words
+from app.dashboard import estimated
+from app.figures.heatmaps import sequence_heatmap, worth_heatmap
+from app.worker.client import Jobs
 from cache import queries
 from cache.store import Store
-from core.estimates import layer_values
-from core.masks import without
-from core.results import LayerValues
+from core.attribution.named_values import layer_values
+from core.coalitions.masks import without
+from core.records.results import LayerValues
 from tests.stored import DENSE, loss, store_run
 from tests.test_pages import open_page, said
 

@@ -6,17 +6,17 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from core import counterexample
-from core.breakdown import breakdown
-from core.counterexample import by_contribution, by_prediction, find_counterexample
-from core.estimates import layer_values
-from core.gaussian import Kernel, condition
-from core.masks import stratified, without
-from core.measurements import Measurements
-from core.ordering import clustered
-from core.results import Contribution, PairInteraction, PairInteractions
-from core.stability import rank_intervals
-from core.surrogate import Surrogate, fit
+from app.interactions.clustered import clustered
+from core.attribution.breakdown import breakdown
+from core.attribution.named_values import layer_values
+from core.attribution.stability import rank_intervals
+from core.coalitions.masks import stratified, without
+from core.coalitions.measurements import Measurements
+from core.records.results import Contribution, PairInteraction, PairInteractions
+from core.selection import counterexample
+from core.selection.counterexample import by_contribution, by_prediction, find_counterexample
+from core.surrogate.gaussian_process import Kernel, condition
+from core.surrogate.surrogate import Surrogate, fit
 
 LAYERS = 9
 SEQUENCES = np.array([3.5, 4.0, 4.5])

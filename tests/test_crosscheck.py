@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from core.crosscheck import shapley_check
-from core.masks import stratified
-from core.measurements import Measurements
+from core.attribution.check_by_shap import shapley_check
+from core.coalitions.masks import stratified
+from core.coalitions.measurements import Measurements
 from tests.conftest import Cli
 
 MASKS = stratified(9, (8, 7, 6, 5), 60, 0)
@@ -25,7 +25,7 @@ def test_shap_agrees(worth: str) -> None:
 
 
 def test_sampled_orders_come_near(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.crosscheck._EXACT", 0)
+    monkeypatch.setattr("core.attribution.check_by_shap._EXACT", 0)
     check = shapley_check(measurements(), "log_score", 0)
     assert check.orders and 0 < check.largest_difference < 0.1 * check.largest_value
 

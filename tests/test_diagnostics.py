@@ -12,14 +12,14 @@ from sklearn.metrics import r2_score
 from cache import queries
 from cache.database import Database
 from cache.store import Store
-from core.conformal import band_of, bands
-from core.diagnosis import diagnose
-from core.diagnostics import Diagnostics
-from core.masks import decode, stratified
-from core.measurements import Measurements
-from core.surrogate import fit
-from core.types import RunSpec
-from core.validation import FOLDS, PROCESSES, Validation, compare, folds_of, residuals
+from core.coalitions.masks import decode, stratified
+from core.coalitions.measurements import Measurements
+from core.records.diagnostics import Diagnostics
+from core.records.spec import RunSpec
+from core.surrogate.conformal import band_of, bands
+from core.surrogate.diagnose import diagnose
+from core.surrogate.surrogate import fit
+from core.surrogate.validation import FOLDS, PROCESSES, Validation, compare, folds_of, residuals
 from tests.test_store import MODEL, PROTOCOL
 
 LAYERS, SEED = 8, 3
@@ -105,7 +105,7 @@ def test_sizes_that_are_all_alike_leave_nothing_beyond() -> None:
 def test_many_masks_are_thinned_at_random(
     monkeypatch: pytest.MonkeyPatch, compared: Validation, found: Diagnostics
 ) -> None:
-    monkeypatch.setattr("core.diagnosis._KEPT", 20)
+    monkeypatch.setattr("core.surrogate.diagnose._KEPT", 20)
     few = diagnose(MEASURED, compared, SEED)
     assert len(few.masks) == len(few.scores) == 20 and few.curve == found.curve
     rows = [found.masks.index(mask) for mask in few.masks]

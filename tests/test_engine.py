@@ -14,14 +14,14 @@ import pytest
 from cache import queries
 from cache.database import Database
 from cache.store import Store
-from core.engine import Engine
+from core.attribution.named_values import layer_values
+from core.coalitions.masks import encode, stratified
 from core.errors import EvaluationError
-from core.estimates import layer_values
-from core.events import Estimated, Event, Finished, Progress, Started
-from core.masks import encode, stratified
-from core.tally import Tally
-from core.types import Losses, RunSpec
-from core.validation import PROCESSES
+from core.records.events import Estimated, Event, Finished, Progress, Started
+from core.records.spec import Losses, RunSpec
+from core.run.engine import Engine
+from core.run.tally import Tally
+from core.surrogate.validation import PROCESSES
 from tests.conftest import ROOT, Cli
 
 OPTIONS = ("--sequences", 4, "--window", 16, "--masks", 50)
@@ -113,7 +113,7 @@ def spec(tiny: Path, text_file: Path, **changes: object) -> RunSpec:
 
 
 def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.measuring._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.run.measure._FLUSH_SECONDS", 0.0)
     engine = Engine(Store(Database(cache_file)))
     events: list[Event] = list(engine.run(spec(tiny, text_file)))
     progress = [event for event in events if isinstance(event, Progress)]
@@ -148,7 +148,7 @@ def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cach
 def test_a_preview_between_two_events_changes_nothing(
     tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.measuring._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.run.measure._FLUSH_SECONDS", 0.0)
     request = spec(tiny, text_file)
     alone = list(Engine(Store(Database(tmp_path / "alone"))).run(request))[-1]
     engine = Engine(Store(Database(tmp_path / "disturbed")))
@@ -201,7 +201,7 @@ def test_an_adaptive_run_proposes_the_same_again(
     tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closed in the middle of its rounds and resumed, it ends like an unbroken one, and measures within its budget."""
-    monkeypatch.setattr("core.stability.SETTLED", 0.9999)  # so that it goes on to the end of its budget
+    monkeypatch.setattr("core.attribution.stability.SETTLED", 0.9999)  # so that it goes on to the end of its budget
     request = replace(spec(tiny, text_file), sampler="adaptive", masks=60, strata=(7, 6, 5, 4))
     whole = [*Engine(Store(Database(tmp_path / "whole.duckdb"))).run(request)][-1]
     assert isinstance(whole, Finished) and 30 < whole.result.surrogate.masks <= 60

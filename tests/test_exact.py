@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import shapiq
 
-from core import exact
-from core.attribution import stratified_contributions
-from core.estimates import layer_values, pair_interactions
-from core.masks import Masks
-from core.measurements import Floats, Measurements
-from core.values import measure, sizes
+from core.attribution import exact
+from core.attribution.closed_form import measure, sizes
+from core.attribution.named_values import layer_values, pair_interactions
+from core.attribution.stratified import stratified_contributions
+from core.coalitions.masks import Masks
+from core.coalitions.measurements import Floats, Measurements
 
 PLAYERS = 5
 EVERY = exact.everything(PLAYERS)

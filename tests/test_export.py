@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoint import locate
-from core.corpora import read
+from core.checkpoint.checkpoint import locate
 from core.errors import ExportError
-from core.export import check_target, export
-from core.model import LoadedModel, load
-from core.results import Contribution
-from core.selection import least_contributing
-from core.skipping import skipping
-from core.types import TextSpec
-from core.windows import cut
+from core.export.export import check_target, export
+from core.model.model import LoadedModel, load
+from core.model.skipping import skipping
+from core.records.results import Contribution
+from core.records.spec import TextSpec
+from core.selection.targets import least_contributing
+from core.text.corpora import read
+from core.text.windows import cut
 from tests.conftest import CONFIGS, LAYERS, recipe_of, save_model
 
 # What anybody would write, with nothing but transformers: logits, and generation with and without a cache.

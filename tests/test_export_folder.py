@@ -18,14 +18,14 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from core.checkpoint import locate
-from core.corpora import read
+from core.checkpoint.checkpoint import locate
 from core.errors import ExportError
-from core.export import export
-from core.model import LoadedModel, load
-from core.types import TextSpec
-from core.weights import write_weights
-from core.windows import cut
+from core.export.copy_weights import write_weights
+from core.export.export import export
+from core.model.model import LoadedModel, load
+from core.records.spec import TextSpec
+from core.text.corpora import read
+from core.text.windows import cut
 from tests.conftest import LAYERS, SMALL, recipe_of, save_model, save_tokenizer
 
 REMOVED = (0, 3, 4)

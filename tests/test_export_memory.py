@@ -14,15 +14,15 @@ import json, sys, threading, time
 from pathlib import Path
 import numpy as np
 import psutil
-from core.corpora import EMBEDDED, read
-from core.export import export
-from core.memory import give_back
-from core.checkpoint import locate
-from core.model import load
-from core.recipe import Recipe
-from core.reference import sequence_losses
-from core.types import RunSpec, TextSpec
-from core.windows import cut
+from core.text.corpora import EMBEDDED, read
+from core.export.export import export
+from core.checkpoint.memory import give_back
+from core.checkpoint.checkpoint import locate
+from core.model.model import load
+from core.export.recipe import Recipe
+from core.evaluate.reference import sequence_losses
+from core.records.spec import RunSpec, TextSpec
+from core.text.windows import cut
 
 def private():
     held = psutil.Process().memory_info()

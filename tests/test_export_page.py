@@ -5,10 +5,10 @@ from pathlib import Path
 
 from transformers import AutoModelForCausalLM
 
-from app import shipped
-from app.jobs import Jobs
-from app.report import report
-from core.types import RunSpec
+from app.example import shipped
+from app.export.report import report
+from app.worker.client import Jobs
+from core.records.spec import RunSpec
 from tests.test_pages import button, finish, open_page, said, wait
 
 

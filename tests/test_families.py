@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from core.checkpoint import locate
+from core.checkpoint.checkpoint import locate
+from core.coalitions.masks import Masks, without
 from core.errors import UnsupportedModel
-from core.evaluation import Evaluator
-from core.masks import Masks, without
-from core.model import LoadedModel, load
-from core.reference import sequence_losses
-from core.surgery import delete_blocks
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.reference import sequence_losses
+from core.export.delete_blocks import delete_blocks
+from core.model.model import LoadedModel, load
 from tests.conftest import ROOT
 from tests.families import DEPTH, FAMILIES, INEXPRESSIBLE, REFUSED, WITHOUT_EXPORT, save_family
 

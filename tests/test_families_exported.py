@@ -12,18 +12,18 @@ import torch
 
 from cache.database import Database
 from cache.store import Store
-from core.checkpoint import locate
-from core.corpora import read
-from core.engine import Engine
+from core.checkpoint.checkpoint import locate
+from core.coalitions.masks import without
 from core.errors import UnsupportedModel
-from core.events import Finished
-from core.export import export
-from core.masks import without
-from core.model import load
-from core.skipping import skipping
-from core.surgery import delete_blocks
-from core.types import RunSpec, TextSpec
-from core.windows import cut
+from core.export.delete_blocks import delete_blocks
+from core.export.export import export
+from core.model.model import load
+from core.model.skipping import skipping
+from core.records.events import Finished
+from core.records.spec import RunSpec, TextSpec
+from core.run.engine import Engine
+from core.text.corpora import read
+from core.text.windows import cut
 from tests.conftest import recipe_of
 from tests.families import DEPTH, FAMILIES, REFUSED, WITHOUT_EXPORT, save_family
 

@@ -8,16 +8,15 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from core import gguf_weights
-from core.checkpoint import locate
-from core.evaluation import Evaluator
-from core.forecast import Memory, memory, work
-from core.masks import Masks, layer_evaluations, stratified
-from core.meter import _head
-from core.model import LoadedModel, load
-from core.samplers import begin
-from core.shape import Shape, shape_of
-from core.types import RunSpec
+from core.checkpoint import gguf, locate
+from core.checkpoint.size import Shape, shape_of
+from core.coalitions.masks import Masks, layer_evaluations, stratified
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.meter import _head
+from core.model.model import LoadedModel, load
+from core.records.spec import RunSpec
+from core.run.forecast import Memory, memory, work
+from core.sampling.samplers import begin
 from tests.conftest import CONFIGS, SMALL, save_model
 
 BUNDLED = shape_of("bundled")
@@ -60,7 +59,7 @@ def test_shape_is_read_from_the_headers(family: str, tmp_path_factory: pytest.Te
 
 
 def test_the_bundled_shape_is_that_of_its_files() -> None:
-    assert shape_of(str(gguf_weights.dequantised(gguf_weights.bundled_file()))) == BUNDLED
+    assert shape_of(str(gguf.dequantised(gguf.bundled_file()))) == BUNDLED
 
 
 def test_unknown_shapes(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerBase
 
-from core.checkpoint import locate
+from core.checkpoint.checkpoint import locate
+from core.checkpoint.gguf import bundled_file
 from core.errors import ModelError, UnsafeWeights, UnsupportedModel
-from core.gguf_weights import bundled_file
-from core.model import load
+from core.model.model import load
 from tests.conftest import save_model
 
 Change = Callable[[Path], Any]

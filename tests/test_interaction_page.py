@@ -5,18 +5,18 @@ import re
 import numpy as np
 import pytest
 
-from app.interaction_figures import interaction_matrix
-from app.job import Job
-from app.jobs import Jobs
-from app.network_figure import network_figure
-from app.strip_figure import strip_figure
+from app.figures.strip import strip_figure
+from app.interactions.matrix import interaction_matrix
+from app.interactions.network import network_figure
+from app.worker.client import Jobs
+from app.worker.job import Job
 from cache import queries
 from cache.store import Store
-from core.counterexample import by_contribution, find_counterexample
-from core.estimates import pair_interactions
-from core.masks import encode, without
-from core.surrogate import fit
-from core.types import RunSpec
+from core.attribution.named_values import pair_interactions
+from core.coalitions.masks import encode, without
+from core.records.spec import RunSpec
+from core.selection.counterexample import by_contribution, find_counterexample
+from core.surrogate.surrogate import fit
 from tests.stored import DENSE, loss, store_run
 from tests.test_contribution_page import box
 from tests.test_pages import button, open_page, said

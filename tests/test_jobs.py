@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.job import Job
-from app.jobs import Jobs
+from app.worker.client import Jobs
+from app.worker.job import Job
 from cache import queries
 from cache.database import Database
-from core.types import RunSpec
+from core.records.spec import RunSpec
 from tests.conftest import ROOT
 
 
@@ -109,9 +109,9 @@ def test_the_worker_goes_when_its_parent_is_killed(cache_file: Path, long: RunSp
     code = """
 import sys, time
 from pathlib import Path
-from app.jobs import Jobs
+from app.worker.client import Jobs
 from cache.database import Database
-from core.types import RunSpec
+from core.records.spec import RunSpec
 jobs = Jobs(Database(Path(sys.argv[1])))
 job = jobs.submit(RunSpec(model=sys.argv[2], corpus=sys.argv[3], sequences=250, window=128, masks=100))
 while job.active and job.progress is None: time.sleep(0.05)

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from core.checkpoint import locate
-from core.corpora import read
-from core.criteria import check_weights
-from core.device import choose_device
+from core.baselines.criteria import check_weights
+from core.checkpoint.checkpoint import locate
+from core.checkpoint.device import choose_device
+from core.checkpoint.memory import _left_in_container, available
+from core.checkpoint.size import weight_bytes
 from core.errors import DeviceError, SelectionError, TooLarge
-from core.evaluation import Evaluator
-from core.export import export
-from core.memory import _left_in_container, available
-from core.model import LoadedModel, load
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.reference import sequence_losses
+from core.export.export import export
+from core.model.model import LoadedModel, load
+from core.model.similarity import similarity
 from core.paths import home
-from core.reference import sequence_losses
-from core.shape import weight_bytes
-from core.similarity import similarity
-from core.types import TextSpec
-from core.windows import cut
+from core.records.spec import TextSpec
+from core.text.corpora import read
+from core.text.windows import cut
 from tests.conftest import CONFIGS, Cli, recipe_of, save_model
 
 SCARCE = "0.00025"  # GiB: about half of what the small models take in float32

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.jobs import Jobs
+from app.worker.client import Jobs
 from cache import queries
-from core.types import RunSpec
+from core.records.spec import RunSpec
 from tests.test_pages import button, finish, open_page, said
 
 STEPS = ("teams", "orders", "axioms", "sampling", "surrogate", "strata")

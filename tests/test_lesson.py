@@ -11,11 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.coalition_figures import predicted_against_true, scores_by_size
-from app.lesson_figures import coalition_lattice, linearity_bars, named, order_steps
-from app.sampling_figures import error_curve, estimate_bars
-from core.exact import everything
-from core.lesson import (
+from app.learn.coalition_figures import predicted_against_true, scores_by_size
+from app.learn.games import (
     COST,
     LAYERS,
     STORIES,
@@ -27,8 +24,11 @@ from core.lesson import (
     shapley,
     table,
 )
-from core.measurements import Floats
-from core.orders import draw, errors, estimate, marginals
+from app.learn.sampling_figures import error_curve, estimate_bars
+from app.learn.story_figures import coalition_lattice, linearity_bars, named, order_steps
+from core.attribution.exact import everything
+from core.attribution.permutations import draw, errors, estimate, marginals
+from core.coalitions.measurements import Floats
 
 WORTHS = st.floats(-1000, 1000)
 GAMES = arrays(float, (2, 2, 2), elements=WORTHS)

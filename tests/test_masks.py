@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.coalitions.masks import default_strata, encode, growing, stratified, without
 from core.errors import SelectionError
-from core.masks import default_strata, encode, growing, stratified, without
 
 
 @st.composite

@@ -8,13 +8,13 @@ import torch
 
 from cache.database import Database
 from cache.store import Store
-from core.evaluation import Evaluator
-from core.masks import layer_evaluations, stratified
-from core.meter import Meter
-from core.model import LoadedModel
-from core.packing import PackedLinears
-from core.remembered import Remembered
-from core.types import Protocol
+from core.coalitions.masks import layer_evaluations, stratified
+from core.evaluate.cached import Remembered
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.meter import Meter
+from core.evaluate.packing import PackedLinears
+from core.model.model import LoadedModel
+from core.records.spec import Protocol
 from tests.conftest import LAYERS
 
 IDS = torch.randint(0, 256, (10, 12), generator=torch.Generator().manual_seed(1))

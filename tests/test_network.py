@@ -6,8 +6,8 @@ import torch
 from sklearn.metrics import r2_score
 from torch import nn
 
-from core.masks import stratified
-from core.network import Networks, _initial, fit, fit_as_paper
+from core.coalitions.masks import stratified
+from core.surrogate.paper_network import Networks, _initial, fit, fit_as_paper
 
 MASKS = stratified(10, (9, 8, 7, 6, 5), 200, 0)
 SCORES = np.exp(-((~MASKS) @ np.linspace(0.05, 1.5, 10)))

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import jobs
-from app.jobs import Jobs
+from app.worker import client
+from app.worker.client import Jobs
 from cache import queries
-from core.types import RunSpec
+from core.records.spec import RunSpec
 from tests.conftest import ROOT
 
 
 def open_page(page: str = "", **address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "app" / "dashboard" / "main.py"), default_timeout=60)
     for key, value in address.items():
         app.query_params[key] = value
     app.run()
@@ -170,6 +170,6 @@ def test_deleting_a_run_keeps_its_evaluations(shared: Jobs, spec: RunSpec) -> No
 def test_unusable_results_file_is_said_in_words(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache_file.write_bytes(b"no database" * 1000)
     monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
-    jobs.shared.cache_clear()
+    client.shared.cache_clear()
     app = open_page()
     assert "corrupt" in said(app) and "--cache FILE" in said(app)

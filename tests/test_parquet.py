@@ -13,10 +13,10 @@ from cache import queries
 from cache.database import Database
 from cache.parquet import export_evaluations, import_evaluations
 from cache.store import Store
+from core.coalitions.masks import encode
 from core.errors import NotEvaluations, RunNotFound
-from core.masks import encode
-from core.results import Precision
-from core.types import RunSpec
+from core.records.results import Precision
+from core.records.spec import RunSpec
 from tests.conftest import Cli
 from tests.test_store import MASKS, MODEL, PROTOCOL
 

@@ -10,16 +10,16 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from cache.keys import game_key
-from core.checkpoint import locate
-from core.corpora import read
+from core.checkpoint.checkpoint import locate
+from core.coalitions.players import indexes, players_of
 from core.errors import SelectionError
-from core.export import export
-from core.model import load
-from core.players import indexes, players_of
-from core.playing import playing
-from core.recipes import whole_layers
-from core.types import ModelInfo, Protocol, TextSpec
-from core.windows import cut
+from core.export.export import export
+from core.export.formats import whole_layers
+from core.model.masked import playing
+from core.model.model import load
+from core.records.spec import ModelInfo, Protocol, TextSpec
+from core.text.corpora import read
+from core.text.windows import cut
 from tests.conftest import CONFIGS, LAYERS, Cli, recipe_of, save_model
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)

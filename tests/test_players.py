@@ -21,13 +21,13 @@ from transformers import (
     Qwen2MoeConfig,
 )
 
-from core.checkpoint import locate
+from core.checkpoint.checkpoint import locate
+from core.coalitions.masks import stratified
+from core.coalitions.players import both_halves, dropped, indexes, names, players_of
 from core.errors import SelectionError, UnsupportedModel
-from core.evaluation import Evaluator
-from core.masks import stratified
-from core.model import LoadedModel, load
-from core.players import both_halves, dropped, indexes, names, players_of
-from core.reference import sequence_losses
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.reference import sequence_losses
+from core.model.model import LoadedModel, load
 from tests.conftest import CONFIGS, LAYERS, SMALL, randomised, save_tokenizer
 from tests.families import save_family
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from app.half_figures import half_pairs
-from app.jobs import Jobs
-from app.players import labels, named, numbers
+from app.interactions.sublayer_figures import half_pairs
+from app.words import labels, named, numbers
+from app.worker.client import Jobs
 from cache import queries
 from core.errors import SelectionError
 from tests.stored import store_run

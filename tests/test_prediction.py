@@ -6,19 +6,19 @@ import shap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import exact
-from core.conformal import band_of, bands
-from core.exact import everything
-from core.explanation import explained
-from core.masks import stratified, without
-from core.measurements import Measurements
-from core.proposals import propose
-from core.results import Contribution, Fit, ModelInfo, RunResult
-from core.results import Stability as Settling
-from core.stability import SETTLED, stability
-from core.surrogate import fit
-from core.types import Protocol
-from core.values import shares
+from core.attribution import exact
+from core.attribution.closed_form import shares
+from core.attribution.exact import everything
+from core.attribution.explanation import explained
+from core.attribution.stability import SETTLED, stability
+from core.coalitions.masks import stratified, without
+from core.coalitions.measurements import Measurements
+from core.records.results import Contribution, Fit, ModelInfo, RunResult
+from core.records.results import Stability as Settling
+from core.records.spec import Protocol
+from core.sampling.adaptive import propose
+from core.surrogate.conformal import band_of, bands
+from core.surrogate.surrogate import fit
 
 LAYERS = 10
 STRATA = (9, 8, 7, 6)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.jobs import Jobs
-from app.predicting import predictor_of
+from app.dashboard.predicting import predictor_of
+from app.worker.client import Jobs
 from cache import queries
-from core.masks import encode, without
-from core.selection import least_contributing
-from core.types import RunSpec
+from core.coalitions.masks import encode, without
+from core.records.spec import RunSpec
+from core.selection.targets import least_contributing
 from tests.test_pages import button, finish, open_page, said, wait
 
 

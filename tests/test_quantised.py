@@ -17,23 +17,23 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, 
 from cache.database import Database
 from cache.keys import game_key
 from cache.store import Store
-from core.checkpoint import locate
-from core.comparison import Match
-from core.corpora import read
-from core.criteria import check_weights
-from core.engine import Engine
+from core.baselines.compare import Match
+from core.baselines.criteria import check_weights
+from core.checkpoint.checkpoint import locate
+from core.checkpoint.quantisation import quantisation
+from core.checkpoint.size import shape_of
+from core.coalitions.players import players_of
 from core.errors import ExportError, ModelError, SelectionError, UnsupportedModel
-from core.evaluation import Evaluator
-from core.events import Compared
-from core.export import export
-from core.model import LoadedModel, load
-from core.players import players_of
-from core.precision import comparable
-from core.quantised import quantisation
-from core.reference import sequence_losses
-from core.shape import shape_of
-from core.types import RunSpec, TextSpec
-from core.windows import cut
+from core.evaluate.evaluator import Evaluator
+from core.evaluate.precision import comparable
+from core.evaluate.reference import sequence_losses
+from core.export.export import export
+from core.model.model import LoadedModel, load
+from core.records.events import Compared
+from core.records.spec import RunSpec, TextSpec
+from core.run.engine import Engine
+from core.text.corpora import read
+from core.text.windows import cut
 from tests.conftest import SMALL, recipe_of, save_tokenizer
 
 

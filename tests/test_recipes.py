@@ -11,12 +11,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import shipped
+from app.example import shipped
+from core.coalitions.players import indexes, players_of
 from core.errors import NotRecipe, SelectionError
-from core.players import indexes, players_of
-from core.recipe import read_recipe, recipe
-from core.recipes import evopress, mergekit, runs_kept
-from core.types import ModelInfo, RunSpec
+from core.export.formats import evopress, mergekit, runs_kept
+from core.export.recipe import read_recipe, recipe
+from core.records.spec import ModelInfo, RunSpec
 from tests.conftest import Cli, save_model
 
 MODEL = ModelInfo("some/model: 1", "LlamaForCausalLM", 8, 1000, "0123456789abcdef", "bfloat16", "cpu")

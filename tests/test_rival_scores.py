@@ -8,18 +8,18 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM
 
-from app.heatmaps import sequence_heatmap
-from app.jobs import Jobs
-from app.rival_scores import ranked
+from app.contributions.rival_scores import ranked
+from app.figures.heatmaps import sequence_heatmap
+from app.worker.client import Jobs
 from cache import queries
 from cache.database import Database
 from cache.store import Store
-from core.engine import Engine
+from core.coalitions.masks import encode, without
 from core.errors import EvaluationError
-from core.events import Measured, Scored
-from core.masks import encode, without
-from core.scores import Scores
-from core.types import Protocol, RunSpec
+from core.records.events import Measured, Scored
+from core.records.scores import Scores
+from core.records.spec import Protocol, RunSpec
+from core.run.engine import Engine
 from tests.stored import store_run
 from tests.test_contribution_page import box
 from tests.test_pages import button, open_page, said, wait

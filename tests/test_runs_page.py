@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import shipped
-from app.forecasting import foresee
-from app.jobs import Jobs
+from app.example import shipped
+from app.foresight import foresee
+from app.worker.client import Jobs
 from cache import queries
 from cache.database import Database
 from cache.parquet import export_evaluations
 from cache.store import Store
+from core.checkpoint.size import shape_of
 from core.errors import SelectionError
-from core.forecast import work
-from core.samplers import begin
-from core.shape import shape_of
-from core.types import RunSpec
+from core.records.spec import RunSpec
+from core.run.forecast import work
+from core.sampling.samplers import begin
 from tests.test_pages import button, finish, open_page, said
 
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch.nn.functional import cosine_similarity
 
-from core import criteria
-from core.choices import METHODS, OURS, methods_for
-from core.expectation import Basis, expect, runs
-from core.masks import stratified, without
-from core.meter import Meter
-from core.model import LoadedModel
-from core.players import players_of, spans, switches
-from core.reference import sequence_losses
-from core.rivals import RIVALS, Contest, evopress, sleb
-from core.search import Search
-from core.similarity import similarity
-from core.skipping import skipping
+from core.baselines import criteria
+from core.baselines.table import RIVALS, Contest, evopress, sleb
+from core.coalitions.masks import stratified, without
+from core.coalitions.players import players_of, spans, switches
+from core.evaluate.meter import Meter
+from core.evaluate.reference import sequence_losses
+from core.model.model import LoadedModel
+from core.model.similarity import similarity
+from core.model.skipping import skipping
+from core.records.plans import METHODS, OURS, methods_for
+from core.selection.screening import Basis, expect, runs
+from core.selection.search import Search
 from tests.conftest import LAYERS
 
 BLOCKS = tuple(map(str, range(LAYERS)))

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.choices import METHODS, Plan, Selection
+from core.coalitions.masks import without
+from core.coalitions.players import players_of
 from core.errors import SelectionError
-from core.masks import without
-from core.players import players_of
-from core.results import ModelInfo
-from core.selection import Request, Target, knee, nested
-from core.types import Protocol
+from core.records.plans import METHODS, Plan, Selection
+from core.records.results import ModelInfo
+from core.records.spec import Protocol
+from core.selection.targets import Request, Target, knee, nested
 from tests.conftest import Cli
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 20)

@@ -17,9 +17,9 @@ from cache import queries
 from cache.database import Database
 from cache.schema import MIGRATIONS
 from cache.store import Store
+from core.coalitions.masks import encode, stratified
 from core.errors import CacheBusy, CacheTooNew, CacheUnreadable, DiskFull, NotWritable, RunNotFound
-from core.masks import encode, stratified
-from core.types import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, Protocol, RunSpec
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = ModelInfo("tiny", "LlamaForCausalLM", 6, 1000, "f" * 16, "float32", "cpu")

@@ -7,10 +7,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from core.blocks import find_blocks
-from core.layer_fields import mend
-from core.masks import without
-from core.surgery import delete_blocks
+from core.coalitions.masks import without
+from core.export.config_fields import mend
+from core.export.delete_blocks import delete_blocks
+from core.model.blocks import find_blocks
 from tests.families import DEPTH, FAMILIES
 
 MASK = without(DEPTH, (0, 3, 6))  # 1, 2, 4 and 5 are left

@@ -11,13 +11,13 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.metrics import r2_score
 
 from cache.database import Database
-from core.gaussian import Kernel, condition
-from core.learning import learn
-from core.masks import stratified
-from core.measurements import Measurements
-from core.results import RunResult
-from core.surrogate import fit, fit_worth, kept
-from core.validation import FOLDS, compare, folds_of, of_process
+from core.coalitions.masks import stratified
+from core.coalitions.measurements import Measurements
+from core.records.results import RunResult
+from core.surrogate.gaussian_process import Kernel, condition
+from core.surrogate.hyperparameters import learn
+from core.surrogate.surrogate import fit, fit_worth, kept
+from core.surrogate.validation import FOLDS, compare, folds_of, of_process
 from tests.stored import store_run
 
 LAYERS = 10
@@ -99,7 +99,7 @@ def test_what_a_run_has_learnt_is_not_learnt_again(
     run = replace(run, learnt=tuple(surrogate.learnt for surrogate in both))
     known = RunResult.from_dict(json.loads(json.dumps(asdict(run))))
     assert known == run
-    monkeypatch.setattr("core.surrogate.learn", None)
+    monkeypatch.setattr("core.surrogate.surrogate.learn", None)
     again, first = fit_worth(seen, "log_score" if log else "score", known), both[not log]
     np.testing.assert_array_equal(again.predict(OTHERS), first.predict(OTHERS))
     for one, other in zip(again.with_halves(5).relearnt(), first.relearnt(), strict=True):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.jobs import Jobs
-from app.surrogate_figures import learning_curve, predicted_against_measured, residuals_by_size
+from app.surrogate.fit_figures import learning_curve, predicted_against_measured, residuals_by_size
+from app.worker.client import Jobs
 from cache import queries
-from core.conformal import band_of
-from core.types import RunSpec
+from core.records.spec import RunSpec
+from core.surrogate.conformal import band_of
 from tests.conftest import Cli
 from tests.test_pages import finish, open_page, said, wait
 

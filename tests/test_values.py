@@ -9,13 +9,13 @@ import shapiq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.attribution import stratified_contributions
-from core.exact import stratified_sizes
-from core.gaussian import Draw, GaussianProcess, Kernel, condition
-from core.masks import stratified
-from core.results import CLOSED_FORMS
-from core.values import interactions, measure, sizes, values
-from core.values import stratified as by_strata
+from core.attribution.closed_form import interactions, measure, sizes, values
+from core.attribution.closed_form import stratified as by_strata
+from core.attribution.exact import stratified_sizes
+from core.attribution.stratified import stratified_contributions
+from core.coalitions.masks import stratified
+from core.records.results import CLOSED_FORMS
+from core.surrogate.gaussian_process import Draw, GaussianProcess, Kernel, condition
 
 LAYERS = 8
 EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])

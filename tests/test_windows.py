@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from benchmarks.byte_tokenizer import save_tokenizer
-from core.corpora import EMBEDDED, Corpus, read
 from core.errors import CorpusError
-from core.types import TextSpec
-from core.windows import cut
+from core.records.spec import TextSpec
+from core.text.corpora import EMBEDDED, Corpus, read
+from core.text.windows import cut
 
 TEXT = "".join(chr(97 + number % 26) for number in range(1000))
 

@@ -1,0 +1,114 @@
+"""The commands that choose layers: predictions, plans, and a comparison of methods."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from app.cli.opening import database_of, engine_on, settled
+from app.cli.terminal import follow, say
+from cache import queries
+from core.coalitions.players import indexes, names
+from core.records.events import Compared, Selected
+from core.records.plans import Plan, methods_for
+from core.records.spec import RunSpec
+from core.selection.targets import Request, Target
+
+# Those that are worth their time for everybody.
+_COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
+
+
+def predict(options: argparse.Namespace) -> None:
+    """What the surrogate expects without some layers, and which of them it blames."""
+    from core.attribution.explanation import explained
+
+    database = database_of(options)
+    run = queries.find_run(database, options.run)
+    players = queries.players(database, run)
+    measured = queries.measurements(database, run)
+    found = explained(measured, indexes(players, options.remove), run.spec.seed, run.result)
+    band, removed = found.band, names(players, found.removed)
+    shares = [{**asdict(share), "layer": names(players, [share.layer])[0]} for share in found.shares]
+    lines = [
+        f"perplexity {found.perplexity:.2f} without layers {','.join(map(str, removed))}: predicted, not measured"
+        + (", extrapolated: far from every coalition that was measured" if found.extrapolated else ""),
+        f"90 % predictive interval {found.low:.2f} to {found.high:.2f}; with {band.fewest} to {band.most} kept, "
+        f"it held {band.coverage:.0%} of {band.masks} masks without a part in it",
+        "what each removed layer takes from the log score, nats a token:",
+        *(f"{share['layer']:>5} {share['value']:9.4f}" for share in sorted(shares, key=lambda share: share["value"])),
+    ]
+    answer = {"run": run.run, **asdict(found), "removed": removed, "shares": shares}
+    say(options.json, answer, "\n".join(lines))
+
+
+def select(options: argparse.Namespace) -> None:
+    """The best removals of every count, or for one target; from the last search if it was as large as is asked for."""
+    database = database_of(options)
+    run = queries.find_run(database, options.run)
+    target = Target(options.count, options.ratio, options.parameters, options.max_increase)
+    players = queries.players(database, run)
+    request = Request(options.units, options.most, indexes(players, options.protect))
+    request = request.reaching(target, len(players))
+    found = queries.selection(database, run.run, request.protected)
+    if found is not None:
+        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), request.most))
+    if found is None or found.units < request.units or len(found.plans) < request.most:
+        done = follow(engine_on(database).select(run.run, run.game, settled(run), request))
+        assert isinstance(done, Selected)
+        found = done.selection
+    plans, path = target.choose(found), found.nested
+    text = [
+        f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.spent:.2f} units",
+        f"measured on {found.protocol}",
+        f"dense perplexity {found.dense_perplexity:.3f}; ratio: to the dense one; 90 % intervals for other such text",
+        "removed  perplexity      low     high   ratio     low     high   parameters  layers",
+        *_rows(plans, players),
+    ]
+    if len(plans) == len(found.plans):
+        text += ["", "nested, each holds the one before", *_rows(path, players)]
+    answer = {
+        "run": run.run,
+        **asdict(found),
+        "protected": names(players, found.protected),
+        "plans": _plans(plans, players),
+        "nested": _plans(path, players),
+    }
+    say(options.json, answer, "\n".join(text))
+
+
+def compare(options: argparse.Namespace, spec: RunSpec) -> None:
+    """Ours and the rivals: each chooses on the calibration windows, and all are judged on others."""
+    from core.baselines.compare import Match
+
+    methods = options.methods or methods_for(spec.players, _COMPARED)
+    match = Match(methods, options.counts, options.units)
+    done = follow(engine_on(database_of(options)).compare(spec, match))
+    assert isinstance(done, Compared)
+    found = done.comparison
+    counts = sorted({plan.count for method in found.methods for plan in method.plans})
+    lines = [
+        f"perplexity of {found.model.source} on {found.evaluation}",
+        f"chosen on {found.calibration}; dense perplexity {found.dense_perplexity:.2f}",
+        "compute in units of SLEB's path to two fifths of the layers: as published, and here, with shared prefixes",
+        f"{'removed':12s}{''.join(f'{count:10d}' for count in counts)}  coalitions     units      here",
+    ]
+    for method in found.methods:
+        by_count = {plan.count: f"{plan.perplexity:10.2f}" for plan in method.plans}
+        row = "".join(by_count.get(count, f"{'':10s}") for count in counts)
+        lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.units:8.2f}  {method.spent:8.2f}")
+    players = found.model.players
+    methods_found = [{**asdict(method), "plans": _plans(method.plans, players)} for method in found.methods]
+    say(options.json, {**asdict(found), "methods": methods_found}, "\n".join(lines))
+
+
+def _plans(plans: Sequence[Plan], players: Sequence[str]) -> list[dict[str, Any]]:
+    return [{**asdict(plan), "removed": names(players, plan.removed)} for plan in plans]
+
+
+def _rows(plans: Sequence[Plan], players: Sequence[str]) -> list[str]:
+    return [
+        f"{plan.count:7d} {plan.perplexity:11.3f} {plan.low:8.2f} {plan.high:8.2f} {plan.ratio:7.3f} "
+        f"{plan.ratio_low:7.3f} {plan.ratio_high:8.3f} {plan.parameters:12,d}  "
+        + ",".join(map(str, names(players, plan.removed)))
+        for plan in plans
+    ]

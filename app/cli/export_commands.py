@@ -1,0 +1,88 @@
+"""The commands that take chosen layers out: a smaller model, and its recipe in the forms of several tools."""
+
+import argparse
+from dataclasses import asdict, replace
+
+from app.cli.opening import database_of, engine_on, settled
+from app.cli.terminal import follow, say
+from app.requests import located
+from app.saved import saved
+from cache import queries
+from cache.database import Database
+from core.coalitions.players import indexes, mask_without, names
+from core.errors import RunNotFound
+from core.export.formats import evopress, llama_quantize, mergekit, whole_layers
+from core.export.recipe import Recipe, read_recipe, recipe
+from core.records.events import Exported
+from core.records.results import RunResult
+from core.records.spec import RunSpec
+from core.selection.targets import Target, least_contributing
+
+
+def export(options: argparse.Namespace) -> None:
+    """Writes a pruned model, loads it again and measures it."""
+    if (options.recipe is None) == (options.run is None):
+        options.misused("name a run and what to remove, or --recipe FILE alone")
+    if options.recipe is None and (options.model or options.corpus):
+        options.misused("--model and --corpus go with --recipe; a run names its own")
+    database = database_of(options)
+    if options.recipe is not None:
+        wanted = read_recipe(options.recipe, options.model, options.corpus)
+    else:
+        result, spec = _finished(database, options.run)
+        wanted = Recipe.of(result, spec, _chosen(database, options, result))
+    done = follow(engine_on(database).export(replace(wanted, spec=located(wanted.spec)), options.out))
+    assert isinstance(done, Exported)
+    gone = names(done.players, done.removed)
+    answer = {
+        "path": done.path,
+        "removed": gone,
+        "perplexity": done.perplexity,
+        "verified": True,  # export raises otherwise, and leaves nothing at the path
+        "protocol": asdict(done.protocol),
+        "parameters": {"deleted": done.deleted, "zeroed": done.zeroed},
+        "seconds": {"whole": done.whole, "exported": done.pruned},
+    }
+    lines = [
+        f"{done.path}: layers {', '.join(map(str, gone))} removed; loaded again with transformers, "
+        f"perplexity {done.perplexity:.4f}, equal to the masked model's",
+        str(done.protocol),
+        *saved(done),
+    ]
+    say(options.json, answer, "\n".join(lines))
+
+
+def write_recipe(options: argparse.Namespace) -> None:
+    """The chosen layers in the form of one tool, as text that goes into a file."""
+    database = database_of(options)
+    result, spec = _finished(database, options.run)
+    model, removed = result.model, _chosen(database, options, result)
+    mask_without(model.players, removed)
+    match options.format:
+        case "mergekit":
+            text = mergekit(model, whole_layers(model, removed))
+        case "llama.cpp":
+            text = llama_quantize(whole_layers(model, removed)) + "\n"
+        case "evopress":
+            text = evopress(model, removed)
+        case _:
+            text = recipe(result, spec, removed)
+    answer = {"run": result.run, "removed": names(model.players, removed), "format": options.format, "text": text}
+    say(options.json, answer, text.removesuffix("\n"))
+
+
+def _chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:
+    """The players that the options name, by their places in a mask."""
+    if options.plan is not None:
+        [plan] = Target(count=options.plan).choose(queries.newest_selection(database, result.run))
+        return plan.removed
+    if options.remove:
+        return indexes(result.model.players, options.remove)
+    return least_contributing(result.overall, options.count)
+
+
+def _finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
+    found = queries.find_run(database, name)
+    if found.result is None or found.status != "finished":
+        raise RunNotFound(f"Run {found.run} is {found.status}, not finished.", "Finish it first: start it again.")
+    return found.result, settled(found)

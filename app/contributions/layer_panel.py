@@ -1,0 +1,93 @@
+"""One layer: what it is worth, at which depth of pruning, with which others, and what its removal alone costs."""
+
+import math
+
+import pandas as pd
+import streamlit as st
+
+from app.contributions.layer_figures import depth_bars
+from app.dashboard import parts
+from app.dashboard.estimated import Valued
+from app.dashboard.perplexity_metric import show_cost
+from app.words import Players, labels
+from core.coalitions.measurements import Floats
+from core.records.results import PairInteractions, RunResult
+from core.surrogate.surrogate import Surrogate
+
+_STRONGEST = 5
+
+
+def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit: str, fitted: Surrogate) -> None:
+    """The panel of a layer.
+
+    Args:
+        layer: which.
+        result: of the run.
+        found: the values on show, in `unit`.
+        ranks: of all layers, (n, 3), from `core.attribution.stability.rank_intervals`.
+        unit: of the values.
+        fitted: a surrogate of the log score, for what has not been measured.
+    """
+    players = result.model.players
+    st.header(f"Layer {players[layer]}")
+    item, (rank, low, high) = found.items[layer], ranks[layer]
+    with st.container(horizontal=True):
+        text = f", ± {item.calibration:.4f} over texts" if math.isfinite(item.calibration) else ""
+        st.metric(
+            f"Value (estimated), {unit}",
+            f"{item.value:.4f}",
+            f"90 % intervals: {item.low:.4f} to {item.high:.4f} over coalitions{text}",
+            delta_color="off",
+            delta_arrow="off",
+            help=f"{found.basis}; {result.protocol}",
+        )
+        st.metric(
+            "Rank (1 is needed least)",
+            f"{rank:.0f} of {len(ranks)}",
+            f"90 % of draws: {low:.0f} to {high:.0f}",
+            delta_color="off",
+            delta_arrow="off",
+            help="Among all layers by this value, and where the posterior's draws put it",
+        )
+        show_cost("Perplexity without it alone", (layer,), fitted, result)
+    left, right = st.columns(2)
+    with left:
+        values = [float(row[layer]) for row in found.by_stratum]
+        st.markdown(f"**At which depth of pruning.** {depth_words(result.strata, values)}")
+        parts.show_chart(depth_bars(players[layer], result.strata, values, unit, result.protocol), key="depth")
+    with right:
+        st.markdown(f"**With which others**: its {_STRONGEST} strongest local interactions, nats a token (estimated).")
+        if result.interactions is None:
+            st.info("Interactions are estimated at the end of a run.")
+        else:
+            alt = f"The strongest interactions of layer {players[layer]}"
+            st.dataframe(partner_table(layer, result.interactions, players), hide_index=True, alt=alt)
+
+
+def partner_table(layer: int, found: PairInteractions, players: Players) -> pd.DataFrame:
+    """The strongest interactions of a layer, in words."""
+    known = labels(players)
+    mine = [pair for pair in found.pairs if layer in (pair.first, pair.second)][:_STRONGEST]
+    rows = [
+        {
+            "with layer": known[pair.second if pair.first == layer else pair.first],
+            "meaning": pair.meaning,
+            "interaction": pair.value,
+            "low (90 %)": pair.low,
+            "high (90 %)": pair.high,
+        }
+        for pair in mine
+    ]
+    return pd.DataFrame(rows)
+
+
+def depth_words(strata: tuple[int, ...], values: list[float]) -> str:
+    """At which stratum a layer matters most; strata come in any order, and one alone compares with nothing."""
+    if len(strata) == 1:
+        return ""
+    strongest, _ = max(zip(strata, values, strict=True), key=lambda pair: abs(pair[1]))
+    if strongest == max(strata):
+        return f"It matters most while few others are missing ({strongest} layers kept)."
+    if strongest == min(strata):
+        return f"It matters most when many others are missing ({strongest} layers kept)."
+    return f"It matters most in between ({strongest} layers kept)."

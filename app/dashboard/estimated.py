@@ -1,0 +1,134 @@
+"""What the dashboard's own process estimates from stored measurements, remembered until more is measured.
+
+Arguments that begin with an underscore are not part of what a result is remembered by.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from app.dashboard import parts, reads
+from app.worker.client import shared
+from cache import queries
+from cache.database import Database
+from cache.queries import StoredRun
+from core.attribution.breakdown import Breakdown, breakdown
+from core.attribution.named_values import layer_values, pair_interactions
+from core.coalitions.measurements import Floats, Measurements
+from core.records.results import Contribution, LayerValues, PairInteractions
+from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
+from core.surrogate.surrogate import Surrogate, fit_worth
+
+Key = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Valued:
+    """One kind of value of every layer: the mean with its intervals, and at each stratum (strata, n)."""
+
+    items: tuple[Contribution, ...]
+    by_stratum: Floats
+    basis: str  # what it rests on, in words
+
+
+def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
+    """The values of layers; those that the run itself has found where these are asked for."""
+    result = run.result
+    assert result is not None
+    if (kind, worth) == ("stratified", "score"):
+        by_stratum = [[item.value for item in result.contributions if item.stratum == kept] for kept in result.strata]
+        return Valued(
+            result.overall,
+            np.array(by_stratum),
+            f"Estimated by a surrogate: {result.surrogate.name}, as the run found them",
+        )
+    found, parts = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
+    items = tuple(
+        Contribution(item.layer, item.value, item.low, item.high, float(half))
+        for item, half in zip(found.values, parts.calibration, strict=True)
+    )
+    return Valued(items, parts.by_stratum, basis(found))
+
+
+def basis(found: LayerValues | PairInteractions) -> str:
+    """What values rest on, in words: the first part of a sentence."""
+    if found.surrogate is None:
+        return "Exact: every coalition was measured"
+    quality = f"R² of the score {found.surrogate.r2:.3f} on {found.surrogate.masks} coalitions that it has not seen"
+    rests = f"; {found.extrapolated:.1%} of it rests on sizes that were never measured (extrapolated)"
+    return f"Estimated by a surrogate: {found.surrogate.name}, {quality}" + (
+        rests if found.extrapolated >= 0.0005 else ""
+    )
+
+
+def taken_apart(database: Database, run: StoredRun, kind: str, worth: str) -> Breakdown:
+    """The values by stratum and by calibration sequence."""
+    return _breakdown(_key(database, run), kind, worth, database, run)
+
+
+def pairs(database: Database, run: StoredRun, kind: str, worth: str) -> PairInteractions:
+    """The interactions of layers; those that the run itself has found where these are asked for."""
+    if (kind, worth) == ("local", "log_score") and run.result is not None and run.result.interactions is not None:
+        return run.result.interactions
+    return _pairs(_key(database, run), kind, worth, database, run)
+
+
+def surrogate(database: Database, run: StoredRun) -> Surrogate:
+    """A surrogate of the log score of everything measured."""
+    return _surrogate(_key(database, run), database, run)
+
+
+def counterexample(database: Database, run: StoredRun, path: str) -> Counterexample | None:
+    """Where removing layers one by one goes wrong: by `contribution` (the run's own) or by `prediction`."""
+    return _counterexample(_key(database, run), path, database, run)
+
+
+def _key(database: Database, run: StoredRun) -> Key:
+    """By what changes the estimates of a run: its result, and how much of its game is measured.
+
+    While a run of that game goes on, its own estimates tell, with what people have had measured: not every coalition.
+    """
+    assert run.result is not None
+    going = [
+        other.result for other in parts.stored_runs(database) if (other.game, other.status) == (run.game, "running")
+    ]
+    if going:
+        known = sum(result.surrogate.masks for result in going if result is not None), shared().measured
+    else:
+        known = reads.size(database, run.game)
+    return str(database.file), run.run, run.status, run.result.surrogate.masks, *known
+
+
+def _worths(database: Database, run: StoredRun, worth: str) -> Measurements:
+    return (queries.divergences if worth == "kl" else queries.measurements)(database, run)
+
+
+@st.cache_data(max_entries=16, show_spinner="Estimating values …")
+def _values(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> LayerValues:
+    return layer_values(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result)
+
+
+@st.cache_data(max_entries=16, show_spinner="Taking values apart …")
+def _breakdown(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> Breakdown:
+    return breakdown(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result)
+
+
+@st.cache_data(max_entries=8, show_spinner="Estimating interactions …")
+def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> PairInteractions:
+    return pair_interactions(_worths(_database, _run, worth), kind, worth, _run.spec.seed, _run.result)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Fitting the surrogate …")
+def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
+    measured = queries.measurements(_database, _run)
+    measured.check_enough()
+    return fit_worth(measured, "log_score", _run.result)
+
+
+@st.cache_data(max_entries=8, show_spinner="Looking for a better removal …")
+def _counterexample(key: Key, path: str, _database: Database, _run: StoredRun) -> Counterexample | None:
+    fitted = surrogate(_database, _run)
+    assert _run.result is not None
+    steps = by_contribution(_run.result.overall) if path == "contribution" else by_prediction(fitted)
+    return find_counterexample(fitted, steps)

@@ -1,0 +1,56 @@
+"""What was measured as a file: a download for one run's game, and an upload that adds to this results file."""
+
+import streamlit as st
+
+from app.dashboard import parts
+from cache.database import Database
+from cache.parquet import export_evaluations, import_evaluations
+from cache.queries import StoredRun
+from core.errors import QuorumError
+
+
+def download_evaluations(database: Database, run: StoredRun) -> None:
+    """A button that makes the file when it is pressed."""
+    st.download_button(
+        "Download evaluations",
+        lambda: export_evaluations(database, run),
+        f"evaluations-{run.run}.parquet",
+        "application/vnd.apache.parquet",
+        icon=":material/download:",
+        disabled=run.result is None,
+        help="Parquet: every coalition that was measured of this model on this text, and how",
+    )
+
+
+def show_upload(database: Database) -> None:
+    """Takes in what another results file has measured, and says what it was."""
+    with st.expander("Take in evaluations from another machine"), st.form("import", clear_on_submit=True, border=False):
+        file = st.file_uploader(
+            "Evaluations (Parquet)",
+            "parquet",
+            help="Written by Download evaluations. A file of more than 10 MB goes by the command line",
+        )
+        st.caption(
+            "A run of the same model, text and precision then finds them and does not measure them again. Files of "
+            "more than 10 MB: `python -m app evaluations import FILE`."
+        )
+        if not st.form_submit_button("Take in", icon=":material/upload:"):
+            return
+        if file is None:
+            st.warning("Choose a file first.")
+            return
+        try:
+            found = import_evaluations(database, file.getvalue())
+        except QuorumError as error:
+            parts.show_error(error)
+            return
+        st.success(
+            f"{found.evaluations:,} evaluations of {_code(found.model.source)} in {_code(found.model.dtype)} are here "
+            f"now, {found.fresh:,} of them new: measured on {_code(str(found.protocol))}."
+        )
+
+
+def _code(text: str) -> str:
+    """What a file says, as code in Markdown: no link or image of its own gets onto the page."""
+    plain = " ".join(text.replace("`", "'").split())
+    return f"`{plain}`"

@@ -1,0 +1,77 @@
+"""How far a run or another task is, and the way to end it."""
+
+import numpy as np
+import streamlit as st
+
+from app.dashboard import parts
+from app.durations import duration
+from app.worker.client import Jobs
+from app.worker.job import Job
+from cache.queries import StoredRun
+
+# What there is to say of a job that does not do its work now.
+_HELD_UP = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
+_MOST_SIZES = 6  # of which the best so far is told
+
+
+def show_standing(run: StoredRun, jobs: Jobs) -> None:
+    """Progress of the run on show, whose new results redraw the page; or that it has ended too early."""
+    job = jobs.newest()
+    if job is not None and job.active and job.run == run.run:
+        st.fragment(_watch, run_every=1.0)(job, jobs, job.revision)
+    elif run.status != "finished":
+        st.warning(f"This run is {run.status}: this is what it has found so far. Resume it on the page Runs.")
+
+
+def _watch(job: Job, jobs: Jobs, seen: int) -> None:
+    show_progress(job, jobs)
+    if job.revision != seen:
+        st.rerun(scope="app")
+
+
+def show_progress(job: Job, jobs: Jobs) -> None:
+    """Stage, bar, rate and time left of an active job, with a button that cancels it."""
+    progress = job.progress
+    label = _HELD_UP.get(job.status, job.stage or "Starting")
+    done = progress.done / progress.total if progress else 0.0
+    st.progress(done, text=f"**{label}**" + (f": {progress.done} of {progress.total} coalitions" if progress else ""))
+    if progress is not None:
+        with st.container(horizontal=True):
+            rate = f"{60 * progress.per_second:.0f}" if progress.per_second else "–"
+            st.metric("Coalitions a minute", rate, help="Measured since this run was started; none from the cache")
+            st.metric("Time left", duration(progress.seconds_left), help="To measure the rest at this rate")
+            st.metric("From the cache", progress.cached)
+        if progress.best:
+            places = np.linspace(0, len(progress.best) - 1, min(len(progress.best), _MOST_SIZES)).round().astype(int)
+            sizes = (f"{found:.2f} with {count} removed" for count, found in map(progress.best.__getitem__, places))
+            st.caption(f"Best perplexity so far (measured): {', '.join(sizes)}.")
+    cancel_button(job, jobs)
+
+
+def watch(job: Job, jobs: Jobs, title: str) -> None:
+    """How far a task is, with a button that cancels it; its end redraws the page."""
+
+    def live() -> None:
+        if job.revision != seen and not job.active:
+            st.rerun(scope="app")
+        if job.status == "failed":
+            parts.show_failure(job.message, job.hint)
+            return
+        st.progress(min(1.0, job.share or 0.0), text=f"**{_HELD_UP.get(job.status, title)}** {job.stage}")
+        cancel_button(job, jobs)
+
+    seen = job.revision
+    st.fragment(live, run_every=1.0 if job.active else None)()
+
+
+def cancel_button(job: Job, jobs: Jobs) -> None:
+    """Ends a job that goes on or waits."""
+    st.button(
+        "Cancel",
+        key=f"cancel-{job.name}",
+        icon=":material/stop_circle:",
+        disabled=job.status == "cancelling",
+        on_click=jobs.cancel,
+        args=(job,),
+        help="Stops after the evaluation under way. Everything measured is kept.",
+    )

@@ -1,0 +1,82 @@
+"""What pages read from the results file on every rerun, read again only when the file has changed.
+
+A connection takes tens of milliseconds and shuts out whoever measures; asking whether the file has changed takes none.
+"""
+
+from collections.abc import Callable, Hashable
+from threading import Lock
+from typing import Any
+
+from cache import queries
+from cache.database import Database
+from cache.queries import StoredRun
+from core.coalitions.measurements import Floats
+from core.records.plans import Comparison, Selection
+from core.records.scores import Scores
+
+_MOST = 64  # questions whose answers are kept
+
+
+def runs(database: Database) -> list[StoredRun]:
+    """All runs as they are written, the newest first."""
+    found: list[StoredRun] = _read(database, queries.runs)
+    return found
+
+
+def size(database: Database, game: str) -> tuple[int, int]:
+    """How many losses and how many divergences are known in a game."""
+    found: tuple[int, int] = _read(database, queries.size, game)
+    return found
+
+
+def selection(database: Database, run: str) -> Selection | None:
+    """What the last search found for a run, if there was one."""
+    found: Selection | None = _read(database, queries.latest_selection, run)
+    return found
+
+
+def comparison(database: Database, run: str) -> Comparison | None:
+    """How methods compared the last time that it was asked for a run."""
+    found: Comparison | None = _read(database, queries.comparison, run)
+    return found
+
+
+def losses(database: Database, game: str, masks: tuple[str, ...]) -> dict[str, Floats]:
+    """What is known of some masks in a game: the loss of every sequence, nats a token."""
+    found: dict[str, Floats] = _read(database, queries.losses, game, masks)
+    return found
+
+
+def scores(database: Database, run: str) -> Scores | None:
+    """What the literature's criteria say of a run's players, if it was asked for."""
+    found: Scores | None = _read(database, queries.scores, run)
+    return found
+
+
+def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
+    """How the sequences of some tokens begin; none where that is not known."""
+    found: tuple[str, ...] = _read(database, queries.texts, fingerprint, tokens)
+    return found
+
+
+_known: dict[tuple[Hashable, ...], tuple[tuple[int, int], Any]] = {}  # of each question, the newest answer
+_reading = Lock()
+
+
+def _read(database: Database, query: Callable[..., Any], *arguments: Hashable) -> Any:
+    """One session reads, and all share what it has read, which nobody changes.
+
+    Streamlit's own cache would copy it on every rerun, and keep the answers of files as they once were.
+    """
+    question, revision = (database.file, query, *arguments), database.revision()
+    known = _known.get(question)
+    if known is None or known[0] != revision:
+        with _reading:
+            known = _known.get(question)
+            if known is None or known[0] != revision:
+                known = revision, query(database, *arguments)
+                _known.pop(question, None)
+                _known[question] = known
+                if len(_known) > _MOST:
+                    del _known[next(iter(_known))]
+    return known[1]

@@ -1,0 +1,181 @@
+"""What a browser session remembers, and what its address says: nothing else touches session_state or query_params."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.worker.job import Job
+
+
+def client() -> str:
+    """This session's name: its newest preview request replaces its earlier one, and nobody else's."""
+    return str(st.session_state.setdefault("client", uuid.uuid4().hex))
+
+
+def run_in_address() -> str | None:
+    """The run that the address names (?run=ab12cd34), whether it exists or not."""
+    return st.query_params.get("run")
+
+
+def remember_run(run: str) -> None:
+    """Puts the run into the address, so that the page can be sent to a colleague."""
+    if st.query_params.get("run") != run:
+        if "run" in st.query_params:
+            for name in ("remove", "k"):
+                st.query_params.pop(name, None)  # it was the other run's
+        st.query_params["run"] = run
+    st.session_state["run"] = run
+
+
+def remembered_run() -> str | None:
+    """The run that this session looked at last, on any page."""
+    return st.session_state.get("run")
+
+
+def other_in_address() -> str | None:
+    """The run that the address compares with (?run=ab12cd34&with=ef56ab78), whether it exists or not."""
+    return st.query_params.get("with")
+
+
+def remember_other(run: str, other: str) -> None:
+    """Puts a comparison of two runs into the address."""
+    remember_run(run)
+    if st.query_params.get("with") != other:
+        st.query_params["with"] = other
+
+
+def forget_other() -> None:
+    """Drops the comparison from the address."""
+    if "with" in st.query_params:
+        del st.query_params["with"]
+
+
+def forget_run(run: str) -> None:
+    """Drops a deleted run from the address and from the session."""
+    if run in (st.query_params.get("run"), st.query_params.get("with")):
+        st.query_params.clear()
+    if st.session_state.get("run") == run:
+        del st.session_state["run"]
+
+
+def settle(name: str, known: Sequence[str], default: str) -> str | None:
+    """Gives the widget `name` its value: the one it has, that of the address (?name=...), or the default.
+
+    Returns what the address asks for where that is not known; it stays in the address until something is chosen.
+    """
+    asked = st.query_params.get(name)
+    if st.session_state.get(name) not in known:
+        st.session_state[name] = asked if asked in known else default
+    return asked if asked not in (None, *known) else None
+
+
+def chose(name: str) -> None:
+    """Puts what the user chose with the widget `name` into the address, so that it can be sent to a colleague."""
+    st.query_params[name] = st.session_state[name]
+
+
+def choose(name: str, value: str) -> None:
+    """Chooses for the widget `name`, which is drawn next."""
+    st.session_state[name] = value
+    chose(name)
+
+
+def keep(*prefixes: str) -> None:
+    """Keeps the values of widgets, by how their keys begin, which the page does not draw now and may draw again."""
+    for key in list(st.session_state):
+        if str(key).startswith(prefixes):
+            st.session_state[key] = st.session_state[key]
+
+
+def clicked(chart: str, name: str) -> None:
+    """Takes a click on a chart as a choice of the widget `name`: the first custom datum of the point is the choice."""
+    points = st.session_state[chart]["selection"]["points"]
+    if points:
+        choose(name, str(points[0]["customdata"][0]))
+
+
+def removal(run: str) -> tuple[int, ...] | None:
+    """The layers that this session has switched off in a run, if it has begun to."""
+    history = st.session_state.get("removals", {}).get(run)
+    return history[-1] if history else None
+
+
+def remove(run: str, layers: Sequence[int]) -> None:
+    """Switches off exactly these layers; `undo_removal` goes back."""
+    histories = st.session_state.setdefault("removals", {})
+    histories.setdefault(run, []).append(tuple(sorted(layers)))
+
+
+def undo_removal(run: str) -> None:
+    """Takes back the last change, if there was one."""
+    history = st.session_state["removals"][run]
+    if len(history) > 1:
+        history.pop()
+
+
+def can_undo_removal(run: str) -> bool:
+    return len(st.session_state.get("removals", {}).get(run, ())) > 1
+
+
+def removal_in_address() -> str | None:
+    """The layers that the address switches off (?remove=3,7), as they are written there."""
+    return st.query_params.get("remove")
+
+
+def count_in_address() -> str | None:
+    """How many layers the address switches off (?k=6), as it is written there."""
+    return st.query_params.get("k")
+
+
+def show_removal(names: str) -> None:
+    """Puts the layers that are switched off into the address, in the place of their number."""
+    if st.query_params.get("remove") != names:
+        st.query_params["remove"] = names
+    st.query_params.pop("k", None)
+
+
+def begin(key: str, value: object) -> None:
+    """What a widget shows before anybody has set it."""
+    st.session_state.setdefault(key, value)
+
+
+def set_widget(key: str, value: object) -> None:
+    """What a widget shows when it is drawn next."""
+    st.session_state[key] = value
+
+
+def widget(key: str) -> Any:
+    """What a widget was set to."""
+    return st.session_state[key]
+
+
+def remember_job(name: str, job: Job) -> None:
+    """The last request of a kind that this session made."""
+    st.session_state[f"job-{name}"] = job
+
+
+def remembered_job(name: str) -> Job | None:
+    return st.session_state.get(f"job-{name}")
+
+
+def remember_pair(asked: list[Job], pair: tuple[int, int]) -> None:
+    """The measurements behind a pair of layers that this session asked for last."""
+    st.session_state["measured-pair"] = pair, asked
+
+
+def remembered_pair(pair: tuple[int, int]) -> list[Job]:
+    """These measurements, if the session's last ones were of this pair."""
+    last, asked = st.session_state.get("measured-pair", (None, []))
+    return asked if last == pair else []
+
+
+def remember_removals(asked: list[Job]) -> None:
+    """The measurements that this session asked for last to hold two removals against each other."""
+    st.session_state["measured-removals"] = asked
+
+
+def remembered_removals() -> list[Job]:
+    """These measurements, if any."""
+    return list(st.session_state.get("measured-removals", []))

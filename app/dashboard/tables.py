@@ -1,0 +1,92 @@
+"""Tables beside the charts: the same data for reading, for screen readers, and as CSV."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from app.words import Players, labels, named
+from core.coalitions.measurements import Floats
+from core.records.plans import Comparison, Plan
+from core.records.results import Contribution, PairInteractions
+
+
+def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
+    """A table that opens on demand, with its CSV."""
+    with st.expander("As a table"):
+        st.dataframe(table, hide_index=True, alt=alt)
+        st.download_button("Download CSV", table.to_csv(index=False), f"{file}.csv", "text/csv")
+
+
+def value_table(items: Sequence[Contribution], ranks: Floats, players: Players, head: str) -> pd.DataFrame:
+    """The values of layers with their ranks (n, 3) under the name of their kind, `head`, least needed first."""
+    known = labels(players)
+    rows = [
+        {
+            "layer": known[item.layer],
+            head: item.value,
+            "low (90 %)": item.low,
+            "high (90 %)": item.high,
+            "other text (90 %)": item.calibration,
+            "rank": int(rank),
+            "lowest rank (90 %)": int(low),
+            "highest rank (90 %)": int(high),
+        }
+        for item, (rank, low, high) in zip(items, ranks, strict=True)
+    ]
+    return pd.DataFrame(rows).sort_values(head, ignore_index=True)
+
+
+def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats, players: Players) -> pd.DataFrame:
+    """The values of a heatmap (rows, n): a column for each layer."""
+    table = pd.DataFrame(values, columns=[f"layer {name}" for name in players])
+    table.insert(0, circumstance, rows)
+    return table
+
+
+def methods_table(found: Comparison) -> pd.DataFrame:
+    """Perplexity on other text of each method, by number of removed layers, with its compute."""
+    rows = [
+        {
+            "method": method.method,
+            **{f"{plan.count} removed": plan.perplexity for plan in method.plans},
+            "units": method.units,
+            "coalitions": method.coalitions,
+        }
+        for method in found.methods
+    ]
+    return pd.DataFrame(rows)
+
+
+def plan_table(plans: Sequence[Plan], players: Players) -> pd.DataFrame:
+    """Plans with what was measured of them."""
+    rows = [
+        {
+            "removed": plan.count,
+            "layers": named(players, plan.removed),
+            "perplexity": plan.perplexity,
+            "low (90 %)": plan.low,
+            "high (90 %)": plan.high,
+            "ratio": plan.ratio,
+            "parameters": plan.parameters,
+        }
+        for plan in plans
+    ]
+    return pd.DataFrame(rows)
+
+
+def interaction_table(found: PairInteractions, players: Players) -> pd.DataFrame:
+    """All pairs, the strongest first."""
+    known = labels(players)
+    rows = [
+        {
+            "first": known[pair.first],
+            "second": known[pair.second],
+            "interaction": pair.value,
+            "low (90 %)": pair.low,
+            "high (90 %)": pair.high,
+            "meaning": pair.meaning,
+        }
+        for pair in found.pairs
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,92 @@
+"""The example run that ships with Quorum: a finished run of the bundled model, so that the first page is not empty.
+
+`make example` measures it anew and writes the files in app/example/.
+"""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from app.cli.opening import engine_on
+from app.cli.terminal import follow
+from cache import queries
+from cache.database import Database
+from cache.parquet import export_evaluations, import_evaluations
+from cache.queries import StoredRun
+from cache.store import Store
+from core.records.diagnostics import Diagnostics
+from core.records.events import Finished
+from core.records.results import RunResult
+from core.records.spec import RunSpec
+
+FOLDER = Path(__file__).resolve().parent
+_MADE_BY = "make example"
+
+
+@dataclass(frozen=True)
+class Example:
+    """The run; its evaluations are in a file beside it."""
+
+    spec: RunSpec
+    result: RunResult
+    diagnostics: Diagnostics
+    started: pd.Timestamp
+
+
+@cache
+def example() -> Example:
+    """The run that ships."""
+    found = json.loads((FOLDER / "run.json").read_text(encoding="utf-8"))
+    return Example(
+        RunSpec.from_dict(found["spec"]),
+        RunResult.from_dict(found["result"]),
+        Diagnostics.from_dict(found["diagnostics"]),
+        pd.Timestamp(found["started"]),
+    )
+
+
+def is_example(run: StoredRun) -> bool:
+    """Whether a stored run is the example as it shipped, and not the same request run again on this machine."""
+    return run.result == example().result
+
+
+def status(run: StoredRun) -> str:
+    """How a run ended; the example says that it is one."""
+    return "example" if is_example(run) else run.status
+
+
+def load_into(database: Database) -> None:
+    """Puts the example into a results file in which nothing has ever been measured."""
+    if queries.is_blank(database):
+        game = import_evaluations(database, (FOLDER / "evaluations.parquet").read_bytes()).game
+        store = Store(database)
+        store.adopt(game, example().spec, example().result, example().started)
+        store.save_diagnostics(example().result.run, example().diagnostics)
+
+
+def write(database: Database, run: StoredRun) -> None:
+    """Makes a finished run the example."""
+    diagnostics = queries.diagnostics(database, run.run)
+    assert run.result is not None and diagnostics is not None
+    FOLDER.mkdir(exist_ok=True)
+    (FOLDER / "evaluations.parquet").write_bytes(export_evaluations(database, run))
+    content = {
+        "made_by": _MADE_BY,
+        "started": run.started.isoformat(),
+        "spec": asdict(run.spec),
+        "result": asdict(run.result),
+        "diagnostics": asdict(diagnostics),
+    }
+    (FOLDER / "run.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        results = Database(Path(folder) / "example.duckdb")
+        finished = follow(engine_on(results).run(RunSpec()))
+        assert isinstance(finished, Finished)
+        write(results, queries.find_run(results, finished.result.run))

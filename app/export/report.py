@@ -1,0 +1,37 @@
+"""A run and a choice of layers as one file that any browser opens: the figures, their descriptions, the protocol."""
+
+from html import escape
+
+from app.figures.charts import Chart
+from app.words import named
+from core.records.results import RunResult
+
+_STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}code{background:#eee}"
+
+
+def report(result: RunResult, removed: tuple[int, ...], measured: float | None, charts: dict[str, Chart]) -> str:
+    """The page as HTML. Plotly's script is inside it, so that it works without a network.
+
+    Args:
+        result: of the run.
+        removed: the chosen layers.
+        measured: the perplexity without them on the run's text, if it is known.
+        charts: by their titles.
+    """
+    model = result.model
+    gone = named(model.players, removed) or "none"
+    found = f"{measured:.2f} (measured)" if measured is not None else "not measured"
+    parts = [
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(model.source)}</title>",
+        f"<style>{_STYLE}</style><h1>Which layers does {escape(model.source)} need?</h1>",
+        f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
+        f"{escape(model.dtype)}. Run <code>{escape(result.run)}</code>: {result.surrogate.masks} coalitions, "
+        f"measured on {escape(str(result.protocol))}.</p>",
+        f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has {result.dense_perplexity:.2f} "
+        f"(measured).</p><p><code>python -m app export {escape(result.run)} "
+        f"--remove {named(model.players, removed, ',')} --out DIR</code></p>",
+    ]
+    for index, (title, chart) in enumerate(charts.items()):
+        drawn = chart.figure.to_html(full_html=False, include_plotlyjs=index == 0)
+        parts.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(chart.alt)}</p>")
+    return "\n".join([*parts, "</html>"])

@@ -1,0 +1,177 @@
+"""What a request will take, said before it begins: from sizes, and from the rate of earlier runs on this machine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import comb
+
+import numpy as np
+
+from app.durations import duration
+from app.example import shipped
+from cache.database import Database
+from cache.queries import StoredRun
+from cache.store import Store
+from core.checkpoint.memory import amount, available
+from core.checkpoint.size import BYTES, shape_of
+from core.coalitions.masks import Masks, check_strata, default_strata
+from core.coalitions.players import computed, kept, players_of, switches
+from core.errors import SelectionError
+from core.records.results import RunResult
+from core.records.spec import OFFLOAD, RunSpec
+from core.run import forecast
+from core.sampling.samplers import begin, check_size
+
+# More coalitions are not drawn only to be counted: the work of these is scaled up, and is then an upper bound.
+_DRAWN = 3000
+# The time of a run that measured fewer is that of loading the model.
+_FEWEST = 20
+_SMALLER = "ask for bfloat16, fewer or shorter sequences, or for the device offload"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a request will take; None where that is not known."""
+
+    coalitions: int | None  # the whole model among them
+    known: int  # how many of them are in the results file
+    known_in: str  # the dtype that they were measured in
+    seconds: float | None
+    rate_of: str  # the run whose rate `seconds` is from
+    memory: forecast.Memory | None
+    dtype: str
+    settled: bool  # False: the dtype is not known, and the larger one is assumed
+    free: int | None = None  # bytes of main memory, where the run would compute on a processor
+    offload: bool = False  # weights that find no room stay on the disk
+
+
+def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> Forecast:
+    """What `spec` will take, given the runs in the results file.
+
+    Raises:
+        SelectionError: a request that no run could begin with.
+    """
+    check_size(spec)
+    shape = shape_of(spec.model)
+    here = [run for run in runs if run.result is not None and not shipped.is_example(run)]
+    settled = [_found(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
+    dtype = spec.dtype if spec.dtype != "auto" else settled[0].model.dtype if settled else None
+    device = spec.device if spec.device != "auto" else settled[0].model.device if settled else "cpu"
+    like = [run for run in runs if run.result is not None and run.spec.model == spec.model]
+    layers = shape.layers if shape else _found(like[0]).model.layers if like else None
+    answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None)
+    if shape is not None and answer.dtype in BYTES:
+        kind = device.partition(":")[0]
+        kind = "cpu" if kind == OFFLOAD else kind
+        answer = replace(answer, memory=forecast.memory(shape, spec.sequences, spec.window, answer.dtype, kind))
+        answer = replace(answer, free=available() if kind == "cpu" else None, offload=spec.device == OFFLOAD)
+    if layers is None:
+        return answer
+    players = players_of(layers, spec.players, spec.protect)
+    _check_count(spec, len(players))
+    masks, scale = _drawn(spec, len(players))
+    answer = replace(answer, coalitions=round(len(masks) * scale))
+    missing = np.ones(len(masks), dtype=np.bool_)
+    same = [run for run in like if _same_text(run.spec, spec)]
+    if same:
+        missing[list(Store(database).known(same[0].game, masks))] = False
+        answer = replace(answer, known=round(float((~missing).sum()) * scale), known_in=_found(same[0]).model.dtype)
+    rates = [
+        run for run in like if run in here and _found(run).measured >= _FEWEST and _found(run).model.dtype == dtype
+    ]
+    if rates:
+        head, best = shape.head if shape else 0.0, max(rates, key=lambda run: _found(run).measured)
+        work = forecast.work(_blocks(masks, players, layers), missing, head) * scale * spec.sequences * spec.window
+        answer = replace(answer, seconds=work / _work_a_second(best, head), rate_of=best.run)
+    return answer
+
+
+def sentences(found: Forecast) -> dict[str, str]:
+    """What a request will take, in words."""
+    return {"To measure": _coalitions(found), "Time": _time(found), "Memory": _memory(found)}
+
+
+def _coalitions(found: Forecast) -> str:
+    if found.coalitions is None:
+        return "how many coalitions this model has is known when it has been found."
+    already = f"; {found.known:,} are in the results file already, in {found.known_in}" if found.known else ""
+    return f"{found.coalitions:,} coalitions, the whole model among them{already}."
+
+
+def _time(found: Forecast) -> str:
+    if found.coalitions is not None and found.known == found.coalitions:
+        return (
+            f"a few seconds for the estimate, if this machine computes in {found.known_in}: nothing is left to measure."
+        )
+    if found.seconds is None:
+        return "not known until the first coalitions are measured: no earlier run here tells this machine's rate."
+    return f"about {duration(found.seconds)} (estimated from run {found.rate_of})."
+
+
+def _memory(found: Forecast) -> str:
+    if found.memory is None:
+        return "not known before the model is on this machine and has been read."
+    parts = {
+        "program": found.memory.program,
+        "weights": found.memory.weights,
+        "packed copy of them": found.memory.packed,
+        "hidden states": found.memory.states,
+        "logits": found.memory.logits,
+        "a float32 copy at the end": found.memory.exact,
+    }
+    named = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts.items() if size)
+    most = "" if found.settled else " at most, if it computes in float32"
+    if found.offload:
+        return f"as much as is free; what finds no room stays on the disk (all would take {named})."
+    said = f"about {found.memory.total / 2**30:.1f} GiB{most} (predicted from sizes: {named})."
+    if found.free is not None and found.memory.total > found.free:
+        said += f" That is more than the {amount(found.free)} that are free: {_SMALLER}."
+    return said
+
+
+def _drawn(spec: RunSpec, players: int) -> tuple[Masks, float]:
+    """The coalitions that a run begins with, or the first of them, and how many times as many it measures."""
+    _, masks = begin(replace(spec, masks=min(spec.masks, _DRAWN)), players)
+    return masks, (1 + spec.masks) / len(masks) if spec.sampler != "exhaustive" else 1.0
+
+
+def _check_count(spec: RunSpec, players: int) -> None:
+    """SelectionError for more coalitions than there are, also where too many are asked for to be drawn here."""
+    if spec.sampler == "shapley":
+        held = 2**players - 1
+    elif spec.sampler == "stratified":
+        held = sum(comb(players, kept) for kept in check_strata(spec.strata or default_strata(players), players))
+    else:
+        return  # an adaptive run stops where there are no more, and an exhaustive one takes all
+    if spec.masks > held:
+        raise SelectionError(
+            f"{spec.masks:,} masks were asked for; these strata hold {held:,} coalitions."
+            if spec.sampler == "stratified"
+            else f"{spec.masks:,} masks were asked for; there are {held:,} coalitions.",
+            "Ask for fewer.",
+        )
+
+
+def _same_text(one: RunSpec, other: RunSpec) -> bool:
+    """Whether two requests measure in the same game."""
+    return replace(one, sampler=other.sampler, masks=other.masks, strata=other.strata) == other
+
+
+def _blocks(masks: Masks, players: Sequence[str], layers: int) -> Masks:
+    """Which blocks are computed under masks of players, (masks, layers)."""
+    return computed(kept(switches(players, layers), masks))
+
+
+def _work_a_second(run: StoredRun, head: float) -> float:
+    """Block-token evaluations a second that a run made, loading and estimating included."""
+    result, model = _found(run), _found(run).model
+    masks, scale = _drawn(run.spec, len(model.players))
+    whole = (
+        forecast.work(_blocks(masks, model.players, model.layers), np.ones(len(masks), dtype=np.bool_), head) * scale
+    )
+    share = result.measured / (result.measured + result.cached)
+    return whole * share * run.spec.sequences * run.spec.window / result.seconds
+
+
+def _found(run: StoredRun) -> RunResult:
+    assert run.result is not None
+    return run.result

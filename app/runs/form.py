@@ -1,0 +1,114 @@
+"""The request for a run, with what it will take: defaults that one click starts."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from app.dashboard import parts
+from app.foresight import foresee, sentences
+from app.requests import integers, located
+from cache.database import Database
+from core.errors import QuorumError
+from core.records.spec import SAMPLERS, RunSpec
+from core.text.corpora import CORPORA
+
+_PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "group": "groups of layers"}
+
+
+@st.fragment
+def show_form(database: Database, submit: Callable[[RunSpec], None]) -> None:
+    """The request for a run. A fragment: what it will take follows every change, and the page's charts stay."""
+    with st.container(border=True):
+        try:
+            spec = located(_asked())
+        except QuorumError as error:
+            parts.show_error(error)
+            return
+        _show_forecast(database, spec)
+        if st.button("Start run", type="primary", icon=":material/play_arrow:"):
+            submit(spec)
+
+
+def _show_forecast(database: Database, spec: RunSpec) -> None:
+    """Coalitions, time and memory of a request, or what is wrong with it."""
+    try:
+        said = sentences(foresee(database, parts.stored_runs(database), spec))
+    except QuorumError as error:
+        st.warning(f"**{error.message}** {error.hint}")
+        return
+    st.markdown("  \n".join(f"**{name}:** {sentence}" for name, sentence in said.items()))
+
+
+def _asked() -> RunSpec:
+    """What the widgets say.
+
+    Raises:
+        SelectionError: strata or layers that are no numbers.
+    """
+    default = RunSpec()
+    left, middle, right = st.columns(3)
+    model = left.text_input(
+        "Model", default.model, help="bundled, a Hugging Face Hub id, a local folder, or a .gguf file"
+    )
+    corpus = middle.selectbox(
+        "Calibration text",
+        CORPORA,
+        accept_new_options=True,
+        help="A named corpus, or type the path of a .txt, .jsonl or .parquet file",
+    )
+    masks = right.number_input(
+        "Coalitions", 10, 100_000, default.masks, help="Random sets of layers to measure; more give narrower intervals"
+    )
+    with st.expander("More settings"):
+        first, second, third = st.columns(3)
+        sequences = first.number_input("Sequences", 1, 10_000, default.sequences)
+        window = second.number_input("Tokens in a sequence", 2, 8192, default.window)
+        seed = third.number_input("Seed", 0, 2**31 - 1, default.seed)
+        strata = first.text_input(
+            "Strata",
+            "",
+            placeholder="automatic",
+            help="Sizes of the coalitions: numbers of layers kept, as 28,25,22",
+        )
+        sampler = first.selectbox(
+            "Sampler",
+            SAMPLERS,
+            help="stratified is the paper's; adaptive measures where most is to be learnt; shapley draws sets "
+            "of all sizes; exhaustive measures all coalitions of a model of few layers",
+        )
+        dtype = second.selectbox("Precision", ("auto", "float32", "bfloat16", "float16"))
+        device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1, mps or offload")
+        players = second.selectbox(
+            "Players",
+            list(_PLAYERS),
+            format_func=_PLAYERS.__getitem__,
+            help="What is switched off as one: a layer, its attention (3a) or its MLP (3m), or neighbours together",
+        )
+        together = third.number_input(
+            "Layers in a group",
+            2,
+            1000,
+            4,
+            disabled=players != "group",
+            help="For very deep models: so many neighbouring layers stay or go together",
+        )
+        protect = first.text_input(
+            "Layers that stay",
+            "",
+            placeholder="none",
+            help="These are never switched off and do not play, as 0,1,29",
+        )
+    return RunSpec(
+        model=model.strip(),
+        corpus=corpus or default.corpus,
+        sequences=int(sequences),
+        window=int(window),
+        sampler=sampler,
+        masks=int(masks),
+        strata=integers(strata),
+        seed=int(seed),
+        dtype=dtype,
+        device=device.strip(),
+        players=f"group:{together}" if players == "group" else players,
+        protect=integers(protect) or (),
+    )

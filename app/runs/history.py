@@ -1,0 +1,82 @@
+"""The runs there have been, and what can be done with one of them."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+from app.dashboard import navigation, parts, state
+from app.dashboard.evaluations import download_evaluations, show_upload
+from app.example import shipped
+from app.runs.compare_runs import show_comparison
+from app.runs.settings import parted, settings
+from app.worker.client import Jobs
+from cache.queries import StoredRun
+from cache.store import Store
+from core.records.spec import RunSpec
+
+
+def show_history(shared: Jobs, submit: Callable[[RunSpec], None]) -> None:
+    """All runs of this file as a table; one can be shown, resumed (by `submit`), compared, exported or deleted."""
+    runs = parts.stored_runs(shared.database)
+    if runs:
+        st.header("History")
+        _show_table(runs)
+        chosen = _choose(runs)
+        with st.container(horizontal=True):
+            _show_actions(shared, chosen, submit)
+        st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
+        show_comparison(chosen, runs)
+    show_upload(shared.database)
+
+
+def _show_table(runs: list[StoredRun]) -> None:
+    """The settings that differ as columns, and those that do not in a sentence."""
+    differing, constant = parted([settings(run) for run in runs])
+    table = pd.DataFrame([_row(run, differing) for run in runs])
+    st.dataframe(table, hide_index=True, alt="All runs, the newest first: their settings that differ, and their ends")
+    same = "; ".join(f"{name} {value}" for name, value in constant.items())
+    st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {same}. R² is on coalitions not seen.")
+
+
+def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:
+    own, result = settings(run), run.result
+    message = {"message": run.message} if run.message else {}
+    return {
+        "run": run.run,
+        "status": shipped.status(run),
+        "started": run.started,
+        **{name: own[name] for name in differing},
+        "dense perplexity (measured)": result.dense_perplexity if result else None,
+        "surrogate R²": result.surrogate.r2 if result else None,
+        **message,
+    }
+
+
+def _choose(runs: list[StoredRun]) -> StoredRun:
+    """The run of the address, or the newest; an unknown one is named."""
+    names, asked = [run.run for run in runs], state.run_in_address()
+    if asked is not None and asked not in names:
+        parts.show_failure(f"There is no run {asked} here.", f"Runs that exist: {', '.join(names)}.")
+    name = st.selectbox(
+        "Run",
+        names,
+        index=names.index(asked) if asked in names else 0,
+        format_func=lambda name: f"{name} ({shipped.status(runs[names.index(name)])})",
+    )
+    if asked in names and name != asked:  # an address that names nothing stays as it is
+        state.remember_run(name)
+    return runs[names.index(name)]
+
+
+def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], None]) -> None:
+    if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
+        st.switch_page(navigation.contributions(), query_params={"run": chosen.run})
+    label = "Run again" if chosen.status == "finished" else "Resume"
+    if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
+        submit(chosen.spec)
+    download_evaluations(shared.database, chosen)
+    if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running"):
+        Store(shared.database).delete(chosen.run)
+        state.forget_run(chosen.run)
+        st.rerun()

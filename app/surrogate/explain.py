@@ -1,0 +1,72 @@
+"""Why one coalition gets its prediction: the perplexity that the surrogate expects, and which layers it blames."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.dashboard import parts
+from app.dashboard.predicting import predictor_of
+from app.surrogate.fit_figures import share_bars
+from app.words import labels
+from cache.database import Database
+from cache.queries import StoredRun
+from core.coalitions.masks import without
+from core.records.results import RunResult
+from core.selection.targets import least_contributing
+
+# So many layers are removed when the page opens: enough for them to share something.
+_AT_FIRST = 3
+
+
+def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
+    """The prediction without the layers that the user names, at once, and the share of each of them."""
+    st.header("Why one set gets its prediction")
+    players = result.model.players
+    removed = st.multiselect(
+        "Layers to remove",
+        range(len(players)),
+        format_func=players.__getitem__,
+        default=least_contributing(result.overall, min(_AT_FIRST, len(players) - 1)),
+        max_selections=len(players) - 1,
+        help="The Gaussian process on the log score predicts at once; nothing is measured",
+    )
+    if not removed:
+        st.info("Pick one layer or more.")
+        return
+    predictor = predictor_of(database, chosen)
+    if predictor is None:
+        st.info("Predictions appear when the run is finished.")
+        return
+    found = predictor.predict(removed)
+    with st.container(horizontal=True):
+        st.metric(
+            f"Perplexity ({'extrapolated' if found.extrapolated else 'predicted'})",
+            f"{found.perplexity:,.2f}",
+            f"90 % interval {found.low:,.2f} to {found.high:,.2f}",
+            delta_color="off",
+            delta_arrow="off",
+            help=str(result.protocol),
+        )
+        measured = predictor.surrogate.measured
+        rows = (measured.masks == without(len(players), removed)).all(axis=1)
+        if rows.any():
+            st.metric(
+                "Perplexity (measured; the surrogate has seen it)",
+                f"{np.exp(measured.losses[rows].mean()):,.2f}",
+                help=str(result.protocol),
+            )
+    if found.extrapolated:
+        st.warning(
+            "Extrapolated: this set is unlike everything that was measured, or smaller. The interval is too sure."
+        )
+    parts.show_chart(share_bars(result, found), key="shares")
+    st.caption(
+        f"Predicted. The bars add up to {sum(share.value for share in found.shares):+.3f} nats a token, the predicted "
+        "logarithm of PPL_dense / PPL. Each is a Shapley value of the game among the removed layers while all others "
+        f"stay: what this layer takes away, averaged over all orders of removing them. {result.protocol}."
+    )
+    known = labels(players)
+    table = pd.DataFrame({"layer": known[s.layer], "share, nats a token": s.value} for s in found.shares)
+    with st.expander("Shares as a table"):
+        st.dataframe(table, hide_index=True, alt="Share of each removed layer in the predicted log score")
+        st.download_button("Download CSV", table.to_csv(index=False), f"shares-{chosen.run}.csv", "text/csv")

@@ -1,0 +1,159 @@
+"""Shapley, Banzhaf and local values, and pairwise interactions, of a Gaussian process over coalitions: in closed form.
+
+Each of these is a probabilistic value (Weber 1988): the expected marginal contribution of a layer while every other one
+is kept with probability p, averaged over p. All p alike give the Shapley value, p = 1/2 the Banzhaf value, and p near 1
+asks what pruning asks: what does this layer add while few others are missing? For pairs, the weight 6 p (1 - p) gives
+the interactions of the faithful quadratic game (Faith-Shap of order 2: Tsai et al., arXiv 2203.00870).
+
+The posterior mean is a sum of products over layers, sum_m w_m prod_j g_mj(z_j), so its expectation over independent
+layers is the product of their expectations, and a marginal contribution changes one factor. For the Shapley value the
+integrand is a polynomial of degree n - 1 in p, for the faithful interactions one of degree n, which Gauss and
+Legendre's rule with floor(n/2) + 1 nodes integrates exactly. A draw adds Walsh functions, whose integrals are
+elementary. The stratified contribution, of fixed sizes, is an integral over complex p (`stratified`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+from scipy.stats import binom
+
+from core.attribution.exact import stratified_sizes
+from core.coalitions.measurements import Floats
+from core.surrogate.gaussian_process import Draw, GaussianProcess
+
+Game = GaussianProcess | Draw
+# Kept with this probability, nine layers of ten are there on average.
+_LOCAL = 0.9
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Which sizes of coalition count how much: probabilities `p` that another layer is kept, and their weights."""
+
+    p: NDArray[np.inexact]
+    weight: NDArray[np.inexact]
+
+
+def measure(kind: str, layers: int) -> Measure:
+    """The measure of a kind of value, exact for games of `layers` players."""
+    if kind in ("shapley", "faithful"):
+        nodes, weights = np.polynomial.legendre.leggauss(layers // 2 + 1)
+        p = (nodes + 1) / 2
+        return Measure(p, weights / 2 * (6 * p * (1 - p) if kind == "faithful" else 1))
+    return Measure(np.array([{"banzhaf": 0.5, "local": _LOCAL}[kind]]), np.ones(1))
+
+
+def stratified(layers: int, strata: Sequence[int]) -> Measure:
+    """The measure of the paper's stratified contribution, for games of `layers` players.
+
+    In the odds t = p / (1 - p), an expectation over independent layers is a polynomial over (1 + t)^(n - 1), whose
+    coefficient of t^s is the sum over coalitions of s layers. A mean over a circle of odds picks it (Cauchy's formula;
+    it is exact, as the degree is below the number of nodes). The radius is a stratum's own odds, near which its sizes
+    are the likely ones, so that nothing cancels. Half of the circle is enough: the other half is its conjugate.
+    """
+    nodes = layers | 1  # odd: p is infinite at t = -1
+    angles = 2 * np.pi / nodes * np.arange(nodes // 2 + 1)
+    share = np.where(angles > 0, 2.0, 1.0) / nodes / len(strata)
+    p, weight = [], []
+    for kept in strata:
+        t = kept / (layers - kept) * np.exp(1j * angles)
+        size_weights = stratified_sizes(layers, [kept])
+        terms = [
+            size_weights[size]
+            * np.exp((layers - 1) * np.log1p(t) - size * np.log(t) - _log_choose(layers - 1, int(size)))
+            for size in np.flatnonzero(size_weights)
+        ]
+        p.append(t / (1 + t))
+        weight.append(share * np.sum(terms, axis=0))
+    return Measure(np.concatenate(p), np.concatenate(weight))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+def sizes(how: Measure, others: int) -> Floats:
+    """How much each number 0..others of other layers that are kept counts, (others + 1,), for real `p`; sums to 1."""
+    return np.asarray(how.weight @ binom.pmf(np.arange(others + 1), others, how.p[:, None]))
+
+
+def values(games: Sequence[Game], how: Measure) -> Floats:
+    """The value of each layer in each of some games, (games, n), in the units of the processes' targets.
+
+    The games share their kernel and their masks, as a process with its draws and its retargeted twins does: a value is
+    linear in the weights of the masks, so that many games cost little more than one.
+    """
+    processes = _processes(games)
+    weights = np.array([process.weights for process in processes])
+    found = np.zeros((len(games), processes[0].masks.shape[1]))
+    for p, weight in zip(how.p, how.weight, strict=True):
+        slope, product = _factors(processes[0], p)
+        found += np.real(weight * ((weights * product) @ slope))
+    for row, game in zip(found, games, strict=True):
+        if isinstance(game, Draw):
+            mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(game.sets.sum(axis=1) - 1, 0)
+            row += (2 * game.heights * np.real(mean)) @ game.sets
+    return np.asarray(found * [[process.scale] for process in processes])
+
+
+def shares(game: GaussianProcess, removed: Sequence[int]) -> Floats:
+    """What each removed layer takes from the prediction without all of them, (removed,), in the order of `removed`.
+
+    They are the negative Shapley values of the game that these layers play while all others stay, and add up to the
+    prediction without them minus the one of the whole model. A layer that always stays multiplies each kernel value by
+    a constant, so that this game is again one of a Gaussian process.
+    """
+    players = list(removed)
+    stay = np.ones(game.masks.shape[1], dtype=np.bool_)
+    stay[players] = False
+    away = np.exp(-(~game.masks[:, stay] @ game.kernel.decay[stay]))
+    among = replace(
+        game,
+        kernel=replace(game.kernel, decay=game.kernel.decay[players]),
+        masks=game.masks[:, players],
+        weights=game.weights * away,
+    )
+    return np.asarray(-values([among], measure("shapley", len(players)))[0])
+
+
+def interactions(games: Sequence[Game], how: Measure) -> Floats:
+    """The interaction of each pair of layers in each of some games, (games, n, n), symmetric, with zeros on diagonals.
+
+    It is the expected second difference v(S+i+j) - v(S+i) - v(S+j) + v(S) under the same measure: with the Shapley
+    measure, the Shapley interaction index (Grabisch and Roubens 1999). Positive: the two layers are worth more together
+    than apart (synergy); negative: one makes up for the other (redundancy).
+    """
+    processes = _processes(games)
+    layers = processes[0].masks.shape[1]
+    found = np.zeros((len(games), layers, layers))
+    for p, weight in zip(how.p, how.weight, strict=True):
+        slope, product = _factors(processes[0], p)
+        for matrix, process in zip(found, processes, strict=True):
+            matrix += weight * (slope.T * (process.weights * product)) @ slope
+    for matrix, game, process in zip(found, games, processes, strict=True):
+        if isinstance(game, Draw):
+            mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(game.sets.sum(axis=1) - 2, 0)
+            inside = game.sets.astype(np.float64)
+            matrix += (inside.T * (4 * game.heights * mean)) @ inside
+        matrix *= process.scale
+        np.fill_diagonal(matrix, 0)
+    return found
+
+
+def _processes(games: Sequence[Game]) -> list[GaussianProcess]:
+    """The process of each game, without what a draw adds to it; all of one kernel on the same masks."""
+    processes = [game.corrected if isinstance(game, Draw) else game for game in games]
+    first = processes[0]
+    assert all(process.kernel is first.kernel and process.masks is first.masks for process in processes)
+    return processes
+
+
+def _factors(game: GaussianProcess, p: float) -> tuple[Floats, Floats]:
+    """For each seen mask: (g(kept) - g(dropped)) / expectation of every layer (m, n), and the kernel's own, (m,)."""
+    rho = np.exp(-game.kernel.decay)
+    kept, dropped = np.where(game.masks, 1.0, rho), np.where(game.masks, rho, 1.0)
+    expected = p * kept + (1 - p) * dropped
+    return (kept - dropped) / expected, game.kernel.variance * expected.prod(axis=1)

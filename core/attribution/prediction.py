@@ -1,0 +1,46 @@
+"""What the surrogate expects of one coalition, how sure that is, and which of the removed layers it blames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.attribution.closed_form import shares
+from core.coalitions.masks import without
+from core.records.results import Band, Prediction, ValueShare
+from core.surrogate.conformal import band_of
+from core.surrogate.surrogate import Surrogate
+
+# Where the posterior leaves this share of the prior's variance open, little is known.
+_OPEN = 0.5
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A surrogate of the log score, with the widths of its predictive intervals."""
+
+    surrogate: Surrogate
+    bands: tuple[Band, ...]  # at least one
+
+    def predict(self, removed: Sequence[int]) -> Prediction:
+        """The perplexity without some layers, one or more, and its 90 % predictive interval."""
+        measured, process = self.surrogate.measured, self.surrogate.process
+        mask = without(measured.masks.shape[1], removed)
+        pruned, whole = process.predict(np.stack([mask, np.ones_like(mask)]))
+        expected = float(pruned - whole)  # the whole model's log score is 0
+        band = band_of(self.bands, int(mask.sum()))
+        dense = float(measured.dense.mean())
+        with np.errstate(over="ignore"):
+            low, middle, high = (float(np.exp(dense - expected + half)) for half in (-band.half, 0, band.half))
+        gone = tuple(sorted(removed))
+        blamed = zip(gone, shares(process, gone), strict=True)
+        parts = tuple(ValueShare(layer, float(share)) for layer, share in blamed)
+        return Prediction(gone, middle, low, high, self._is_far(mask), parts, band)
+
+    def _is_far(self, mask: NDArray[np.bool_]) -> bool:
+        """Whether it keeps fewer layers than what was measured, or is unlike all of it."""
+        process = self.surrogate.process
+        prior = process.scale * np.sqrt(process.kernel.variance)
+        few = mask.sum() < self.surrogate.measured.fewest_kept
+        return bool(few or process.deviation(mask[None])[0] > prior * _OPEN**0.5)

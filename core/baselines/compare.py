@@ -1,0 +1,85 @@
+"""Ours and its rivals side by side: each chooses on the calibration text, and all are judged on text none has seen."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+from core.baselines.criteria import check_weights
+from core.baselines.table import BY_DIVERGENCE, BY_WEIGHTS, RIVALS, Contest
+from core.coalitions.masks import removed, without
+from core.errors import SelectionError
+from core.evaluate.game import Game
+from core.evaluate.losses import perplexity
+from core.evaluate.meter import nothing
+from core.records.events import Event, Stage
+from core.records.plans import METHODS, OURS, Comparison, MethodResult, methods_for
+from core.records.spec import RunSpec
+from core.records.storage import Store
+from core.selection.measured_plans import measured
+from core.selection.plan import explore, metered, stages
+from core.selection.targets import Request
+
+
+@dataclass(frozen=True)
+class Match:
+    """Who is compared, at which numbers of removed players (ascending), with how much compute for those that search."""
+
+    methods: tuple[str, ...]
+    counts: tuple[int, ...] | None  # None takes 10, 20, 30 and 40 % of the players
+    units: float = 1.0
+
+    def check(self, players: Sequence[str], kind: str) -> tuple[int, ...]:
+        """The counts, or SelectionError: for players of a kind."""
+        unknown = [name for name in self.methods if name not in METHODS]
+        if unknown:
+            raise SelectionError(f"There is no method {', '.join(unknown)}.", f"Methods: {', '.join(METHODS)}.")
+        without = [name for name in self.methods if name not in methods_for(kind)]
+        if without:
+            raise SelectionError(
+                f"{', '.join(without)} cannot choose among players of the kind {kind}: hidden states are compared "
+                "before and after whole blocks, and between the halves of a block there may be none.",
+                f"Leave it out, or use --players block. Methods: {', '.join(methods_for(kind))}.",
+            )
+        everyone = len(players)
+        counts = self.counts or tuple(sorted({max(1, round(share * everyone)) for share in (0.1, 0.2, 0.3, 0.4)}))
+        for count in counts:
+            Request(self.units, count).check(everyone)
+        return tuple(sorted(counts))
+
+
+def compare(
+    store: Store,
+    base: Game,
+    game: Game,
+    judge: Game,
+    match: Match,
+    spec: RunSpec,
+    between: Callable[[], None] = nothing,
+) -> Generator[Event, None, Comparison]:
+    """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
+    counts = match.check(base.loaded.info.players, spec.players)
+    if set(match.methods) & {*BY_WEIGHTS}:
+        check_weights(base.loaded)
+    jury = metered(store, judge, (len(judge.windows.ids),), between=between)
+    results = []
+    for name in match.methods:
+        yield Stage(f"{name} chooses")
+        parts = stages(len(base.windows.ids), len(game.windows.ids))
+        meter = metered(store, game, parts, divergences=name in (OURS, *BY_DIVERGENCE), between=between)
+        if name == OURS:
+            request = Request(match.units, counts[-1])
+            search = yield from explore(game, meter, len(base.windows.ids), request, spec.seed)
+            plans = {count: removed(search.best[count]) for count in counts}
+        else:
+            contest = Contest(base.loaded, base.windows.ids, meter, counts, spec.seed, match.units)
+            plans = RIVALS[name](contest)
+        yield Stage(f"Judging {name}")
+        masks = [without(meter.players, plans[count]) for count in counts if count in plans]
+        unit = meter.unit(len(base.windows.ids))
+        found = measured(base.loaded, jury, masks) if masks else ()  # it may keep so many that no count is left
+        results.append(
+            MethodResult(name, found, meter.coalitions, meter.tokens, meter.plain / unit, meter.spent / unit)
+        )
+    dense = jury.losses(jury.whole[None], jury.stages[-1])[0]
+    return Comparison(
+        base.loaded.info, base.windows.protocol, judge.windows.protocol, perplexity(dense), tuple(results)
+    )

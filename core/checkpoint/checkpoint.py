@@ -1,0 +1,124 @@
+"""A model on disk: the bundled one, a local folder, or a Hub id; safetensors or GGUF only, no foreign code."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from core.checkpoint import gguf, hub
+from core.checkpoint.config import read_config
+from core.checkpoint.headers import headers
+from core.checkpoint.safety import check_code, check_folder
+from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
+from core.paths import user_path
+from core.records.spec import BUNDLED
+
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# Fields of config.json that say how a model was saved, not what it computes.
+_NOT_THE_MODEL = ("transformers_version", "_name_or_path", "_model_name_or_path", "dtype", "torch_dtype", "use_cache")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model on disk whose files have been checked and whose weights have not been read."""
+
+    source: str
+    folder: Path
+    config: Any
+
+    @property
+    def layers(self) -> int | None:
+        """The number of layers that the configuration names, if it does: a check before the weights are read."""
+        return getattr(self.config.get_text_config(), "num_hidden_layers", None)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's tokenizer, or UnsupportedModel. It is needed before the weights: does the text suffice?"""
+        try:
+            found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                self.folder, trust_remote_code=False, local_files_only=True
+            )
+        except Exception as cause:  # the tokenizers library raises bare ones
+            raise UnsupportedModel(
+                f"{self.source} has no tokenizer that can be read: {str(cause).strip()[:200]}",
+                "Save the tokenizer into the model's folder: tokenizer.save_pretrained(folder).",
+            ) from cause
+        return found
+
+    @property
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Changes when a file of the model does; costs one stat a file."""
+        files = [self.folder / "config.json", *sorted(self.folder.glob("*.safetensors"))]
+        return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+def locate(source: str) -> Checkpoint:
+    """Finds a model's files and checks that they can be used, before any weights are read.
+
+    Args:
+        source: `bundled`, a folder, a .gguf file, or a Hub id.
+
+    Raises:
+        ModelError: one of its kinds, each naming the cause and the next step.
+    """
+    path = user_path(source)
+    if source == BUNDLED:
+        folder = gguf.dequantised(gguf.bundled_file())
+    elif path.is_file() and path.suffix == ".gguf":
+        folder = gguf.dequantised(path)
+    elif path.exists():
+        folder = _folder(path)
+    elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
+        folder = hub.fetch_model(source, check_config=lambda fetched: read_config(source, fetched))
+        check_folder(folder)
+    else:
+        raise ModelNotFound(
+            f"There is no model {source}.", "Use bundled, a Hub id such as owner/name, or an existing folder."
+        )
+    return Checkpoint(source, folder, read_config(source, folder))
+
+
+def fingerprint(checkpoint: Checkpoint) -> str:
+    """Sixteen hex digits of the configuration and of every tensor by name, however they are spread over files."""
+    digest = hashlib.sha256()
+    config = {key: value for key, value in checkpoint.config.to_dict().items() if key not in _NOT_THE_MODEL}
+    digest.update(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, header in sorted(headers(checkpoint.folder).items()):
+        with safe_open(header.file, framework="pt") as tensors:
+            tensor = tensors.get_tensor(name)
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def _folder(folder: Path) -> Path:
+    """A folder with safetensors, or the dequantised form of its one GGUF file."""
+    if not folder.is_dir():
+        raise ModelNotFound(
+            f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json."
+        )
+    if any(folder.glob("*.safetensors")):
+        if not (folder / "config.json").is_file():
+            raise ModelNotFound(
+                f"{folder} has weights and no config.json.", "Give the folder that save_pretrained wrote."
+            )
+        check_folder(folder)
+        check_code(folder)
+        return folder
+    ggufs = sorted(folder.glob("*.gguf"))
+    if len(ggufs) == 1:
+        return gguf.dequantised(ggufs[0])
+    if ggufs:
+        raise ModelNotFound(f"{folder} holds {len(ggufs)} GGUF files.", "Name one of them: --model FOLDER/FILE.gguf.")
+    if any(any(folder.glob(pattern)) for pattern in _PICKLES):
+        raise UnsafeWeights(
+            f"{folder} holds pickle weights only, and loading those can execute code.",
+            "Save them as safetensors first: model.save_pretrained(folder) in a place where you trust the file.",
+        )
+    raise ModelNotFound(f"{folder} holds no weights.", "Give a folder with config.json and .safetensors files.")

@@ -1,0 +1,112 @@
+"""What config.json says that a model is, and whether its files hold that: before any weight is read."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.conversion_mapping import get_model_conversion_mapping
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+from core.checkpoint.headers import Header, headers
+from core.checkpoint.safety import read_object
+from core.errors import ModelError, NotCausal, UnsafeWeights, UnsupportedModel
+
+# A byte on disk holds at most so many parameters, in the smallest quantised types; and what tiny models may ask for
+# in tables of positions and masks, in elements.
+_PACKED, _TABLES = 8, 2**28
+
+
+def read_config(source: str, folder: Path) -> Any:
+    """The configuration of a causal language model that transformers knows.
+
+    Raises:
+        UnsafeWeights: it needs code of its own.
+        NotCausal, UnsupportedModel.
+    """
+    raw = read_object(folder / "config.json")
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as cause:  # whatever the values in a file lead to, each architecture in its own way
+        if raw.get("model_type") in CONFIG_MAPPING:
+            raise UnsupportedModel(
+                f"The config.json of {source} makes no sense: {str(cause).strip()[:200]}.",
+                "Correct config.json, or download the model again.",
+            ) from cause
+        code = "auto_map" in raw
+        error: type[ModelError] = UnsafeWeights if code else UnsupportedModel
+        raise error(
+            f"{source} needs code of its own to load, which Quorum never executes."
+            if code
+            else f"{source} is of an architecture that this transformers release does not know.",
+            "Use a model whose architecture is part of transformers.",
+        ) from cause
+    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
+    named = config.architectures or []
+    if (
+        config.is_encoder_decoder
+        or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        or (named and not known.intersection(named))
+    ):
+        raise NotCausal(
+            f"{source} is not a causal language model ({', '.join(named) or config.model_type}).",
+            "Use a decoder-only model: its class ends in ForCausalLM or LMHeadModel.",
+        )
+    return config
+
+
+def skeleton(config: Any) -> PreTrainedModel:
+    """The model of a configuration, its shapes alone: it takes no memory for weights. `config` is left as it is."""
+    build: Any = AutoModelForCausalLM.from_config
+    with torch.device("meta"):
+        model: PreTrainedModel = build(copy.deepcopy(config), trust_remote_code=False)
+    return model
+
+
+def check_weights(source: str, config: Any, folder: Path) -> None:
+    """Refuses a model whose configuration asks for other weights, or for far more, than its files hold.
+
+    Raises:
+        UnsupportedModel: names the tensor, or the two sizes.
+    """
+    held = headers(folder)
+    layers = getattr(config.get_text_config(), "num_hidden_layers", None)
+    if isinstance(layers, int) and layers > len(held):
+        raise UnsupportedModel(
+            f"The config.json of {source} asks for {layers} layers; its files hold {len(held)} tensors in all.",
+            "Correct config.json, or download the model again.",
+        )
+    try:
+        model = skeleton(config)
+    except Exception as cause:  # whatever the values in a file lead to, each architecture in its own way
+        raise UnsupportedModel(
+            f"No model can be built from the config.json of {source}: {type(cause).__name__}: "
+            f"{str(cause).strip()[:200]}.",
+            "Correct config.json, or download the model again.",
+        ) from cause
+    asked = model.num_parameters() + sum(buffer.numel() for buffer in model.buffers())
+    size = sum(tensor.size for tensor in held.values())
+    if asked > _PACKED * size + _TABLES:
+        raise UnsupportedModel(
+            f"The config.json of {source} asks for {asked:,} numbers; its files hold {size:,} bytes.",
+            "Correct config.json, or download the model again.",
+        )
+    if getattr(config, "quantization_config", None) is None:  # else tensors are packed
+        _check_shapes(source, model, held)
+
+
+def _check_shapes(source: str, model: PreTrainedModel, held: dict[str, Header]) -> None:
+    """Of the tensors that are saved as they are computed with; others are renamed or rearranged as they load."""
+    conversions = get_model_conversion_mapping(model)
+    for name, weight in model.state_dict().items():
+        tensor = held.get(name)
+        if tensor is None or tensor.shape == tuple(weight.shape):
+            continue
+        if not any(conversion.rename_source_key(name)[1] is not None for conversion in conversions):
+            raise UnsupportedModel(
+                f"{name} in the files of {source} has the shape {list(tensor.shape)}; its config.json asks for "
+                f"{list(weight.shape)}.",
+                "Take config.json and the weights from the same model.",
+            )

@@ -1,0 +1,155 @@
+"""What a model's folder may hold, checked before anything in it is loaded: text and headers, links, never code.
+
+transformers would stop at some of this, in the middle and in its own words; at some it would run out of memory; and
+what it follows out of the folder changes from release to release.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core.checkpoint.headers import headers
+from core.errors import UnsafeWeights, UnsupportedModel
+
+_INDEX = "model.safetensors.index.json"
+# Files of settings, which name classes and other files.
+_SETTINGS = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+)
+# Real ones have a megabyte or two, the index of the largest model included.
+_LARGEST = 2**26
+# Numbers that configurations make lists of, one item for each; the deepest and widest models have some hundreds.
+_COUNTS, _MOST = re.compile(r"(^|_)(layers?|heads?|experts?)$"), 10_000
+# Earlier releases of transformers left the path of a cache there, and nothing opens it.
+_NEVER_OPENED = {"special_tokens_map_file"}
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses what leads out of a folder, what would execute code, and what is damaged or of an absurd size.
+
+    Raises:
+        UnsafeWeights: links or names that leave the folder, code, kernels, an adapter to another model.
+        UnsupportedModel: files that cannot be read as what they are named, or shards that are missing.
+    """
+    for file in [*folder.iterdir(), *folder.glob("additional_chat_templates/*")]:
+        if not file.is_dir():  # nothing reads other folders
+            _check_link(folder, file)
+    settings = {name: read_object(folder / name) for name in _SETTINGS if (folder / name).is_file()}
+    for name, fields in settings.items():
+        _check_fields(name, fields)
+    if (folder / "adapter_config.json").exists():
+        raise UnsafeWeights(
+            "adapter_config.json makes this an adapter, whose weights belong to a model elsewhere.",
+            "Merge it into its model first (peft's merge_and_unload, then save_pretrained).",
+        )
+    if (folder / _INDEX).is_file():
+        _check_index(folder, read_object(folder / _INDEX))
+    if not headers(folder):
+        raise UnsupportedModel("The safetensors files hold no tensors.", "Download or copy the model again.")
+
+
+def check_code(folder: Path) -> None:
+    """Refuses a folder that brings code of its own: what its author means by the model may be that code.
+
+    Where transformers knows the architecture and the code is not there, as in what is fetched from the Hub, `auto_map`
+    is a name that nothing follows.
+    """
+    for name in _SETTINGS:
+        fields = read_object(folder / name) if (folder / name).is_file() else {}
+        for reference in map(str, _values(fields.get("auto_map", {}))):
+            module = reference.rpartition(".")[0]
+            if "--" in module or (folder / f"{module}.py").exists():
+                raise UnsafeWeights(
+                    f"{name} asks for code of its own, {reference[:100]}, which Quorum never executes.",
+                    f"If transformers' own class computes the same model, delete the entry auto_map from {name}.",
+                )
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """The JSON object in a file, or UnsupportedModel: too large, too deep, or something else."""
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ValueError(f"it has {file.stat().st_size:,} bytes")
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as cause:
+        raise UnsupportedModel(
+            f"{file.name} cannot be read: {str(cause)[:200]}.", "Download or copy the model again."
+        ) from cause
+    if not isinstance(content, dict):
+        raise UnsupportedModel(f"{file.name} holds no JSON object.", "Download or copy the model again.")
+    return content
+
+
+def _check_link(folder: Path, file: Path) -> None:
+    """A link may stay in the folder; a snapshot of the Hub's cache links to the blobs beside it."""
+    target, home = file.resolve(), folder.resolve()
+    blobs = home.parent.parent / "blobs" if home.parent.name == "snapshots" else home
+    if not (target.is_relative_to(home) or target.is_relative_to(blobs)):
+        raise UnsafeWeights(
+            f"{file.name} is a link that leads out of the folder, to {target}.",
+            "Put the file itself into the folder, if it is meant to be there.",
+        )
+
+
+def _check_fields(name: str, fields: dict[str, Any]) -> None:
+    for key, value in _entries(fields):
+        if "implementation" in key and any("/" in str(item) for item in _values(value)):
+            raise UnsafeWeights(
+                f"{name} asks for a kernel from elsewhere ({key}: {str(value)[:100]}), which would be executed.",
+                f"Delete the entry {key} from {name}.",
+            )
+        opened = key == "transformers_weights" or (key.endswith(("_file", "_files")) and key not in _NEVER_OPENED)
+        if opened and any(isinstance(item, str) and _leaves(item) for item in _values(value)):
+            raise UnsafeWeights(
+                f"{name} points out of the folder ({key}: {str(value)[:100]}).",
+                f"Delete the entry {key} from {name}, and put the file itself into the folder.",
+            )
+        if name == "config.json" and _COUNTS.search(key) and isinstance(value, int) and not 0 <= value <= _MOST:
+            raise UnsupportedModel(
+                f"config.json asks for {key}: {value}, which no model has.",
+                "Correct config.json, or download the model again.",
+            )
+
+
+def _check_index(folder: Path, index: dict[str, Any]) -> None:
+    shards = index.get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
+        raise UnsupportedModel(f"{_INDEX} has no weight_map of file names.", "Download or copy the model again.")
+    for shard in sorted(set(shards.values())):
+        if _leaves(shard) or not shard.endswith(".safetensors"):
+            raise UnsafeWeights(
+                f"{_INDEX} names {shard[:100]}, which is no safetensors file of the folder.",
+                "Use the index that save_pretrained wrote beside the weights.",
+            )
+        if not (folder / shard).is_file():
+            raise UnsupportedModel(f"The file {shard[:100]} is missing.", "Download or copy the model again.")
+
+
+def _leaves(name: str) -> bool:
+    """Whether a name in a file of settings is anything but that of a file beside it."""
+    return "/" in name or "\\" in name or name == ".."
+
+
+def _entries(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """All entries, those of inner objects too."""
+    for key, value in fields.items():
+        yield key, value
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                yield from _entries(item)
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """What is at the ends of a value that may be a list or an object."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    if items is None:
+        yield value
+    else:
+        for item in items:
+            yield from _values(item)

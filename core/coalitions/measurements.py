@@ -1,0 +1,80 @@
+"""Measured coalitions as a surrogate takes them: masks, the losses of their sequences, and the worth that follows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.coalitions.masks import Masks, without
+from core.errors import SelectionError
+
+Floats = NDArray[np.float64]
+
+# Below this score nothing differs any more: the model is ruined. It bounds the logarithm of the score.
+RUINED = 1e-5
+# Below this, five folds hold too little to learn from or to test on.
+FEWEST_MASKS = 10
+# Sizes at the lower end that hold less than this share of the measured masks count as not measured.
+_STRAY = 0.02
+
+
+def log_score(scores: Floats) -> Floats:
+    """The logarithm of scores, of any shape, bounded below where a model is ruined."""
+    return np.asarray(np.log(np.maximum(scores, RUINED)))
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Coalitions `masks` (masks, n), none of which has a NaN, and the sequences they were measured on."""
+
+    masks: Masks
+    losses: Floats  # (masks, sequences), mean NLL in nats a token; may be infinite
+    dense: Floats  # (sequences,), the whole model's
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    @property
+    def rises(self) -> Floats:
+        """How much the mean NLL rises above the whole model's, (masks,), nats a token."""
+        return np.asarray(self.losses.mean(axis=1) - self.dense.mean())
+
+    @property
+    def scores(self) -> Floats:
+        """PPL_dense / PPL, (masks,): 1 means that nothing was lost, and an infinite loss is a score of 0."""
+        with np.errstate(over="ignore"):
+            return np.exp(-self.rises)
+
+    @property
+    def log_scores(self) -> Floats:
+        """The logarithm of the scores, (masks,), bounded below where a model is ruined."""
+        return log_score(self.scores)
+
+    @property
+    def fewest_kept(self) -> float:
+        """The number of kept layers below which hardly anything was measured; a few strays do not count."""
+        return float(np.quantile(self.masks.sum(axis=1), _STRAY))
+
+    def __getitem__(self, some: NDArray[np.bool_]) -> "Measurements":
+        """Some of the masks."""
+        return replace(self, masks=self.masks[some], losses=self.losses[some])
+
+    def perplexity(self, removed: Sequence[int]) -> float | None:
+        """The perplexity without some layers if it has been measured; infinite for a loss that is."""
+        rows = np.flatnonzero((self.masks == without(self.masks.shape[1], removed)).all(axis=1))
+        with np.errstate(over="ignore"):
+            return float(np.exp(self.losses[rows[0]].mean())) if len(rows) else None
+
+    def check_enough(self) -> None:
+        """SelectionError if there are too few masks to fit and to test on."""
+        if len(self) < FEWEST_MASKS:
+            raise SelectionError(
+                f"Only {len(self)} coalitions are measured.", f"Measure {FEWEST_MASKS} or more: python -m app run."
+            )
+
+    def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Measurements"]:
+        """The same masks as if other texts of this kind had been drawn: bootstrap resamples of the sequences."""
+        for _ in range(count):
+            drawn = rng.integers(0, len(self.dense), len(self.dense))
+            yield replace(self, losses=self.losses[:, drawn], dense=self.dense[drawn])

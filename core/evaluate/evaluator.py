@@ -1,0 +1,132 @@
+"""Coalitions -> the loss of every sequence, each shared prefix of layers computed once.
+
+The hidden state after a prefix of layers depends only on what of those was kept, so a set of masks is a trie. The
+masks are taken in lexicographic order, and the hidden states along the last one are kept: a mask starts where it leaves
+its predecessor, also across calls. A loss does not depend on which masks came before, nor on their order.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.coalitions.masks import Masks
+from core.evaluate.batch import Batch
+from core.evaluate.limits import ACCELERATOR, CPU, STATES
+from core.evaluate.packing import PackedLinears
+from core.evaluate.reference import sequence_losses
+from core.model.model import LoadedModel
+from core.model.skipping import FAILURES
+from core.records.spec import Losses
+
+# Elements that the whole model's log probabilities may take, kept for divergences: 512 MiB in fp32.
+_REFERENCE = 2**27
+
+
+class Evaluator:
+    """Evaluates coalitions on one set of sequences. The model is left as found after every call."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        ids: torch.Tensor,
+        packed: PackedLinears | None = None,
+        *,
+        states: int = STATES,
+        growing: bool = False,
+    ) -> None:
+        """Prepares the sequences.
+
+        Args:
+            loaded: the model.
+            ids: token ids (sequences, length); the first token of each is not predicted.
+            packed: the model's, if there are any already.
+            states: bytes that hidden states may take; 0 shares no prefixes.
+            growing: batches of 1, 2, 4, … sequences, so that `stream` gives its first number soon.
+
+        Where blocks exchange more than the hidden state, or something happens between them, no prefixes are shared.
+        """
+        self._packed = PackedLinears(loaded.model) if packed is None else packed
+        config = loaded.model.config.get_text_config()
+        tokens, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
+        length = ids.shape[1]
+        at_once = max(1, logits // (length * config.vocab_size))
+        if states and not self._shares(loaded, ids[:1]):
+            states = 0
+        a_sequence = (len(loaded.blocks) + 1) * length * config.hidden_size * loaded.model.dtype.itemsize
+        self._batches: list[Batch] = []
+        begin = 0
+        for size in _sizes(len(ids), max(1, tokens // length), growing):
+            part = ids[begin : begin + size].to(loaded.info.device)
+            begin += size
+            # Who measures one mask after the other keeps them; who waits for a single one would not use them again.
+            reference = not growing and begin * length * config.vocab_size <= _REFERENCE
+            self._batches.append(
+                Batch(loaded, part, at_once, keep=begin * a_sequence <= states, keep_reference=reference)
+            )
+
+    @property
+    def heads(self) -> float:
+        """The heads that a divergence takes: the mask's, and where it is not kept, the whole model's."""
+        return 2 - sum(batch.keeps_reference for batch in self._batches) / max(1, len(self._batches))
+
+    def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
+        """Yields (row of `masks`, losses (sequences,)) in the order in which prefixes are shared.
+
+        A loss is the mean negative log-likelihood in nats a token; NaN and infinity where the model gives them.
+
+        Args:
+            masks: (masks, players), True where a player is kept.
+            wanted: asked for each row just before it is evaluated; one that is not wanted any more is left out.
+        """
+        for row in np.lexsort(masks.T[::-1]):
+            if wanted(int(row)):
+                # One transfer a mask: nothing waits for the device in between.
+                yield int(row), torch.cat(list(self._parts(masks[row]))).cpu().numpy()
+
+    def stream(self, mask: NDArray[np.bool_]) -> Iterator[Losses]:
+        """The losses of one mask (players,), batch by batch."""
+        for part in self._parts(mask):
+            yield part.cpu().numpy()
+
+    def with_divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
+        """As `losses`, and with each the KL(whole model || mask) of the sequences: (2, sequences), nats a token.
+
+        One forward gives both. The whole model's predictions are kept where they are small, or else computed for each.
+        """
+        for row in np.lexsort(masks.T[::-1]):
+            found = []
+            for batch in self._batches:
+                with torch.inference_mode(), self._packed.in_use():
+                    found.append(batch.with_divergences(masks[row]))
+            yield int(row), torch.cat(found, dim=1).cpu().numpy()
+
+    def _parts(self, mask: NDArray[np.bool_]) -> Iterator[torch.Tensor]:
+        for batch in self._batches:
+            with torch.inference_mode(), self._packed.in_use():
+                losses = batch.losses(mask)
+            yield losses
+
+    def _shares(self, loaded: LoadedModel, ids: torch.Tensor) -> bool:
+        """Whether a coalition without some blocks, and a half of one, has the same loss by the model's own forward."""
+        places = np.arange(len(loaded.info.players))
+        mask = (places % 4 < 2) & (places % 8 > 0)
+        here = ids.to(loaded.info.device)
+        own = sequence_losses(loaded, ids, mask)
+        try:
+            with torch.inference_mode(), self._packed.in_use():
+                ours = Batch(loaded, here, 1, keep=True).losses(mask).cpu().numpy()
+        except FAILURES:
+            return False
+        tolerance = 1e-3 if loaded.info.dtype == "float32" else 3e-2
+        return bool(np.allclose(ours, own, rtol=tolerance, equal_nan=True))
+
+
+def _sizes(sequences: int, most: int, growing: bool) -> Iterator[int]:
+    """How many sequences go into each batch."""
+    size = 1 if growing else most
+    while sequences > 0:
+        yield min(size, most, sequences)
+        sequences -= min(size, most)
+        size *= 2

@@ -1,0 +1,41 @@
+"""A perplexity while its sequences are still being measured: the running estimate, with an interval."""
+
+import numpy as np
+from scipy.stats import t
+
+from core.evaluate.losses import perplexity
+from core.records.events import Partial
+from core.records.spec import Losses
+
+
+def running(measured: Losses, total: int, dense: Losses | None) -> Partial:
+    """Estimates the perplexity on all `total` sequences from the first ones.
+
+    The interval is 90 % by Student's t, for a sample without replacement from a finite number of sequences. Where the
+    whole model's losses are known, only the differences to them are estimated: sequences that are hard for one are hard
+    for the other, so this is the much narrower interval.
+
+    Args:
+        measured: losses of the first sequences, (m,), in nats a token.
+        total: how many there will be.
+        dense: the whole model's losses of all sequences (total,), if they are known.
+    """
+    count = len(measured)
+    if dense is not None and not np.isfinite(dense).all():
+        dense = None
+    if count == total:
+        exact = perplexity(measured)
+        return Partial(count, total, exact, exact, exact)
+    if not np.isfinite(measured).all():
+        return Partial(count, total, perplexity(measured), 0.0, np.inf)
+    values = measured if dense is None else measured - dense[:count]
+    base = 0.0 if dense is None else float(dense.mean(dtype=np.float64))
+    mean = base + float(values.mean(dtype=np.float64))
+    if count < 2:
+        half = np.inf
+    else:
+        error = values.std(ddof=1, dtype=np.float64) / np.sqrt(count) * np.sqrt(1 - count / total)
+        half = float(t.ppf(0.95, count - 1) * error)
+    with np.errstate(over="ignore"):
+        low, middle, high = (float(np.exp(value)) for value in (mean - half, mean, mean + half))
+    return Partial(count, total, middle, low, high)

@@ -1,0 +1,86 @@
+"""The model card of an exported folder: where the model came from, and what it lost."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from core import __version__
+from core.coalitions.players import dropped, indexes
+from core.export.recipe import COMMAND, Recipe
+from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, Protocol
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an export has found out about both models, on one text."""
+
+    protocol: Protocol
+    dense_perplexity: float
+    perplexity: float  # without the layers
+    parameters: int  # of the smaller model
+
+
+def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str]) -> str:
+    """README.md, with the front matter that the Hugging Face Hub reads.
+
+    Args:
+        parent: the whole model.
+        recipe: what was removed from it.
+        outcome: what was measured of both.
+        licences: names of the parent's licence files, which lie beside the card.
+    """
+    hub = BUNDLED_HUB if parent.source == BUNDLED else parent.source
+    on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", hub, re.ASCII) is not None
+    base = [f"base_model: {json.dumps(hub)}"] if on_hub else []
+    licence = ["license: apache-2.0"] if parent.source == BUNDLED else []
+    name = hub if on_hub else re.split(r"[/\\]", hub.rstrip("/\\"))[-1]
+    blocks, halves = dropped(parent.players, parent.layers, indexes(parent.players, recipe.removed))
+    share = 1 - outcome.parameters / parent.parameters
+    kept = "The weights that stay are the parent's, bit by bit" + (", but for those that are zero" if halves else "")
+    zero = "- Attention (a) and MLPs (m) switched off by output projections that are zero: "
+    terms = f"The parent's terms apply: {', '.join(licences)}." if licences else "The parent's licence applies."
+    return "\n".join(
+        [
+            "---",
+            *base,
+            *licence,
+            "library_name: transformers",
+            "pipeline_tag: text-generation",
+            "tags:",
+            "- quorum",
+            "- pruned",
+            "- layer-pruning",
+            "---",
+            "",
+            f"# {_plain(name)} without {len(blocks)} of {parent.layers} layers"
+            + (f" and {len(halves)} halves of layers" if halves else ""),
+            "",
+            f"Made with Quorum {__version__}. {kept}; nothing was trained afterwards.",
+            "",
+            "| | parent | this model |",
+            "| --- | --- | --- |",
+            f"| layers | {parent.layers} | {parent.layers - len(blocks)} |",
+            f"| parameters | {parent.parameters:,} | {outcome.parameters:,} ({share:.1%} fewer) |",
+            f"| perplexity | {outcome.dense_perplexity:.3f} | {outcome.perplexity:.3f} |",
+            "",
+            f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`).",
+            f"- Layers removed, counted from 0: {', '.join(map(str, blocks)) or 'none'}.",
+            *([f"{zero}{', '.join(halves)}."] if halves else []),
+            f"- Perplexity was measured in {parent.dtype} on {_plain(str(outcome.protocol))}. It compares only "
+            "with perplexities of the same protocol.",
+            f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",
+            f"- {terms}",
+            "",
+            "To make it again, with `quorum.json` as FILE:",
+            "",
+            "```sh",
+            COMMAND,
+            "```",
+            "",
+        ]
+    )
+
+
+def _plain(text: str) -> str:
+    """A name on one line, without what Markdown and HTML would take for their own."""
+    return re.sub(r"[^\w .,:()/+-]", "_", text)

@@ -1,0 +1,161 @@
+"""A smaller model on disk: blocks deleted, configuration mended, loaded again and measured again."""
+
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers.utils import GENERATION_CONFIG_NAME
+
+from core.checkpoint.checkpoint import locate
+from core.checkpoint.config import skeleton
+from core.coalitions.players import computed, indexes, mask_without
+from core.errors import ExportError
+from core.evaluate.latency import seconds
+from core.evaluate.losses import perplexity
+from core.evaluate.reference import sequence_losses
+from core.export.card import Outcome, card
+from core.export.copy_weights import check_copying, write_weights
+from core.export.delete_blocks import delete_blocks
+from core.export.recipe import Recipe
+from core.export.zero_sublayers import check_zeroing, is_halved, read_zeroed, save
+from core.model.masked import missing_projections
+from core.model.model import LoadedModel, load
+from core.paths import user_path, write_errors
+from core.records.events import Exported
+from core.records.spec import Losses
+from core.text.windows import Windows
+
+# What files with the terms of a model are called, and how long they may be, in bytes.
+_TERMS, _LONGEST_TERMS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "USE_POLICY"), 2**20
+
+
+def check_target(out: Path) -> Path:
+    """The absolute path of a folder that export may create, or ExportError."""
+    out = user_path(out).resolve()
+    with write_errors(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ExportError(f"{out} exists already.", "Choose a new folder with --out DIR.")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _unfinished(out).rmdir()
+    return out
+
+
+def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> tuple[int, Losses]:
+    """Writes the model without some players as a folder that plain `from_pretrained` loads.
+
+    A block whose players are all removed is deleted. Of a block that loses one half, the output projection becomes
+    zero, which is exact: that half adds nothing to the hidden state any more.
+    The weights are copied as they were saved, from file to file. The folder appears under its name only when it is
+    complete, and when its model, loaded again, has the losses of the masked one; that is the one copy in memory.
+
+    Args:
+        loaded: the model; left as found. Its files are copied from.
+        windows: the text on which the two are compared.
+        recipe: players to remove, and how they were found: for the model card and quorum.json, itself a recipe.
+        out: a folder that does not exist, or is empty.
+
+    Returns:
+        The exported model's parameters, and its loss on every sequence.
+
+    Raises:
+        SelectionError, ExportError, NotWritable, DiskFull.
+    """
+    out = check_target(out)
+    mask = mask_without(loaded.info.players, recipe.removed)
+    check_zeroing(loaded, loaded.kept(mask))
+    check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers)
+    dense = perplexity(sequence_losses(loaded, windows.ids, np.ones_like(mask)))
+    with write_errors(out):
+        unfinished = _unfinished(out)
+        try:
+            _write(loaded, mask, unfinished)
+            parameters, losses = _verify(loaded, mask, unfinished, windows)
+            outcome = Outcome(windows.protocol, dense, perplexity(losses), parameters)
+            text = recipe.text(loaded.info, **asdict(outcome))
+            (unfinished / "quorum.json").write_text(text, encoding="utf-8")
+            licences = _copy_licences(loaded.checkpoint.folder, unfinished)
+            text = card(loaded.info, recipe, outcome, licences)
+            (unfinished / "README.md").write_text(text, encoding="utf-8")
+            if out.exists():
+                out.rmdir()
+            unfinished.rename(out)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return parameters, losses
+
+
+def exported(
+    loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, parameters: int, losses: Losses
+) -> Exported:
+    """What `export`, with the same arguments, has written and measured; and how fast it is, on the first window."""
+    removed, mask = indexes(loaded.info.players, recipe.removed), mask_without(loaded.info.players, recipe.removed)
+    zeros = missing_projections(loaded, loaded.kept(mask), loaded.blocks.modules)
+    whole, pruned = seconds(loaded, windows.ids[:1], mask)
+    return Exported(
+        path=str(out),
+        removed=removed,
+        perplexity=perplexity(losses),
+        protocol=windows.protocol,
+        players=loaded.info.players,
+        deleted=loaded.info.parameters - parameters,
+        zeroed=sum(weight.numel() for module in zeros for weight in module.parameters()),
+        whole=whole,
+        pruned=pruned,
+    )
+
+
+def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
+    parent, kept = loaded.checkpoint.folder, loaded.kept(mask)
+    halved = is_halved(kept)
+    model = read_zeroed(loaded, kept) if halved else skeleton(loaded.checkpoint.config)
+    delete_blocks(model, loaded.blocks.path, computed(kept))
+    config = model.config
+    config.architectures = [type(model).__name__]
+    if hasattr(config, "rescale_every"):  # as it was measured: see core.model.loading
+        config.rescale_every = loaded.model.config.rescale_every
+    vars(config).pop("auto_map", None)  # names code that does not go along
+    if halved:
+        save(model, folder)
+    else:
+        config.save_pretrained(folder)
+        write_weights(parent, folder, loaded.blocks.path, computed(kept))
+    if (parent / GENERATION_CONFIG_NAME).is_file():
+        shutil.copyfile(parent / GENERATION_CONFIG_NAME, folder / GENERATION_CONFIG_NAME)
+    elif model.can_generate():
+        model.generation_config.save_pretrained(folder)
+    loaded.checkpoint.tokenizer.save_pretrained(folder)  # with its chat templates
+
+
+def _copy_licences(parent: Path, folder: Path) -> list[str]:
+    """Copies the files that state the terms of the parent, and tells their names."""
+    found = [
+        file
+        for file in sorted(parent.iterdir())
+        if file.is_file() and file.name.upper().startswith(_TERMS) and file.stat().st_size <= _LONGEST_TERMS
+    ]
+    for file in found:
+        shutil.copyfile(file, folder / file.name)
+    return [file.name for file in found]
+
+
+def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows: Windows) -> tuple[int, Losses]:
+    """The parameters and losses of what was written, loaded again; ExportError if it is not the masked model."""
+    masked = sequence_losses(loaded, windows.ids, mask)
+    exported = load(locate(str(folder)), loaded.info.dtype, loaded.device)
+    losses = sequence_losses(exported, windows.ids, np.ones(len(exported.blocks), dtype=np.bool_))
+    if not np.allclose(losses, masked, rtol=1e-3, equal_nan=True):
+        raise ExportError(
+            f"The exported model has perplexity {perplexity(losses):.4g}, the masked one {perplexity(masked):.4g}.",
+            f"Please report this with the architecture, {loaded.info.architecture}; nothing was left at the target.",
+        )
+    return exported.info.parameters, losses
+
+
+def _unfinished(out: Path) -> Path:
+    """A new folder beside `out`, readable like any other."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    folder.chmod(0o755)
+    return folder

@@ -1,0 +1,160 @@
+"""Which layers of which model are removed, and how that was found: what does an export again, anywhere."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from core import __version__
+from core.coalitions.masks import removed as removed_by
+from core.coalitions.players import indexes, mask_without, names, players_of
+from core.errors import ExportError, NotRecipe
+from core.paths import user_path
+from core.records.results import RunResult
+from core.records.spec import SAMPLERS, ModelInfo, RunSpec
+
+COMMAND = "python -m app export --recipe FILE --out DIR"
+# A recipe has one or two thousand bytes; no model has so many layers, and no text so many windows.
+_LARGEST, _LAYERS, _NUMBER, _TEXT = 2**20, 10_000, 10**9, 4096
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An export that can be done again."""
+
+    spec: RunSpec  # of the run that found it: names the model and the text
+    fingerprint: str  # of the model
+    layers: int  # of the model
+    removed: tuple[str, ...]  # players, by name
+    run: str
+
+    @classmethod
+    def of(cls, result: RunResult, spec: RunSpec, removed: Sequence[int]) -> "Recipe":
+        """The recipe of players, by their places in a mask, that were chosen with a run."""
+        model = result.model
+        return cls(
+            spec, model.fingerprint, model.layers, tuple(model.players[place] for place in sorted(removed)), result.run
+        )
+
+    def check(self, model: ModelInfo) -> None:
+        """Raises ExportError if `model` is another one than that of the recipe."""
+        if model.fingerprint != self.fingerprint:
+            raise ExportError(
+                f"The model {model.source} has changed since run {self.run} measured it, or is another one: its "
+                f"fingerprint is {model.fingerprint}, not {self.fingerprint}.",
+                "Name the model that was measured, or start a run of this one.",
+            )
+
+    def check_players(self, players: Sequence[str]) -> None:
+        """Raises ExportError if a model with these players is another one, and SelectionError if all would go."""
+        if tuple(players) != players_of(self.layers, self.spec.players, self.spec.protect):
+            raise ExportError(
+                f"The model {self.spec.model} is another one than that of the recipe, which has {self.layers} layers.",
+                "Name the model that was measured: --model.",
+            )
+        mask_without(players, self.removed)
+
+    def text(self, model: ModelInfo, **measured: object) -> str:
+        """The file, as JSON, with the model and what was measured, for whoever reads it."""
+        entries = {
+            "quorum": __version__,
+            "model": asdict(model),
+            "removed": names(model.players, indexes(model.players, self.removed)),
+            "run": self.run,
+            "found_by": asdict(self.spec),
+            **measured,
+            "command": COMMAND,
+        }
+        return json.dumps(entries, indent=2) + "\n"
+
+
+def recipe(result: RunResult, spec: RunSpec, removed: Sequence[int]) -> str:
+    """What was removed from which model, how that was found, and the command that does it again, as JSON."""
+    measured = {"protocol": asdict(result.protocol), "dense_perplexity": result.dense_perplexity}
+    return Recipe.of(result, spec, removed).text(result.model, **measured)
+
+
+def read_recipe(file: Path, model: str | None = None, corpus: str | None = None) -> Recipe:
+    """The recipe in a file that may have been written by anybody.
+
+    Args:
+        file: that `recipe` or an export wrote (quorum.json).
+        model: where the model is on this machine, if it is not where the recipe says.
+        corpus: the same of the text.
+
+    Raises:
+        NotRecipe: not such a file, or one that was changed into something else.
+        SelectionError: layers that the recipe's own model does not have.
+    """
+    file = user_path(file)
+    entries = _object(file)
+    described, removed, run = entries.get("model"), entries.get("removed"), entries.get("run")
+    if not isinstance(described, dict):
+        raise _not_recipe(file, "it names no model")
+    fingerprint, layers = described.get("fingerprint"), described.get("layers")
+    if not isinstance(fingerprint, str) or not re.fullmatch(r"[0-9a-f]{16}", fingerprint):
+        raise _not_recipe(file, "its model has no fingerprint of sixteen hex digits")
+    if not _is_number(layers) or not 2 <= layers <= _LAYERS:
+        raise _not_recipe(file, "its model has no number of layers")
+    if (
+        not isinstance(removed, list)
+        or not removed
+        or not all(isinstance(name, str) or _is_number(name) for name in removed)
+    ):
+        raise _not_recipe(file, "removed is no list of players")
+    if not isinstance(run, str) or not re.fullmatch(r"[\w-]{1,64}", run, re.ASCII):
+        raise _not_recipe(file, "it names no run")
+    spec = _spec(file, entries.get("found_by"))
+    spec = replace(spec, model=model or spec.model, corpus=corpus or spec.corpus)
+    players = players_of(layers, spec.players, spec.protect)
+    places = removed_by(mask_without(players, list(map(str, removed))))
+    return Recipe(spec, fingerprint, layers, tuple(players[place] for place in places), run)
+
+
+def _object(file: Path) -> dict[str, Any]:
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise _not_recipe(file, "it is too large")
+        entries = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as cause:
+        raise NotRecipe(
+            f"{file} cannot be read: {cause.strerror}.", "Give the recipe's path: --recipe FILE."
+        ) from cause
+    except (ValueError, RecursionError) as cause:
+        raise _not_recipe(file, "it is not JSON, or only a part of it") from cause
+    if not isinstance(entries, dict):
+        raise _not_recipe(file, "it holds no JSON object")
+    return entries
+
+
+def _spec(file: Path, found: object) -> RunSpec:
+    """The run's specification, each entry of the type that it has in one."""
+    if not isinstance(found, dict):
+        raise _not_recipe(file, "found_by is missing")
+    standard, known = RunSpec(), {}
+    for name in (field.name for field in fields(RunSpec)):
+        default = getattr(standard, name)
+        value = found.get(name, default)
+        if isinstance(default, str):
+            fits = isinstance(value, str) and 0 < len(value) <= _TEXT
+        elif isinstance(default, int):
+            fits = _is_number(value)
+        else:  # strata and protect
+            fits = value is None or (isinstance(value, list | tuple) and all(map(_is_number, value)))
+        if not fits or (value is None and default is not None) or (name == "sampler" and value not in SAMPLERS):
+            raise _not_recipe(file, f"found_by has no usable {name}")
+        known[name] = value
+    return RunSpec.from_dict(known)
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _NUMBER
+
+
+def _not_recipe(file: Path, reason: str) -> NotRecipe:
+    return NotRecipe(
+        f"{file} is no recipe of Quorum's: {reason}.",
+        "Write one with `python -m app recipe RUN --remove I,J,…`, or take quorum.json of an exported folder.",
+    )

@@ -1,0 +1,232 @@
+"""The pipeline, in order: game -> masks -> evaluation -> surrogate -> contributions.
+
+A run is a generator of events, and that is its whole concurrency: whoever drives it may answer a preview between two
+events, or close it. Everything that an event has reported is stored, so that a run can be killed at any time; started
+again, it measures only what is missing and ends with the same numbers.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.baselines.compare import Match, compare
+from core.baselines.scoring import score
+from core.coalitions.masks import encode
+from core.coalitions.players import indexes, mask_without
+from core.errors import CorpusError, QuorumError
+from core.evaluate.divergence import of_all, of_one
+from core.evaluate.game import Game, Games
+from core.evaluate.generation import continuations
+from core.evaluate.latency import REPEATS, seconds
+from core.evaluate.losses import perplexity
+from core.evaluate.meter import nothing
+from core.evaluate.running import running
+from core.export.export import check_target, export, exported
+from core.export.recipe import Recipe
+from core.records.events import (
+    Compared,
+    Event,
+    Finished,
+    Measured,
+    Scored,
+    Selected,
+    Stage,
+    Started,
+    Timed,
+    Writing,
+    Written,
+)
+from core.records.results import RunResult
+from core.records.spec import Losses, RunSpec, TextSpec
+from core.records.storage import Store
+from core.run.measure import Measuring
+from core.run.tally import Tally
+from core.sampling.samplers import begin, check_seed, check_size
+from core.selection.plan import further, plan
+from core.selection.targets import Request
+
+
+class Engine:
+    """Runs, single measurements and exports on one store."""
+
+    def __init__(self, store: Store, between: Callable[[], None] = nothing) -> None:
+        """`between` is called after each coalition of a search or a comparison, and may raise to end it."""
+        self._store = store
+        self._between = between
+        self._games = Games(store)
+        self._under_way: tuple[str, Tally] | None = None  # a run's game and tally, which a measurement may add to
+
+    def run(self, spec: RunSpec) -> Iterator[Event]:
+        """Measures what is missing of a run, and estimates contributions as it goes on.
+
+        Raises:
+            QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
+        """
+        started = time.monotonic()
+        check_size(spec)
+        game = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
+        info, protocol = game.loaded.info, game.windows.protocol
+        strata, masks = begin(spec, len(info.players))
+        with ExitStack() as held:
+            yield from self._alone(held, game)
+            run = self._store.begin(game.key, spec, protocol, strata)
+            while not held.enter_context(self._store.claim(run)):
+                time.sleep(0.01)  # a reader, who looks whether the run is alive, holds it for a moment
+            known, layers = partial(self._store.known, game.key), game.loaded.layer_parameters
+            tally = Tally(run, info, protocol, strata, spec, masks, known, layers, started)
+            yield Started(run, tally.total)
+            result = yield from self._settling(tally, game)
+        yield Finished(result)
+
+    def measure(
+        self, spec: RunSpec, text: TextSpec, removed: Sequence[int | str], *, kl: bool = False
+    ) -> Iterator[Event]:
+        """The perplexity without some players; from the store if it is there.
+
+        Args:
+            spec: names the model, its dtype and its device.
+            text: what it is measured on.
+            removed: players to switch off, by name or by their places in a mask; none gives the dense model's.
+            kl: also how far the predictions are from the dense model's.
+
+        Raises:
+            QuorumError: before any forward if the request is wrong.
+        """
+        game = yield from self._games.open(spec, text, check=lambda players: mask_without(players, removed))
+        info, protocol = game.loaded.info, game.windows.protocol
+        mask = mask_without(info.players, removed)
+        known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
+        losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
+        mean = float(losses.mean(dtype=np.float64))
+        divergence = (yield from of_one(self._store, game, mask)) if kl else None
+        places = indexes(info.players, removed)
+        left = game.loaded.parameters_without(places)
+        yield Measured(places, perplexity(losses), mean, divergence, protocol, info, left)
+
+    def continue_(self, spec: RunSpec, removed: Sequence[int], prompt: str, tokens: int) -> Iterator[Event]:
+        """How the whole model and the one without some players go on after a prompt, token by token.
+
+        Raises:
+            QuorumError: before any forward if the request is wrong.
+        """
+        game = yield from self._games.open(spec, spec.text(), check=lambda players: mask_without(players, removed))
+        texts = "", "", 0
+        for texts in continuations(game.loaded, mask_without(game.loaded.info.players, removed), prompt, tokens):
+            yield Writing(*texts, total=tokens)
+        yield Written(*texts, total=tokens)
+
+    def time(self, spec: RunSpec, removed: Sequence[int]) -> Iterator[Event]:
+        """How long a forward of one calibration sequence takes, whole and without some players."""
+        game = yield from self._games.open(spec, spec.text(), check=lambda players: mask_without(players, removed))
+        yield Stage("Timing both models in turn")
+        ids = game.windows.ids[:1]
+        whole, pruned = seconds(game.loaded, ids, mask_without(game.loaded.info.players, removed))
+        yield Timed(whole, pruned, ids.numel(), REPEATS)
+
+    def diverge(self, game: str, spec: RunSpec) -> Iterator[Event]:
+        """Measures KL from the whole model's predictions for all coalitions of a run's game: the worth kl needs it.
+
+        Raises:
+            QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
+        """
+        opened = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
+        opened.check_same(game)
+        with ExitStack() as held:
+            yield from self._alone(held, opened)
+            yield from of_all(self._store, opened)
+
+    def export(self, recipe: Recipe, out: Path) -> Iterator[Event]:
+        """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
+
+        Raises:
+            QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
+        """
+        out = check_target(out)
+        game = yield from self._games.open(recipe.spec, recipe.spec.text("evaluation"), recipe.check_players)
+        recipe.check(game.loaded.info)
+        yield Stage(f"Writing, reloading and measuring {out.name}")
+        written = export(game.loaded, game.windows, recipe, out)
+        yield Stage("Timing both models in turn")
+        yield exported(game.loaded, game.windows, recipe, out, *written)
+
+    def select(self, run: str, game: str, spec: RunSpec, request: Request) -> Iterator[Event]:
+        """Searches for the best removals of every count, for a run and the key of its game.
+
+        Races run on the run's own windows; finalists are settled on further windows of the same text, if it has them.
+
+        Raises:
+            QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
+        """
+        base = yield from self._games.open(spec, spec.text(), check=lambda players: request.check(len(players)))
+        base.check_same(game)
+        with ExitStack() as held:
+            yield from self._alone(held, base)
+            wider = base
+            with suppress(CorpusError):  # a short text has no further windows
+                wider = yield from self._games.open(spec, further(spec.text(), request.units), check=lambda _: None)
+            found = yield from plan(self._store, base, wider, request, spec.seed, self._between)
+            self._store.save_selection(run, found)
+        yield Selected(found)
+
+    def compare(self, spec: RunSpec, match: Match, run: str | None = None) -> Iterator[Event]:
+        """Lets methods choose layers on the calibration windows, and judges them on four times as many other ones.
+
+        What is found is kept for `run`, if there is one.
+
+        Raises:
+            QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
+        """
+        check_seed(spec)
+        check = partial(match.check, kind=spec.players)
+        base = yield from self._games.open(spec, spec.text(), check)
+        game = yield from self._games.open(spec, further(spec.text(), match.units), check)
+        other = replace(spec.text("evaluation"), sequences=4 * spec.sequences)
+        judge = yield from self._games.open(spec, other, check)
+        found = yield from compare(self._store, base, game, judge, match, spec, self._between)
+        if run is not None:
+            self._store.save_comparison(run, found)
+        yield Compared(found)
+
+    def score(self, run: str, game: str, spec: RunSpec) -> Iterator[Event]:
+        """Scores every player of a run by the literature's criteria, and keeps that for the run."""
+        opened = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
+        opened.check_same(game)
+        yield Scored((yield from score(self._store, opened, run, self._between)))
+
+    def _alone(self, held: ExitStack, game: Game) -> Iterator[Event]:
+        """Waits until no other process measures this game, and keeps others from it while `held` lasts."""
+        while not held.enter_context(self._store.claim(game.key)):
+            yield Stage("Another process measures this model on this text; waiting for it")
+            time.sleep(0.5)
+
+    def _measure(self, game: Game, mask: NDArray[np.bool_], dense: Losses | None) -> Generator[Event, None, Losses]:
+        """Measures and stores one coalition; a run of the same game that goes on need not measure it again."""
+        losses = np.zeros(0, dtype=np.float32)
+        for part in game.preview.stream(mask):
+            losses = np.concatenate([losses, part])
+            yield running(losses, len(game.windows.ids), dense)
+        self._store.record(game.key, [(encode(mask), losses)])
+        if self._under_way is not None and self._under_way[0] == game.key:
+            self._under_way[1].learn(mask, losses)
+        return losses
+
+    def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
+        """The measuring of a claimed run, with its end put down in the store whatever it is."""
+        self._under_way = game.key, tally
+        try:
+            return (yield from Measuring(self._store, game, tally).events())
+        except (GeneratorExit, KeyboardInterrupt):
+            self._store.close(tally.run, "cancelled")
+            raise
+        except Exception as failure:
+            message = failure.message if isinstance(failure, QuorumError) else repr(failure)
+            self._store.close(tally.run, "failed", message)
+            raise
+        finally:
+            self._under_way = None

@@ -1,0 +1,78 @@
+"""What a run will take, before it begins: arithmetic on the sizes of the model and of the request.
+
+Memory follows from what the evaluator keeps (`evaluate.evaluator`, `evaluate.packing`); compute is counted in
+block-token evaluations, as `evaluate.meter` does, with the prefixes that a run's rounds share. Time is that at an
+earlier run's rate.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.checkpoint.size import BYTES, Shape
+from core.coalitions.masks import Masks, layer_evaluations
+from core.evaluate import limits
+from core.sampling.samplers import rounds
+
+# Python with torch, transformers and scikit-learn, before any weights: measured, in bytes.
+_PROGRAM = 500 * 2**20
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes at once, by what they are for."""
+
+    weights: int
+    packed: int  # the second copy, laid out for the processor's multiplication
+    states: int  # one hidden state for each depth
+    logits: int
+    exact: int  # the float32 model that says what 16 bits cost; what measuring took has been given back then
+    program: int = _PROGRAM
+
+    @property
+    def total(self) -> int:
+        """The most at any moment."""
+        return self.program + self.weights + max(self.packed + self.states + self.logits, self.exact)
+
+
+def memory(shape: Shape, sequences: int, length: int, dtype: str, device: str) -> Memory:
+    """The memory of a run.
+
+    Args:
+        shape: of the model.
+        sequences: calibration windows.
+        length: tokens in each.
+        dtype: float32, bfloat16 or float16.
+        device: cpu, or else an accelerator, where no weights are packed.
+    """
+    size, vocabulary = BYTES[dtype], shape.vocabulary
+    tokens, elements = limits.CPU if device == "cpu" else limits.ACCELERATOR
+    batch = min(sequences, max(1, tokens // length))
+    at_once = min(batch, max(1, elements // (length * vocabulary)))
+    embedding = 0 if shape.tied else vocabulary * shape.hidden
+    packed = (shape.plain - embedding) * size if device == "cpu" and dtype != "float16" else 0
+    a_sequence = (shape.layers + 1) * length * shape.hidden * size
+    kept = sequences if sequences * a_sequence <= limits.STATES else limits.STATES // (a_sequence * batch) * batch
+    compared = dtype != "float32" and shape.plain == shape.parameters <= limits.CHECKED
+    return Memory(
+        weights=shape.weights(dtype),
+        packed=packed if packed <= limits.PACKED else 0,
+        states=kept * a_sequence,
+        # The loss is summed up in float32, one sequence at a time: a copy of its logits, and their log softmax.
+        logits=(at_once * size + 2 * BYTES["float32"]) * length * vocabulary,
+        exact=shape.parameters * BYTES["float32"] if compared else 0,
+    )
+
+
+def work(masks: Masks, missing: NDArray[np.bool_], head: float) -> float:
+    """Block evaluations a token that a run's missing coalitions take, heads counted as the blocks that they equal.
+
+    Args:
+        masks: the blocks that are computed, (1 + masks, layers), as the run walks them: the whole model first.
+        missing: (1 + masks,), True where a coalition has not been measured.
+        head: what a head costs, in blocks.
+    """
+    parts = [masks[low:high][missing[low:high]] for low, high in pairwise(rounds(len(masks) - 1))]
+    return sum(map(layer_evaluations, parts)) + head * float(missing.sum())

@@ -1,0 +1,82 @@
+"""Which coalitions a run measures.
+
+stratified   the paper's: strata by Hamming weight, uniform inside each (`core.coalitions.masks.stratified`)
+adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
+             until the budget is spent or the ranking has settled
+exhaustive   all of them, for games of few layers: values are then exact
+"""
+
+from math import comb
+
+import numpy as np
+
+from core.attribution.exact import MOST_PLAYERS, everything
+from core.coalitions.masks import Masks, check_strata, default_strata, growing, stratified
+from core.coalitions.measurements import FEWEST_MASKS
+from core.errors import SelectionError
+from core.records.spec import SAMPLERS, RunSpec
+
+_MOST_MASKS = 1_000_000
+# The share of an adaptive run's budget that does not depend on what was measured.
+_FIRST = 1 / 3
+# Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
+# particular kind of masks; and they are few, since prefixes are shared best in large ones.
+_ROUNDS = (0.1, 0.4, 1.0)
+
+
+def check_size(spec: RunSpec) -> None:
+    """SelectionError for what is wrong whatever the model."""
+    if spec.sampler not in SAMPLERS:
+        raise SelectionError(f"There is no sampler {spec.sampler}.", f"Use one of {', '.join(SAMPLERS)}.")
+    if not FEWEST_MASKS <= spec.masks <= _MOST_MASKS:
+        raise SelectionError(
+            f"{spec.masks:,} masks are too few or too many.",
+            f"Ask for {FEWEST_MASKS} to {_MOST_MASKS:,}; 300 is usual.",
+        )
+    check_seed(spec)
+
+
+def check_seed(spec: RunSpec) -> None:
+    """SelectionError for a seed that no generator takes."""
+    if not 0 <= spec.seed < 2**63:
+        raise SelectionError(f"The seed {spec.seed} is out of range.", "Use a number from 0 to 2^63 - 1.")
+
+
+def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
+    """The strata, and the coalitions that a run begins with: the whole model, then the sample, or its first part.
+
+    Raises:
+        SelectionError: strata or a sampler that this model cannot have.
+    """
+    strata = check_strata(spec.strata or default_strata(layers), layers)
+    whole = np.ones((1, layers), dtype=np.bool_)
+    if spec.sampler == "exhaustive":
+        if layers > MOST_PLAYERS:
+            raise SelectionError(
+                f"{layers} layers have 2^{layers} coalitions, too many to measure.",
+                f"Models of up to {MOST_PLAYERS} layers can be measured exhaustively; use --sampler stratified.",
+            )
+        if 2**layers <= FEWEST_MASKS:
+            raise SelectionError(f"{layers} layers have only {2**layers} coalitions.", "Use a deeper model.")
+        # In a random order: any first part of it is a sample.
+        every = np.random.default_rng(spec.seed).permutation(everything(layers)[:-1])
+        return strata, np.concatenate([whole, every])
+    if spec.sampler == "shapley":
+        return strata, np.concatenate([whole, growing(layers, spec.masks, spec.seed)])
+    if spec.sampler == "stratified":
+        return strata, np.concatenate([whole, stratified(layers, strata, spec.masks, spec.seed)])
+    count = min(max(FEWEST_MASKS, int(spec.masks * _FIRST)), sum(comb(layers, kept) for kept in strata))
+    sample = stratified(layers, strata, count, spec.seed)
+    first = np.concatenate([whole, ~np.eye(layers, dtype=np.bool_), sample])
+    _, rows = np.unique(first, axis=0, return_index=True)
+    return strata, first[np.sort(rows)][: 1 + spec.masks]
+
+
+def rounds(sample: int) -> list[int]:
+    """Where each round of 1 + `sample` masks begins, and the last one ends; the whole model is a round of its own."""
+    return [0, 1, *(1 + int(share * sample) for share in _ROUNDS)]
+
+
+def wanted(spec: RunSpec, masks: Masks) -> int:
+    """How many coalitions a run measures at most, the whole model included, of which it begins with `masks`."""
+    return 1 + spec.masks if spec.sampler == "adaptive" else len(masks)

@@ -1,0 +1,102 @@
+"""The search on a run's game; everything that it measures is kept, also for the run."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from core.coalitions.masks import encode
+from core.evaluate.cached import Remembered
+from core.evaluate.game import Game
+from core.evaluate.losses import perplexity
+from core.evaluate.meter import Meter, nothing
+from core.model.similarity import similarity
+from core.records.events import Event, Searching, Stage
+from core.records.plans import Selection
+from core.records.spec import TextSpec
+from core.records.storage import Store
+from core.selection.measured_plans import measured
+from core.selection.search import Search
+from core.selection.targets import Request, nested
+
+# From so many units on, finalists are settled on so many times the run's sequences, the first that applies.
+_WIDER = ((3.0, 8), (0.75, 4), (0.0, 2))
+
+
+def plan(
+    store: Store, base: Game, game: Game, request: Request, seed: int, between: Callable[[], None] = nothing
+) -> Generator[Event, None, Selection]:
+    """Searches, and gives the best plan of each count and a nested path.
+
+    Args:
+        store: keeps what is measured, so that a search that was stopped goes on, with the same result.
+        base: the run's game. Races run to its sequences, and what they measure is kept for it, too.
+        game: on the sequences of `base` and further ones, on which the finalists are settled.
+        request: the budget, and what may be removed.
+        seed: of the proposals.
+        between: called after each coalition, and may raise to end the search.
+    """
+    raced = len(base.windows.ids)
+    meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between)
+    yield Stage("Searching")
+    search = yield from explore(game, meter, raced, request, seed)
+    deep = [mask for count in search.tried for mask in search.ranked(count, raced)]
+    known = meter.losses(np.array(deep), raced)
+    store.record(
+        base.key, [(encode(mask), losses.astype(np.float32)) for mask, losses in zip(deep, known, strict=True)]
+    )
+    # A few sequences favour the lucky: those that raced to the end make the path, if there is one among them.
+    paths = [nested(search.rises(depth)) for depth in (raced, 0)]
+    path = max(paths, key=len)
+    dense = meter.losses(meter.whole[None], meter.stages[-1])[0]
+    best = [search.best[count] for count in sorted(search.best)]
+    return Selection(
+        model=game.loaded.info,
+        protocol=game.windows.protocol,
+        dense_perplexity=perplexity(dense),
+        protected=tuple(sorted(set(request.protected))),
+        plans=measured(game.loaded, meter, best),
+        nested=measured(game.loaded, meter, path),
+        coalitions=meter.coalitions,
+        units=request.units,
+        spent=meter.spent / meter.unit(raced),
+    )
+
+
+def stages(raced: int, sequences: int) -> list[int]:
+    """The numbers of sequences that races go through, up to `raced`, and then those that finalists do."""
+    every = {max(1, raced // 5), max(1, raced // 2), raced, 2 * raced, 4 * raced, sequences}
+    return sorted(stage for stage in every if stage <= sequences)
+
+
+def further(text: TextSpec, units: float) -> TextSpec:
+    """The windows that a search of that budget uses: those of a run, and further ones to settle finalists on."""
+    assert text.sequences is not None
+    times = next(times for least, times in _WIDER if units >= least)
+    return replace(text, sequences=times * text.sequences)
+
+
+def metered(
+    store: Store,
+    game: Game,
+    stages: Sequence[int],
+    *,
+    divergences: bool = False,
+    between: Callable[[], None] = nothing,
+) -> Meter:
+    """A meter on a game's first sequences, which asks the store first."""
+    evaluator = partial(Remembered, store, game.windows.protocol)
+    ids = game.windows.ids[: stages[-1]]
+    return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences, between=between)
+
+
+def explore(game: Game, meter: Meter, raced: int, request: Request, seed: int) -> Generator[Searching, None, Search]:
+    """The search itself, within its budget: one forward of the whole model for the distances, and the rest."""
+    ids, begun = game.windows.ids[:raced], meter.spent
+    meter.charge(game.loaded.info.layers * ids.numel(), ids.numel())
+    distances = np.asarray(1 - similarity(game.loaded, ids).cosine)
+    search = Search(meter, distances, request.check(meter.players), raced, request.protected, seed)
+    for share in search.run(request.units * meter.unit(raced) - (meter.spent - begun)):
+        yield Searching(share)
+    return search

@@ -1,0 +1,149 @@
+"""Which layers to remove: plans for targets, a path of plans that hold each other, and the paper's ranking."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import SelectionError
+from core.records.plans import Plan, Selection
+from core.records.results import Contribution
+
+
+def least_contributing(contributions: Sequence[Contribution], count: int) -> tuple[int, ...]:
+    """The `count` layers of smallest contribution, in the order of the model: the paper's ranking (arXiv 2602.07804).
+
+    Raises:
+        SelectionError: fewer than one layer would be removed, or none would be left.
+    """
+    if not 1 <= count < len(contributions):
+        raise SelectionError(
+            f"{count} of {len(contributions)} players cannot be removed.",
+            f"Remove 1 to {len(contributions) - 1}.",
+        )
+    ranked = sorted(contributions, key=lambda item: item.value)
+    return tuple(sorted(item.layer for item in ranked[:count]))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a search is asked for."""
+
+    units: float = 1.0  # of compute: SLEB's path to two fifths of the layers is 1
+    most: int | None = None  # layers to remove; None takes half of them
+    protected: tuple[int, ...] = ()
+
+    def reaching(self, target: "Target", layers: int) -> "Request":
+        """The request for plans of as many counts as the target needs, all settled.
+
+        Raises:
+            SelectionError: a request or a target that a model of so many layers cannot have.
+        """
+        most, count = self.check(layers), target.removed(layers)
+        if count is None:
+            return replace(self, most=most)
+        replace(self, most=count).check(layers)
+        return replace(self, most=max(most, count))
+
+    def check(self, layers: int) -> int:
+        """The largest number of layers to remove, or SelectionError."""
+        unknown = [layer for layer in self.protected if not 0 <= layer < layers]
+        if unknown:
+            raise SelectionError(
+                f"These layers cannot be protected: {', '.join(map(str, unknown))}.",
+                f"The model has layers 0 to {layers - 1}.",
+            )
+        free = layers - len(set(self.protected))
+        most = min(layers // 2, free, layers - 1) if self.most is None else self.most
+        if not 1 <= most <= min(free, layers - 1):
+            raise SelectionError(
+                f"{most} of {layers} players cannot be removed while {layers - free} are protected.",
+                f"Remove 1 to {min(free, layers - 1)}, or protect fewer.",
+            )
+        if not 0 < self.units < float("inf"):
+            raise SelectionError(f"A budget of {self.units} units cannot be spent.", "Use --units 1, or more or less.")
+        return most
+
+
+@dataclass(frozen=True)
+class Target:
+    """How much to remove; one of these, or none of them for the plans of every count."""
+
+    count: int | None = None  # players
+    ratio: float | None = None  # share of the players, rounded
+    parameters: int | None = None  # that the model may have left
+    max_increase: float | None = None  # of perplexity, as a share of the whole model's
+
+    def removed(self, players: int) -> int | None:
+        """The number of players to remove, if the target says it without measuring."""
+        if self.ratio is not None:
+            return round(self.ratio * players)
+        return self.count
+
+    def choose(self, selection: Selection) -> tuple[Plan, ...]:
+        """The plan for this target, or all of them.
+
+        Raises:
+            SelectionError: no plan reaches it; the nearest one is named.
+        """
+        plans = selection.plans
+        count = self.removed(len(selection.model.players))
+        if count is not None:
+            found = [plan for plan in plans if plan.count == count]
+            nearest = f"There are plans for 1 to {plans[-1].count} removed players."
+        elif self.parameters is not None:
+            found = [plan for plan in plans if plan.parameters <= self.parameters][:1]
+            nearest = f"The smallest plan leaves {min(plan.parameters for plan in plans):,} parameters."
+        elif self.max_increase is not None:
+            bound = (1 + self.max_increase) * selection.dense_perplexity
+            found = [plan for plan in plans if plan.perplexity <= bound][-1:]
+            least = min(plan.perplexity for plan in plans) / selection.dense_perplexity - 1
+            nearest = f"The least increase of any plan is {least:.1%}."
+        else:
+            return plans
+        if not found:
+            raise SelectionError("No plan reaches this target.", nearest)
+        return tuple(found)
+
+
+def knee(losses: Sequence[float]) -> int | None:
+    """The number of removed layers from which on a layer costs more than it did before; None where nothing bends.
+
+    Args:
+        losses: the mean loss without 0, 1, 2, … layers, nats a token.
+
+    Returns:
+        The count whose loss lies furthest below the straight line from the first to the last (Satopaa et al. 2011,
+        "Finding a Kneedle in a Haystack").
+    """
+    if len(losses) < 3:
+        return None
+    line = np.linspace(losses[0], losses[-1], len(losses))
+    below = line - np.asarray(losses)
+    best = int(below.argmax())
+    return best if below[best] > 0 else None
+
+
+def nested(found: Mapping[int, Sequence[tuple[NDArray[np.bool_], float]]]) -> list[NDArray[np.bool_]]:
+    """The path of masks, each keeping a subset of what the one before keeps, whose losses rise least in all.
+
+    Args:
+        found: for each number of removed layers, masks with the rise of their loss in nats.
+
+    Returns:
+        A mask for each count; shorter if no path goes on. The sum that is least is that of log(1 + rise), in which no
+        count outweighs the others.
+    """
+    paths: list[tuple[float, list[NDArray[np.bool_]]]] = [(0.0, [])]
+    for count in sorted(found):
+        longer = []
+        for mask, rise in found[count]:
+            before = [path for path in paths if not path[1] or not (mask & ~path[1][-1]).any()]
+            if before:
+                cost, path = min(before, key=lambda item: item[0])
+                longer.append((cost + float(np.log1p(max(rise, -0.5))), [*path, mask]))
+        if not longer:
+            break
+        paths = longer
+    return min(paths, key=lambda item: item[0])[1]

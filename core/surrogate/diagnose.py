@@ -1,0 +1,81 @@
+"""How far the surrogates of a run can be trusted: mask by mask, with fewer masks to learn from, and beyond them."""
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from core.coalitions.masks import encode
+from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
+from core.records.diagnostics import Beyond, Diagnostics, Extrapolation, HeldOut, Step
+from core.surrogate.conformal import band_of, bands
+from core.surrogate.validation import FOLDS, KINDS, PROCESSES, Validation, held_out, log_residuals, quality, residuals
+
+# A page draws no more points than this.
+_KEPT = 1000
+# Of the masks, what the steps of a learning curve learn from; all of them are the validation itself.
+_SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4)
+# The smallest sizes that together hold this share of the masks are the ones that extrapolation is tested on.
+_SMALLEST = 0.2
+
+
+def diagnose(measured: Measurements, compared: Validation, seed: int) -> Diagnostics:
+    """Diagnostics from what `core.surrogate.validation.compare` found on the same masks with the same seed."""
+    some = np.sort(np.random.default_rng(seed).permutation(len(measured))[:_KEPT])
+    return Diagnostics(
+        masks=tuple(encode(mask) for mask in measured.masks[some]),
+        scores=tuple(measured.scores[some].tolist()),
+        predicted=tuple(HeldOut(name, tuple(found[some].tolist())) for name, found in compared.predicted.items()),
+        curve=_curve(measured, compared, seed),
+        beyond=_beyond(measured, compared, seed),
+    )
+
+
+def _curve(measured: Measurements, compared: Validation, seed: int) -> tuple[Step, ...]:
+    """The surrogate in use, learnt from growing shares of the masks, each within the next, tested on the same ones."""
+    name, order = compared.best.name, np.random.default_rng(seed).permutation(len(measured))
+    steps = []
+    for share in _SHARES:
+        learnt = _learnt_from(share * len(measured))
+        if learnt >= FEWEST_MASKS:
+            predicted = held_out(KINDS[name], measured, seed, among=order < share * len(measured))
+            found = quality(name, predicted, measured)
+            steps.append(Step(learnt, found.r2, found.spearman))
+    return (*steps, Step(_learnt_from(len(measured)), compared.best.r2, compared.best.spearman))
+
+
+def _learnt_from(masks: float) -> int:
+    """How many of so many masks a fit sees while one fold is held out, on average."""
+    return round(masks * (FOLDS - 1) / FOLDS)
+
+
+def _beyond(measured: Measurements, compared: Validation, seed: int) -> Beyond | None:
+    """Every kind, learnt without the smallest sizes and tested on them."""
+    kept = measured.masks.sum(axis=1)
+    smallest = kept <= np.quantile(kept, _SMALLEST, method="lower")
+    seen, unseen = measured[~smallest], measured[smallest]
+    if len(seen) < FEWEST_MASKS:
+        return None
+    predicted = {name: predictor(seen, unseen.masks, seed) for name, predictor in KINDS.items()}
+    ranges = bands(seen.masks, residuals(seen, seed), seed)
+    half = np.array([band_of(ranges, size).half for size in kept[smallest]])
+    return Beyond(
+        fewest=int(kept[smallest].min()),
+        most=int(kept[smallest].max()),
+        masks=len(unseen),
+        coverage=float((np.abs(log_residuals(predicted[PROCESSES[0]], unseen)) <= half).mean()),
+        kinds=tuple(
+            Extrapolation(
+                name,
+                *(_error(found, unseen) for found in (inside[smallest], predicted[name])),
+                *(_rank(found, unseen) for found in (inside[smallest], predicted[name])),
+            )
+            for name, inside in compared.predicted.items()
+        ),
+    )
+
+
+def _error(predicted: Floats, measured: Measurements) -> float:
+    return float(np.abs(log_residuals(predicted, measured)).mean())
+
+
+def _rank(predicted: Floats, measured: Measurements) -> float:
+    return float(spearmanr(measured.scores, predicted).statistic)

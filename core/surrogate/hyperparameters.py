@@ -1,0 +1,69 @@
+"""The hyperparameters of a Gaussian process over coalitions: those of the largest posterior density."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.optimize import minimize
+
+from core.coalitions.masks import Masks
+from core.coalitions.measurements import Floats
+from core.surrogate.gaussian_process import Kernel
+
+# Masks that they are learnt from. Where more were measured, the first ones are a balanced part of the sample.
+LEARNT_FROM = 400
+_STEPS = 60
+_START_DECAY, _START_NOISE, _JITTER = 0.2, 0.02, 1e-6
+# Precisions of the prior on the logarithms of a decay, the noise and the variance.
+_OF_DECAY, _OF_NOISE, _OF_VARIANCE = 0.25, 0.25, 1.0
+# What a step costs that leaves where the covariance can be factored: it is taken back.
+_NOWHERE = 1e12
+
+
+def learn(masks: Masks, targets: Floats) -> Kernel:
+    """Hyperparameters from the first few hundred masks.
+
+    The prior holds the decays near a common size, and variance and noise near what a game looks like. Without it, a
+    layer that few masks drop would be declared irrelevant, and a few ruined models among good ones would make all of it
+    noise. The gradient is in closed form (Rasmussen and Williams 2006, equation 5.9).
+
+    Args:
+        masks: (m, n).
+        targets: (m,), finite.
+    """
+    some, values = masks[:LEARNT_FROM].astype(np.float64), targets[:LEARNT_FROM]
+    values = (values - values.mean()) / (values.std(ddof=1) or 1.0)
+    layers = some.shape[1]
+    start = np.log([*np.full(layers, _START_DECAY), 1.0, _START_NOISE])
+    precision = np.array([*np.full(layers, _OF_DECAY), _OF_VARIANCE, _OF_NOISE])
+
+    def loss(at: Floats) -> tuple[float, Floats]:
+        decay, variance, noise = _parts(at)
+        signal = Kernel(decay, variance, noise)(masks[:LEARNT_FROM], masks[:LEARNT_FROM])
+        covariance = signal.copy()
+        covariance[np.diag_indices_from(covariance)] += noise
+        try:
+            factor = cho_factor(covariance, lower=True)
+        except LinAlgError:
+            return _NOWHERE, np.zeros_like(at)
+        weights = cho_solve(factor, values)
+        away = at - start
+        total = 0.5 * values @ weights + np.log(np.diagonal(factor[0])).sum() + 0.5 * precision @ away**2
+        # Half of the derivative of the fit by the covariance, element by element.
+        slope = 0.5 * (cho_solve(factor, np.eye(len(values))) - np.outer(weights, weights))
+        shaped = slope * signal
+        # A decay acts where two masks differ in its layer: one of them keeps it, the other one does not.
+        differing = 2 * (some * (shaped @ (1 - some))).sum(axis=0)
+        gradient = np.array([*(-decay * differing), shaped.sum(), (noise - _JITTER) * np.trace(slope)])
+        return float(total), gradient + precision * away
+
+    # The bounds keep a step from overflowing; nothing near them is likely.
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(-20, 20)] * len(start), options={"maxiter": _STEPS}
+    )
+    return Kernel(*_parts(found.x))
+
+
+def _parts(at: NDArray[np.float64]) -> tuple[Floats, float, float]:
+    """Decays, variance and noise from their logarithms."""
+    decay, variance, noise = np.exp(at[:-2]), np.exp(at[-2]), np.exp(at[-1]) + _JITTER
+    return decay, float(variance), float(noise)
