@@ -31,7 +31,7 @@ example: setup
 
 # Of the results file RESULTS, or the default one.
 screenshots: $(VENV)/.ready-dev browser
-	$(BIN)/python -m tests.screenshots $(RESULTS)
+	$(BIN)/python -m tests.support.screenshots $(RESULTS)
 
 # A stamp says that these very requirements are installed: a second start takes no time.
 $(VENV)/.ready: requirements.txt

@@ -22,7 +22,7 @@ import numpy as np
 from playwright.async_api import Browser, Locator, Page, async_playwright
 from playwright.async_api import TimeoutError as TooLate
 
-from tests.browser import CHROMIUM, FLAGS, LINKS, SETTLED, TITLE, VIEWPORT, Server, serving
+from tests.support.browser import CHROMIUM, FLAGS, LINKS, SETTLED, TITLE, VIEWPORT, Server, serving
 
 COALITIONS = 5000  # more than any run measures within the time
 PATIENCE = 120  # seconds after which a page that does not stand still is a fault

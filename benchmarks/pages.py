@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from playwright.sync_api import Page
 
-from tests.browser import chromium, names, serving, settle, visit, visitor
+from tests.support.browser import chromium, names, serving, settle, visit, visitor
 
 PERPLEXITY = "Perplexity (measured)"
 # The number on the screen under a metric's label, or nothing.

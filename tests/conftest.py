@@ -33,7 +33,7 @@ from core.export.recipe import Recipe
 from core.model.model import LoadedModel, load
 from core.records.spec import RunSpec
 from core.run.engine import Engine
-from tests.browser import ROOT, Server, chromium, serving, visitor
+from tests.support.browser import ROOT, Server, chromium, serving, visitor
 
 LAYERS = 8
 SMALL: dict[str, Any] = {

@@ -17,8 +17,8 @@ from core.coalitions.masks import encode
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import RunSpec
+from tests.cache.test_store import MASKS, MODEL, PROTOCOL
 from tests.conftest import Cli
-from tests.test_store import MASKS, MODEL, PROTOCOL
 
 PRECISION = Precision("bfloat16", 0.05, 0.99, 16, 2)
 

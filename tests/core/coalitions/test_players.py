@@ -29,7 +29,7 @@ from core.evaluate.evaluator import Evaluator
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
 from tests.conftest import CONFIGS, LAYERS, SMALL, randomised, save_tokenizer
-from tests.families import save_family
+from tests.support.families import save_family
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
 GPT: dict[str, Any] = {key: value for key, value in SMALL.items() if key != "num_key_value_heads"}

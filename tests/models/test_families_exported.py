@@ -25,7 +25,7 @@ from core.run.engine import Engine
 from core.text.corpora import read
 from core.text.windows import cut
 from tests.conftest import recipe_of
-from tests.families import DEPTH, FAMILIES, REFUSED, WITHOUT_EXPORT, save_family
+from tests.support.families import DEPTH, FAMILIES, REFUSED, WITHOUT_EXPORT, save_family
 
 PASSING = [family for family in FAMILIES if family not in {**REFUSED, **WITHOUT_EXPORT}]
 # The first block, the last one and one between; for three families, what their configuration can describe.

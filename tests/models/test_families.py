@@ -18,7 +18,7 @@ from core.evaluate.reference import sequence_losses
 from core.export.delete_blocks import delete_blocks
 from core.model.model import LoadedModel, load
 from tests.conftest import ROOT
-from tests.families import DEPTH, FAMILIES, INEXPRESSIBLE, REFUSED, WITHOUT_EXPORT, save_family
+from tests.support.families import DEPTH, FAMILIES, INEXPRESSIBLE, REFUSED, WITHOUT_EXPORT, save_family
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
 # The first block, the last one, and some between, so that what alternated or recurred does so no more.

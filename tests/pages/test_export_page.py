@@ -9,7 +9,7 @@ from app.example import shipped
 from app.export.report import report
 from app.worker.client import Jobs
 from core.records.spec import RunSpec
-from tests.test_pages import button, finish, open_page, said, wait
+from tests.pages.test_pages import button, finish, open_page, said, wait
 
 
 def test_report_escapes_what_a_file_may_say() -> None:

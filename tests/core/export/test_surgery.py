@@ -11,7 +11,7 @@ from core.coalitions.masks import without
 from core.export.config_fields import mend
 from core.export.delete_blocks import delete_blocks
 from core.model.blocks import find_blocks
-from tests.families import DEPTH, FAMILIES
+from tests.support.families import DEPTH, FAMILIES
 
 MASK = without(DEPTH, (0, 3, 6))  # 1, 2, 4 and 5 are left
 

@@ -20,9 +20,9 @@ from core.records.events import Measured, Scored
 from core.records.scores import Scores
 from core.records.spec import Protocol, RunSpec
 from core.run.engine import Engine
-from tests.stored import store_run
-from tests.test_contribution_page import box
-from tests.test_pages import button, open_page, said, wait
+from tests.pages.test_contribution_page import box
+from tests.pages.test_pages import button, open_page, said, wait
+from tests.support.stored import store_run
 
 
 def test_scores_and_texts_of_a_real_model(cache_file: Path, spec: RunSpec, tiny: Path, text_file: Path) -> None:

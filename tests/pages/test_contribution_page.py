@@ -15,8 +15,8 @@ from cache.store import Store
 from core.attribution.named_values import layer_values
 from core.coalitions.masks import without
 from core.records.results import LayerValues
-from tests.stored import DENSE, loss, store_run
-from tests.test_pages import open_page, said
+from tests.pages.test_pages import open_page, said
+from tests.support.stored import DENSE, loss, store_run
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from cache import queries
 from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
 from core.selection.targets import least_contributing
-from tests.test_pages import button, finish, open_page, said, wait
+from tests.pages.test_pages import button, finish, open_page, said, wait
 
 
 def metrics(page: AppTest) -> dict[str, str]:

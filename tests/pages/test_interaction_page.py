@@ -17,9 +17,9 @@ from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
 from core.selection.counterexample import by_contribution, find_counterexample
 from core.surrogate.surrogate import fit
-from tests.stored import DENSE, loss, store_run
-from tests.test_contribution_page import box
-from tests.test_pages import button, open_page, said
+from tests.pages.test_contribution_page import box
+from tests.pages.test_pages import button, open_page, said
+from tests.support.stored import DENSE, loss, store_run
 
 PLAYERS = tuple(map(str, range(8)))
 

@@ -1,6 +1,6 @@
 """A picture of every page in both themes, of a results file: what `make screenshots` does.
 
-python -m tests.screenshots [FILE]     writes docs/pictures/PAGE-light.png and PAGE-dark.png
+python -m tests.support.screenshots [FILE]     writes docs/pictures/PAGE-light.png and PAGE-dark.png
 """
 
 import argparse
@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from cache.database import default_file
-from tests.browser import ROOT, Server, chromium, names, serving, unfold, visit, visitor
+from tests.support.browser import ROOT, Server, chromium, names, serving, unfold, visit, visitor
 
 PICTURES = ROOT / "docs" / "pictures"
 # What the page Preview measures of its own accord, with a model that has to be loaded first.

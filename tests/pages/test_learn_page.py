@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from app.worker.client import Jobs
 from cache import queries
 from core.records.spec import RunSpec
-from tests.test_pages import button, finish, open_page, said
+from tests.pages.test_pages import button, finish, open_page, said
 
 STEPS = ("teams", "orders", "axioms", "sampling", "surrogate", "strata")
 

@@ -10,7 +10,7 @@ from cache import queries
 from core.records.spec import RunSpec
 from core.surrogate.conformal import band_of
 from tests.conftest import Cli
-from tests.test_pages import finish, open_page, said, wait
+from tests.pages.test_pages import finish, open_page, said, wait
 
 
 def table(page: AppTest, column: str) -> object:

@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from cache import queries
 from cache.database import Database
-from tests.browser import Server, serving, settle, visit
+from tests.support.browser import Server, serving, settle, visit
 
 MEASURING = re.compile(r"Measuring: [1-9]\d* of \d+ coalitions")
 

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser import Server, expand, sights, unfold
+from tests.support.browser import Server, expand, sights, unfold
 
 # Streamlit's own: its field for files has the role of an ornament and a label. It takes no focus; its button does.
 STREAMLITS = ("presentation-role-conflict", "stFileUploaderDropzone")

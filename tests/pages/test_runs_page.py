@@ -19,7 +19,7 @@ from core.errors import SelectionError
 from core.records.spec import RunSpec
 from core.run.forecast import work
 from core.sampling.samplers import begin
-from tests.test_pages import button, finish, open_page, said
+from tests.pages.test_pages import button, finish, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:

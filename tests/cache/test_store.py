@@ -21,7 +21,7 @@ from core.coalitions.masks import encode, stratified
 from core.errors import CacheBusy, CacheTooNew, CacheUnreadable, DiskFull, NotWritable, RunNotFound
 from core.records.spec import ModelInfo, Protocol, RunSpec
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = ModelInfo("tiny", "LlamaForCausalLM", 6, 1000, "f" * 16, "float32", "cpu")
 PROTOCOL = Protocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
 MASKS = stratified(6, (5, 4, 3), 20, 0)

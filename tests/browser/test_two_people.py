@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import Server, visit, visitor
+from tests.support.browser import Server, visit, visitor
 
 ANSWER = re.compile(r"Perplexity without layers? .* \(measured\)")
 

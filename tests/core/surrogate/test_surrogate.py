@@ -18,7 +18,7 @@ from core.surrogate.gaussian_process import Kernel, condition
 from core.surrogate.hyperparameters import learn
 from core.surrogate.surrogate import fit, fit_worth, kept
 from core.surrogate.validation import FOLDS, compare, folds_of, of_process
-from tests.stored import store_run
+from tests.support.stored import store_run
 
 LAYERS = 10
 STRATA = (9, 8, 7, 6, 5)
