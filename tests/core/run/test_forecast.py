@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from core.checkpoint import gguf, locate
+from core.checkpoint import gguf
+from core.checkpoint.checkpoint import locate
 from core.checkpoint.size import Shape, shape_of
 from core.coalitions.masks import Masks, layer_evaluations, stratified
 from core.evaluate.evaluator import Evaluator
