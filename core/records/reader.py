@@ -1,4 +1,4 @@
-"""Records that `dataclasses.asdict` wrote, read again after a trip through JSON: tuples are tuples, records are records.
+"""Records that `dataclasses.asdict` wrote, read again after a trip through JSON: lists become tuples and records again.
 
 pydantic reads the dataclasses as they stand; a result of a run takes it a third of what `json.loads` and constructors
 written by hand took. Fields that a record does not have any more are left out, and missing ones get their defaults.
@@ -14,14 +14,16 @@ Record = TypeVar("Record")
 
 def from_fields(kind: type[Record], fields: Any) -> Record:
     """A record of that kind from what `json.loads` gave; pydantic.ValidationError where it is none."""
-    return _adapter(kind).validate_python(fields)
+    record: Record = _adapter(kind).validate_python(fields)
+    return record
 
 
 def from_json(kind: type[Record], text: str) -> Record:
     """A record of that kind from its JSON; pydantic.ValidationError where it is none."""
-    return _adapter(kind).validate_json(text)
+    record: Record = _adapter(kind).validate_json(text)
+    return record
 
 
 @cache
-def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
