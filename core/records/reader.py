@@ -4,7 +4,6 @@ pydantic reads the dataclasses as they stand; a result of a run takes it a third
 written by hand took. Fields that a record does not have any more are left out, and missing ones get their defaults.
 """
 
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -24,6 +23,10 @@ def from_json(kind: type[Record], text: str) -> Record:
     return record
 
 
-@cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
+
+
+_adapters: dict[Any, TypeAdapter[Any]] = {}
