@@ -13,13 +13,14 @@ from cache.queries import StoredRun
 from cache.store import Store
 from core.checkpoint.memory import amount, available
 from core.checkpoint.size import BYTES, shape_of
-from core.coalitions.masks import Masks, check_strata, default_strata
+from core.coalitions.masks import Masks
 from core.coalitions.players import computed, kept, players_of, switches
 from core.errors import SelectionError
 from core.records.results import RunResult
 from core.records.spec import OFFLOAD, RunSpec
 from core.run import forecast
 from core.sampling.samplers import begin, check_size
+from core.sampling.strata import check_strata, default_strata
 
 # More coalitions are not drawn only to be counted: the work of these is scaled up, and is then an upper bound.
 _DRAWN = 3000

@@ -19,8 +19,9 @@ from benchmarks.exhaustive import GROUPED, GROUPS
 from core.attribution import exact
 from core.attribution.closed_form import measure, sizes, values
 from core.attribution.named_values import with_doubt
-from core.coalitions.masks import Masks, growing
+from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Floats, Measurements
+from core.sampling.strata import growing
 from core.surrogate.surrogate import fit
 
 BUDGETS = (5, 10, 20, 50, 100)  # evaluations a player
@@ -48,14 +49,14 @@ def main() -> None:
 def model(_: int) -> tuple[Game, int]:
     """The log score of the bundled model's twelve groups; (game, players)."""
     losses = np.load(GROUPED)["losses"].astype(np.float64)
-    every = exact.everything(GROUPS)
+    every = everything(GROUPS)
     return table(every, Measurements(every, losses, losses[-1]).log_scores)
 
 
 def synthetic(seed: int) -> tuple[Game, int]:
     """A game of ten players: each term is worth something once all of its one to four players are there."""
     rng = np.random.default_rng(seed)
-    masks = exact.everything(10)
+    masks = everything(10)
     members = [rng.choice(10, rng.integers(1, 5), replace=False) for _ in range(TERMS)]
     worths = sum(rng.normal() * masks[:, some].all(axis=1) for some in members)
     return table(masks, np.asarray(worths - worths[-1]) * 0.2)
@@ -67,7 +68,7 @@ def table(masks: Masks, worths: Floats) -> tuple[Game, int]:
 
 
 def truth(game: Game, players: int) -> Floats:
-    masks = exact.everything(players)
+    masks = everything(players)
     found = exact.cube(masks, game(masks))
     assert found is not None
     return exact.values(found, sizes(measure("shapley", players), players - 1))

@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 
 from app.worker.libraries import quiet
 from core.checkpoint.checkpoint import locate
-from core.coalitions.masks import Masks, default_strata, layer_evaluations, stratified
+from core.coalitions.masks import Masks, layer_evaluations
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.packing import PackedLinears
 from core.evaluate.precision import compare
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
 from core.records.spec import TextSpec
+from core.sampling.strata import default_strata, stratified
 from core.text.corpora import EMBEDDED, read
 from core.text.windows import cut
 

@@ -18,8 +18,7 @@ from tqdm import tqdm
 from app.worker.libraries import quiet
 from cache.database import Database
 from cache.store import Store
-from core.attribution.exact import everything
-from core.coalitions.masks import Masks, encode, without
+from core.coalitions.masks import Masks, encode, everything, without
 from core.evaluate.game import Game, Games
 from core.records.spec import RunSpec, TextSpec
 

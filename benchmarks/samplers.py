@@ -15,11 +15,12 @@ from benchmarks.attribution import Game, model
 from core.attribution import exact
 from core.attribution.closed_form import measure, sizes, values
 from core.attribution.named_values import measure_of
-from core.coalitions.masks import Masks, default_strata
+from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Floats, Measurements
 from core.records.spec import RunSpec
 from core.sampling.adaptive import propose
 from core.sampling.samplers import begin
+from core.sampling.strata import default_strata
 from core.surrogate.surrogate import fit
 
 BUDGETS = (40, 80, 160, 320)
@@ -34,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     options = parser.parse_args()
     game, players = model(0)
-    every = exact.everything(players)
+    every = everything(players)
     truth = {(kind, worth): exact_values(every, game, kind, worth) for kind, worth in VALUES}
     print(f"at {BUDGETS} evaluations")
     for sampler in SAMPLERS:
@@ -83,7 +84,7 @@ def exact_values(every: Masks, game: Game, kind: str, worth: str) -> Floats:
 
 
 def regret(measured: Measurements, game: Callable[[Masks], Floats]) -> float:
-    every = exact.everything(measured.masks.shape[1])
+    every = everything(measured.masks.shape[1])
     worths, gone, seen = game(every), (~every).sum(axis=1), (~measured.masks).sum(axis=1)
     rises = []
     for count in range(1, LARGEST + 1):

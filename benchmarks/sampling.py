@@ -16,8 +16,9 @@ from cache import queries
 from cache.database import Database, default_file
 from cache.store import Store
 from core.attribution.stratified import stratified_contributions
-from core.coalitions.masks import Masks, layer_evaluations, stratified
+from core.coalitions.masks import Masks, layer_evaluations
 from core.coalitions.measurements import Floats, Measurements
+from core.sampling.strata import stratified
 from core.surrogate.surrogate import Surrogate, fit
 
 # Layers in a stem, and endings of each; no stem is the paper's independent sampler.

@@ -12,8 +12,9 @@ import numpy as np
 from core.attribution import exact
 from core.attribution.closed_form import measure, sizes, values
 from core.attribution.permutations import draw, marginals
-from core.coalitions.masks import Masks, growing
+from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Floats, Measurements
+from core.sampling.strata import growing
 from core.surrogate.surrogate import fit
 
 PLAYERS = ("Ann", "Bo", "Cy")
@@ -84,7 +85,7 @@ def made_up_model(cost: float) -> Floats:
         cost: what a missing layer costs by itself on average, nats a token.
     """
     rng = np.random.default_rng(3)
-    missing = ~exact.everything(LAYERS)
+    missing = ~everything(LAYERS)
     alone = rng.gamma(1.0, size=LAYERS)
     rises = missing @ (alone / alone.mean())
     for _ in range(_TERMS):

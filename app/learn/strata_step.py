@@ -10,9 +10,9 @@ from app.dashboard.tables import show_table
 from app.learn.coalition_figures import scores_by_size
 from app.learn.games import COST, LAYERS, made_up_model
 from app.learn.step_parts import Own, look_for, protocol, step
-from core.attribution.exact import everything
-from core.coalitions.masks import default_strata
+from core.coalitions.masks import everything
 from core.coalitions.measurements import Floats
+from core.sampling.strata import default_strata
 
 # Below this score a model is called ruined here.
 _RUINED = 0.1

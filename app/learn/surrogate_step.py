@@ -11,7 +11,7 @@ from app.learn.coalition_figures import predicted_against_true
 from app.learn.games import COST, LAYERS, learning_curve, made_up_model, measured
 from app.learn.sampling_figures import learning_lines
 from app.learn.step_parts import Own, look_for, protocol, step
-from core.attribution.exact import everything
+from core.coalitions.masks import everything
 from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
 from core.surrogate.surrogate import fit
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 from scipy.stats import binom
 
-from core.attribution.exact import stratified_sizes
 from core.coalitions.measurements import Floats
+from core.sampling.strata import stratified_sizes
 from core.surrogate.gaussian_process import Draw, GaussianProcess
 
 Game = GaussianProcess | Draw

@@ -1,20 +1,11 @@
 """Values and interactions by enumeration, where every coalition of a game has been measured: nothing is estimated."""
 
-from collections.abc import Sequence
 from math import comb
 
 import numpy as np
 
-from core.coalitions.masks import Masks
+from core.coalitions.masks import MOST_PLAYERS, Masks
 from core.coalitions.measurements import Floats
-
-# Players up to which every coalition can be measured.
-MOST_PLAYERS = 14
-
-
-def everything(players: int) -> Masks:
-    """All coalitions, (2^n, n), from none to all."""
-    return np.asarray(np.arange(2**players)[:, None] >> np.arange(players)[::-1] & 1, dtype=np.bool_)
 
 
 def cube(masks: Masks, worths: Floats) -> Floats | None:
@@ -46,19 +37,6 @@ def interactions(game: Floats, sizes: Floats) -> Floats:
         for j in range(i):
             found[i, j] = found[j, i] = (np.diff(np.diff(game, axis=i), axis=j).squeeze((i, j)) * weight).sum()
     return found
-
-
-def stratified_sizes(players: int, strata: Sequence[int]) -> Floats:
-    """The sizes that the paper's stratified contribution weighs, (n,).
-
-    A mask q of k kept layers gives layer i a coalition of k - 1 others if it has i, which happens with probability k/n,
-    and of k others if not.
-    """
-    sizes = np.zeros(players + 1)
-    for kept in strata:
-        sizes[kept - 1] += kept / players / len(strata)
-        sizes[kept] += (1 - kept / players) / len(strata)
-    return sizes[:players]
 
 
 def _weights(sizes: Floats) -> Floats:

@@ -7,7 +7,6 @@ import numpy as np
 
 from core.attribution import exact
 from core.attribution.closed_form import Game, Measure, interactions, measure, sizes, stratified, values
-from core.attribution.exact import stratified_sizes
 from core.attribution.stratified import DRAWS, SAMPLES, stratified_contributions
 from core.coalitions.measurements import Floats, Measurements
 from core.errors import SelectionError
@@ -23,6 +22,7 @@ from core.records.results import (
     RunResult,
     ValueEstimate,
 )
+from core.sampling.strata import stratified_sizes
 from core.surrogate.surrogate import Surrogate, fit, kept
 from core.surrogate.validation import PROCESSES, of_paper, of_process
 

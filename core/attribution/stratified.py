@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from core.coalitions.masks import Masks, uniform
+from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.records.results import Z90, Contribution
+from core.sampling.strata import uniform
 from core.surrogate.surrogate import Surrogate, Worth
 
 # Masks q in the mean: the paper's number. What is shown while a run goes on, and each draw of an interval, need fewer.

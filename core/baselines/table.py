@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from core.attribution.stratified import SAMPLES, stratified_contributions
 from core.baselines import criteria
 from core.baselines.criteria import Plans
-from core.coalitions.masks import default_strata, removed, stratified
+from core.coalitions.masks import removed
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import spans
 from core.evaluate.meter import Meter
 from core.model.model import LoadedModel
 from core.model.similarity import similarity
+from core.sampling.strata import default_strata, stratified
 from core.surrogate import paper_network
 
 # EvoPress as published: random states it begins with, offspring of a generation, and who goes on to all sequences.

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.coalitions.masks import Masks, uniform
+from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements
+from core.sampling.strata import uniform
 from core.surrogate.gaussian_process import GaussianProcess
 from core.surrogate.surrogate import fit
 

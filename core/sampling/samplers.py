@@ -1,6 +1,6 @@
 """Which coalitions a run measures.
 
-stratified   the paper's: strata by Hamming weight, uniform inside each (`core.coalitions.masks.stratified`)
+stratified   the paper's: strata by Hamming weight, uniform inside each (`sampling.strata`)
 adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
              until the budget is spent or the ranking has settled
 exhaustive   all of them, for games of few layers: values are then exact
@@ -10,11 +10,11 @@ from math import comb
 
 import numpy as np
 
-from core.attribution.exact import MOST_PLAYERS, everything
-from core.coalitions.masks import Masks, check_strata, default_strata, growing, stratified
+from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import SelectionError
 from core.records.spec import SAMPLERS, RunSpec
+from core.sampling.strata import check_strata, default_strata, growing, stratified
 
 _MOST_MASKS = 1_000_000
 # The share of an adaptive run's budget that does not depend on what was measured.

@@ -17,9 +17,10 @@ from cache import queries
 from cache.database import Database
 from cache.schema import MIGRATIONS
 from cache.store import Store
-from core.coalitions.masks import encode, stratified
+from core.coalitions.masks import encode
 from core.errors import CacheBusy, CacheTooNew, CacheUnreadable, DiskFull, NotWritable, RunNotFound
 from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.sampling.strata import stratified
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ModelInfo("tiny", "LlamaForCausalLM", 6, 1000, "f" * 16, "float32", "cpu")

@@ -13,12 +13,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.gguf import bundled_file
-from core.coalitions.masks import default_strata, layer_evaluations, stratified
+from core.coalitions.masks import layer_evaluations
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.reference import sequence_losses
 from core.model.blocks import find_blocks
 from core.model.model import LoadedModel, load
 from core.records.spec import TextSpec
+from core.sampling.strata import default_strata, stratified
 from core.text.corpora import EMBEDDED, read
 from core.text.windows import Windows, cut
 from tests.conftest import Cli

@@ -6,10 +6,11 @@ from cache.database import Database
 from cache.store import Store
 from core.attribution.named_values import interactions_of
 from core.attribution.stratified import estimate
-from core.coalitions.masks import default_strata, encode, stratified, without
+from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Measurements
 from core.records.results import RunResult
 from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.sampling.strata import default_strata, stratified
 from core.surrogate.conformal import bands
 from core.surrogate.surrogate import fit
 from core.surrogate.validation import of_process, residuals

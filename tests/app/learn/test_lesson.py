@@ -26,8 +26,8 @@ from app.learn.games import (
 )
 from app.learn.sampling_figures import error_curve, estimate_bars
 from app.learn.story_figures import coalition_lattice, linearity_bars, named, order_steps
-from core.attribution.exact import everything
 from core.attribution.permutations import draw, errors, estimate, marginals
+from core.coalitions.masks import everything
 from core.coalitions.measurements import Floats
 
 WORTHS = st.floats(-1000, 1000)

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.attribution.stratified import estimate, stratified_contributions
-from core.coalitions.masks import Masks, stratified
+from core.coalitions.masks import Masks
 from core.coalitions.measurements import Measurements
 from core.records.results import Contribution
+from core.sampling.strata import stratified
 from core.surrogate.surrogate import fit
 
 LAYERS = 6

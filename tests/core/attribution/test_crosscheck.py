@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from core.attribution.check_by_shap import shapley_check
-from core.coalitions.masks import stratified
 from core.coalitions.measurements import Measurements
+from core.sampling.strata import stratified
 from tests.conftest import Cli
 
 MASKS = stratified(9, (8, 7, 6, 5), 60, 0)

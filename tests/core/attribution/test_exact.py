@@ -10,11 +10,12 @@ from core.attribution import exact
 from core.attribution.closed_form import measure, sizes
 from core.attribution.named_values import layer_values, pair_interactions
 from core.attribution.stratified import stratified_contributions
-from core.coalitions.masks import Masks
+from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import Floats, Measurements
+from core.sampling.strata import stratified_sizes
 
 PLAYERS = 5
-EVERY = exact.everything(PLAYERS)
+EVERY = everything(PLAYERS)
 WORTHS = np.random.default_rng(0).normal(size=2**PLAYERS)
 
 
@@ -41,7 +42,7 @@ def test_all_coalitions_are_there_once() -> None:
     order = np.random.default_rng(1).permutation(len(EVERY))
     np.testing.assert_array_equal(exact.cube(EVERY[order], WORTHS[order]), game())
     assert exact.cube(EVERY[1:], WORTHS[1:]) is None
-    assert exact.cube(np.ones((1, exact.MOST_PLAYERS + 1), dtype=bool), np.ones(1)) is None
+    assert exact.cube(np.ones((1, MOST_PLAYERS + 1), dtype=bool), np.ones(1)) is None
 
 
 def test_shapley_values_are_the_mean_over_orders() -> None:
@@ -69,7 +70,7 @@ def test_interactions_are_shapiqs(kind: str, index: str) -> None:
 
 @pytest.mark.parametrize("strata", [(4, 2), (1, 2, 3, 4), (5, 0)])
 def test_the_stratified_contribution_is_what_sampling_tends_to(strata: tuple[int, ...]) -> None:
-    found = exact.values(game(), exact.stratified_sizes(PLAYERS, strata))
+    found = exact.values(game(), stratified_sizes(PLAYERS, strata))
     sampled = stratified_contributions(Table(), PLAYERS, strata, 200_000, 0).mean(axis=0)
     np.testing.assert_allclose(found, sampled, atol=0.02)
 

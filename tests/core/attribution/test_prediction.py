@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from core.attribution import exact
 from core.attribution.closed_form import shares
-from core.attribution.exact import everything
 from core.attribution.explanation import explained
 from core.attribution.stability import SETTLED, stability
-from core.coalitions.masks import stratified, without
+from core.coalitions.masks import everything, without
 from core.coalitions.measurements import Measurements
 from core.records.results import Contribution, Fit, ModelInfo, RunResult
 from core.records.results import Stability as Settling
 from core.records.spec import Protocol
 from core.sampling.adaptive import propose
+from core.sampling.strata import stratified
 from core.surrogate.conformal import band_of, bands
 from core.surrogate.surrogate import fit
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from core.attribution.closed_form import interactions, measure, sizes, values
 from core.attribution.closed_form import stratified as by_strata
-from core.attribution.exact import stratified_sizes
 from core.attribution.stratified import stratified_contributions
-from core.coalitions.masks import stratified
 from core.records.results import CLOSED_FORMS
+from core.sampling.strata import stratified, stratified_sizes
 from core.surrogate.gaussian_process import Draw, GaussianProcess, Kernel, condition
 
 LAYERS = 8

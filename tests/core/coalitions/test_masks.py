@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.coalitions.masks import default_strata, encode, growing, stratified, without
+from core.coalitions.masks import encode, without
 from core.errors import SelectionError
+from core.sampling.strata import default_strata, growing, stratified
 
 
 @st.composite

@@ -22,12 +22,12 @@ from transformers import (
 )
 
 from core.checkpoint.checkpoint import locate
-from core.coalitions.masks import stratified
 from core.coalitions.players import both_halves, dropped, indexes, names, players_of
 from core.errors import SelectionError, UnsupportedModel
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
+from core.sampling.strata import stratified
 from tests.conftest import CONFIGS, LAYERS, SMALL, randomised, save_tokenizer
 from tests.support.families import save_family
 

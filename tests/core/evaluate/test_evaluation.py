@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from core.checkpoint.checkpoint import locate
-from core.coalitions.masks import Masks, layer_evaluations, stratified
+from core.coalitions.masks import Masks, layer_evaluations
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.reference import sequence_losses
 from core.export.delete_blocks import delete_blocks
 from core.model.model import LoadedModel, load
 from core.model.skipping import skipping
+from core.sampling.strata import stratified
 from tests.conftest import CONFIGS, LAYERS, save_model
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))

@@ -8,13 +8,14 @@ import torch
 
 from cache.database import Database
 from cache.store import Store
-from core.coalitions.masks import layer_evaluations, stratified
+from core.coalitions.masks import layer_evaluations
 from core.evaluate.cached import Remembered
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.meter import Meter
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel
 from core.records.spec import Protocol
+from core.sampling.strata import stratified
 from tests.conftest import LAYERS
 
 IDS = torch.randint(0, 256, (10, 12), generator=torch.Generator().manual_seed(1))

@@ -15,12 +15,13 @@ from cache import queries
 from cache.database import Database
 from cache.store import Store
 from core.attribution.named_values import layer_values
-from core.coalitions.masks import encode, stratified
+from core.coalitions.masks import encode
 from core.errors import EvaluationError
 from core.records.events import Estimated, Event, Finished, Progress, Started
 from core.records.spec import Losses, RunSpec
 from core.run.engine import Engine
 from core.run.tally import Tally
+from core.sampling.strata import stratified
 from core.surrogate.validation import PROCESSES
 from tests.conftest import ROOT, Cli
 

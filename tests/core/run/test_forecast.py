@@ -11,13 +11,14 @@ from torch import nn
 from core.checkpoint import gguf
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.size import Shape, shape_of
-from core.coalitions.masks import Masks, layer_evaluations, stratified
+from core.coalitions.masks import Masks, layer_evaluations
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.meter import _head
 from core.model.model import LoadedModel, load
 from core.records.spec import RunSpec
 from core.run.forecast import Memory, memory, work
 from core.sampling.samplers import begin
+from core.sampling.strata import stratified
 from tests.conftest import CONFIGS, SMALL, save_model
 
 BUNDLED = shape_of("bundled")

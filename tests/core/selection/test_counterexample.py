@@ -10,9 +10,10 @@ from app.interactions.clustered import clustered
 from core.attribution.breakdown import breakdown
 from core.attribution.named_values import layer_values
 from core.attribution.stability import rank_intervals
-from core.coalitions.masks import stratified, without
+from core.coalitions.masks import without
 from core.coalitions.measurements import Measurements
 from core.records.results import Contribution, PairInteraction, PairInteractions
+from core.sampling.strata import stratified
 from core.selection import counterexample
 from core.selection.counterexample import by_contribution, by_prediction, find_counterexample
 from core.surrogate.gaussian_process import Kernel, condition

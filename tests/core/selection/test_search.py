@@ -9,7 +9,7 @@ from torch.nn.functional import cosine_similarity
 
 from core.baselines import criteria
 from core.baselines.table import RIVALS, Contest, evopress, sleb
-from core.coalitions.masks import stratified, without
+from core.coalitions.masks import without
 from core.coalitions.players import players_of, spans, switches
 from core.evaluate.meter import Meter
 from core.evaluate.reference import sequence_losses
@@ -17,6 +17,7 @@ from core.model.model import LoadedModel
 from core.model.similarity import similarity
 from core.model.skipping import skipping
 from core.records.plans import METHODS, OURS, methods_for
+from core.sampling.strata import stratified
 from core.selection.screening import Basis, expect, runs
 from core.selection.search import Search
 from tests.conftest import LAYERS

@@ -12,10 +12,11 @@ from sklearn.metrics import r2_score
 from cache import queries
 from cache.database import Database
 from cache.store import Store
-from core.coalitions.masks import decode, stratified
+from core.coalitions.masks import decode
 from core.coalitions.measurements import Measurements
 from core.records.diagnostics import Diagnostics
 from core.records.spec import RunSpec
+from core.sampling.strata import stratified
 from core.surrogate.conformal import band_of, bands
 from core.surrogate.diagnose import diagnose
 from core.surrogate.surrogate import fit

@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import r2_score
 from torch import nn
 
-from core.coalitions.masks import stratified
+from core.sampling.strata import stratified
 from core.surrogate.paper_network import Networks, _initial, fit, fit_as_paper
 
 MASKS = stratified(10, (9, 8, 7, 6, 5), 200, 0)

@@ -11,9 +11,9 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from sklearn.metrics import r2_score
 
 from cache.database import Database
-from core.coalitions.masks import stratified
 from core.coalitions.measurements import Measurements
 from core.records.results import RunResult
+from core.sampling.strata import stratified
 from core.surrogate.gaussian_process import Kernel, condition
 from core.surrogate.hyperparameters import learn
 from core.surrogate.surrogate import fit, fit_worth, kept
