@@ -28,8 +28,8 @@ from core.baselines.table import RIVALS, Contest
 from core.coalitions.masks import removed, without
 from core.evaluate.cached import Remembered
 from core.evaluate.game import Game
-from core.evaluate.losses import perplexity
 from core.evaluate.meter import Meter
+from core.evaluate.perplexity import perplexity
 from core.records.spec import RunSpec, TextSpec
 from core.selection.plan import explore, further, metered, stages
 from core.selection.targets import Request

@@ -20,7 +20,7 @@ from cache.queries import StoredRun
 from core.errors import SelectionError
 from core.records.plans import Selection
 from core.records.results import RunResult
-from core.selection.targets import knee
+from core.selection.removal_paths import knee
 
 FIRST = {"search": "best plans found by the search", "contribution": "least contribution first (the paper's ranking)"}
 shared = client.shared()

@@ -16,7 +16,8 @@ from core.export.recipe import Recipe, read_recipe, recipe
 from core.records.events import Exported
 from core.records.results import RunResult
 from core.records.spec import RunSpec
-from core.selection.targets import Target, least_contributing
+from core.selection.removal_paths import least_contributing
+from core.selection.targets import Target
 
 
 def export(options: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from app.worker.job import Job
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.masks import encode, without
-from core.evaluate.intervals import perplexity_interval
+from core.evaluate.perplexity import perplexity_interval
 from core.records.results import Prediction, RunResult
 from core.records.spec import RunSpec
 

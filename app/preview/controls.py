@@ -13,7 +13,7 @@ from app.words import Players, named, numbers
 from core.errors import SelectionError
 from core.records.plans import Selection
 from core.records.results import RunResult
-from core.selection.targets import least_contributing
+from core.selection.removal_paths import least_contributing
 
 Sets = Mapping[int, tuple[int, ...]]  # for each number of removed layers, which ones
 

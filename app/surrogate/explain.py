@@ -12,7 +12,7 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.masks import without
 from core.records.results import RunResult
-from core.selection.targets import least_contributing
+from core.selection.removal_paths import least_contributing
 
 # So many layers are removed when the page opens: enough for them to share something.
 _AT_FIRST = 3

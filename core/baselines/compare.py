@@ -8,14 +8,13 @@ from core.baselines.table import BY_DIVERGENCE, BY_WEIGHTS, RIVALS, Contest
 from core.coalitions.masks import removed, without
 from core.errors import SelectionError
 from core.evaluate.game import Game
-from core.evaluate.losses import perplexity
 from core.evaluate.meter import nothing
+from core.evaluate.perplexity import perplexity
 from core.records.events import Event, Stage
 from core.records.plans import METHODS, OURS, Comparison, MethodResult, methods_for
 from core.records.spec import RunSpec
 from core.records.storage import Store
-from core.selection.measured_plans import measured
-from core.selection.plan import explore, metered, stages
+from core.selection.plan import explore, measured, metered, stages
 from core.selection.targets import Request
 
 

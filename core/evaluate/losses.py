@@ -1,10 +1,7 @@
-"""What is read off a forward: the mean negative log-likelihood of each sequence, and the perplexity of many."""
+"""What is read off a forward: the loss of each sequence, and how far its predictions are from the whole model's."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-
-from core.records.spec import Losses
 
 
 def sequence_nll(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -29,9 +26,3 @@ def sequence_kl(logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
         ours = F.log_softmax(one[:-1], dim=-1, dtype=torch.float32)
         found.append(F.kl_div(ours, other[:-1], reduction="batchmean", log_target=True))
     return torch.stack(found)
-
-
-def perplexity(losses: Losses) -> float:
-    """exp of the mean loss; infinite where that overflows, NaN where a loss is."""
-    with np.errstate(over="ignore"):
-        return float(np.exp(losses.mean(dtype=np.float64)))

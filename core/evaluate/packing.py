@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from core.evaluate.limits import PACKED
-from core.model.forwards import Forward, replaced
+from core.model.skipping import Forward, replaced
 
 # Any layout serves any number of rows; this one was as fast as any from 64 rows on.
 _ROWS = 256

@@ -14,7 +14,7 @@ from core.checkpoint.config import skeleton
 from core.coalitions.players import computed, indexes, mask_without
 from core.errors import ExportError
 from core.evaluate.latency import seconds
-from core.evaluate.losses import perplexity
+from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.export.card import Outcome, card
 from core.export.copy_weights import check_copying, write_weights

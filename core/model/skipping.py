@@ -5,18 +5,18 @@ forward. Every other block keeps its index, its attention mask and its position 
 models whose layers differ.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 from transformers import PreTrainedModel
 
 from core.model.blocks import Blocks, hidden_of, probe_ids, unsupported
-from core.model.forwards import replaced
 
 Answer = Callable[[torch.Tensor], torch.Tensor]
 # What a model's code raises where it misses what an earlier block was to leave behind.
@@ -58,3 +58,22 @@ def _forward(answer: Answer, blocks: Blocks) -> Callable[..., Any]:
         return blocks.returned(answer(hidden))
 
     return forward
+
+
+Forward = Callable[..., Any]
+
+
+@contextmanager
+def replaced(forwards: Sequence[tuple[nn.Module, Forward]]) -> Iterator[None]:
+    """Gives each module the forward beside it."""
+    found = [(module, vars(module).get("forward")) for module, _ in forwards]
+    try:
+        for module, forward in forwards:
+            vars(module)["forward"] = forward
+        yield
+    finally:
+        for module, own in found:
+            if own is None:
+                vars(module).pop("forward", None)
+            else:  # accelerate and others put a forward of their own on a module
+                vars(module)["forward"] = own

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from core.errors import UnsupportedModel
 from core.model.blocks import Blocks, hidden_of, probe_ids
-from core.model.forwards import replaced
+from core.model.skipping import replaced
 
 # What an MLP of experts is called that stands beside another one; by its calls alone it could be a second mixer.
 _MLP = re.compile("mlp|moe|expert|feed_forward")

@@ -24,9 +24,8 @@ from core.evaluate.divergence import of_all, of_one
 from core.evaluate.game import Game, Games
 from core.evaluate.generation import continuations
 from core.evaluate.latency import REPEATS, seconds
-from core.evaluate.losses import perplexity
 from core.evaluate.meter import nothing
-from core.evaluate.running import running
+from core.evaluate.perplexity import perplexity, running
 from core.export.export import check_target, export, exported
 from core.export.recipe import Recipe
 from core.records.events import (

@@ -14,7 +14,7 @@ from core.attribution.stability import stability
 from core.attribution.stratified import EARLY_SAMPLES, SAMPLES, estimate
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import FEWEST_MASKS, Measurements
-from core.evaluate.losses import perplexity
+from core.evaluate.perplexity import perplexity
 from core.records.events import Progress
 from core.records.results import Precision, RunResult
 from core.records.spec import Losses, ModelInfo, Protocol, RunSpec

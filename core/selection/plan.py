@@ -5,20 +5,22 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.coalitions.masks import encode
+from core.coalitions.masks import encode, removed
 from core.evaluate.cached import Remembered
 from core.evaluate.game import Game
-from core.evaluate.losses import perplexity
 from core.evaluate.meter import Meter, nothing
+from core.evaluate.perplexity import perplexity, perplexity_interval
+from core.model.model import LoadedModel
 from core.model.similarity import similarity
 from core.records.events import Event, Searching, Stage
-from core.records.plans import Selection
+from core.records.plans import Plan, Selection
 from core.records.spec import TextSpec
 from core.records.storage import Store
-from core.selection.measured_plans import measured
+from core.selection.removal_paths import nested
 from core.selection.search import Search
-from core.selection.targets import Request, nested
+from core.selection.targets import Request
 
 # From so many units on, finalists are settled on so many times the run's sequences, the first that applies.
 _WIDER = ((3.0, 8), (0.75, 4), (0.0, 2))
@@ -100,3 +102,14 @@ def explore(game: Game, meter: Meter, raced: int, request: Request, seed: int) -
     for share in search.run(request.units * meter.unit(raced) - (meter.spent - begun)):
         yield Searching(share)
     return search
+
+
+def measured(loaded: LoadedModel, meter: Meter, masks: Sequence[NDArray[np.bool_]]) -> tuple[Plan, ...]:
+    """Masks as plans, measured on all sequences of a meter. The interval is 90 % by Student's t."""
+    whole = meter.losses(meter.whole[None], meter.stages[-1])[0]
+    plans = []
+    for mask, losses in zip(masks, meter.losses(np.array(masks), meter.stages[-1]), strict=True):
+        gone = removed(mask)
+        perplexity, ratio = perplexity_interval(losses), perplexity_interval(losses - whole)
+        plans.append(Plan(len(gone), gone, loaded.parameters_without(gone), *perplexity, *ratio))
+    return tuple(plans)

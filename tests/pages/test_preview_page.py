@@ -11,7 +11,7 @@ from app.worker.client import Jobs
 from cache import queries
 from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
-from core.selection.targets import least_contributing
+from core.selection.removal_paths import least_contributing
 from tests.pages.test_pages import button, finish, open_page, said, wait
 
 

@@ -16,7 +16,7 @@ from core.model.model import LoadedModel, load
 from core.model.skipping import skipping
 from core.records.results import Contribution
 from core.records.spec import TextSpec
-from core.selection.targets import least_contributing
+from core.selection.removal_paths import least_contributing
 from core.text.corpora import read
 from core.text.windows import cut
 from tests.conftest import CONFIGS, LAYERS, recipe_of, save_model

@@ -13,7 +13,8 @@ from core.errors import SelectionError
 from core.records.plans import METHODS, Plan, Selection
 from core.records.results import ModelInfo
 from core.records.spec import Protocol
-from core.selection.targets import Request, Target, knee, nested
+from core.selection.removal_paths import knee, nested
+from core.selection.targets import Request, Target
 from tests.conftest import Cli
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 20)

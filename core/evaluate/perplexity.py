@@ -1,11 +1,28 @@
-"""A perplexity while its sequences are still being measured: the running estimate, with an interval."""
+"""The perplexity of many sequences: whole, while they are still being measured, and how sure it is for other text.
+
+Free of torch: pages use it, too.
+"""
 
 import numpy as np
 from scipy.stats import t
 
-from core.evaluate.losses import perplexity
+from core.coalitions.measurements import Floats
 from core.records.events import Partial
 from core.records.spec import Losses
+
+
+def perplexity(losses: Losses) -> float:
+    """exp of the mean loss; infinite where that overflows, NaN where a loss is."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(losses.mean(dtype=np.float64)))
+
+
+def perplexity_interval(losses: Floats) -> tuple[float, float, float]:
+    """exp of the mean of losses, or of rises of the loss, (sequences,), and of its 90 % interval by Student's t."""
+    count, mean = len(losses), float(losses.mean())
+    half = float(t.ppf(0.95, count - 1) * losses.std(ddof=1) / np.sqrt(count)) if count > 1 else np.inf
+    with np.errstate(over="ignore"):
+        return float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half))
 
 
 def running(measured: Losses, total: int, dense: Losses | None) -> Partial:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from core.evaluate.running import running
+from core.evaluate.perplexity import running
 
 
 def sequences(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
