@@ -18,7 +18,7 @@ from tqdm import tqdm
 from app.worker.libraries import quiet
 from cache.database import Database
 from cache.store import Store
-from core.coalitions.masks import Masks, encode, everything, without
+from core.coalitions.masks import Masks, everything, without
 from core.evaluate.game import Game, Games
 from core.records.spec import RunSpec, TextSpec
 
@@ -26,7 +26,6 @@ DATA = Path(__file__).parent / "data"
 REMOVALS, GROUPED = DATA / "removals.npz", DATA / "grouped.npz"
 LAYERS, GROUPS = 30, 12
 _FINISHED = 400
-_STORED_AT_ONCE = 50
 Result = TypeVar("Result")
 
 
@@ -52,15 +51,15 @@ def main() -> None:
     DATA.mkdir(exist_ok=True)
 
     few, triples = removals(0, 1, 2), removals(3)
-    whole = measured(store, games[10], few)
-    screened = measured(store, games[2], triples)
+    whole = measured(games[10], few)
+    screened = measured(games[2], triples)
     best = np.argsort(screened.mean(axis=1))[:_FINISHED]
     three = np.full((len(triples), 10), np.nan, dtype=np.float32)
-    three[best] = measured(store, games[10], triples[best])
+    three[best] = measured(games[10], triples[best])
     protocol = str(games[10].windows.protocol)
     np.savez_compressed(REMOVALS, to_two=whole, three=three, three_screened=screened, protocol=protocol)
 
-    losses = measured(store, games[2], of_layers(everything(GROUPS)))
+    losses = measured(games[2], of_layers(everything(GROUPS)))
     np.savez_compressed(GROUPED, losses=losses, protocol=str(games[2].windows.protocol))
 
 
@@ -78,18 +77,10 @@ def finished(events: Generator[object, None, Result]) -> Result:
             return end.value
 
 
-def measured(store: Store, game: Game, masks: Masks) -> np.ndarray:
+def measured(game: Game, masks: Masks) -> np.ndarray:
     """The losses (masks, sequences), from the store where they are there."""
-    known = store.known(game.key, masks)
-    missing = np.array([row for row in range(len(masks)) if row not in known], dtype=int)
-    fresh = []
-    for index, losses in tqdm(game.evaluator.losses(masks[missing]), total=len(missing)):
-        known[int(missing[index])] = losses
-        fresh.append((encode(masks[missing[index]]), losses))
-        if len(fresh) == _STORED_AT_ONCE or len(known) == len(masks):
-            store.record(game.key, fresh)
-            fresh.clear()
-    return np.stack([known[row] for row in range(len(masks))])
+    found = dict(tqdm(game.evaluator.losses(masks), total=len(masks)))
+    return np.stack([found[row] for row in range(len(masks))])
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main() -> None:
     layers, strata = len(run.result.model.players), run.strata
     masks = np.concatenate([np.ones((1, layers), bool), stratified(layers, strata, run.spec.masks, run.spec.seed)])
     known = Store(database).known(run.game, masks)
-    losses = np.array([known[row] for row in range(len(masks))], dtype=np.float64)
+    losses = np.array([known[row].losses for row in range(len(masks))], dtype=np.float64)
     game = fit(Measurements(masks[1:], losses[1:], losses[0]))
     truth = contributions(game, layers, strata)
     print("stem endings masks | layers computed, layers and heads | relative error of the contributions, 8 seeds")

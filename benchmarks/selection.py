@@ -26,7 +26,7 @@ from cache.store import Store
 from core.baselines.criteria import Plans
 from core.baselines.table import RIVALS, Contest
 from core.coalitions.masks import removed, without
-from core.evaluate.cached import Remembered
+from core.evaluate.cached import cached
 from core.evaluate.game import Game
 from core.evaluate.meter import Meter
 from core.evaluate.perplexity import perplexity
@@ -187,7 +187,7 @@ def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:
     """Gives the perplexity on 40 windows of a whole text without some layers."""
     spec = RunSpec(corpus=text, sequences=40, dtype="float32")
     game = opened(store, spec, spec.text("whole"))
-    evaluator = Remembered(store, game.windows.protocol, game.loaded, game.windows.ids, game.packed, states=0)
+    evaluator = cached(store, game.windows.protocol, game.loaded, game.windows.ids, game.packed, states=0)
 
     def held(gone: tuple[int, ...]) -> float:
         mask = without(len(game.loaded.info.players), gone)

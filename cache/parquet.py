@@ -7,7 +7,6 @@ release of the metric are the file's metadata, as JSON. A file is checked as a w
 
 import io
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_origin, get_type_hints
 
@@ -22,6 +21,7 @@ from cache.store import Store
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import BOS_CHOICES, Losses, ModelInfo, Protocol
+from core.records.storage import Evaluation
 
 _METADATA = b"quorum"
 _SCHEMA = pa.schema(
@@ -94,8 +94,8 @@ def import_evaluations(database: Database, content: bytes) -> Imported:
     store = Store(database)
     game = store.open_game(model, protocol)
     before = count_evaluations(database, game)
-    store.record(game, _known(masks, losses))
-    store.record_divergences(game, _known(masks, divergences))
+    rows = zip(masks, losses, divergences, strict=True)
+    store.record(game, [Evaluation(mask, found, kl) for mask, found, kl in rows if found is not None])
     if precision is not None and store.precision(game) is None:
         store.save_precision(game, precision)
     return Imported(game, model, protocol, len(masks), count_evaluations(database, game) - before)
@@ -216,7 +216,3 @@ def _losses(table: pa.Table, column: str, sequences: int) -> list[Losses | None]
     if column == "losses" and any(values is not None and (values < 0).any() for values in found):
         raise NotEvaluations("A loss is below zero, which no NLL is.", _AGAIN)
     return found
-
-
-def _known(masks: Iterable[str], found: Iterable[Losses | None]) -> list[tuple[str, Losses]]:
-    return [(mask, values) for mask, values in zip(masks, found, strict=True) if values is not None]

@@ -15,11 +15,14 @@ from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Selection
 from core.records.results import Precision, RunResult
 from core.records.scores import Scores
-from core.records.spec import Losses, ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.storage import Evaluation
+
+_EVALUATIONS = "SELECT mask, losses, kl FROM evaluations LEFT JOIN divergences USING (game, mask) WHERE game = ?"
 
 
 class Store:
-    """Satisfies `core.run.engine.Store` with a DuckDB file."""
+    """Satisfies `core.records.storage.Store` with a DuckDB file."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -62,44 +65,39 @@ class Store:
             )
         return run
 
-    def known(self, game: str, masks: Masks) -> dict[int, Losses]:
-        """The stored losses among `masks`, by row."""
+    def known(self, game: str, masks: Masks) -> dict[int, Evaluation]:
+        """What is stored of `masks` (masks, players), by row."""
         asked = pd.DataFrame({"mask": [encode(mask) for mask in masks], "row": np.arange(len(masks))})
         with self._database.reading() as connection:
             connection.register("asked", asked)
-            found = connection.execute(
-                'SELECT "row", losses FROM asked JOIN evaluations USING (mask) WHERE game = ?', [game]
+            rows = connection.execute(
+                f'SELECT "row", mask, losses, kl FROM asked JOIN ({_EVALUATIONS}) USING (mask)', [game]
             ).fetchall()
-        return {row: np.array(losses, dtype=np.float32) for row, losses in found}
+        return {row: _evaluation(*found) for row, *found in rows}
 
-    def record(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None:
-        """Keeps evaluations for ever, in one transaction; one that is already there stays as it is."""
-        self._keep("evaluations", game, measured)
-
-    def measured(self, game: str) -> dict[str, Losses]:
+    def measured(self, game: str) -> dict[str, Evaluation]:
         """Everything that was measured of a game, by mask."""
-        return self._all("SELECT mask, losses FROM evaluations WHERE game = ?", game)
+        with self._database.reading() as connection:
+            rows = connection.execute(_EVALUATIONS, [game]).fetchall()
+        return {row[0]: _evaluation(*row) for row in rows}
 
-    def record_divergences(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None:
-        """Keeps each sequence's KL from the whole model's predictions for ever."""
-        self._keep("divergences", game, measured)
-
-    def divergences(self, game: str) -> dict[str, Losses]:
-        """Every KL that was measured of a game, by mask."""
-        return self._all("SELECT mask, kl FROM divergences WHERE game = ?", game)
-
-    def _keep(self, table: str, game: str, measured: Sequence[tuple[str, Losses]]) -> None:
+    def record(self, game: str, measured: Sequence[Evaluation]) -> None:
+        """Keeps evaluations for ever, losses and divergences in one transaction; what is already there stays."""
         rows = pd.DataFrame(
-            {"game": game, "mask": [mask for mask, _ in measured], "found": [found.tolist() for _, found in measured]}
+            {
+                "game": game,
+                "mask": [item.mask for item in measured],
+                "losses": [item.losses.tolist() for item in measured],
+                "kl": [item.divergences.tolist() if item.divergences is not None else None for item in measured],
+            }
         )
         with self._database.writing() as connection:
             connection.register("fresh", rows)
-            connection.execute(f"INSERT OR IGNORE INTO {table} SELECT game, mask, found FROM fresh")
-
-    def _all(self, query: str, game: str) -> dict[str, Losses]:
-        with self._database.reading() as connection:
-            rows = connection.execute(query, [game]).fetchall()
-        return {mask: np.array(found, dtype=np.float32) for mask, found in rows}
+            connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
+            if rows["kl"].notna().any():
+                connection.execute(
+                    "INSERT OR IGNORE INTO divergences SELECT game, mask, kl FROM fresh WHERE kl IS NOT NULL"
+                )
 
     def save_selection(self, run: str, selection: Selection) -> None:
         """Keeps what a search found for a run, in place of an earlier one with the same layers protected."""
@@ -171,3 +169,8 @@ class Store:
             connection.execute("DELETE FROM comparisons WHERE run = ?", [run])
             connection.execute("DELETE FROM diagnostics WHERE run = ?", [run])
             connection.execute("DELETE FROM scores WHERE run = ?", [run])
+
+
+def _evaluation(mask: str, losses: list[float], divergences: list[float] | None) -> Evaluation:
+    found = np.array(divergences, dtype=np.float32) if divergences is not None else None
+    return Evaluation(mask, np.array(losses, dtype=np.float32), found)

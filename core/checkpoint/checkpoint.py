@@ -31,6 +31,7 @@ class Checkpoint:
     source: str
     folder: Path
     config: Any
+    packed: Path | None = None  # the GGUF file that the folder was made from
 
     @property
     def layers(self) -> int | None:
@@ -55,6 +56,7 @@ class Checkpoint:
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Changes when a file of the model does; costs one stat a file."""
         files = [self.folder / "config.json", *sorted(self.folder.glob("*.safetensors"))]
+        files += [self.packed] if self.packed is not None else []
         return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
@@ -68,10 +70,9 @@ def locate(source: str) -> Checkpoint:
         ModelError: one of its kinds, each naming the cause and the next step.
     """
     path = user_path(source)
-    if source == BUNDLED:
-        folder = gguf.dequantised(gguf.bundled_file())
-    elif path.is_file() and path.suffix == ".gguf":
-        folder = gguf.dequantised(path)
+    packed = gguf.bundled_file() if source == BUNDLED else _packed(path)
+    if packed is not None:
+        folder = gguf.dequantised(packed)
     elif path.exists():
         folder = _folder(path)
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
@@ -81,7 +82,7 @@ def locate(source: str) -> Checkpoint:
         raise ModelNotFound(
             f"There is no model {source}.", "Use bundled, a Hub id such as owner/name, or an existing folder."
         )
-    return Checkpoint(source, folder, read_config(source, folder))
+    return Checkpoint(source, folder, read_config(source, folder), packed)
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
@@ -97,8 +98,16 @@ def fingerprint(checkpoint: Checkpoint) -> str:
     return digest.hexdigest()[:16]
 
 
+def _packed(path: Path) -> Path | None:
+    """The GGUF file that a path names: itself, or the one in a folder without safetensors."""
+    if path.is_file() and path.suffix == ".gguf":
+        return path
+    ggufs = list(path.glob("*.gguf")) if path.is_dir() and not any(path.glob("*.safetensors")) else []
+    return ggufs[0] if len(ggufs) == 1 else None
+
+
 def _folder(folder: Path) -> Path:
-    """A folder with safetensors, or the dequantised form of its one GGUF file."""
+    """A folder with safetensors that may be read."""
     if not folder.is_dir():
         raise ModelNotFound(
             f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json."
@@ -111,10 +120,7 @@ def _folder(folder: Path) -> Path:
         check_folder(folder)
         check_code(folder)
         return folder
-    ggufs = sorted(folder.glob("*.gguf"))
-    if len(ggufs) == 1:
-        return gguf.dequantised(ggufs[0])
-    if ggufs:
+    if ggufs := list(folder.glob("*.gguf")):
         raise ModelNotFound(f"{folder} holds {len(ggufs)} GGUF files.", "Name one of them: --model FOLDER/FILE.gguf.")
     if any(any(folder.glob(pattern)) for pattern in _PICKLES):
         raise UnsafeWeights(

@@ -6,6 +6,7 @@ its predecessor, also across calls. A loss does not depend on which masks came b
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol as Interface
 
 import numpy as np
 import torch
@@ -22,6 +23,25 @@ from core.records.spec import Losses
 
 # Elements that the whole model's log probabilities may take, kept for divergences: 512 MiB in fp32.
 _REFERENCE = 2**27
+
+
+Wanted = Callable[[int], bool]  # asked for a row of masks just before it is evaluated
+
+
+def always(_: int) -> bool:
+    """Every row is wanted."""
+    return True
+
+
+class CoalitionEvaluator(Interface):
+    """What measures coalitions on one set of sequences: a model here, or whatever passes masks on to one."""
+
+    @property
+    def heads(self) -> float: ...
+
+    def losses(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]: ...
+
+    def with_divergences(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]: ...
 
 
 class Evaluator:
@@ -71,7 +91,7 @@ class Evaluator:
         """The heads that a divergence takes: the mask's, and where it is not kept, the whole model's."""
         return 2 - sum(batch.keeps_reference for batch in self._batches) / max(1, len(self._batches))
 
-    def losses(self, masks: Masks, wanted: Callable[[int], bool] = lambda _: True) -> Iterator[tuple[int, Losses]]:
+    def losses(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]:
         """Yields (row of `masks`, losses (sequences,)) in the order in which prefixes are shared.
 
         A loss is the mean negative log-likelihood in nats a token; NaN and infinity where the model gives them.
@@ -90,12 +110,14 @@ class Evaluator:
         for part in self._parts(mask):
             yield part.cpu().numpy()
 
-    def with_divergences(self, masks: Masks) -> Iterator[tuple[int, Losses]]:
+    def with_divergences(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]:
         """As `losses`, and with each the KL(whole model || mask) of the sequences: (2, sequences), nats a token.
 
         One forward gives both. The whole model's predictions are kept where they are small, or else computed for each.
         """
         for row in np.lexsort(masks.T[::-1]):
+            if not wanted(int(row)):
+                continue
             found = []
             for batch in self._batches:
                 with torch.inference_mode(), self._packed.in_use():

@@ -1,47 +1,68 @@
 """A model on a text: what coalitions are measured in; and opening it, with everything that can be wrong found early."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.checkpoint.checkpoint import Checkpoint, locate
 from core.checkpoint.device import choose_device, choose_dtype
 from core.checkpoint.memory import give_back
+from core.coalitions.masks import encode
 from core.coalitions.players import players_of
 from core.errors import CorpusError, EvaluationError
+from core.evaluate.cached import Cached, Ledger
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.limits import STATES
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel, load
 from core.records.events import Event, Stage
-from core.records.spec import RunSpec, TextSpec
-from core.records.storage import Store
+from core.records.spec import Losses, RunSpec, TextSpec
+from core.records.storage import Evaluation, Store
 from core.text.corpora import HUB, read, stamp
 from core.text.windows import Windows, cut, excerpts
 
 
 @dataclass(frozen=True)
 class Game:
-    """A loaded model and its windows, under the key of their evaluations in the store."""
+    """A loaded model and its windows, with what is known of their evaluations under the key of the store."""
 
     key: str
     loaded: LoadedModel
     windows: Windows
+    ledger: Ledger
 
     @cached_property
     def packed(self) -> PackedLinears:
         return PackedLinears(self.loaded.model)
 
     @cached_property
-    def evaluator(self) -> Evaluator:
+    def evaluator(self) -> Cached:
         """For many coalitions."""
-        return Evaluator(self.loaded, self.windows.ids, self.packed)
+        return Cached(self.ledger, Evaluator(self.loaded, self.windows.ids, self.packed))
 
     @cached_property
-    def preview(self) -> Evaluator:
-        """For one coalition that somebody waits for. Only calibration windows are asked about again and again."""
+    def preview(self) -> Cached:
+        """For one coalition that somebody waits for."""
+        return Cached(self.ledger, self._growing)
+
+    @cached_property
+    def _growing(self) -> Evaluator:
+        # Only calibration windows are asked about again and again.
         states = STATES if self.windows.protocol.split == "calibration" else 0
         return Evaluator(self.loaded, self.windows.ids, self.packed, states=states, growing=True)
+
+    def stream(self, mask: NDArray[np.bool_]) -> Iterator[Losses]:
+        """Measures one mask (players,): the losses of the first sequences, of more, and when all are stored, of all."""
+        losses = np.zeros(0, dtype=np.float32)
+        for part in self._growing.stream(mask):
+            losses = np.concatenate([losses, part])
+            if len(losses) == len(self.windows.ids):
+                self.ledger.keep([Evaluation(encode(mask), losses)])
+            yield losses
 
     def check_same(self, game: str) -> None:
         """EvaluationError where this is not the game of that key: a run stands for a model and a text."""
@@ -50,9 +71,14 @@ class Game:
 
     def release(self) -> None:
         """Gives back the memory of packed weights and hidden states; they are made again when they are needed."""
-        for made in ("packed", "evaluator", "preview"):
+        for made in ("packed", "evaluator", "preview", "_growing"):
             vars(self).pop(made, None)
         give_back()
+
+
+def weights_of(spec: RunSpec) -> tuple[str, str, str]:
+    """What of a request says which weights are in memory, and how: the model, its dtype and its device."""
+    return spec.model, choose_dtype(spec.dtype, choose_device(spec.device)), spec.device
 
 
 class Games:
@@ -62,12 +88,13 @@ class Games:
         """`store` gives a game its key, and is told how its calibration sequences begin."""
         self._store = store
         self._model: tuple[object, LoadedModel] | None = None
-        self._game: tuple[object, Game] | None = None
+        self._game: tuple[object, object, Game] | None = None
+        self._ledgers: WeakValueDictionary[str, Ledger] = WeakValueDictionary()  # of games that somebody measures
 
     def open(
         self, spec: RunSpec, text: TextSpec, check: Callable[[tuple[str, ...]], object]
     ) -> Generator[Event, None, Game]:
-        """Opens a game, telling what takes a while.
+        """Opens a game, telling what takes a while; the same one again costs one look at each of its files.
 
         Args:
             spec: names the model, its dtype, its device and its players.
@@ -77,36 +104,56 @@ class Games:
         Raises:
             QuorumError: whatever is wrong; what needs no download comes first, what needs the weights last.
         """
-        dtype = choose_dtype(spec.dtype, choose_device(spec.device))
-        if text.corpus not in HUB:
-            read(text.corpus, text.split)
+        request = weights_of(spec), text, spec.players, spec.protect
+        if self._game is not None and self._game[0] == request:
+            _, files, game = self._game
+            if files is not None and files == _files(game.loaded.checkpoint, text):
+                check(game.loaded.info.players)
+                return game
+        corpus = read(text.corpus, text.split) if text.corpus not in HUB else None
         yield Stage(f"Finding the model {spec.model}")
         checkpoint = locate(spec.model)
         if checkpoint.layers is not None:
             check(players_of(checkpoint.layers, spec.players, spec.protect))
-        model = (checkpoint.folder, checkpoint.stamp, dtype, spec.device)
-        request = (model, text, stamp(text.corpus), spec.players, spec.protect)
-        if self._game is None or self._game[0] != request:
-            yield Stage(f"Reading the text {text.corpus}")
-            windows = cut(read(text.corpus, text.split), checkpoint.tokenizer, text)
-            _check_length(checkpoint, windows)
-            self._game = None
-            if self._model is None or self._model[0] != model:
-                yield Stage(f"Loading the model {spec.model}")
-                self._model = None  # two models need not fit into memory at once
-                self._model = model, load(checkpoint, dtype, spec.device)
-            loaded = self._model[1]
-            players = players_of(loaded.info.layers, spec.players, spec.protect)
-            check(players)
-            if players != loaded.info.players:
-                yield Stage(f"Finding the players of {spec.model}")
-                loaded = loaded.played_by(players)
-                self._model = model, loaded  # with the halves of its blocks, if it had to look for them
-            self._game = request, Game(self._store.open_game(loaded.info, windows.protocol), loaded, windows)
-            if text.split == "calibration":
-                texts = excerpts(checkpoint.tokenizer, windows)
-                self._store.record_texts(loaded.info.fingerprint, windows.protocol.tokens, texts)
-        return self._game[1]
+        yield Stage(f"Reading the text {text.corpus}")
+        windows = cut(corpus or read(text.corpus, text.split), checkpoint.tokenizer, text)
+        _check_length(checkpoint, windows)
+        self._game = None
+        loaded = yield from self._load(checkpoint, spec)
+        check(loaded.info.players)
+        key = self._store.open_game(loaded.info, windows.protocol)
+        ledger = self._ledgers.get(key) or Ledger(self._store, key)
+        self._ledgers[key] = ledger
+        game = Game(key, loaded, windows, ledger)
+        self._game = request, _files(checkpoint, text), game
+        if text.split == "calibration":
+            texts = excerpts(checkpoint.tokenizer, windows)
+            self._store.record_texts(loaded.info.fingerprint, windows.protocol.tokens, texts)
+        return game
+
+    def _load(self, checkpoint: Checkpoint, spec: RunSpec) -> Generator[Event, None, LoadedModel]:
+        """The model with its players; from memory if its files are what they were."""
+        _, dtype, device = weights_of(spec)
+        request = checkpoint.folder, checkpoint.stamp, dtype, device
+        if self._model is None or self._model[0] != request:
+            yield Stage(f"Loading the model {spec.model}")
+            self._model = None  # two models need not fit into memory at once
+            self._model = request, load(checkpoint, dtype, device)
+        loaded = self._model[1]
+        players = players_of(loaded.info.layers, spec.players, spec.protect)
+        if players != loaded.info.players:
+            yield Stage(f"Finding the players of {spec.model}")
+            loaded = loaded.played_by(players)
+            self._model = request, loaded  # with the halves of its blocks, if it had to look for them
+        return loaded
+
+
+def _files(checkpoint: Checkpoint, text: TextSpec) -> object | None:
+    """Changes when a file of the model or of the text does; None where one is gone."""
+    try:
+        return checkpoint.stamp, stamp(text.corpus)
+    except OSError:
+        return None
 
 
 def _check_length(checkpoint: Checkpoint, windows: Windows) -> None:

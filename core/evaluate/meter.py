@@ -19,7 +19,7 @@ from core.checkpoint.quantisation import count_parameters
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.coalitions.players import Switches, computed
-from core.evaluate.evaluator import Evaluator
+from core.evaluate.evaluator import CoalitionEvaluator, Evaluator
 from core.evaluate.limits import STATES
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel
@@ -39,7 +39,7 @@ class Meter:
         ids: torch.Tensor,
         stages: Sequence[int],
         packed: PackedLinears | None = None,
-        evaluator: Callable[..., Evaluator] = Evaluator,
+        evaluator: Callable[..., CoalitionEvaluator] = Evaluator,
         *,
         divergences: bool = False,
         between: Callable[[], None] = nothing,
@@ -149,7 +149,7 @@ class Meter:
 class _Part:
     """Some of the sequences, and the halves of blocks whose hidden states are at hand for them, (layers, 2)."""
 
-    evaluator: Evaluator
+    evaluator: CoalitionEvaluator
     last: NDArray[np.bool_]
     tokens: int
 

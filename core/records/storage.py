@@ -1,7 +1,8 @@
-"""What the engine asks of a cache; `cache.store.Store` is one."""
+"""What the engine asks of a store; `cache.store.Store` is one."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from typing import NamedTuple
 from typing import Protocol as Interface
 
 from core.coalitions.masks import Masks
@@ -10,6 +11,14 @@ from core.records.plans import Comparison, Selection
 from core.records.results import Precision, RunResult
 from core.records.scores import Scores
 from core.records.spec import Losses, ModelInfo, Protocol, RunSpec
+
+
+class Evaluation(NamedTuple):
+    """What was measured of one coalition of a game."""
+
+    mask: str  # '1' for a player who is there
+    losses: Losses  # mean NLL of each sequence, nats a token
+    divergences: Losses | None = None  # KL from the whole model's predictions, likewise, if it was asked for
 
 
 class Store(Interface):
@@ -23,21 +32,17 @@ class Store(Interface):
 
     def begin(self, game: str, spec: RunSpec, protocol: Protocol, strata: Sequence[int]) -> str: ...
 
-    def known(self, game: str, masks: Masks) -> dict[int, Losses]: ...
+    def known(self, game: str, masks: Masks) -> dict[int, Evaluation]: ...
 
-    def record(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None: ...
+    def measured(self, game: str) -> dict[str, Evaluation]: ...
 
-    def measured(self, game: str) -> dict[str, Losses]: ...
+    def record(self, game: str, measured: Sequence[Evaluation]) -> None: ...
 
     def save_selection(self, run: str, selection: Selection) -> None: ...
 
     def save_comparison(self, run: str, comparison: Comparison) -> None: ...
 
     def save_scores(self, run: str, scores: Scores) -> None: ...
-
-    def divergences(self, game: str) -> dict[str, Losses]: ...
-
-    def record_divergences(self, game: str, measured: Sequence[tuple[str, Losses]]) -> None: ...
 
     def precision(self, game: str) -> Precision | None: ...
 

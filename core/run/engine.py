@@ -13,14 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.baselines.compare import Match, compare
 from core.baselines.scoring import score
-from core.coalitions.masks import encode
 from core.coalitions.players import indexes, mask_without
 from core.errors import CorpusError, QuorumError
-from core.evaluate.divergence import of_all, of_one
+from core.evaluate.cached import all_divergences, divergence_of
 from core.evaluate.game import Game, Games
 from core.evaluate.generation import continuations
 from core.evaluate.latency import REPEATS, seconds
@@ -42,7 +40,7 @@ from core.records.events import (
     Written,
 )
 from core.records.results import RunResult
-from core.records.spec import Losses, RunSpec, TextSpec
+from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
 from core.run.measure import Measuring
 from core.run.tally import Tally
@@ -59,7 +57,6 @@ class Engine:
         self._store = store
         self._between = between
         self._games = Games(store)
-        self._under_way: tuple[str, Tally] | None = None  # a run's game and tally, which a measurement may add to
 
     def run(self, spec: RunSpec) -> Iterator[Event]:
         """Measures what is missing of a run, and estimates contributions as it goes on.
@@ -75,9 +72,9 @@ class Engine:
         with ExitStack() as held:
             yield from self._alone(held, game)
             run = self._store.begin(game.key, spec, protocol, strata)
-            while not held.enter_context(self._store.claim(run)):
+            while not self._claimed(held, run):
                 time.sleep(0.01)  # a reader, who looks whether the run is alive, holds it for a moment
-            known, layers = partial(self._store.known, game.key), game.loaded.layer_parameters
+            known, layers = game.ledger.look_up, game.loaded.layer_parameters
             tally = Tally(run, info, protocol, strata, spec, masks, known, layers, started)
             yield Started(run, tally.total)
             result = yield from self._settling(tally, game)
@@ -100,10 +97,14 @@ class Engine:
         game = yield from self._games.open(spec, text, check=lambda players: mask_without(players, removed))
         info, protocol = game.loaded.info, game.windows.protocol
         mask = mask_without(info.players, removed)
-        known = self._store.known(game.key, np.stack([mask, np.ones_like(mask)]))
-        losses = known[0] if 0 in known else (yield from self._measure(game, mask, known.get(1)))
+        known = game.ledger.look_up(np.stack([mask, np.ones_like(mask)]))
+        losses = known.get(0)
+        if losses is None:
+            for losses in game.stream(mask):
+                yield running(losses, len(game.windows.ids), known.get(1))
+        assert losses is not None  # there is a sequence at least
         mean = float(losses.mean(dtype=np.float64))
-        divergence = (yield from of_one(self._store, game, mask)) if kl else None
+        divergence = (yield from divergence_of(game.preview, mask)) if kl else None
         places = indexes(info.players, removed)
         left = game.loaded.parameters_without(places)
         yield Measured(places, perplexity(losses), mean, divergence, protocol, info, left)
@@ -138,7 +139,7 @@ class Engine:
         opened.check_same(game)
         with ExitStack() as held:
             yield from self._alone(held, opened)
-            yield from of_all(self._store, opened)
+            yield from all_divergences(self._store, opened.key, opened.evaluator)
 
     def export(self, recipe: Recipe, out: Path) -> Iterator[Event]:
         """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
@@ -200,24 +201,20 @@ class Engine:
 
     def _alone(self, held: ExitStack, game: Game) -> Iterator[Event]:
         """Waits until no other process measures this game, and keeps others from it while `held` lasts."""
-        while not held.enter_context(self._store.claim(game.key)):
+        while not self._claimed(held, game.key):
             yield Stage("Another process measures this model on this text; waiting for it")
             time.sleep(0.5)
 
-    def _measure(self, game: Game, mask: NDArray[np.bool_], dense: Losses | None) -> Generator[Event, None, Losses]:
-        """Measures and stores one coalition; a run of the same game that goes on need not measure it again."""
-        losses = np.zeros(0, dtype=np.float32)
-        for part in game.preview.stream(mask):
-            losses = np.concatenate([losses, part])
-            yield running(losses, len(game.windows.ids), dense)
-        self._store.record(game.key, [(encode(mask), losses)])
-        if self._under_way is not None and self._under_way[0] == game.key:
-            self._under_way[1].learn(mask, losses)
-        return losses
+    def _claimed(self, held: ExitStack, name: str) -> bool:
+        """Whether a game or a run belongs to this process alone, for as long as `held` lasts."""
+        with ExitStack() as tried:
+            granted = tried.enter_context(self._store.claim(name))
+            if granted:
+                held.push(tried.pop_all())
+        return granted
 
     def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
         """The measuring of a claimed run, with its end put down in the store whatever it is."""
-        self._under_way = game.key, tally
         try:
             return (yield from Measuring(self._store, game, tally).events())
         except (GeneratorExit, KeyboardInterrupt):
@@ -227,5 +224,3 @@ class Engine:
             message = failure.message if isinstance(failure, QuorumError) else repr(failure)
             self._store.close(tally.run, "failed", message)
             raise
-        finally:
-            self._under_way = None

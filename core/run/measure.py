@@ -1,35 +1,36 @@
 """The measuring of one run: rounds of coalitions, each stored before it is counted, and estimates as they sharpen."""
 
-import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.coalitions.masks import encode
+from core.attribution.stability import stability
 from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import EvaluationError
 from core.evaluate import precision
 from core.evaluate.game import Game
 from core.records.events import Estimated, Event, Stage
 from core.records.results import Precision, RunResult
-from core.records.spec import Losses
 from core.records.storage import Store
+from core.run.estimate import early_result, final_result
 from core.run.tally import Tally
+from core.sampling.adaptive import next_round
 from core.surrogate.diagnose import diagnose
 from core.surrogate.validation import compare
 
-_FLUSH_SECONDS = 1.0
 
-
-@dataclass(frozen=True)
+@dataclass
 class Measuring:
     """A claimed run: what is missing of `tally` is measured in `game` and kept in `store`."""
 
     store: Store
     game: Game
     tally: Tally
+
+    def __post_init__(self) -> None:
+        self._early: tuple[int, RunResult | None] = 0, None  # of how many losses
 
     def events(self) -> Generator[Event, None, RunResult]:
         """Progress and estimates; the last one is returned, and stored as finished.
@@ -40,12 +41,12 @@ class Measuring:
         tally = self.tally
         yield tally.progress()
         _check_dense(tally)
-        for rows in tally.rounds():
-            for _ in self._stored(rows):
+        for rows in self._rounds():
+            for batch in self.game.evaluator.batches(tally.masks[rows]):
+                tally.losses.update((int(rows[index]), losses) for index, losses in batch)
                 yield tally.progress()
-            yield tally.progress()
             _check_dense(tally)
-            early = tally.early()
+            early = self._so_far()
             if early is not None:
                 self.store.save(early, "running")
                 yield Estimated(early)
@@ -60,10 +61,29 @@ class Measuring:
         compared = compare(measured, tally.spec.seed)
         self.store.save_diagnostics(tally.run, diagnose(measured, compared, tally.spec.seed))
         yield Stage("Estimating contributions")
-        result = tally.result(compared, sixteen)
-        assert result is not None  # there are enough masks
+        result = final_result(tally, compared, sixteen)
         self.store.save(result, "finished")
         return result
+
+    def _rounds(self) -> Iterator[NDArray[np.int64]]:
+        """Rows to measure: of the masks that the run begins with, and of those that an adaptive one adds."""
+        tally = self.tally
+        yield from tally.rounds()
+        while left := tally.total - len(tally.masks):
+            found = self._so_far()
+            if found is None or stability(found).more == 0:
+                return
+            fresh = next_round(tally.measurements(), tally.masks, tally.strata, tally.spec, left)
+            if not len(fresh):
+                return
+            tally.add(fresh)
+            yield from tally.missing(0)
+
+    def _so_far(self) -> RunResult | None:
+        """The result so far; asked for again before anything new is known, the same one."""
+        if self._early[0] != len(self.tally.losses):
+            self._early = len(self.tally.losses), early_result(self.tally)
+        return self._early[1]
 
     def _precision(self) -> Generator[Event, None, Precision | None]:
         """What 16 bits cost, measured once for a game."""
@@ -77,28 +97,6 @@ class Measuring:
         if found is not None:
             self.store.save_precision(game.key, found)
         return found
-
-    def _stored(self, rows: NDArray[np.int64]) -> Iterator[None]:
-        """Evaluates rows of the tally, and yields each time that what was measured has been stored."""
-        tally, unstored = self.tally, list[tuple[int, Losses]]()
-        stored_at = time.monotonic()
-        try:
-            masks = tally.masks[rows]
-            for index, losses in self.game.evaluator.losses(masks, wanted=lambda index: tally.lacks(int(rows[index]))):
-                unstored.append((int(rows[index]), losses))
-                if time.monotonic() - stored_at > _FLUSH_SECONDS:
-                    self._store_all(unstored)
-                    yield
-                    stored_at = time.monotonic()
-        finally:
-            self._store_all(unstored)
-
-    def _store_all(self, unstored: list[tuple[int, Losses]]) -> None:
-        """Stores evaluations first and counts them second: what is counted is never lost."""
-        if unstored:
-            self.store.record(self.game.key, [(encode(self.tally.masks[row]), losses) for row, losses in unstored])
-            self.tally.losses.update(unstored)
-            unstored.clear()
 
 
 def _check_dense(tally: Tally) -> None:

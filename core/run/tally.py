@@ -1,4 +1,4 @@
-"""What a run has measured so far, and what follows from it."""
+"""What is known so far of the coalitions of one run: their losses, and where the run stands."""
 
 import math
 import time
@@ -9,23 +9,12 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.attribution.named_values import interactions_of
-from core.attribution.stability import stability
-from core.attribution.stratified import EARLY_SAMPLES, SAMPLES, estimate
 from core.coalitions.masks import Masks
-from core.coalitions.measurements import FEWEST_MASKS, Measurements
+from core.coalitions.measurements import Measurements
 from core.evaluate.perplexity import perplexity
 from core.records.events import Progress
-from core.records.results import Precision, RunResult
 from core.records.spec import Losses, ModelInfo, Protocol, RunSpec
-from core.sampling.adaptive import propose
 from core.sampling.samplers import rounds, wanted
-from core.surrogate.conformal import bands
-from core.surrogate.surrogate import fit
-from core.surrogate.validation import Validation, of_process
-
-# Of an adaptive run's budget, what one round of proposals takes; and the fewest masks that are worth a fit.
-_PROPOSED, _SMALLEST_ROUND = 0.1, 10
 
 
 @dataclass
@@ -49,62 +38,49 @@ class Tally:
         self._measuring_since = time.monotonic()
         self._lowest: dict[int, float] = {}
         self._ranked = 0  # losses that these are the lowest of
-        self._early: tuple[int, RunResult | None] | None = None
 
     def rounds(self) -> Iterator[NDArray[np.int64]]:
-        """The rows that are missing, round by round; the whole model comes first."""
+        """The rows that are missing of the masks that a run begins with, round by round, the whole model first."""
         for low, high in pairwise(rounds(len(self.masks) - 1)):
-            yield from self._missing(low, high)
-        while self._propose():
-            yield from self._missing(0, len(self.masks))
+            yield from self.missing(low, high)
 
-    def _missing(self, low: int, high: int) -> Iterator[NDArray[np.int64]]:
-        rows = np.array([row for row in range(low, high) if self.lacks(row)], dtype=np.int64)
+    def missing(self, low: int, high: int | None = None) -> Iterator[NDArray[np.int64]]:
+        """The rows from `low` on that have not been measured, at once; nothing where there are none."""
+        rows = np.array([row for row in range(len(self.masks))[low:high] if self.lacks(row)], dtype=np.int64)
         if len(rows):
             yield rows
 
-    def _propose(self) -> bool:
-        """Adds the next round's masks, the same ones whenever the run is resumed; False when there are none."""
-        left = self.total - len(self.masks)
-        result = self.early() if left else None
-        if result is None or stability(result).more == 0:
-            return False
-        count = min(left, max(_SMALLEST_ROUND, int(self.spec.masks * _PROPOSED)))
-        proposed = propose(self.measurements(), self.strata, count, self.spec.seed)
-        fresh = [mask for mask in proposed if not (self.masks == mask).all(axis=1).any()]
-        if not fresh:
-            return False
+    def add(self, masks: Masks) -> None:
+        """Takes in further masks, (masks, layers), none of which it has, with what the store knows of them."""
         before = len(self.masks)
-        self.masks = np.concatenate([self.masks, fresh])
-        found = {before + row: losses for row, losses in self.known(np.array(fresh)).items()}
+        found = {before + row: losses for row, losses in self.known(masks).items()}
+        self.masks = np.concatenate([self.masks, masks])
         self.losses |= found
         self.cached += len(found)
-        return True
 
     def lacks(self, row: int) -> bool:
         """Whether the mask in this row has not been measured yet."""
         return row not in self.losses
 
-    def learn(self, mask: NDArray[np.bool_], losses: Losses) -> None:
-        """Takes in what somebody else has measured, if the mask is one of this run's."""
-        for row in np.flatnonzero((self.masks == mask).all(axis=1)):
-            self.losses[int(row)] = losses
-
     @property
     def dense_perplexity(self) -> float:
         return perplexity(self.losses[0])
 
+    @property
+    def measured(self) -> int:
+        """Evaluations that were not known when the run was started."""
+        return len(self.losses) - self.cached
+
     def progress(self) -> Progress:
         """Where the run stands; the rate counts only what this session has measured."""
-        fresh = len(self.losses) - self.cached
-        rate = fresh / max(time.monotonic() - self._measuring_since, 1e-9)
+        rate = self.measured / max(time.monotonic() - self._measuring_since, 1e-9)
         left = self.total - len(self.losses)
         return Progress(
             done=len(self.losses),
             total=self.total,
             cached=self.cached,
             per_second=rate,
-            seconds_left=left / rate if fresh else float("nan"),
+            seconds_left=left / rate if self.measured else float("nan"),
             best=self._best(),
         )
 
@@ -122,50 +98,3 @@ class Tally:
         rows = [row for row in sorted(self.losses) if row > 0 and not np.isnan(self.losses[row]).any()]
         losses = np.array([self.losses[row] for row in rows], dtype=np.float64)
         return Measurements(self.masks[rows], losses, self.losses[0].astype(np.float64))
-
-    def early(self) -> RunResult | None:
-        """The result so far; asked for again before anything new is known, the same one."""
-        if self._early is None or self._early[0] != len(self.losses):
-            self._early = len(self.losses), self.result()
-        return self._early[1]
-
-    def result(self, compared: Validation | None = None, precision: Precision | None = None) -> RunResult | None:
-        """Contributions and the surrogate's quality; None while there are too few scores to fit anything.
-
-        Args:
-            compared: what all masks say of the surrogates; None while the run goes on.
-            precision: what 16 bits cost, at the end.
-        """
-        measured = self.measurements()
-        if len(measured) < FEWEST_MASKS:
-            return None
-        if compared is not None:
-            log, quality, others = compared.log, compared.best, compared.others
-            ranges = bands(measured.masks, compared.residuals, self.spec.seed)
-        else:
-            log, quality, others, ranges = True, of_process(measured, True, self.spec.seed), (), ()
-        final = compared is not None
-        surrogate, other = (fit(measured, log=kind) for kind in (log, not log))
-        if final:
-            surrogate, other = (item.with_halves(self.spec.seed) for item in (surrogate, other))
-        on_log = (surrogate, quality) if log else (other, others[0])
-        return RunResult(
-            run=self.run,
-            model=self.model,
-            protocol=self.protocol,
-            strata=self.strata,
-            masks=(len(self.masks) if final else self.total) - 1,
-            dense_perplexity=self.dense_perplexity,
-            contributions=estimate(surrogate, other, self.strata, self.spec.seed, SAMPLES if final else EARLY_SAMPLES),
-            surrogate=quality,
-            others=others,
-            not_finite=len(self.losses) - 1 - len(measured),
-            measured=len(self.losses) - self.cached,
-            cached=self.cached,
-            seconds=time.monotonic() - self.started,
-            precision=precision,
-            interactions=interactions_of(*on_log, "local", self.spec.seed) if final else None,
-            bands=ranges,
-            layer_parameters=self.layer_parameters,
-            learnt=(surrogate.learnt, other.learnt) if final else (),
-        )

@@ -12,12 +12,32 @@ from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements
+from core.records.spec import RunSpec
 from core.sampling.strata import uniform
 from core.surrogate.gaussian_process import GaussianProcess
 from core.surrogate.surrogate import fit
 
 # Coalitions drawn for the uncertain half, and the noise below which nothing is left to learn of one.
 _DRAWN, _KNOWN = 1500, 1e-9
+
+
+# Of a run's budget, what one round takes; and the fewest masks that are worth a fit.
+_ROUND, _SMALLEST_ROUND = 0.1, 10
+
+
+def next_round(measured: Measurements, masks: Masks, strata: Sequence[int], spec: RunSpec, left: int) -> Masks:
+    """The masks that a run measures next, (round, n), the same ones whenever it is resumed; none when it is over.
+
+    Args:
+        measured: what it has found, of those of `masks` (known, n) that have a score.
+        strata: numbers of kept layers whose contributions are asked for.
+        spec: the budget, and the seed.
+        left: of the budget.
+    """
+    count = min(left, max(_SMALLEST_ROUND, int(spec.masks * _ROUND)))
+    proposed = propose(measured, strata, count, spec.seed)
+    known = {mask.tobytes() for mask in masks}
+    return proposed[[mask.tobytes() not in known for mask in proposed]]
 
 
 def propose(measured: Measurements, strata: Sequence[int], count: int, seed: int) -> Masks:

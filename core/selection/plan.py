@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.coalitions.masks import encode, removed
-from core.evaluate.cached import Remembered
+from core.evaluate.cached import cached
 from core.evaluate.game import Game
 from core.evaluate.meter import Meter, nothing
 from core.evaluate.perplexity import perplexity, perplexity_interval
@@ -17,7 +17,7 @@ from core.model.similarity import similarity
 from core.records.events import Event, Searching, Stage
 from core.records.plans import Plan, Selection
 from core.records.spec import TextSpec
-from core.records.storage import Store
+from core.records.storage import Evaluation, Store
 from core.selection.removal_paths import nested
 from core.selection.search import Search
 from core.selection.targets import Request
@@ -46,7 +46,8 @@ def plan(
     deep = [mask for count in search.tried for mask in search.ranked(count, raced)]
     known = meter.losses(np.array(deep), raced)
     store.record(
-        base.key, [(encode(mask), losses.astype(np.float32)) for mask, losses in zip(deep, known, strict=True)]
+        base.key,
+        [Evaluation(encode(mask), losses.astype(np.float32)) for mask, losses in zip(deep, known, strict=True)],
     )
     # A few sequences favour the lucky: those that raced to the end make the path, if there is one among them.
     paths = [nested(search.rises(depth)) for depth in (raced, 0)]
@@ -88,7 +89,7 @@ def metered(
     between: Callable[[], None] = nothing,
 ) -> Meter:
     """A meter on a game's first sequences, which asks the store first."""
-    evaluator = partial(Remembered, store, game.windows.protocol)
+    evaluator = partial(cached, store, game.windows.protocol)
     ids = game.windows.ids[: stages[-1]]
     return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences, between=between)
 

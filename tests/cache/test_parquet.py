@@ -17,6 +17,7 @@ from core.coalitions.masks import encode
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import RunSpec
+from core.records.storage import Evaluation
 from tests.cache.test_store import MASKS, MODEL, PROTOCOL
 from tests.conftest import Cli
 
@@ -30,9 +31,8 @@ def filled(file: Path) -> tuple[Database, queries.StoredRun]:
     game = store.open_game(MODEL, PROTOCOL)
     losses = np.random.default_rng(0).gamma(5, 1, (20, 3)).astype(np.float32)
     losses[3, 1], losses[4, 0] = np.nan, np.inf
-    rows = [(encode(mask), row) for mask, row in zip(MASKS, losses, strict=True)]
-    store.record(game, rows)
-    store.record_divergences(game, rows[:3])
+    kl = [*losses[:3], *[None] * (len(MASKS) - 3)]
+    store.record(game, [Evaluation(encode(mask), *found) for mask, *found in zip(MASKS, losses, kl, strict=True)])
     store.save_precision(game, PRECISION)
     return database, queries.find_run(database, store.begin(game, RunSpec(), PROTOCOL, (5, 4)))
 
@@ -44,11 +44,12 @@ def test_round_trip_bit_by_bit(tmp_path: Path) -> None:
     assert (found.model, found.protocol, found.game) == (MODEL, PROTOCOL, run.game)
     assert (found.evaluations, found.fresh) == (20, 20)
     here, there = Store(database), Store(other)
-    for read in (Store.measured, Store.divergences):
-        before, after = read(here, run.game), read(there, run.game)
-        assert before.keys() == after.keys()
-        for mask, losses in before.items():
-            np.testing.assert_array_equal(after[mask], losses)
+    before, after = here.measured(run.game), there.measured(run.game)
+    assert before.keys() == after.keys()
+    assert sum(found.divergences is not None for found in before.values()) == 3
+    for mask, found in before.items():
+        np.testing.assert_array_equal(after[mask].losses, found.losses)
+        np.testing.assert_array_equal(after[mask].divergences, found.divergences)
     assert there.precision(run.game) == PRECISION
     assert import_evaluations(other, export_evaluations(database, run)).fresh == 0
 
@@ -57,9 +58,9 @@ def test_what_was_there_stays(tmp_path: Path) -> None:
     database, run = filled(tmp_path / "a.duckdb")
     other = Database(tmp_path / "b.duckdb")
     store = Store(other)
-    store.record(store.open_game(MODEL, PROTOCOL), [(encode(MASKS[0]), np.ones(3, np.float32))])
+    store.record(store.open_game(MODEL, PROTOCOL), [Evaluation(encode(MASKS[0]), np.ones(3, np.float32))])
     assert import_evaluations(other, export_evaluations(database, run)).fresh == 19
-    assert store.measured(run.game)[encode(MASKS[0])].tolist() == [1, 1, 1]
+    assert store.measured(run.game)[encode(MASKS[0])].losses.tolist() == [1, 1, 1]
 
 
 def test_nothing_measured_is_said(cache_file: Path) -> None:

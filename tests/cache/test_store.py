@@ -20,6 +20,7 @@ from cache.store import Store
 from core.coalitions.masks import encode
 from core.errors import CacheBusy, CacheTooNew, CacheUnreadable, DiskFull, NotWritable, RunNotFound
 from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.storage import Evaluation
 from core.sampling.strata import stratified
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,18 +39,18 @@ def test_losses_come_back_bit_by_bit(cache_file: Path) -> None:
     game = store.open_game(MODEL, PROTOCOL)
     losses = np.random.default_rng(0).normal(5, 1, (20, 3)).astype(np.float32)
     losses[3, 1], losses[4, 0], losses[5] = np.nan, np.inf, np.nan
-    store.record(game, [(encode(mask), row) for mask, row in zip(MASKS[:15], losses, strict=False)])
+    store.record(game, [Evaluation(encode(mask), row) for mask, row in zip(MASKS[:15], losses, strict=False)])
     known = Store(Database(cache_file)).known(game, MASKS)
     assert sorted(known) == list(range(15))
-    np.testing.assert_array_equal(np.stack([known[row] for row in range(15)]), losses[:15])
+    np.testing.assert_array_equal(np.stack([known[row].losses for row in range(15)]), losses[:15])
 
 
 def test_the_first_measurement_stays(cache_file: Path) -> None:
     store = Store(Database(cache_file))
     game = store.open_game(MODEL, PROTOCOL)
     for value in (1.0, 2.0):
-        store.record(game, [(encode(MASKS[0]), np.full(3, value, np.float32))])
-    assert store.known(game, MASKS[:1])[0].tolist() == [1.0] * 3
+        store.record(game, [Evaluation(encode(MASKS[0]), np.full(3, value, np.float32))])
+    assert store.known(game, MASKS[:1])[0].losses.tolist() == [1.0] * 3
     assert queries.count_evaluations(Database(cache_file)) == 1
 
 
@@ -106,10 +107,10 @@ def test_many_processes_and_threads_lose_nothing(cache_file: Path) -> None:
     Database(cache_file)
     writer = """
         import sys; from pathlib import Path; import numpy as np
-        from cache.database import Database; from cache.store import Store
+        from cache.database import Database; from cache.store import Store; from core.records.storage import Evaluation
         store = Store(Database(Path(sys.argv[1])))
         for number in range(25):
-            store.record("game", [(f"{sys.argv[2]}-{number}", np.ones(3, np.float32))])
+            store.record("game", [Evaluation(f"{sys.argv[2]}-{number}", np.ones(3, np.float32))])
     """
     writers = [python(writer, cache_file, name) for name in ("a", "b")]
     with ThreadPoolExecutor(8) as pool:
@@ -124,10 +125,10 @@ def test_killed_while_writing_keeps_what_was_committed(cache_file: Path) -> None
     Database(cache_file)
     writer = """
         import sys; from pathlib import Path; import numpy as np
-        from cache.database import Database; from cache.store import Store
+        from cache.database import Database; from cache.store import Store; from core.records.storage import Evaluation
         store = Store(Database(Path(sys.argv[1])))
         for number in range(10_000):
-            store.record("game", [(str(number), np.ones(3, np.float32))])
+            store.record("game", [Evaluation(str(number), np.ones(3, np.float32))])
             print(number, flush=True)
     """
     process = python(writer, cache_file)
@@ -224,15 +225,16 @@ def test_read_only_folder(tmp_path: Path) -> None:
 def test_full_disk(cache_file: Path) -> None:
     """A limit on the size of files stands for the full disk: what was stored stays, and the error says so."""
     store = Store(Database(cache_file))
-    store.record("game", [("0", np.ones(3, np.float32))])
+    store.record("game", [Evaluation("0", np.ones(3, np.float32))])
     code = """
         import resource, signal, sys; from pathlib import Path; import numpy as np
-        from cache.database import Database; from cache.store import Store
+        from cache.database import Database; from cache.store import Store; from core.records.storage import Evaluation
         store = Store(Database(Path(sys.argv[1])))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
         for number in range(1, 50):
-            store.record("game", [(f"{number}-{row}", np.random.rand(2000).astype(np.float32)) for row in range(50)])
+            losses = np.random.rand(50, 2000).astype(np.float32)
+            store.record("game", [Evaluation(f"{number}-{row}", losses[row]) for row in range(50)])
     """
     process = python(code, cache_file)
     errors = process.communicate(timeout=120)[1]

@@ -15,6 +15,7 @@ from cache.store import Store
 from core.attribution.named_values import layer_values
 from core.coalitions.masks import without
 from core.records.results import LayerValues
+from core.records.storage import Evaluation
 from tests.pages.test_pages import open_page, said
 from tests.support.stored import DENSE, loss, store_run
 
@@ -121,7 +122,7 @@ def test_estimates_follow_a_run_that_goes_on_round_by_round(shared: Jobs) -> Non
     other = store.begin(run.game, replace(run.spec, seed=1), result.protocol, result.strata)
 
     def measure_one_more(bits: str) -> None:
-        store.record(run.game, [(bits, DENSE.astype(np.float32))])
+        store.record(run.game, [Evaluation(bits, DENSE.astype(np.float32))])
 
     with store.claim(other):
         before = estimated._key(database, run)

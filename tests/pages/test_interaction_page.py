@@ -15,6 +15,7 @@ from cache.store import Store
 from core.attribution.named_values import pair_interactions
 from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
+from core.records.storage import Evaluation
 from core.selection.counterexample import by_contribution, find_counterexample
 from core.surrogate.surrogate import fit
 from tests.pages.test_contribution_page import box
@@ -62,7 +63,7 @@ def test_counterexample_is_predicted_then_measured(shared: Jobs, monkeypatch: py
     def preview(client: str, spec: RunSpec, removed: tuple[int, ...]) -> Job:
         asked.append((client, removed))
         losses = (DENSE + loss(without(8, removed)[None]))[0].astype(np.float32)
-        Store(shared.database).record(run.game, [(encode(without(8, removed)), losses)])
+        Store(shared.database).record(run.game, [Evaluation(encode(without(8, removed)), losses)])
         return Job(spec, removed)
 
     monkeypatch.setattr(shared, "preview", preview)

@@ -10,6 +10,7 @@ from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Measurements
 from core.records.results import RunResult
 from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.storage import Evaluation
 from core.sampling.strata import default_strata, stratified
 from core.surrogate.conformal import bands
 from core.surrogate.surrogate import fit
@@ -46,9 +47,8 @@ def store_run(
     game = store.open_game(model, protocol)
     run = store.begin(game, spec, protocol, strata)
     rows = [("1" * layers, DENSE), *((encode(mask), row) for mask, row in zip(masks, measured.losses, strict=True))]
-    store.record(game, [(name, row.astype(np.float32)) for name, row in rows])
-    if kl:
-        store.record_divergences(game, [(name, (row - DENSE).astype(np.float32)) for name, row in rows])
+    made_up = [Evaluation(name, row.astype(np.float32), (row - DENSE).astype(np.float32)) for name, row in rows]
+    store.record(game, [item if kl else item._replace(divergences=None) for item in made_up])
     surrogate, quality = fit(measured), of_process(measured, True, 0)
     result = RunResult(
         run=run,

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from cache import queries
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import layer_evaluations
-from core.evaluate.cached import Remembered
+from core.evaluate.cached import Cached, cached
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.meter import Meter
 from core.evaluate.packing import PackedLinears
@@ -67,20 +68,23 @@ def test_divergences_come_with_the_losses(tiny_loaded: LoadedModel) -> None:
     assert spent < meter.spent <= spent + meter.cost(meter.whole, 2)  # only the whole model was new
 
 
-def test_a_store_remembers_across_meters(tiny_loaded: LoadedModel, cache_file: Path) -> None:
+def test_a_store_remembers_across_meters(
+    tiny_loaded: LoadedModel, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Losses and divergences of a part, also when the walk over it was broken off."""
     store = Store(Database(cache_file))
 
-    def part() -> Remembered:
+    def part() -> Cached:
         packed = PackedLinears(tiny_loaded.model)
-        return Remembered(store, PROTOCOL, tiny_loaded, IDS[:2], packed, states=2**20)
+        return cached(store, PROTOCOL, tiny_loaded, IDS[:2], packed, states=2**20)
 
+    monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", 0.0)
     walk = part().losses(MASKS)
     for _ in range(5):
         next(walk)
     walk.close()
     second = part()
-    assert len(store.measured(second._game)) == 5
+    assert queries.count_evaluations(Database(cache_file)) == 5
     found = dict(second.losses(MASKS))
     np.testing.assert_allclose([found[row] for row in range(len(MASKS))], plain(tiny_loaded)[:, :2], rtol=1e-5)
     divergences = dict(second.with_divergences(MASKS[:3]))

@@ -19,6 +19,7 @@ from core.coalitions.masks import encode
 from core.errors import EvaluationError
 from core.records.events import Estimated, Event, Finished, Progress, Started
 from core.records.spec import Losses, RunSpec
+from core.records.storage import Evaluation
 from core.run.engine import Engine
 from core.run.tally import Tally
 from core.sampling.strata import stratified
@@ -114,7 +115,7 @@ def spec(tiny: Path, text_file: Path, **changes: object) -> RunSpec:
 
 
 def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.run.measure._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", 0.0)
     engine = Engine(Store(Database(cache_file)))
     events: list[Event] = list(engine.run(spec(tiny, text_file)))
     progress = [event for event in events if isinstance(event, Progress)]
@@ -149,7 +150,7 @@ def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cach
 def test_a_preview_between_two_events_changes_nothing(
     tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.run.measure._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", 0.0)
     request = spec(tiny, text_file)
     alone = list(Engine(Store(Database(tmp_path / "alone"))).run(request))[-1]
     engine = Engine(Store(Database(tmp_path / "disturbed")))
@@ -237,9 +238,16 @@ def test_an_exhaustive_run_makes_values_exact(cli: Cli, tiny: Path, text_file: P
 class NotNumbers(Store):
     """A store that knows a few losses already, and they are not numbers."""
 
-    def known(self, game: str, masks: np.ndarray) -> dict[int, Losses]:
-        found = super().known(game, masks)
-        return found | {row: np.full(4, value, np.float32) for row, value in ((3, np.nan), (4, np.inf), (9, np.nan))}
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._wrong: dict[str, float] = {}
+
+    def known(self, game: str, masks: np.ndarray) -> dict[int, Evaluation]:
+        names = [encode(mask) for mask in masks]
+        self._wrong = self._wrong or {names[row]: value for row, value in ((3, np.nan), (4, np.inf), (9, np.nan))}
+        wrong = {row: self._wrong[name] for row, name in enumerate(names) if name in self._wrong}
+        made_up = {row: Evaluation(names[row], np.full(4, value, np.float32)) for row, value in wrong.items()}
+        return super().known(game, masks) | made_up
 
 
 def test_losses_that_are_no_numbers_are_counted_not_shifted(tiny: Path, text_file: Path, cache_file: Path) -> None:
@@ -261,8 +269,9 @@ def test_losses_that_are_no_numbers_are_counted_not_shifted(tiny: Path, text_fil
 class NoNumbers(Store):
     """A store in which all losses but a few are not numbers."""
 
-    def known(self, game: str, masks: np.ndarray) -> dict[int, Losses]:
-        return {row: np.full(4, np.nan if row > 5 else 2.0, np.float32) for row in range(len(masks))}
+    def known(self, game: str, masks: np.ndarray) -> dict[int, Evaluation]:
+        values = [np.full(4, np.nan if row > 5 else 2.0, np.float32) for row in range(len(masks))]
+        return {row: Evaluation(encode(mask), values[row]) for row, mask in enumerate(masks)}
 
 
 def test_too_few_numbers_is_an_error_that_says_so(tiny: Path, text_file: Path, cache_file: Path) -> None:
