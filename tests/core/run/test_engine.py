@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from cache.store import Store
 from core.attribution.named_values import layer_values
 from core.coalitions.masks import encode
 from core.errors import EvaluationError
-from core.records.events import Estimated, Event, Finished, Progress, Started
+from core.records.events import Estimated, Event, Finished, Progress, Stage, Started
 from core.records.spec import Losses, RunSpec
 from core.records.storage import Evaluation
 from core.run.engine import Engine
@@ -297,3 +299,33 @@ def test_values_of_a_finished_run_rest_on_what_it_found(tiny: Path, text_file: P
     zero = replace(measured, dense=np.zeros_like(measured.dense))
     kl = layer_values(zero, "shapley", "kl", run.strata, 0, result)
     assert kl == layer_values(zero, "shapley", "kl", run.strata, 0), "no run has a surrogate of KL"
+
+
+class Held(Store):
+    """A store whose games another process holds for a while; it counts the claims that have not been let go."""
+
+    refusals, open = 5, 0
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        self.open += 1
+        self.refusals -= 1
+        try:
+            yield self.refusals < 0
+        finally:
+            self.open -= 1
+
+
+def test_waiting_for_another_process_keeps_no_claim(
+    tiny: Path, text_file: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.run.engine.time.sleep", lambda _: None)
+    store = Held(Database(cache_file))
+    waiting = 0
+    for event in Engine(store).run(spec(tiny, text_file)):
+        if isinstance(event, Stage) and event.text.startswith("Another process"):
+            waiting += 1
+            assert store.open == 0
+        elif isinstance(event, Progress):
+            assert store.open == 2  # the game's and the run's
+    assert waiting == 5 and store.open == 0
