@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     recipe = command("recipe", export_commands.write_recipe, "the chosen layers in the form of a tool, as text")
     recipe.add_argument("run", metavar="RUN")
     _add_removal(recipe)
-    recipe.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="recipe is Quorum's own")
+    recipe.add_argument("--format", choices=FORMATS, default=next(iter(FORMATS)), help="recipe is Quorum's own")
 
     evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
     ways = evaluations.add_subparsers(required=True, metavar="export|import")

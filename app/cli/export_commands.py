@@ -11,8 +11,8 @@ from cache import queries
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
 from core.errors import RunNotFound
-from core.export.formats import evopress, llama_quantize, mergekit, whole_layers
-from core.export.recipe import Recipe, read_recipe, recipe
+from core.export.formats import FORMATS
+from core.export.recipe import Recipe, read_recipe
 from core.records.events import Exported
 from core.records.results import RunResult
 from core.records.spec import RunSpec
@@ -59,15 +59,7 @@ def write_recipe(options: argparse.Namespace) -> None:
     result, spec = _finished(database, options.run)
     model, removed = result.model, _chosen(database, options, result)
     mask_without(model.players, removed)
-    match options.format:
-        case "mergekit":
-            text = mergekit(model, whole_layers(model, removed))
-        case "llama.cpp":
-            text = llama_quantize(whole_layers(model, removed)) + "\n"
-        case "evopress":
-            text = evopress(model, removed)
-        case _:
-            text = recipe(result, spec, removed)
+    text = FORMATS[options.format](result, spec, removed)
     answer = {"run": result.run, "removed": names(model.players, removed), "format": options.format, "text": text}
     say(options.json, answer, text.removesuffix("\n"))
 

@@ -23,7 +23,7 @@ def show_what_if(shared: Jobs, spec: RunSpec, result: RunResult) -> None:
         help="The model is measured without them, on the text of this run",
     )
     if removed and st.button("Measure", type="primary", icon=":material/speed:"):
-        state.remember_job("what-if", shared.preview(f"{state.client()}-what-if", spec, tuple(sorted(removed))))
+        state.remember_job("what-if", shared.preview(f"{state.session()}-what-if", spec, tuple(sorted(removed))))
     job = state.remembered_job("what-if")
     if job is not None and job.spec == spec:
         st.fragment(_answer, run_every=0.25 if job.active else None)(job, result)

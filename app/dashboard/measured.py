@@ -71,7 +71,7 @@ def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, 
     """Asks for the measurement unless this session has asked already, and shows it sequence by sequence."""
     job = state.remembered_job("preview")
     if job is None or (job.spec, job.removed) != (spec, removed) or job.status == "cancelled":
-        job = shared.preview(f"{state.client()}-preview", spec, removed)
+        job = shared.preview(f"{state.session()}-preview", spec, removed)
         state.remember_job("preview", job)
     if job.measured is not None:  # and yet the results file does not know it: it is another game's
         st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=str(job.measured.protocol))
@@ -79,7 +79,7 @@ def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, 
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)
         if st.button("Try again", icon=":material/refresh:"):
-            state.remember_job("preview", shared.preview(f"{state.client()}-preview", spec, removed))
+            state.remember_job("preview", shared.preview(f"{state.session()}-preview", spec, removed))
             st.rerun()
     else:
         st.fragment(_live, run_every=0.25)(job, result)

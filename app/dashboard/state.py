@@ -9,9 +9,9 @@ import streamlit as st
 from app.worker.job import Job
 
 
-def client() -> str:
+def session() -> str:
     """This session's name: its newest preview request replaces its earlier one, and nobody else's."""
-    return str(st.session_state.setdefault("client", uuid.uuid4().hex))
+    return str(st.session_state.setdefault("session", uuid.uuid4().hex))
 
 
 def run_in_address() -> str | None:

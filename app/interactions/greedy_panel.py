@@ -40,7 +40,7 @@ def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) 
         _show(found, estimated.surrogate(shared.database, run), result)
         if not found.measured and st.button("Measure both removals", icon=":material/speed:"):
             sets = (found.one_by_one, found.better)
-            asked = [shared.preview(f"{state.client()}-removal-{slot}", spec, one) for slot, one in enumerate(sets)]
+            asked = [shared.preview(f"{state.session()}-removal-{slot}", spec, one) for slot, one in enumerate(sets)]
             state.remember_removals(asked)
     asked = state.remembered_removals()
     if asked and asked[0].spec == spec:

@@ -27,7 +27,7 @@ def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteract
     )
     if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
         sets = ((pair.first,), (pair.second,), (pair.first, pair.second))
-        asked = [shared.preview(f"{state.client()}-pair-{slot}", spec, one) for slot, one in enumerate(sets)]
+        asked = [shared.preview(f"{state.session()}-pair-{slot}", spec, one) for slot, one in enumerate(sets)]
         state.remember_pair(asked, (pair.first, pair.second))
     asked = state.remembered_pair((pair.first, pair.second))
     if asked and asked[0].spec == spec:

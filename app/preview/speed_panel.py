@@ -26,7 +26,7 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
             help=f"Of {result.model.parameters:,}; what the weights take is computed, the speed below is measured",
         )
     if st.button("Measure the speed", icon=":material/timer:", disabled=not removed):
-        state.remember_job("time", shared.ahead(f"{state.client()}-time", "time", spec, removed=removed))
+        state.remember_job("time", shared.ahead(f"{state.session()}-time", "time", spec, removed=removed))
     job = state.remembered_job("time")
     if job is not None and (job.spec, job.removed) == (spec, removed):
         st.fragment(_speed, run_every=0.5 if job.active else None)(job)

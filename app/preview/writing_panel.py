@@ -19,7 +19,7 @@ def show_continuations(shared: Jobs, spec: RunSpec, players: Players, removed: t
         tokens = st.slider("Tokens", 8, 96, 32, step=8)
         if st.form_submit_button("Let both go on", icon=":material/edit_note:"):
             asked = shared.ahead(
-                f"{state.client()}-text", "continue", spec, removed=removed, prompt=prompt, tokens=tokens
+                f"{state.session()}-text", "continue", spec, removed=removed, prompt=prompt, tokens=tokens
             )
             state.remember_job("continue", asked)
     job = state.remembered_job("continue")

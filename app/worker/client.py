@@ -11,11 +11,12 @@ import threading
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from app.root import ROOT
-from app.worker.job import Job
+from app.worker.job import Job, Preview, Task
 from cache.database import Database, default_file
+from core.records.events import read_event
 from core.records.spec import RunSpec
 
 
@@ -27,15 +28,15 @@ class Jobs:
         self._lock = threading.Lock()
         self._worker: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
-        self._previews: dict[str, Job] = {}
+        self._previews: dict[str, Job] = {}  # the newest of each asker, while it is active
         self.measured = 0  # previews that ended with a measurement, new or known
 
     def submit(self, spec: RunSpec) -> Job:
         """Asks for a run."""
         return self.task("run", spec)
 
-    def task(self, what: str, spec: RunSpec, **details: Any) -> Job:
-        """Asks for a task: run, select, compare, score or export, as the worker wants it.
+    def task(self, what: Task, spec: RunSpec, **details: Any) -> Job:
+        """Asks for a task, with the details that the worker wants.
 
         An active one that was asked for in the same words is returned instead of a second.
         """
@@ -46,19 +47,19 @@ class Jobs:
                     return other
             return self._ask(job)
 
-    def preview(self, client: str, spec: RunSpec, removed: tuple[int, ...]) -> Job:
-        """Asks for one measurement ahead of all tasks; it replaces the client's earlier request."""
-        return self.ahead(client, "measure", spec, removed=removed)
+    def preview(self, asking: str, spec: RunSpec, removed: tuple[int, ...]) -> Job:
+        """Asks for one measurement ahead of all tasks; it replaces the asker's earlier request."""
+        return self.ahead(asking, "measure", spec, removed=removed)
 
-    def ahead(self, client: str, what: str, spec: RunSpec, **details: Any) -> Job:
-        """Asks for a preview, ahead of all tasks: measure, continue or time; it replaces the client's earlier one."""
+    def ahead(self, asking: str, what: Preview, spec: RunSpec, **details: Any) -> Job:
+        """Asks for a preview, ahead of all tasks; it replaces the earlier one of whoever is asking."""
         with self._lock:
-            job, earlier = Job(spec, what, details), self._previews.get(client)
+            job, earlier = Job(spec, what, details), self._previews.get(asking)
             if earlier is not None:
                 self._jobs.pop(earlier.name, None)
                 earlier.replaced()
-            self._previews[client] = job
-            return self._ask(job, client=client)
+            self._previews[asking] = job
+            return self._ask(job, asking=asking)
 
     def cancel(self, job: Job) -> None:
         """Asks for the end of a run; it is shown at once and happens after the evaluation under way."""
@@ -90,6 +91,7 @@ class Jobs:
                 self._worker = None
 
     def _ask(self, job: Job, **details: Any) -> Job:
+        self._forget()
         if self._worker is None or self._worker.poll() is not None:
             self._worker = self._start()
         command = {"do": job.what, "job": job.name, "spec": asdict(job.spec), **job.details, **details}
@@ -101,6 +103,14 @@ class Jobs:
         job.worker = self._worker.pid
         self._jobs[job.name] = job
         return job
+
+    def _forget(self) -> None:
+        """Drops jobs that have ended and that nobody can ask for: `newest` gives the last task of a kind and run."""
+        newest = {(job.what, job.of): job for job in self._jobs.values() if job.what in get_args(Task)}
+        self._jobs = {
+            name: job for name, job in self._jobs.items() if job.active or newest.get((job.what, job.of)) is job
+        }
+        self._previews = {asking: job for asking, job in self._previews.items() if job.active}
 
     def _start(self) -> "subprocess.Popen[str]":
         worker = subprocess.Popen(
@@ -119,24 +129,41 @@ class Jobs:
         print(json.dumps(command), file=self._worker.stdin, flush=True)
 
     def _listen(self, worker: "subprocess.Popen[str]") -> None:
+        """Hears a worker to its end; whatever that is, its jobs do not go on."""
         assert worker.stdout is not None
-        for line in worker.stdout:
-            if not line.endswith("\n"):
-                break  # it was killed in the middle of a word
-            event = json.loads(line)
+        try:
+            for line in worker.stdout:
+                if not line.endswith("\n"):
+                    break  # it was killed in the middle of a word
+                self._hear(json.loads(line))
+        except (ValueError, KeyError, TypeError):  # what it says is no event of any job
+            worker.kill()
+        finally:
+            code = worker.wait()
             with self._lock:
-                self.measured += event["kind"] == "measured"
-                job = self._jobs.get(event.pop("job"))
-                if job is not None:  # a preview that a newer one has replaced is forgotten
-                    job.hear(event)
-        code = worker.wait()
+                for job in self._jobs.values():
+                    if job.active and job.worker == worker.pid:
+                        job.fail(
+                            f"The process that computes has ended unexpectedly (exit status {code}).",
+                            "Start the run again: everything measured is kept. If memory ran out, use fewer sequences.",
+                        )
+
+    def _hear(self, fields: dict[str, Any]) -> None:
         with self._lock:
-            for job in self._jobs.values():
-                if job.active and job.worker == worker.pid:
-                    job.fail(
-                        f"The process that computes has ended unexpectedly (exit status {code}).",
-                        "Start the run again: everything measured is kept. If memory ran out, use fewer sequences.",
-                    )
+            self.measured += fields["kind"] == "measured"
+            job = self._jobs.get(fields.pop("job"))
+            if job is None:
+                return  # a preview that a newer one has replaced is forgotten
+            try:
+                job.hear(read_event(fields))
+            except Exception as error:  # a bug; the other jobs go on
+                job.fail(
+                    f"What the process that computes says cannot be understood: {error}",
+                    "Start it again: what was measured is kept. If it fails again, please report it.",
+                )
+                if self._worker is not None and self._worker.pid == job.worker:
+                    with suppress(BrokenPipeError):
+                        self._write({"do": "cancel", "job": job.name})
 
 
 @cache

@@ -2,13 +2,34 @@
 
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, assert_never
 
-from core.records.events import Exported, Measured, Partial, Progress, Timed, Writing
+from core.records.events import (
+    Cancelled,
+    Compared,
+    Estimated,
+    Event,
+    Exported,
+    Failed,
+    Finished,
+    Measured,
+    Partial,
+    Progress,
+    Scored,
+    Searching,
+    Selected,
+    Stage,
+    Started,
+    Timed,
+    Writing,
+    Written,
+)
 from core.records.plans import Comparison, Selection
 from core.records.results import RunResult
-from core.records.spec import Protocol, RunSpec
+from core.records.spec import RunSpec
 
+Task = Literal["run", "select", "compare", "score", "export"]
+Preview = Literal["measure", "continue", "time"]  # what somebody waits for, ahead of all tasks
 ACTIVE = ("waiting", "running", "cancelling")
 
 
@@ -17,7 +38,7 @@ class Job:
     """A task or a preview. `status` ends as finished, cancelled or failed."""
 
     spec: RunSpec
-    what: str = "run"  # or select, compare, score, export; measure, continue, time
+    what: Task | Preview = "run"
     details: dict[str, Any] = field(default_factory=dict)  # the rest of the command
     worker: int = 0  # the process that was asked
     status: str = "waiting"
@@ -57,56 +78,57 @@ class Job:
         """The layers that a preview or an export leaves out."""
         return tuple(self.details.get("removed", ()))
 
-    def hear(self, event: dict[str, Any]) -> None:
+    def hear(self, event: Event) -> None:
         """Takes in one event of the worker; a job that has ended hears nothing more."""
         if not self.active:
             return
-        kind = event.pop("kind")
-        if self.status == "waiting" and kind not in ("cancelled", "failed"):
+        if self.status == "waiting" and not isinstance(event, Failed | Cancelled):
             self._become("running")
-        match kind:
-            case "stage":
-                self.stage = event["text"]
-            case "started":
-                self.run, self.stage = event["run"], "Measuring"
-            case "progress":
-                self.progress = Progress(**{**event, "best": tuple(map(tuple, event["best"]))})
-            case "searching":
-                self.share = event["share"]
-            case "partial":
-                self.partial, self.stage = Partial(**event), ""
-            case "writing":
-                self.writing, self.stage = Writing(**event), ""
-            case "estimated":
-                self.result = RunResult.from_dict(event["result"])
+        match event:
+            case Stage():
+                self.stage = event.text
+            case Started():
+                self.run, self.stage = event.run, "Measuring"
+            case Progress():
+                self.progress = event
+            case Searching():
+                self.share = event.share
+            case Partial():
+                self.partial, self.stage = event, ""
+            case Estimated():
+                self.result = event.result
                 self._become(self.status)
-            case "cancelled":
+            case Written():
+                self.writing = event
+                self._become("finished")
+            case Writing():
+                self.writing, self.stage = event, ""
+            case Finished():
+                self.result = event.result
+                self._become("finished")
+            case Measured():
+                self.measured = event
+                self._become("finished")
+            case Timed():
+                self.timed = event
+                self._become("finished")
+            case Selected():
+                self.selection = event.selection
+                self._become("finished")
+            case Compared():
+                self.comparison = event.comparison
+                self._become("finished")
+            case Exported():
+                self.exported = event
+                self._become("finished")
+            case Scored():  # the results file has the scores
+                self._become("finished")
+            case Cancelled():
                 self._become("cancelled")
-            case "failed":
-                self.fail(event["message"], event["hint"])
+            case Failed():
+                self.fail(event.message, event.hint)
             case _:
-                self._end(kind, event)
-
-    def _end(self, kind: str, event: dict[str, Any]) -> None:
-        """The last event of a job that came to its end."""
-        match kind:
-            case "finished":
-                self.result = RunResult.from_dict(event["result"])
-            case "measured":
-                self.measured = Measured.from_dict(event)
-            case "written":
-                self.writing = Writing(**event)
-            case "timed":
-                self.timed = Timed(**event)
-            case "selected":
-                self.selection = Selection.from_dict(event["selection"])
-            case "compared":
-                self.comparison = Comparison.from_dict(event["comparison"])
-            case "exported":
-                places = {name: tuple(event[name]) for name in ("removed", "players")}
-                event |= {**places, "protocol": Protocol(**event["protocol"])}
-                self.exported = Exported(**event)
-        self._become("finished")
+                assert_never(event)
 
     def replaced(self) -> None:
         """Nobody waits for it any more: a newer one of the same client has come."""

@@ -1,9 +1,10 @@
 """The one process that imports torch and owns the model: commands on standard input, events on standard output.
 
 Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare, score and
-export, one of the previews measure, continue and time, which also name their `client`, or cancel. Every event carries
+export, one of the previews measure, continue and time, which also name who is `asking`, or cancel. Every event carries
 the `job` that it belongs to. Previews overtake: they are answered between two evaluations of a task, and only the
-newest one of each client is. When the input ends, whoever started this process is gone, and it goes too.
+newest one of each asker is. One that needs other weights waits for the task's end: two models need not fit into memory.
+When the input ends, whoever started this process is gone, and it goes too.
 """
 
 import json
@@ -11,32 +12,33 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, assert_never, get_args
 
+from app.worker.job import Preview, Task
 from app.worker.libraries import quiet
 from cache.database import Database
 from cache.store import Store
 from core.baselines.compare import Match
 from core.errors import QuorumError
+from core.evaluate.game import weights_of
 from core.export.recipe import Recipe
-from core.records.events import Compared, Event, Exported, Finished, Scored, Selected
+from core.records.events import Cancelled, Compared, Event, Exported, Failed, Finished, Scored, Selected, Stage
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.selection.targets import Request
 
 Command = dict[str, Any]
+COMMANDS = (*get_args(Task), *get_args(Preview))
 
-
-PREVIEWS = ("measure", "continue", "time")
 # The last event of a task: what is cancelled after it is finished all the same.
-_LAST = (Finished, Selected, Compared, Scored, Exported)
+_LAST = (Finished, Selected, Compared, Scored, Exported, Cancelled, Failed)
 
 
-class Cancelled(Exception):
+class _Stop(Exception):
     """Somebody has cancelled the task under way."""
 
 
@@ -48,9 +50,9 @@ class Worker:
         self._inbox = inbox
         self._out = out
         self._tasks: list[Command] = []
-        self._previews: dict[str, Command] = {}  # the newest of each client
+        self._previews: dict[str, Command] = {}  # the newest of each asker
         self._cancelled: set[str] = set()
-        self._under_way = ""
+        self._under_way: Command | None = None  # a task
 
     def serve(self) -> None:
         """Answers previews first, then tasks in the order in which they came."""
@@ -61,43 +63,74 @@ class Worker:
                 self._work(self._tasks.pop(0))
 
     def _work(self, command: Command) -> None:
-        self._under_way = job = command["job"]
+        self._under_way = command
         events = self._guarded(command)
         for event in events:
-            self._send(job, asdict(event))
+            self._send(command, event)
             if not isinstance(event, _LAST):
                 try:
                     self._look_up()
-                except Cancelled:
+                except _Stop:
                     events.close()
-                    self._send(job, {"kind": "cancelled"})
-        self._under_way = ""
-        self._cancelled.discard(job)
+                    self._send(command, Cancelled())
+        self._under_way = None
+        self._cancelled.discard(command["job"])
 
     def _look_up(self) -> None:
         """Between two evaluations of a task: previews are answered, and a cancelled task is left."""
         self._receive(wait=False)
         self._answer_previews()
-        if self._under_way in self._cancelled:
-            raise Cancelled
+        if self._stopped():
+            raise _Stop
+
+    def _stopped(self) -> bool:
+        return self._under_way is not None and self._under_way["job"] in self._cancelled
 
     def _answer_previews(self) -> None:
         """Until there are none, or somebody has cancelled the task under way: what is left is answered after it."""
-        while self._previews and self._under_way not in self._cancelled:
-            command = self._previews.pop(next(iter(self._previews)))
+        while not self._stopped() and (command := self._next_preview()) is not None:
             for event in self._guarded(command):
-                self._send(command["job"], asdict(event))
+                self._send(command, event)
                 self._receive(wait=False)
-                if command["client"] in self._previews:
-                    break  # a newer request of the same client
-                if self._under_way in self._cancelled:
-                    self._previews[command["client"]] = command
+                if command["asking"] in self._previews:
+                    break  # a newer request of the same asker
+                if self._stopped():
+                    self._previews[command["asking"]] = command
                     break
 
+    def _next_preview(self) -> Command | None:
+        """The first that can be answered now, taken out of the queue."""
+        for asker, command in self._previews.items():
+            if not self._needs_other_weights(command):
+                return self._previews.pop(asker)
+            if not command.get("told"):
+                command["told"] = True
+                self._send(command, Stage("Another model is being measured; waiting for its end"))
+        return None
+
+    def _needs_other_weights(self, command: Command) -> bool:
+        """Whether a preview is of other weights than those that the task under way holds in memory."""
+        if self._under_way is None:
+            return False
+        try:
+            return weights_of(_spec(command)) != weights_of(_spec(self._under_way))
+        except QuorumError:
+            return False  # it fails in words before anything is loaded
+
     def _events(self, command: Command) -> Iterator[Event]:
-        """What the engine does about a command."""
-        engine, spec = self._engine, RunSpec.from_dict(command["spec"])
-        match command["do"]:
+        """What the engine does about a command.
+
+        Raises:
+            QuorumError: nobody knows such a command.
+        """
+        engine, spec = self._engine, _spec(command)
+        do: Task | Preview = command["do"]
+        if do not in COMMANDS:
+            raise QuorumError(
+                f"The dashboard asks for {do}, which the process that computes does not know.",
+                "Stop Quorum and start it again: its two processes are of different releases.",
+            )
+        match do:
             case "run":
                 return engine.run(spec)
             case "select":
@@ -115,7 +148,10 @@ class Worker:
                 return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
             case "time":
                 return engine.time(spec, command["removed"])
-        return engine.measure(spec, spec.text(), command["removed"])
+            case "measure":
+                return engine.measure(spec, spec.text(), command["removed"])
+            case _:
+                assert_never(do)
 
     def _receive(self, *, wait: bool) -> None:
         """Sorts what has arrived; waits for at least one command if asked to."""
@@ -124,8 +160,8 @@ class Worker:
             wait = False
             if command["do"] == "cancel":
                 self._cancel(command["job"])
-            elif command["do"] in PREVIEWS:
-                self._previews[command["client"]] = command
+            elif command["do"] in get_args(Preview):
+                self._previews[command["asking"]] = command
             else:
                 self._tasks.append(command)
 
@@ -133,25 +169,28 @@ class Worker:
         waiting = [command for command in self._tasks if command["job"] == job]
         for command in waiting:
             self._tasks.remove(command)
-            self._send(job, {"kind": "cancelled"})
-        if job == self._under_way:
+            self._send(command, Cancelled())
+        if self._under_way is not None and job == self._under_way["job"]:
             self._cancelled.add(job)
 
-    def _guarded(self, command: Command) -> Iterator[Event]:
+    def _guarded(self, command: Command) -> Generator[Event, None, None]:
         """The events of a command; the exception that ends them becomes an event, and the process goes on."""
-        job = command["job"]
         try:
             yield from self._events(command)
-        except Cancelled:
-            self._send(job, {"kind": "cancelled"})
+        except _Stop:
+            yield Cancelled()
         except QuorumError as error:
-            self._send(job, {"kind": "failed", "message": error.message, "hint": error.hint})
+            yield Failed(error.message, error.hint)
         except Exception as error:  # a bug, or the machine's memory: said in words, with the type for a report
             hint = "Start it again: what was measured is kept. If it fails again, please report it."
-            self._send(job, {"kind": "failed", "message": f"{type(error).__name__}: {error}", "hint": hint})
+            yield Failed(f"{type(error).__name__}: {error}", hint)
 
-    def _send(self, job: str, event: dict[str, Any]) -> None:
-        print(json.dumps({"job": job, **event}), file=self._out, flush=True)
+    def _send(self, command: Command, event: Event) -> None:
+        print(json.dumps({"job": command["job"], **asdict(event)}), file=self._out, flush=True)
+
+
+def _spec(command: Command) -> RunSpec:
+    return RunSpec.from_dict(command["spec"])
 
 
 def _read(lines: TextIO, inbox: "queue.SimpleQueue[Command]") -> None:

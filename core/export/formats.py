@@ -1,7 +1,7 @@
 """One choice of layers in the forms in which other tools take it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from core.coalitions.players import dropped, switches
 from core.errors import SelectionError
+from core.export.recipe import recipe
 from core.paths import user_path
-from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo
-
-FORMATS = ("recipe", "mergekit", "llama.cpp", "evopress")  # the first is Quorum's own (core.export.recipe)
+from core.records.results import RunResult
+from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, RunSpec
 
 
 def whole_layers(model: ModelInfo, removed: Sequence[int]) -> tuple[int, ...]:
@@ -71,3 +71,12 @@ def _is_gguf(source: str) -> bool:
     """Whether a model that the user named is a GGUF file, or a folder that holds one in place of safetensors."""
     path = user_path(source)
     return path.suffix == ".gguf" or (any(path.glob("*.gguf")) and not any(path.glob("*.safetensors")))
+
+
+# What each format makes of a run, its settled specification, and players by their places; the first is Quorum's own.
+FORMATS: dict[str, Callable[[RunResult, RunSpec, Sequence[int]], str]] = {
+    "recipe": recipe,
+    "mergekit": lambda result, _, removed: mergekit(result.model, whole_layers(result.model, removed)),
+    "llama.cpp": lambda result, _, removed: llama_quantize(whole_layers(result.model, removed)) + "\n",
+    "evopress": lambda result, _, removed: evopress(result.model, removed),
+}

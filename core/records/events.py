@@ -1,16 +1,17 @@
 """What the engine tells while it works: whoever drives it shows these, or passes them on."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from core.records.plans import Comparison, Selection
+from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.scores import Scores
 from core.records.spec import ModelInfo, Protocol
 
 
 @dataclass(frozen=True)
-class Event:
+class _Event:
     """One thing that happened in the engine. The field `kind` names the class where events cross a process boundary."""
 
     kind: str = field(init=False, default="")
@@ -20,14 +21,14 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Stage(Event):
+class Stage(_Event):
     """The engine began something that takes a while and has no count."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Started(Event):
+class Started(_Event):
     """The run has a name from here on; what is measured is kept."""
 
     run: str
@@ -35,7 +36,7 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
-class Progress(Event):
+class Progress(_Event):
     """Coalitions of a run measured so far; the rate leaves out what was cached."""
 
     done: int
@@ -47,21 +48,21 @@ class Progress(Event):
 
 
 @dataclass(frozen=True)
-class Estimated(Event):
+class Estimated(_Event):
     """Contributions from the coalitions measured so far."""
 
     result: RunResult
 
 
 @dataclass(frozen=True)
-class Finished(Event):
+class Finished(_Event):
     """The last event of a run that ended by itself."""
 
     result: RunResult
 
 
 @dataclass(frozen=True)
-class Partial(Event):
+class Partial(_Event):
     """One perplexity, estimated from the sequences measured so far, with a 90 % interval; at the end it is exact."""
 
     done: int
@@ -72,7 +73,7 @@ class Partial(Event):
 
 
 @dataclass(frozen=True)
-class Measured(Event):
+class Measured(_Event):
     """The measured perplexity of one coalition."""
 
     removed: tuple[int, ...]
@@ -83,21 +84,9 @@ class Measured(Event):
     model: ModelInfo
     parameters: int  # of the model that is left
 
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "Measured":
-        """The event that `dataclasses.asdict` wrote (without its kind), also after a trip through JSON."""
-        return cls(
-            **{
-                **fields,
-                "removed": tuple(fields["removed"]),
-                "protocol": Protocol(**fields["protocol"]),
-                "model": ModelInfo(**fields["model"]),
-            }
-        )
-
 
 @dataclass(frozen=True)
-class Writing(Event):
+class Writing(_Event):
     """What the whole model and the pruned one have written so far after a prompt, each `done` of `total` tokens."""
 
     whole: str
@@ -112,7 +101,7 @@ class Written(Writing):
 
 
 @dataclass(frozen=True)
-class Timed(Event):
+class Timed(_Event):
     """Median seconds of a forward through the whole model and the pruned one, measured in turn."""
 
     whole: float
@@ -122,35 +111,35 @@ class Timed(Event):
 
 
 @dataclass(frozen=True)
-class Searching(Event):
+class Searching(_Event):
     """A search has spent this share of its budget."""
 
     share: float
 
 
 @dataclass(frozen=True)
-class Selected(Event):
+class Selected(_Event):
     """The last event of a search."""
 
     selection: Selection
 
 
 @dataclass(frozen=True)
-class Compared(Event):
+class Compared(_Event):
     """The last event of a comparison of methods."""
 
     comparison: Comparison
 
 
 @dataclass(frozen=True)
-class Scored(Event):
+class Scored(_Event):
     """The last event of scoring players by the literature's criteria; the store has the scores."""
 
     scores: Scores
 
 
 @dataclass(frozen=True)
-class Exported(Event):
+class Exported(_Event):
     """A pruned model was written, loaded again, and has the losses of the masked one."""
 
     path: str
@@ -162,3 +151,51 @@ class Exported(Event):
     zeroed: int  # parameters that are there, and zero: the output projections of halves of blocks
     whole: float  # median seconds of a forward of one window, the whole model's and the exported one's
     pruned: float
+
+
+@dataclass(frozen=True)
+class Failed(_Event):
+    """The last event of what has failed, in words, with the next step."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Cancelled(_Event):
+    """The last event of what somebody has ended; all that was measured is kept."""
+
+
+# Every event there is: who takes them in by a match over these is told by mypy of one that was forgotten.
+Event = (
+    Stage
+    | Started
+    | Progress
+    | Estimated
+    | Finished
+    | Partial
+    | Measured
+    | Writing
+    | Written
+    | Timed
+    | Searching
+    | Selected
+    | Compared
+    | Scored
+    | Exported
+    | Failed
+    | Cancelled
+)
+_KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
+
+
+def read_event(fields: dict[str, Any]) -> Event:
+    """The event that `dataclasses.asdict` wrote, after a trip through JSON.
+
+    Raises:
+        ValueError: there is no such event, or its fields are others.
+    """
+    kind = _KINDS.get(fields["kind"])
+    if kind is None:
+        raise ValueError(f"there is no event {fields['kind']}")
+    return from_fields(kind, fields)

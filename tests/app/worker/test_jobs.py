@@ -1,12 +1,15 @@
 """The worker process and the server's handle on it."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -14,8 +17,10 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from cache import queries
 from cache.database import Database
+from core.records import events
+from core.records.events import Cancelled, Event, Failed, Stage, read_event
 from core.records.spec import RunSpec
-from tests.conftest import ROOT
+from tests.conftest import ROOT, save_model
 
 
 @pytest.fixture
@@ -189,3 +194,98 @@ def test_replaced_preview_has_ended(jobs: Jobs, spec: RunSpec) -> None:
     assert first.status == "cancelled" and second.active
     wait(lambda: not second.active)
     assert second.measured is not None
+
+
+def saying(*lines: str) -> "subprocess.Popen[str]":
+    """A process that says these lines, in place of a worker."""
+    code = "import sys; [print(line, flush=True) for line in sys.argv[1:]]"
+    return subprocess.Popen([sys.executable, "-c", code, *lines], stdout=subprocess.PIPE, text=True)
+
+
+def heard(jobs: Jobs, worker: "subprocess.Popen[str]", *known: Job) -> None:
+    for job in known:
+        job.worker = worker.pid
+        jobs._jobs[job.name] = job
+    jobs._listen(worker)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"kind": "celebrated"},
+        {"kind": "finished"},
+        {"kind": "finished", "result": {"run": 3}},
+        {"kind": "progress", "done": "many"},
+        {"kind": "_event"},
+    ],
+)
+def test_an_event_that_nobody_knows_fails_its_job_and_no_other(
+    jobs: Jobs, spec: RunSpec, event: dict[str, object]
+) -> None:
+    """Neither is it an end that is taken for a good one, nor the end of the thread that listens."""
+    at_fault, other = Job(spec), Job(spec, "measure")
+    lines = [{"job": at_fault.name, **event}, {"job": other.name, "kind": "stage", "text": "Goes on"}]
+    lines += [{"job": other.name, "kind": "cancelled"}]
+    heard(jobs, saying(*map(json.dumps, lines)), at_fault, other)
+    assert at_fault.status == "failed" and "cannot be understood" in at_fault.message and at_fault.hint
+    assert (other.status, other.stage) == ("cancelled", "Goes on")
+
+
+@pytest.mark.parametrize("line", ["Segmentation fault", "[]", '{"kind": "stage"}', '{"job": "x"}', "\udcff"])
+def test_a_line_that_is_no_event_ends_the_worker_and_its_jobs(jobs: Jobs, spec: RunSpec, line: str) -> None:
+    job = Job(spec)
+    heard(jobs, saying(line, json.dumps({"job": job.name, "kind": "stage", "text": "unheard"})), job)
+    assert job.status == "failed" and "ended unexpectedly" in job.message
+
+
+def test_every_event_is_taken_in(spec: RunSpec) -> None:
+    """Read back from JSON, each ends a job, or leaves it running: none is taken for another."""
+    kinds = {kind.__name__: kind for kind in get_args(Event)}
+    module = {name for name, value in vars(events).items() if isinstance(value, type) and hasattr(value, "kind")}
+    assert module - {"_Event"} == {*kinds}, "an event that is not in the union would be read by nobody"
+    assert read_event({"kind": "stage", "text": "x"}) == Stage("x")
+    for event, status in ((Stage("x"), "running"), (Cancelled(), "cancelled"), (Failed("a", "b"), "failed")):
+        job = Job(spec)
+        job.hear(read_event(json.loads(json.dumps(asdict(event)))))
+        assert job.status == status
+
+
+def test_a_command_that_nobody_knows_is_an_error_and_no_what_if(jobs: Jobs, spec: RunSpec) -> None:
+    job = jobs.task("transmogrify", spec, removed=(1,))  # type: ignore[arg-type]
+    wait(lambda: not job.active)
+    assert job.status == "failed" and "transmogrify" in job.message and "start it again" in job.hint
+    assert job.measured is None
+
+
+def test_what_has_ended_is_forgotten(jobs: Jobs, spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of what-ifs by hundreds of visitors leave nothing behind; the last task of each kind is kept."""
+    monkeypatch.setattr(jobs, "_start", lambda: None)
+    monkeypatch.setattr(Jobs, "_write", lambda *_: None)
+    monkeypatch.setattr(jobs, "_worker", type("Worker", (), {"pid": 1, "poll": lambda _: None})())
+    for visitor in range(200):
+        for _ in range(3):
+            job = jobs.preview(f"visitor {visitor}", spec, (visitor % 8,))
+        job.hear(Cancelled())
+    tasks = [jobs.task("score", spec, run=f"run {number % 3}") for number in range(30) if not job.active]
+    for task in tasks:
+        task.hear(Failed("no", "again"))
+        jobs.preview("somebody", spec, (0,)).hear(Cancelled())
+    last = jobs.preview("somebody", spec, (1,))
+    assert len(jobs._jobs) <= 2 + 3 and len(jobs._previews) == 1
+    assert jobs.newest("score", "run 1") in tasks and last.active
+    monkeypatch.setattr(jobs, "_worker", None)
+
+
+def test_a_what_if_of_another_model_waits_for_the_run(jobs: Jobs, long: RunSpec, tmp_path: Path) -> None:
+    """Two models need not fit into memory at once."""
+    run = jobs.submit(long)
+    wait(lambda: measuring(run))
+    other = replace(long, model=str(save_model(tmp_path / "other", seed=1)))
+    held_up = jobs.preview("a browser", other, (1,))
+    same = jobs.preview("another browser", long, (2,))
+    wait(lambda: not same.active)
+    assert same.measured is not None and held_up.active and run.active
+    assert held_up.stage.startswith("Another model is being measured")
+    jobs.cancel(run)
+    wait(lambda: not held_up.active)
+    assert held_up.measured is not None and held_up.measured.model.source == other.model

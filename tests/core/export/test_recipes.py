@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.example import shipped
 from core.coalitions.players import indexes, players_of
 from core.errors import NotRecipe, SelectionError
-from core.export.formats import evopress, mergekit, runs_kept
+from core.export.formats import FORMATS, evopress, mergekit, runs_kept
 from core.export.recipe import read_recipe, recipe
 from core.records.spec import ModelInfo, RunSpec
 from tests.conftest import Cli, save_model
@@ -173,3 +173,14 @@ def test_layers_that_the_model_does_not_have(entries: dict[str, Any], tmp_path: 
         (tmp_path / "recipe.json").write_text(json.dumps(entries | {"removed": removed}))
         with pytest.raises(SelectionError):
             read_recipe(tmp_path / "recipe.json")
+
+
+def test_every_format_has_a_writer_of_its_own() -> None:
+    """None falls back to another: each says of the same removal what the tool by its name reads."""
+    result, spec = shipped.example().result, shipped.example().spec
+    written = {name: write(result, spec, (3, 7)) for name, write in FORMATS.items()}
+    assert len({*written.values()}) == len(written) and next(iter(written)) == "recipe"
+    assert json.loads(written["recipe"])["removed"] == [3, 7]
+    assert yaml.safe_load(written["mergekit"])["merge_method"] == "passthrough"
+    assert "--prune-layers 3,7 " in written["llama.cpp"]
+    assert written["evopress"].splitlines().count("attn+mlp") == 2
