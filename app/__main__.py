@@ -23,7 +23,7 @@ _DEFAULTS = RunSpec()
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns the exit status: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end a run as cancelled, with everything kept
     try:
         return int(options.command(options) or 0)
@@ -44,7 +44,8 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
     return located(RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given}))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; docs/cli.md is written from it."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Which layers does a language model need?")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
