@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: setup run test check bench example browser screenshots clean
+.PHONY: setup run test check docs bench example browser screenshots clean
 
 setup: $(VENV)/.ready
 
@@ -20,7 +20,11 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_structure.py
+	$(BIN)/python -m pytest tests/test_structure.py tests/test_docs.py
+
+# The parts of docs/ that code writes: architectures, and the options of every command.
+docs: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.support.generated_docs
 
 bench: setup
 	$(BIN)/python -m benchmarks.evaluation

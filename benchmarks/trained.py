@@ -100,7 +100,7 @@ def last(events: Iterator[Event]) -> Event:
 
 
 def table(seeds: list[dict[str, Any]]) -> str:
-    """Rows of the README's table: perplexities are geometric means over seeds."""
+    """Rows of the table in docs/measured.md: perplexities are geometric means over seeds."""
     lines = [f"dense {geometric(np.array([seed['dense'] for seed in seeds])):.2f}"]
     for method in METHODS:
         rows = [seed["methods"][method] for seed in seeds]

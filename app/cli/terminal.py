@@ -61,7 +61,7 @@ def complain(as_json: bool, error: QuorumError) -> None:
 
 
 def result_object(result: RunResult) -> dict[str, Any]:
-    """The stable JSON form of a run's result (documented in the README)."""
+    """The stable JSON form of a run's result (documented in docs/cli.md)."""
     label = labels(result.model.players)
     return {
         "run": result.run,

@@ -27,7 +27,7 @@ MENDED: dict[str, tuple[str, ...]] = {
 }
 # What else there is to say: of coalitions, and of exports.
 _COALITIONS = {
-    "xLSTM": "with `--dtype float32`, since transformers' own forward does not compute it in bfloat16, which is refused",
+    "xLSTM": "with `--dtype float32`: in bfloat16, which transformers' own forward does not compute, it is refused",
     "Gemma 3n": "its last blocks reuse keys and values of earlier ones, which then cannot be dropped",
 }
 _EXPORTS = {

@@ -31,12 +31,16 @@ def options(command: str) -> str:
     of = commands()[command]
     shown = [action for action in of._actions if action.option_strings and action.option_strings[-1] not in _EVERYWHERE]
     assert of.description is not None
-    lines = ["```sh", f"python -m app {command} {_arguments(of)}".rstrip(), "```", "", f"{of.description[0].upper()}{of.description[1:]}."]
+    lines = [
+        "```sh",
+        f"python -m app {command} {_arguments(of)}".rstrip(),
+        "```",
+        "",
+        f"{of.description[0].upper()}{of.description[1:]}.",
+    ]
     if shown:
         lines += ["", "| option | default | what it says |", "| --- | --- | --- |"]
-        lines += [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(action, of)) + " |" for action in shown
-        ]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(action, of)) + " |" for action in shown]
     return "\n".join(lines)
 
 
@@ -76,7 +80,8 @@ def _meaning(action: argparse.Action, of: argparse.ArgumentParser) -> str:
     if action.choices:
         said.append("one of " + ", ".join(f"`{choice}`" for choice in action.choices))
     said += [
-        "not with " + ", ".join(f"`{other.option_strings[-1]}`" for other in group._group_actions if other is not action)
+        "not with "
+        + ", ".join(f"`{other.option_strings[-1]}`" for other in group._group_actions if other is not action)
         for group in of._mutually_exclusive_groups
         if action in group._group_actions
     ]

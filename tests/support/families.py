@@ -138,7 +138,7 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
     "ModernBERT Decoder": _of("modernbert-decoder", **_NO_GROUPS),
 }
 
-# What the table in README says of each family, and what the error says where something is refused.
+# What is refused, and what the error says; docs/models.md is written from it (tests.support.architectures).
 WITHOUT_EXPORT = {
     "DiffLlama": "lambda_init",
     "MiniMax": "num_hidden_layers",

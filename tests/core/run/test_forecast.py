@@ -128,6 +128,6 @@ def test_work_by_rounds() -> None:
 
 
 def test_work_of_the_default_run_is_about_half_of_the_official_way() -> None:
-    """README: .514 of all layers of all masks, for 300 masks in three rounds."""
+    """docs/measured.md: .514 of all layers of all masks, for 300 masks in three rounds."""
     masks = np.concatenate([np.ones((1, 30), dtype=np.bool_), stratified(30, (28, 25, 22, 19, 16), 300, 0)])
     assert work(masks, np.ones(301, dtype=np.bool_), 0.0) / masks.size == pytest.approx(0.514, abs=0.01)

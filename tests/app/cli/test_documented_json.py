@@ -1,0 +1,43 @@
+"""The keys of every command's JSON are those in docs/cli.md: no key more, no key less."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from app.root import ROOT
+from tests.conftest import Cli
+
+
+def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    text = ("--model", tiny, "--corpus", text_file)
+    small = (*text, "--sequences", 4, "--window", 16)
+
+    def says(command: str, *arguments: object) -> dict[str, Any]:
+        status, answer, errors = cli(*command.split(), *arguments)
+        assert status == 0, errors
+        assert set(answer) == documented(command), command
+        return answer
+
+    run = says("run", *small, "--masks", 50)["run"]
+    says("runs")
+    says("values", run, "--value", "shapley", "--check")
+    says("interactions", run)
+    says("predict", run, "--remove", "1,2")
+    says("select", run, "--most", 2, "--units", 0.1)
+    says("compare", *small, "--methods", "random,shortgpt", "--counts", "1,2")
+    says("perplexity", *text, "--window", 16, "--windows", 2)
+    says("export", run, "--remove", "1,2", "--out", tmp_path / "smaller")
+    says("recipe", run, "--remove", "1,2")
+    says("evaluations export", run, "--out", tmp_path / "all.parquet")
+    says("evaluations import", tmp_path / "all.parquet")
+    says("doctor")
+    status, answer, _ = cli("show", run)
+    assert status == 0 and set(answer) == documented("show") | documented("run")
+
+
+def documented(command: str) -> set[str]:
+    """The keys in the table of a command's section of docs/cli.md."""
+    section = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").split(f"\n## {command}\n")[1].split("\n## ")[0]
+    rows = section.split("| key | holds |\n| --- | --- |\n")[1]
+    cells = re.findall(r"^\| (`.+?`) \|", rows, re.MULTILINE)
+    return {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
