@@ -1,12 +1,14 @@
 """The documentation says what is so: parts that code writes are fresh, and links lead somewhere."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from app.__main__ import parser
 from app.root import ROOT
 from core import __version__
 from tests.support import generated_docs
@@ -25,6 +27,14 @@ def test_every_command_is_documented() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for command in commands():
         assert f"`{command}" in readme, f"README's table of commands leaves out {command}"
+
+
+def test_the_commands_of_readme_are_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    typed = re.findall(r"^python -m app (.+)$", readme, re.MULTILINE)
+    assert len(typed) >= 5
+    for line in typed:
+        parser().parse_args(shlex.split(line, comments=True))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

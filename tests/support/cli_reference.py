@@ -9,7 +9,7 @@ from app.__main__ import parser
 # What every command has is said once.
 _EVERYWHERE = ("--help", "--json", "--cache")
 # What stands for a value whose parser gives it no name.
-_KINDS = {int: "N", float: "X"}
+_KINDS: dict[object, str] = {int: "N", float: "X"}
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
@@ -33,7 +33,7 @@ def options(command: str) -> str:
     assert of.description is not None
     lines = [
         "```sh",
-        f"python -m app {command} {_arguments(of)}".rstrip(),
+        f"python -m app {command} {_arguments(of)}",
         "```",
         "",
         f"{of.description[0].upper()}{of.description[1:]}.",
