@@ -1,0 +1,49 @@
+"""A results file of the release before the rooms: what it says is read as it was written, and shown as it was shown.
+
+data/release_0_1.json holds the rows of such a file, and what that release answered to commands about them.
+"""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cache import queries
+from cache.database import Database
+from core.records.spec import RunSpec
+from tests.conftest import Cli
+
+EARLIER: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "release_0_1.json").read_text())
+
+
+@pytest.fixture
+def earlier(cache_file: Path) -> Database:
+    """The file, with every row as that release wrote it."""
+    database = Database(cache_file)
+    with database.writing() as connection:
+        for table, rows in EARLIER["tables"].items():
+            for row in rows:
+                places = ", ".join("?" * len(row))
+                connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})", [*row.values()])
+    return database
+
+
+@pytest.mark.parametrize("command", EARLIER["answers"])
+def test_it_is_shown_as_it_was(earlier: Database, cli: Cli, command: str) -> None:
+    status, answer, errors = cli(*shlex.split(command))
+    assert status == 0, errors
+    assert answer == EARLIER["answers"][command]
+
+
+def test_all_of_it_is_read(earlier: Database) -> None:
+    [run], [row] = queries.runs(earlier), EARLIER["tables"]["runs"]
+    assert run.result is not None and run.spec == RunSpec(
+        "some/model", "some/tale.txt", 4, 16, masks=60, dtype="float32"
+    )
+    assert run.result.surrogate.r2 == json.loads(row["result"])["surrogate"]["r2"]
+    found = queries.diagnostics(earlier, run.run)
+    assert found is not None and len(found.masks) == run.result.surrogate.masks
+    assert len(queries.measurements(earlier, run)) == len(EARLIER["tables"]["evaluations"]) - 1
+    assert len(queries.divergences(earlier, run)) == len(EARLIER["tables"]["divergences"]) - 1
