@@ -15,6 +15,7 @@ from core.coalitions.measurements import Floats, Measurements
 from core.errors import EvaluationError, RunNotFound
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Selection
+from core.records.reader import from_json
 from core.records.results import RunResult
 from core.records.scores import Scores
 from core.records.spec import ModelInfo, RunSpec
@@ -121,7 +122,7 @@ def latest_selection(database: Database, run: str) -> Selection | None:
         row = connection.execute(
             "SELECT selection FROM selections WHERE run = ? ORDER BY changed DESC LIMIT 1", [run]
         ).fetchone()
-    return Selection.from_dict(json.loads(row[0])) if row else None
+    return from_json(Selection, row[0]) if row else None
 
 
 def newest_selection(database: Database, run: str) -> Selection:
@@ -142,7 +143,7 @@ def comparison(database: Database, run: str) -> Comparison | None:
     """How methods compared the last time that it was asked for a run."""
     with database.reading() as connection:
         row = connection.execute("SELECT comparison FROM comparisons WHERE run = ?", [run]).fetchone()
-    return Comparison.from_dict(json.loads(row[0])) if row else None
+    return from_json(Comparison, row[0]) if row else None
 
 
 def size(database: Database, game: str) -> tuple[int, int]:
@@ -176,7 +177,7 @@ def players(database: Database, run: StoredRun) -> tuple[str, ...]:
         row = connection.execute("SELECT model FROM games WHERE game = ?", [run.game]).fetchone()
     if row is None:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
-    return ModelInfo(**json.loads(row[0])).players
+    return from_json(ModelInfo, row[0]).players
 
 
 def _usable(found: dict[str, Floats], dense: Floats) -> Measurements:
@@ -193,21 +194,21 @@ def selection(database: Database, run: str, protected: Sequence[int]) -> Selecti
             "SELECT selection FROM selections WHERE run = ? AND protected = ?",
             [run, json.dumps(sorted(set(protected)))],
         ).fetchone()
-    return Selection.from_dict(json.loads(row[0])) if row else None
+    return from_json(Selection, row[0]) if row else None
 
 
 def diagnostics(database: Database, run: str) -> Diagnostics | None:
     """How far a run's surrogates can be trusted; None before its end, and of a run that ended in an earlier release."""
     with database.reading() as connection:
         row = connection.execute("SELECT diagnostics FROM diagnostics WHERE run = ?", [run]).fetchone()
-    return Diagnostics.from_dict(json.loads(row[0])) if row else None
+    return from_json(Diagnostics, row[0]) if row else None
 
 
 def scores(database: Database, run: str) -> Scores | None:
     """What the literature's criteria say of a run's players, if it was asked for."""
     with database.reading() as connection:
         row = connection.execute("SELECT scores FROM scores WHERE run = ?", [run]).fetchone()
-    return Scores.from_dict(json.loads(row[0])) if row else None
+    return from_json(Scores, row[0]) if row else None
 
 
 def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
@@ -238,11 +239,11 @@ def _stored(row: tuple[Any, ...]) -> StoredRun:
     return StoredRun(
         run,
         game,
-        RunSpec.from_dict(json.loads(spec)),
+        from_json(RunSpec, spec),
         tuple(strata),
         status,
         message,
-        RunResult.from_dict(json.loads(result)) if result else None,
+        from_json(RunResult, result) if result else None,
         pd.Timestamp(started),
         pd.Timestamp(changed),
     )

@@ -20,6 +20,7 @@ from cache.queries import StoredRun
 from cache.store import Store
 from core.records.diagnostics import Diagnostics
 from core.records.events import Finished
+from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
@@ -42,9 +43,9 @@ def example() -> Example:
     """The run that ships."""
     found = json.loads((FOLDER / "run.json").read_text(encoding="utf-8"))
     return Example(
-        RunSpec.from_dict(found["spec"]),
-        RunResult.from_dict(found["result"]),
-        Diagnostics.from_dict(found["diagnostics"]),
+        from_fields(RunSpec, found["spec"]),
+        from_fields(RunResult, found["result"]),
+        from_fields(Diagnostics, found["diagnostics"]),
         pd.Timestamp(found["started"]),
     )
 

@@ -26,6 +26,7 @@ from core.errors import QuorumError
 from core.evaluate.game import weights_of
 from core.export.recipe import Recipe
 from core.records.events import Cancelled, Compared, Event, Exported, Failed, Finished, Scored, Selected, Stage
+from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.run.engine import Engine
@@ -142,7 +143,7 @@ class Worker:
             case "score":
                 return engine.score(command["run"], command["game"], spec)
             case "export":
-                recipe = Recipe.of(RunResult.from_dict(command["result"]), spec, command["removed"])
+                recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
                 return engine.export(recipe, Path(command["out"]))
             case "continue":
                 return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
@@ -190,7 +191,7 @@ class Worker:
 
 
 def _spec(command: Command) -> RunSpec:
-    return RunSpec.from_dict(command["spec"])
+    return from_fields(RunSpec, command["spec"])
 
 
 def _read(lines: TextIO, inbox: "queue.SimpleQueue[Command]") -> None:

@@ -12,6 +12,7 @@ from core.coalitions.masks import removed as removed_by
 from core.coalitions.players import indexes, mask_without, names, players_of
 from core.errors import ExportError, NotRecipe
 from core.paths import user_path
+from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import SAMPLERS, ModelInfo, RunSpec
 
@@ -146,7 +147,7 @@ def _spec(file: Path, found: object) -> RunSpec:
         if not fits or (value is None and default is not None) or (name == "sampler" and value not in SAMPLERS):
             raise _not_recipe(file, f"found_by has no usable {name}")
         known[name] = value
-    return RunSpec.from_dict(known)
+    return from_fields(RunSpec, known)
 
 
 def _is_number(value: object) -> TypeGuard[int]:

@@ -1,7 +1,6 @@
 """How far a surrogate can be trusted, in the form in which it is stored and shown; `surrogate.diagnose` finds it."""
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,3 @@ class Diagnostics:
     predicted: tuple[HeldOut, ...]  # the surrogate in use comes first
     curve: tuple[Step, ...]  # of the surrogate in use, on all masks; the last one learns from all other folds
     beyond: Beyond | None  # None where all sizes are alike, or too few masks would be left to learn from
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "Diagnostics":
-        """The diagnostics that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        beyond = fields["beyond"]
-        if beyond is not None:
-            beyond = Beyond(**{**beyond, "kinds": tuple(Extrapolation(**kind) for kind in beyond["kinds"])})
-        return cls(
-            masks=tuple(fields["masks"]),
-            scores=tuple(fields["scores"]),
-            predicted=tuple(HeldOut(kind["name"], tuple(kind["scores"])) for kind in fields["predicted"]),
-            curve=tuple(Step(**step) for step in fields["curve"]),
-            beyond=beyond,
-        )

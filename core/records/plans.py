@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from core.records.spec import ModelInfo, Protocol
 
@@ -41,10 +40,6 @@ class Plan:
     source: str = "measured"
 
 
-def _plans(rows: Iterable[dict[str, Any]]) -> tuple[Plan, ...]:
-    return tuple(Plan(**{**row, "removed": tuple(row["removed"])}) for row in rows)
-
-
 @dataclass(frozen=True)
 class Selection:
     """The best plans found, one for each number of removed layers; all on the same sequences."""
@@ -58,16 +53,6 @@ class Selection:
     coalitions: int  # that were measured for it, on some of the sequences or on all
     units: float  # compute that was asked for, and `spent`: SLEB's path to two fifths of the layers is 1
     spent: float
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "Selection":
-        """The selection that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        plans, nested = _plans(fields["plans"]), _plans(fields["nested"])
-        model, protocol = ModelInfo(**fields["model"]), Protocol(**fields["protocol"])
-        protected = tuple(fields["protected"])
-        return cls(
-            **{**fields, "model": model, "protocol": protocol, "protected": protected, "plans": plans, "nested": nested}
-        )
 
 
 @dataclass(frozen=True)
@@ -91,14 +76,3 @@ class Comparison:
     evaluation: Protocol
     dense_perplexity: float  # on the evaluation text
     methods: tuple[MethodResult, ...]
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "Comparison":
-        """The comparison that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        return cls(
-            ModelInfo(**fields["model"]),
-            Protocol(**fields["calibration"]),
-            Protocol(**fields["evaluation"]),
-            fields["dense_perplexity"],
-            tuple(MethodResult(**{**found, "plans": _plans(found["plans"])}) for found in fields["methods"]),
-        )

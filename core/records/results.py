@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from core.coalitions.players import gone
 from core.records.spec import ModelInfo, Protocol
@@ -136,13 +135,6 @@ class PairInteractions:
     surrogate: Fit | None  # None: by enumeration of all coalitions, exact
     extrapolated: float
 
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "PairInteractions":
-        """The interactions that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        pairs = tuple(PairInteraction(**pair) for pair in fields["pairs"])
-        surrogate = fields["surrogate"]
-        return cls(**{**fields, "pairs": pairs, "surrogate": Fit(**surrogate) if surrogate else None})
-
 
 @dataclass(frozen=True)
 class Precision:
@@ -220,27 +212,3 @@ class RunResult:
     def overall(self) -> tuple[Contribution, ...]:
         """One contribution for each layer: the mean over the strata."""
         return tuple(item for item in self.contributions if item.stratum is None)
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "RunResult":
-        """The result that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        precision, pairs = fields.get("precision"), fields.get("interactions")
-        return cls(
-            **{
-                **fields,
-                "model": ModelInfo(**fields["model"]),
-                "protocol": Protocol(**fields["protocol"]),
-                "strata": tuple(fields["strata"]),
-                "contributions": tuple(Contribution(**item) for item in fields["contributions"]),
-                "surrogate": Fit(**fields["surrogate"]),
-                "others": tuple(Fit(**item) for item in fields["others"]),
-                "precision": Precision(**precision) if precision else None,
-                "interactions": PairInteractions.from_dict(pairs) if pairs else None,
-                "bands": tuple(Band(**band) for band in fields.get("bands", ())),
-                "layer_parameters": tuple(fields.get("layer_parameters", ())),
-                "learnt": tuple(
-                    Learnt(item["log"], tuple(item["kernel"]), tuple(map(tuple, item["halves"])))
-                    for item in fields.get("learnt", ())
-                ),
-            }
-        )

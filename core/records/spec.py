@@ -1,7 +1,6 @@
 """What is asked for, of which model, on which text: the protocol of a measurement and the specification of a run."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,9 +96,3 @@ class RunSpec:
     def text(self, split: str = "calibration") -> TextSpec:
         """The run's windows of one split."""
         return TextSpec(self.corpus, split, self.window, self.sequences, self.bos, self.seed)
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "RunSpec":
-        """The specification that `dataclasses.asdict` wrote, also after a trip through JSON."""
-        strata = fields.get("strata")
-        return cls(**{**fields, "strata": tuple(strata) if strata is not None else None})

@@ -17,6 +17,7 @@ from cache.store import Store
 from core.coalitions.masks import encode, without
 from core.errors import EvaluationError
 from core.records.events import Measured, Scored
+from core.records.reader import from_fields
 from core.records.scores import Scores
 from core.records.spec import Protocol, RunSpec
 from core.run.engine import Engine
@@ -102,6 +103,6 @@ def test_ranks_and_correlations() -> None:
     assert found.methods == ("ours", "ShortGPT", "one-shot perplexity")
     np.testing.assert_array_equal(found.ranks, [[3, 1, 2], [3, 1, 2], [1, 3, 2]])
     assert found.correlations == pytest.approx((1.0, 1.0, -1.0))
-    assert Scores.from_dict({"protocol": vars(protocol), "by_method": {"taylor": [1, 2, 3]}}).by_method == {
+    assert from_fields(Scores, {"protocol": vars(protocol), "by_method": {"taylor": [1, 2, 3]}}).by_method == {
         "taylor": (1, 2, 3)
     }

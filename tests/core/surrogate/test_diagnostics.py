@@ -15,6 +15,7 @@ from cache.store import Store
 from core.coalitions.masks import decode
 from core.coalitions.measurements import Measurements
 from core.records.diagnostics import Diagnostics
+from core.records.reader import from_json
 from core.records.spec import RunSpec
 from core.sampling.strata import stratified
 from core.surrogate.conformal import band_of, bands
@@ -115,7 +116,7 @@ def test_many_masks_are_thinned_at_random(
 
 
 def test_they_come_back_as_they_were_stored(found: Diagnostics, cache_file: Path) -> None:
-    assert Diagnostics.from_dict(json.loads(json.dumps(asdict(found)))) == found
+    assert from_json(Diagnostics, json.dumps(asdict(found))) == found
     database = Database(cache_file)
     store = Store(database)
     run = store.begin(store.open_game(MODEL, PROTOCOL), RunSpec(), PROTOCOL, (5, 4))

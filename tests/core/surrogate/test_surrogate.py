@@ -12,6 +12,7 @@ from sklearn.metrics import r2_score
 
 from cache.database import Database
 from core.coalitions.measurements import Measurements
+from core.records.reader import from_json
 from core.records.results import RunResult
 from core.sampling.strata import stratified
 from core.surrogate.gaussian_process import Kernel, condition
@@ -97,7 +98,7 @@ def test_what_a_run_has_learnt_is_not_learnt_again(
     seen, run = measured(MASKS, loss(MASKS)), store_run(Database(cache_file))
     both = [fit(seen, log=kind).with_halves(3) for kind in (True, False)]
     run = replace(run, learnt=tuple(surrogate.learnt for surrogate in both))
-    known = RunResult.from_dict(json.loads(json.dumps(asdict(run))))
+    known = from_json(RunResult, json.dumps(asdict(run)))
     assert known == run
     monkeypatch.setattr("core.surrogate.surrogate.learn", None)
     again, first = fit_worth(seen, "log_score" if log else "score", known), both[not log]
