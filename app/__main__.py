@@ -14,8 +14,9 @@ from app.requests import located
 from core.errors import QuorumError
 from core.export.formats import FORMATS
 from core.records.plans import METHODS
-from core.records.results import INTERACTIONS, VALUES, WORTHS
+from core.records.results import WORTHS
 from core.records.spec import BOS_CHOICES, SAMPLERS, RunSpec
+from core.records.values import INTERACTIONS, VALUES
 from core.text.corpora import CORPORA
 
 _DEFAULTS = RunSpec()

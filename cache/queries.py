@@ -14,10 +14,9 @@ from core.coalitions.masks import decode
 from core.coalitions.measurements import Floats, Measurements
 from core.errors import EvaluationError, RunNotFound
 from core.records.diagnostics import Diagnostics
-from core.records.plans import Comparison, Selection
+from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_json
 from core.records.results import RunResult
-from core.records.scores import Scores
 from core.records.spec import ModelInfo, RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.

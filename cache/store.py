@@ -12,9 +12,8 @@ from cache.database import Database
 from cache.keys import game_key, run_key
 from core.coalitions.masks import Masks, encode
 from core.records.diagnostics import Diagnostics
-from core.records.plans import Comparison, Selection
+from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
-from core.records.scores import Scores
 from core.records.spec import ModelInfo, Protocol, RunSpec
 from core.records.storage import Evaluation
 

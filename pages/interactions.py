@@ -17,7 +17,8 @@ from app.worker import client
 from cache.queries import StoredRun
 from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import QuorumError
-from core.records.results import PairInteractions, RunResult
+from core.records.results import RunResult
+from core.records.values import PairInteractions
 
 ORDERS = {"depth": "by depth", "cluster": "by cluster: layers that interact alike stand side by side"}
 _MOST_LINES = 40

@@ -19,8 +19,8 @@ from core.coalitions.measurements import Measurements
 from core.coalitions.players import both_halves, names
 from core.errors import QuorumError, SelectionError
 from core.records.events import Finished, Measured
-from core.records.results import VALUES, LayerValues, PairInteractions
 from core.records.spec import RunSpec, TextSpec
+from core.records.values import VALUES, LayerValues, PairInteractions
 
 # A smaller share of extrapolation is not worth a line.
 _NOTICEABLE = 0.005

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, VERMILION, Chart, layer_axis
-from core.records.results import Contribution, RunResult
+from core.records.results import RunResult
 from core.records.spec import Protocol
+from core.records.values import Contribution
 
 
 def contribution_bars(result: RunResult) -> Chart:

@@ -11,7 +11,8 @@ from app.dashboard.estimated import Valued
 from app.dashboard.perplexity_metric import show_cost
 from app.words import Players, labels
 from core.coalitions.measurements import Floats
-from core.records.results import PairInteractions, RunResult
+from core.records.results import RunResult
+from core.records.values import PairInteractions
 from core.surrogate.surrogate import Surrogate
 
 _STRONGEST = 5

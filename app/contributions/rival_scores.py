@@ -20,8 +20,8 @@ from core.checkpoint.size import BYTES
 from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Floats
 from core.coalitions.players import are_halves
+from core.records.plans import Scores
 from core.records.results import RunResult
-from core.records.scores import Scores
 from core.records.spec import RunSpec
 
 OURS = "ours"

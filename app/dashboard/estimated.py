@@ -16,7 +16,7 @@ from cache.queries import StoredRun
 from core.attribution.breakdown import Breakdown, breakdown
 from core.attribution.named_values import layer_values, pair_interactions
 from core.coalitions.measurements import Floats, Measurements
-from core.records.results import Contribution, LayerValues, PairInteractions
+from core.records.values import Contribution, LayerValues, PairInteractions
 from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
 from core.surrogate.surrogate import Surrogate, fit_worth
 

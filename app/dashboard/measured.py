@@ -11,7 +11,8 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.masks import encode, without
 from core.evaluate.perplexity import perplexity_interval
-from core.records.results import Prediction, RunResult
+from core.records.fits import Prediction
+from core.records.results import RunResult
 from core.records.spec import RunSpec
 
 Known = tuple[float, float, float]  # perplexity, and its ratio's 90 % interval times the whole model's

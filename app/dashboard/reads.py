@@ -11,8 +11,7 @@ from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Floats
-from core.records.plans import Comparison, Selection
-from core.records.scores import Scores
+from core.records.plans import Comparison, Scores, Selection
 
 _MOST = 64  # questions whose answers are kept
 

@@ -8,7 +8,7 @@ import streamlit as st
 from app.words import Players, labels, named
 from core.coalitions.measurements import Floats
 from core.records.plans import Comparison, Plan
-from core.records.results import Contribution, PairInteractions
+from core.records.values import Contribution, PairInteractions
 
 
 def show_table(table: pd.DataFrame, alt: str, file: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 
-from core.records.results import PairInteractions
+from core.records.values import PairInteractions
 
 
 def clustered(found: PairInteractions, layers: int) -> tuple[int, ...]:

@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from app.figures.charts import DIVERGING, MARGIN, ORANGE, Chart, tick
 from app.words import Players, named
-from core.records.results import PairInteraction, PairInteractions
 from core.records.spec import Protocol
+from core.records.values import PairInteraction, PairInteractions
 
 
 def pair_name(pair: PairInteraction, players: Players) -> str:

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart
 from app.words import Players, named
-from core.records.results import PairInteraction
 from core.records.spec import Protocol
+from core.records.values import PairInteraction
 
 _WIDEST = 7.0
 

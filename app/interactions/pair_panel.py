@@ -8,8 +8,9 @@ from app.dashboard import parts, state
 from app.words import named
 from app.worker.client import Jobs
 from app.worker.job import Job
-from core.records.results import PairInteraction, RunResult
+from core.records.results import RunResult
 from core.records.spec import RunSpec
+from core.records.values import PairInteraction
 
 WORDS = {
     "synergy": "they are worth more together than apart",

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
 from app.words import Players
 from core.coalitions.players import both_halves
-from core.records.results import PairInteraction, PairInteractions
 from core.records.spec import Protocol
+from core.records.values import PairInteraction, PairInteractions
 
 
 def half_pairs(found: PairInteractions, players: Players) -> dict[str, PairInteraction]:

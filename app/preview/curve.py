@@ -6,8 +6,9 @@ import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREEN, GREY, MARGIN, ORANGE, PURPLE, SKY, VERMILION, Chart
 from app.words import named
+from core.records.fits import Prediction
 from core.records.plans import OURS, Comparison, Selection
-from core.records.results import Prediction, RunResult
+from core.records.results import RunResult
 
 # Ticks of a perplexity: 1, 2 and 5 of each power of ten.
 _ROUND = [digit * 10.0**power for power in range(9) for digit in (1, 2, 5)]

@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart
 from app.surrogate.fit_tables import held_out_table
 from core.records.diagnostics import Diagnostics, HeldOut, Step
-from core.records.results import Prediction, RunResult
+from core.records.fits import Prediction
+from core.records.results import RunResult
 
 _BAND = "rgba(230,159,0,0.28)"
 # Below this R2 a curve says no more than that nothing has been learnt yet.

@@ -9,7 +9,8 @@ from core.attribution.closed_form import stratified, values
 from core.attribution.named_values import measure_of
 from core.attribution.stratified import DRAWS
 from core.coalitions.measurements import Floats, Measurements
-from core.records.results import Z90, RunResult
+from core.records.results import RunResult
+from core.records.values import Z90
 from core.surrogate.surrogate import fit_worth
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from core.attribution.prediction import Predictor
 from core.coalitions.measurements import Measurements
-from core.records.results import Prediction, RunResult
+from core.records.fits import Prediction
+from core.records.results import RunResult
 from core.surrogate.conformal import bands
 from core.surrogate.surrogate import fit, kept
 from core.surrogate.validation import residuals

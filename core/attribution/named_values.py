@@ -10,18 +10,9 @@ from core.attribution.closed_form import Game, Measure, interactions, measure, s
 from core.attribution.stratified import DRAWS, SAMPLES, stratified_contributions
 from core.coalitions.measurements import Floats, Measurements
 from core.errors import SelectionError
-from core.records.results import (
-    INTERACTIONS,
-    VALUES,
-    WORTHS,
-    Z90,
-    Fit,
-    LayerValues,
-    PairInteraction,
-    PairInteractions,
-    RunResult,
-    ValueEstimate,
-)
+from core.records.fits import Fit
+from core.records.results import WORTHS, RunResult
+from core.records.values import INTERACTIONS, VALUES, Z90, LayerValues, PairInteraction, PairInteractions, ValueEstimate
 from core.sampling.strata import stratified_sizes
 from core.surrogate.surrogate import Surrogate, fit, kept
 from core.surrogate.validation import PROCESSES, of_paper, of_process

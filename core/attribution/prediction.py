@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.attribution.closed_form import shares
 from core.coalitions.masks import without
-from core.records.results import Band, Prediction, ValueShare
+from core.records.fits import Band, Prediction, ValueShare
 from core.surrogate.conformal import band_of
 from core.surrogate.surrogate import Surrogate
 

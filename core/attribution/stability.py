@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.coalitions.measurements import Floats
-from core.records.results import Z90, Contribution, RunResult, Stability
+from core.records.results import RunResult
+from core.records.values import Z90, Contribution, Stability
 
 # A ranking counts as settled from here on, and growth is looked at up to so many times as many evaluations.
 SETTLED = 0.95

@@ -6,7 +6,7 @@ import numpy as np
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
-from core.records.results import Z90, Contribution
+from core.records.values import Z90, Contribution
 from core.sampling.strata import uniform
 from core.surrogate.surrogate import Surrogate, Worth
 

@@ -8,7 +8,7 @@ from core.coalitions.players import are_halves, spans
 from core.evaluate.game import Game
 from core.model.similarity import similarity
 from core.records.events import Event, Stage
-from core.records.scores import Scores
+from core.records.plans import Scores
 from core.records.storage import Store
 from core.selection.plan import metered
 

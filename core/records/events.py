@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from core.records.plans import Comparison, Selection
+from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
 from core.records.results import RunResult
-from core.records.scores import Scores
 from core.records.spec import ModelInfo, Protocol
 
 

@@ -1,4 +1,4 @@
-"""What a search or a comparison of methods finds, in the form in which it is stored, shown and printed."""
+"""What searches, methods and criteria say of what to remove, in the form in which it is stored, shown and printed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -76,3 +76,11 @@ class Comparison:
     evaluation: Protocol
     dense_perplexity: float  # on the evaluation text
     methods: tuple[MethodResult, ...]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A score of every player by every criterion; the least go first. Each is in a unit of its own (`criteria`)."""
+
+    protocol: Protocol
+    by_method: dict[str, tuple[float, ...]]  # the criterion's name -> a score for each player

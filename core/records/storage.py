@@ -7,9 +7,8 @@ from typing import Protocol as Interface
 
 from core.coalitions.masks import Masks
 from core.records.diagnostics import Diagnostics
-from core.records.plans import Comparison, Selection
+from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
-from core.records.scores import Scores
 from core.records.spec import Losses, ModelInfo, Protocol, RunSpec
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from core.coalitions.masks import Masks, removed, without
-from core.records.results import Contribution
+from core.records.values import Contribution
 from core.selection.removal_paths import least_contributing
 from core.surrogate.gaussian_process import GaussianProcess
 from core.surrogate.surrogate import Surrogate

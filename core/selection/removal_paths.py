@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import SelectionError
-from core.records.results import Contribution
+from core.records.values import Contribution
 
 
 def least_contributing(contributions: Sequence[Contribution], count: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
-from core.records.results import Band
+from core.records.fits import Band
 
 _LEVEL = 0.9
 # Fewer residuals than this say little about a ninetieth percentile: sizes are joined until there are as many.

@@ -15,7 +15,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
-from core.records.results import Z90
+from core.records.values import Z90
 
 # Masks that enter the fit: its memory grows with their square. Where more were measured, the first ones are a balanced
 # part of the sample, and more would change little.

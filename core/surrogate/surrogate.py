@@ -11,7 +11,8 @@ import numpy as np
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements
-from core.records.results import Learnt, RunResult
+from core.records.fits import Learnt
+from core.records.results import RunResult
 from core.surrogate.gaussian_process import GaussianProcess, Kernel, condition
 from core.surrogate.hyperparameters import LEARNT_FROM, learn
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements, log_score
-from core.records.results import Fit
+from core.records.fits import Fit
 from core.surrogate.surrogate import fit
 
 FOLDS = 5

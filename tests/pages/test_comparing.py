@@ -10,7 +10,8 @@ from app.example import shipped
 from app.runs.compare_figure import comparison_dumbbells, rank_correlation
 from app.runs.compare_runs import comparison_table, sentence
 from app.runs.settings import parted
-from core.records.results import Contribution, RunResult
+from core.records.results import RunResult
+from core.records.values import Contribution
 
 
 def result(run: str, *values: float, half: float = 0.1) -> RunResult:

@@ -14,8 +14,8 @@ from cache import queries
 from cache.store import Store
 from core.attribution.named_values import layer_values
 from core.coalitions.masks import without
-from core.records.results import LayerValues
 from core.records.storage import Evaluation
+from core.records.values import LayerValues
 from tests.pages.test_pages import open_page, said
 from tests.support.stored import DENSE, loss, store_run
 

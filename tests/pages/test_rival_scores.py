@@ -17,8 +17,8 @@ from cache.store import Store
 from core.coalitions.masks import encode, without
 from core.errors import EvaluationError
 from core.records.events import Measured, Scored
+from core.records.plans import Scores
 from core.records.reader import from_fields
-from core.records.scores import Scores
 from core.records.spec import Protocol, RunSpec
 from core.run.engine import Engine
 from tests.pages.test_contribution_page import box

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.attribution.stratified import estimate, stratified_contributions
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Measurements
-from core.records.results import Contribution
+from core.records.values import Contribution
 from core.sampling.strata import stratified
 from core.surrogate.surrogate import fit
 

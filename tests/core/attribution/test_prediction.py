@@ -12,9 +12,11 @@ from core.attribution.explanation import explained
 from core.attribution.stability import SETTLED, stability
 from core.coalitions.masks import everything, without
 from core.coalitions.measurements import Measurements
-from core.records.results import Contribution, Fit, ModelInfo, RunResult
-from core.records.results import Stability as Settling
+from core.records.fits import Fit
+from core.records.results import ModelInfo, RunResult
 from core.records.spec import Protocol
+from core.records.values import Contribution
+from core.records.values import Stability as Settling
 from core.sampling.adaptive import propose
 from core.sampling.strata import stratified
 from core.surrogate.conformal import band_of, bands

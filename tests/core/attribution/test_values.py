@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from core.attribution.closed_form import interactions, measure, sizes, values
 from core.attribution.closed_form import stratified as by_strata
 from core.attribution.stratified import stratified_contributions
-from core.records.results import CLOSED_FORMS
+from core.records.values import CLOSED_FORMS
 from core.sampling.strata import stratified, stratified_sizes
 from core.surrogate.gaussian_process import Draw, GaussianProcess, Kernel, condition
 

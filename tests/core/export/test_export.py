@@ -14,8 +14,8 @@ from core.errors import ExportError
 from core.export.export import check_target, export
 from core.model.model import LoadedModel, load
 from core.model.skipping import skipping
-from core.records.results import Contribution
 from core.records.spec import TextSpec
+from core.records.values import Contribution
 from core.selection.removal_paths import least_contributing
 from core.text.corpora import read
 from core.text.windows import cut

@@ -12,10 +12,9 @@ from pydantic import ValidationError
 
 from core.records.diagnostics import Diagnostics
 from core.records.events import Exported, Measured, Progress, Timed
-from core.records.plans import Comparison, Selection
+from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields, from_json
 from core.records.results import Precision, RunResult
-from core.records.scores import Scores
 from core.records.spec import ModelInfo, Protocol, RunSpec
 
 KINDS = [RunSpec, ModelInfo, Protocol, RunResult, Precision, Diagnostics, Selection, Comparison, Scores]

@@ -12,7 +12,7 @@ from core.attribution.named_values import layer_values
 from core.attribution.stability import rank_intervals
 from core.coalitions.masks import without
 from core.coalitions.measurements import Measurements
-from core.records.results import Contribution, PairInteraction, PairInteractions
+from core.records.values import Contribution, PairInteraction, PairInteractions
 from core.sampling.strata import stratified
 from core.selection import counterexample
 from core.selection.counterexample import by_contribution, by_prediction, find_counterexample

@@ -1,0 +1,67 @@
+"""What a surrogate predicts, how well it does, and what it has learnt, in the form in which it is stored and shown."""
+
+import math
+from dataclasses import dataclass
+
+_LARGEST = 700.0  # whose exponential is still a number
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a surrogate predicts the score of masks that it has not seen (five-fold cross-validation)."""
+
+    name: str  # of the kind of surrogate
+    r2: float
+    spearman: float
+    mae: float
+    masks: int  # masks that it was tested on
+
+
+@dataclass(frozen=True)
+class Band:
+    """How wide a 90 % predictive interval is for coalitions of some sizes: conformal, from masks not seen in a fit."""
+
+    fewest: int  # kept layers
+    most: int
+    half: float  # of the log score, either way
+    coverage: float  # share of held-out masks inside an interval that the other half of them was not used to set
+    masks: int
+
+    @property
+    def factor(self) -> float:
+        """What a predicted perplexity may be multiplied or divided by; infinite where masks are too few to tell."""
+        return math.exp(self.half) if self.half < _LARGEST else math.inf
+
+
+@dataclass(frozen=True)
+class ValueShare:
+    """One removed layer's part in a prediction."""
+
+    layer: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the surrogate says of one coalition, with a 90 % predictive interval, and why.
+
+    `shares` decompose the predicted log score, nats a token, into the removed layers (Shapley values of this
+    prediction): they sum up to it.
+    """
+
+    removed: tuple[int, ...]
+    perplexity: float
+    low: float
+    high: float
+    extrapolated: bool  # far from every coalition that was measured
+    shares: tuple[ValueShare, ...]
+    band: Band
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Hyperparameters of a surrogate, so that nobody learns them again: `gaussian_process.Kernel` as numbers."""
+
+    log: bool  # of the surrogate of the log score, or of the score
+    kernel: tuple[float, ...]  # the decay of each player, the variance, the noise
+    halves: tuple[tuple[float, ...], ...]  # the same from random halves of the masks
