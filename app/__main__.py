@@ -11,10 +11,10 @@ from typing import Any
 from app.cli import choose_commands, exchange_commands, export_commands, run_commands
 from app.cli.terminal import complain
 from app.requests import located
+from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
 from core.errors import QuorumError
 from core.export.formats import FORMATS
 from core.records.plans import METHODS
-from core.records.results import WORTHS
 from core.records.spec import BOS_CHOICES, SAMPLERS, RunSpec
 from core.records.values import INTERACTIONS, VALUES
 from core.text.corpora import CORPORA
@@ -75,13 +75,13 @@ def parser() -> argparse.ArgumentParser:
     values = command("values", run_commands.values, "one kind of value of every layer of a run")
     values.add_argument("run", metavar="RUN")
     values.add_argument("--value", choices=VALUES, default="stratified")
-    values.add_argument("--worth", choices=WORTHS, default="score")
+    values.add_argument("--worth", choices=WORTHS, default=SCORE.name)
     values.add_argument("--check", action="store_true", help="hold Shapley values against those that shap finds")
 
     interactions = command("interactions", run_commands.interactions, "how pairs of layers depend on each other")
     interactions.add_argument("run", metavar="RUN")
     interactions.add_argument("--value", choices=INTERACTIONS, default="shapley")
-    interactions.add_argument("--worth", choices=WORTHS, default="log_score")
+    interactions.add_argument("--worth", choices=WORTHS, default=LOG_SCORE.name)
     interactions.add_argument("--top", type=_positive, default=20, metavar="N", help="pairs to print; --json has all")
 
     predict = command("predict", choose_commands.predict, "what the surrogate expects without some layers, and why")

@@ -1,4 +1,4 @@
-"""The kinds of value and of worth in a sentence each."""
+"""The kinds of value and of interaction in a sentence each."""
 
 KINDS = {
     "stratified": "**Stratified contribution** (the paper's): what is lost on average when this layer goes, over "
@@ -18,9 +18,3 @@ INDICES = {
     "banzhaf": "**Banzhaf interaction**: over all sets of the other layers alike, most of which keep about half of "
     "them.",
 }
-WORTHS = {
-    "score": "Worth is the score PPL_dense / PPL: 1 means that nothing was lost, 0 that the model is ruined.",
-    "log_score": "Worth is the logarithm of the score: the negative rise of the mean loss, in nats a token.",
-    "kl": "Worth is the negative KL divergence from the whole model's predictions, in nats a token.",
-}
-UNITS = {"score": "of PPL_dense / PPL", "log_score": "nats a token", "kl": "nats a token of −KL"}

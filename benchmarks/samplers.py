@@ -17,6 +17,7 @@ from core.attribution.closed_form import measure, sizes, values
 from core.attribution.named_values import measure_of
 from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.worth import WORTHS
 from core.records.spec import RunSpec
 from core.sampling.adaptive import propose
 from core.sampling.samplers import begin
@@ -69,13 +70,13 @@ def measured_in(game: Game, masks: Masks) -> Measurements:
 
 def estimated(measured: Measurements, kind: str, worth: str) -> Floats:
     players = measured.masks.shape[1]
-    process = fit(measured, log=worth != "score").process
+    process = fit(measured, log=WORTHS[worth].log).process
     return values([process], measure_of(kind, players, default_strata(players)))[0]
 
 
 def exact_values(every: Masks, game: Game, kind: str, worth: str) -> Floats:
     players = every.shape[1]
-    worths = np.exp(game(every)) if worth == "score" else game(every)
+    worths = game(every) if WORTHS[worth].log else np.exp(game(every))
     found = exact.cube(every, worths)
     assert found is not None
     if kind == "stratified":

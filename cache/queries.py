@@ -12,6 +12,7 @@ import pandas as pd
 from cache.database import Database
 from core.coalitions.masks import decode
 from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.worth import DIVERGENCES, LOSSES, WORTHS
 from core.errors import EvaluationError, RunNotFound
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
@@ -115,6 +116,11 @@ def divergences(database: Database, run: StoredRun) -> Measurements:
     return _usable(found, np.zeros_like(next(iter(found.values()))))
 
 
+def measured_for(database: Database, run: StoredRun, worth: str) -> Measurements:
+    """What a worth of that name follows from, of every coalition that was measured in a run's game."""
+    return {LOSSES: measurements, DIVERGENCES: divergences}[WORTHS[worth].measured](database, run)
+
+
 def latest_selection(database: Database, run: str) -> Selection | None:
     """What the last search found for a run, if there was one."""
     with database.reading() as connection:
@@ -146,7 +152,7 @@ def comparison(database: Database, run: str) -> Comparison | None:
 
 
 def size(database: Database, game: str) -> tuple[int, int]:
-    """How many losses and how many divergences are known in a game: what estimates of it depend on."""
+    """How many losses and how many divergences, as in `worth.MEASURED`, a game has: what its estimates depend on."""
     with database.reading() as connection:
         row = connection.execute(
             "SELECT (SELECT count(*) FROM evaluations WHERE game = $game), "

@@ -9,15 +9,15 @@ from app.contributions.dependence import show_ranks, show_sequences, show_strata
 from app.contributions.layer_panel import show_layer
 from app.contributions.rival_scores import show_rival_scores
 from app.contributions.what_if import show_what_if
-from app.dashboard import estimated, navigation, parts, reads
+from app.dashboard import estimated, navigation, parts
 from app.dashboard.choice import pick
 from app.dashboard.progress import show_standing
 from app.dashboard.tables import show_table, value_table
-from app.value_words import KINDS, UNITS, WORTHS
+from app.value_words import KINDS
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals, stability
-from core.coalitions.measurements import FEWEST_MASKS
+from core.coalitions.worth import WORTHS
 from core.errors import QuorumError
 from core.records.results import RunResult
 
@@ -37,15 +37,14 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     with columns[0]:
         kind = pick("value", "Value", list(KINDS), lambda name: name.capitalize())
     with columns[1]:
-        worth = pick("worth", "Worth", list(WORTHS), lambda name: name.replace("_", " "))
+        worth = pick("worth", "Worth", list(WORTHS), lambda name: WORTHS[name].label)
     with columns[2]:
         layer = players.index(pick("layer", "Layer", players))
-    st.markdown(f"{KINDS[kind]} {WORTHS[worth]}")
-    lacks_kl = reads.size(shared.database, run.game)[1] < FEWEST_MASKS
-    if worth == "kl" and lacks_kl:
-        st.info(f"KL is not measured yet. This measures it: `python -m app values {run.run} --worth kl`")
+    st.markdown(f"{KINDS[kind]} {WORTHS[worth].sentence}")
+    if estimated.lacks(shared.database, run, worth):
+        st.info(estimated.lacking(run, worth))
         return
-    found, unit = estimated.valued(shared.database, run, kind, worth), UNITS[worth]
+    found, unit = estimated.valued(shared.database, run, kind, worth), WORTHS[worth].unit
     ranks = rank_intervals(found.items)
     bars = value_bars(found.items, players, f"{kind} value, {unit}", result.protocol, layer)
     parts.show_chart(bars, "bars", picks="layer")
@@ -60,7 +59,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     show_layer(layer, result, found, ranks, unit, fitted)
     show_strata(result, found, unit)
     show_ranks(result, ranks)
-    show_worths(shared.database, run, result, kind, list(WORTHS)[: 2 if lacks_kl else 3])
+    show_worths(shared.database, run, result, kind)
     show_sequences(shared.database, run, result, kind, worth)
     own = np.array([item.value for item in found.items])
     show_rival_scores(shared, run, settled(run), result, own, kind)

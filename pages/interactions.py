@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.cli.opening import settled
-from app.dashboard import estimated, parts, reads
+from app.dashboard import estimated, parts
 from app.dashboard.choice import pick
 from app.dashboard.tables import interaction_table, show_table
 from app.interactions.clustered import clustered
@@ -12,10 +12,10 @@ from app.interactions.matrix import interaction_matrix, pair_name
 from app.interactions.network import network_figure
 from app.interactions.pair_panel import show_pair
 from app.interactions.sublayer_figures import half_bars, half_pairs
-from app.value_words import INDICES, UNITS, WORTHS
+from app.value_words import INDICES
 from app.worker import client
 from cache.queries import StoredRun
-from core.coalitions.measurements import FEWEST_MASKS
+from core.coalitions.worth import LOG_SCORE, WORTHS
 from core.errors import QuorumError
 from core.records.results import RunResult
 from core.records.values import PairInteractions
@@ -33,18 +33,19 @@ def pick_interactions(run: StoredRun) -> PairInteractions | None:
     left, right = st.columns(2)
     with left:
         kind = pick("index", "Interaction", list(INDICES), lambda name: name.capitalize())
+    names = sorted(WORTHS, key=lambda name: name != LOG_SCORE.name)  # the one that pairs are best seen in comes first
     with right:
-        worth = pick("worth", "Worth", ["log_score", "score", "kl"], lambda name: name.replace("_", " "))
-    st.markdown(f"{INDICES[kind]} {WORTHS[worth]}")
-    if worth == "kl" and reads.size(shared.database, run.game)[1] < FEWEST_MASKS:
-        st.info(f"KL is not measured yet. This measures it: `python -m app interactions {run.run} --worth kl`")
+        worth = pick("worth", "Worth", names, lambda name: WORTHS[name].label)
+    st.markdown(f"{INDICES[kind]} {WORTHS[worth].sentence}")
+    if estimated.lacks(shared.database, run, worth):
+        st.info(estimated.lacking(run, worth, "interactions"))
         return None
     return estimated.pairs(shared.database, run, kind, worth)
 
 
 def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> None:
     """The matrix with one pair outlined, what lies behind that one, and the strongest pairs."""
-    unit, players = UNITS[found.worth], result.model.players
+    unit, players = WORTHS[found.worth].unit, result.model.players
     by_name = {pair_name(pair, players): pair for pair in found.pairs}
     left, right = st.columns(2)
     with left:

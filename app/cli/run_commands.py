@@ -17,6 +17,7 @@ from cache import queries
 from cache.database import Database
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import both_halves, names
+from core.coalitions.worth import DIVERGENCES, WORTHS
 from core.errors import QuorumError, SelectionError
 from core.records.events import Finished, Measured
 from core.records.spec import RunSpec, TextSpec
@@ -158,11 +159,9 @@ def perplexity(options: argparse.Namespace) -> None:
 
 def _worths(database: Database, run: queries.StoredRun, worth: str) -> Measurements:
     """What a worth is made of; KL is measured when it is first asked for."""
-    if worth != "kl":
-        return queries.measurements(database, run)
-    if queries.lacks_divergences(database, run):
+    if WORTHS[worth].measured == DIVERGENCES and queries.lacks_divergences(database, run):
         follow(engine_on(database).diverge(run.game, settled(run)))
-    return queries.divergences(database, run)
+    return queries.measured_for(database, run, worth)
 
 
 def doctor(options: argparse.Namespace) -> int:

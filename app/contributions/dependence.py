@@ -8,10 +8,10 @@ from app.dashboard import estimated, parts, reads
 from app.dashboard.estimated import Valued
 from app.dashboard.tables import by_layer_table, show_table
 from app.figures.heatmaps import sequence_heatmap, stratum_heatmap, worth_heatmap
-from app.value_words import UNITS
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Floats
+from core.coalitions.worth import WORTHS
 from core.records.results import RunResult
 
 # Characters of a sequence in the table.
@@ -43,20 +43,22 @@ def show_ranks(result: RunResult, ranks: Floats) -> None:
     parts.show_chart(rank_figure(ranks, result.model.players, result.protocol), key="ranks")
 
 
-def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str, worths: list[str]) -> None:
+def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str) -> None:
     """Layers by worths."""
     st.header("By worth")
     st.markdown(
         "The same value of each worth. **Each row is divided by its own largest absolute value**, so compare patterns "
         "along a row, and not numbers between rows (estimated)."
     )
+    missing = [worth for worth in WORTHS if estimated.lacks(database, run, worth)]
     by_worth = {
-        worth.replace("_", " "): np.array([item.value for item in estimated.valued(database, run, kind, worth).items])
-        for worth in worths
+        WORTHS[worth].label: np.array([item.value for item in estimated.valued(database, run, kind, worth).items])
+        for worth in WORTHS
+        if worth not in missing
     }
     parts.show_chart(worth_heatmap(by_worth, result.model.players, result.protocol), key="worths")
-    if "kl" not in worths:
-        st.caption(f"KL is not measured yet. This measures it: `python -m app values {run.run} --worth kl`")
+    for worth in missing:
+        st.caption(estimated.lacking(run, worth))
     table = by_layer_table("worth", list(by_worth), np.stack(list(by_worth.values())), result.model.players)
     show_table(table, "Value of each layer in each worth, not divided", f"by-worth-{kind}-{run.run}")
 
@@ -74,7 +76,9 @@ def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: 
     sequences = [f"{number} (perplexity {value:.1f})" for number, value in enumerate(np.exp(dense), start=1)]
     texts = reads.texts(database, result.model.fingerprint, result.protocol.tokens)
     texts = texts if len(texts) == len(sequences) else ()  # of more sequences than anybody reads, not all are kept
-    chart = sequence_heatmap(sequences, parts.by_sequence, result.model.players, UNITS[worth], result.protocol, texts)
+    chart = sequence_heatmap(
+        sequences, parts.by_sequence, result.model.players, WORTHS[worth].unit, result.protocol, texts
+    )
     parts.show_chart(chart, key="sequences")
     if not texts:
         st.caption(

@@ -15,7 +15,8 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.attribution.breakdown import Breakdown, breakdown
 from core.attribution.named_values import layer_values, pair_interactions
-from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.measurements import FEWEST_MASKS, Floats
+from core.coalitions.worth import LOG_SCORE, LOSSES, MEASURED, SCORE, WORTHS
 from core.records.values import Contribution, LayerValues, PairInteractions
 from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
 from core.surrogate.surrogate import Surrogate, fit_worth
@@ -36,7 +37,7 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
     """The values of layers; those that the run itself has found where these are asked for."""
     result = run.result
     assert result is not None
-    if (kind, worth) == ("stratified", "score"):
+    if (kind, worth) == ("stratified", SCORE.name):
         by_stratum = [[item.value for item in result.contributions if item.stratum == kept] for kept in result.strata]
         return Valued(
             result.overall,
@@ -69,9 +70,21 @@ def taken_apart(database: Database, run: StoredRun, kind: str, worth: str) -> Br
 
 def pairs(database: Database, run: StoredRun, kind: str, worth: str) -> PairInteractions:
     """The interactions of layers; those that the run itself has found where these are asked for."""
-    if (kind, worth) == ("local", "log_score") and run.result is not None and run.result.interactions is not None:
+    if (kind, worth) == ("local", LOG_SCORE.name) and run.result is not None and run.result.interactions is not None:
         return run.result.interactions
     return _pairs(_key(database, run), kind, worth, database, run)
+
+
+def lacks(database: Database, run: StoredRun, worth: str) -> bool:
+    """Whether what a worth follows from, beside losses, is not measured yet of enough coalitions."""
+    measured = WORTHS[worth].measured
+    return measured != LOSSES and reads.size(database, run.game)[MEASURED.index(measured)] < FEWEST_MASKS
+
+
+def lacking(run: StoredRun, worth: str, command: str = "values") -> str:
+    """How to have it measured, in a sentence."""
+    measures = f"`python -m app {command} {run.run} --worth {worth}`"
+    return f"{WORTHS[worth].measured} is not measured yet. This measures it: {measures}"
 
 
 def surrogate(database: Database, run: StoredRun) -> Surrogate:
@@ -100,30 +113,31 @@ def _key(database: Database, run: StoredRun) -> Key:
     return str(database.file), run.run, run.status, run.result.surrogate.masks, *known
 
 
-def _worths(database: Database, run: StoredRun, worth: str) -> Measurements:
-    return (queries.divergences if worth == "kl" else queries.measurements)(database, run)
-
-
 @st.cache_data(max_entries=16, show_spinner="Estimating values …")
 def _values(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> LayerValues:
-    return layer_values(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result)
+    return layer_values(
+        queries.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
+    )
 
 
 @st.cache_data(max_entries=16, show_spinner="Taking values apart …")
 def _breakdown(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> Breakdown:
-    return breakdown(_worths(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result)
+    return breakdown(
+        queries.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
+    )
 
 
 @st.cache_data(max_entries=8, show_spinner="Estimating interactions …")
 def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> PairInteractions:
-    return pair_interactions(_worths(_database, _run, worth), kind, worth, _run.spec.seed, _run.result)
+    measured = queries.measured_for(_database, _run, worth)
+    return pair_interactions(measured, kind, worth, _run.spec.seed, _run.result)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the surrogate …")
 def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
     measured = queries.measurements(_database, _run)
     measured.check_enough()
-    return fit_worth(measured, "log_score", _run.result)
+    return fit_worth(measured, LOG_SCORE.name, _run.result)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for a better removal …")

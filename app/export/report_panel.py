@@ -9,9 +9,9 @@ from app.export.report import report
 from app.figures.charts import Chart
 from app.figures.heatmaps import stratum_heatmap
 from app.interactions.matrix import interaction_matrix
-from app.value_words import UNITS
 from cache.database import Database
 from cache.queries import StoredRun
+from core.coalitions.worth import SCORE, WORTHS
 from core.records.results import RunResult
 
 
@@ -30,12 +30,13 @@ def show_report(database: Database, run: StoredRun, result: RunResult, removed: 
 
 def _charts(database: Database, run: StoredRun, result: RunResult) -> dict[str, Chart]:
     """The figures by their titles."""
-    players, unit, found = result.model.players, UNITS["score"], estimated.valued(database, run, "stratified", "score")
+    players, unit = result.model.players, SCORE.unit
+    found = estimated.valued(database, run, "stratified", SCORE.name)
     charts = {
         "Contributions": contribution_bars(result),
         "By number of layers kept": stratum_heatmap(result.strata, found.by_stratum, players, unit, result.protocol),
     }
     if (pairs := result.interactions) is not None:
-        order, unit = range(len(players)), UNITS[pairs.worth]
+        order, unit = range(len(players)), WORTHS[pairs.worth].unit
         charts["Interactions"] = interaction_matrix(pairs, order, players, unit, result.protocol, pairs.pairs[0])
     return charts

@@ -22,9 +22,8 @@ from scipy.stats import binom
 
 from core.coalitions.measurements import Floats
 from core.sampling.strata import stratified_sizes
-from core.surrogate.gaussian_process import Draw, GaussianProcess
+from core.surrogate.gaussian_process import Draw, GaussianProcess, Process
 
-Game = GaussianProcess | Draw
 # Kept with this probability, nine layers of ten are there on average.
 _LOCAL = 0.9
 
@@ -80,7 +79,7 @@ def sizes(how: Measure, others: int) -> Floats:
     return np.asarray(how.weight @ binom.pmf(np.arange(others + 1), others, how.p[:, None]))
 
 
-def values(games: Sequence[Game], how: Measure) -> Floats:
+def values(games: Sequence[Process], how: Measure) -> Floats:
     """The value of each layer in each of some games, (games, n), in the units of the processes' targets.
 
     The games share their kernel and their masks, as a process with its draws and its retargeted twins does: a value is
@@ -119,7 +118,7 @@ def shares(game: GaussianProcess, removed: Sequence[int]) -> Floats:
     return np.asarray(-values([among], measure("shapley", len(players)))[0])
 
 
-def interactions(games: Sequence[Game], how: Measure) -> Floats:
+def interactions(games: Sequence[Process], how: Measure) -> Floats:
     """The interaction of each pair of layers in each of some games, (games, n, n), symmetric, with zeros on diagonals.
 
     It is the expected second difference v(S+i+j) - v(S+i) - v(S+j) + v(S) under the same measure: with the Shapley
@@ -143,7 +142,7 @@ def interactions(games: Sequence[Game], how: Measure) -> Floats:
     return found
 
 
-def _processes(games: Sequence[Game]) -> list[GaussianProcess]:
+def _processes(games: Sequence[Process]) -> list[GaussianProcess]:
     """The process of each game, without what a draw adds to it; all of one kernel on the same masks."""
     processes = [game.corrected if isinstance(game, Draw) else game for game in games]
     first = processes[0]

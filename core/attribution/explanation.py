@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from core.attribution.prediction import Predictor
 from core.coalitions.measurements import Measurements
+from core.coalitions.worth import LOG_SCORE
 from core.records.fits import Prediction
 from core.records.results import RunResult
 from core.surrogate.conformal import bands
-from core.surrogate.surrogate import fit, kept
+from core.surrogate.surrogate import fit, learnt_of
 from core.surrogate.validation import residuals
 
 
@@ -21,7 +22,7 @@ def explained(measured: Measurements, removed: Sequence[int], seed: int, known: 
         known: a run of this game, whose surrogate and intervals are taken where it has kept them.
     """
     measured.check_enough()
-    learnt = kept(measured, "log_score", known)
+    learnt = learnt_of(known, LOG_SCORE.name, measured)
     if known is not None and learnt is not None:
         widths = known.bands
     else:

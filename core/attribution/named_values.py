@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from core.attribution import exact
-from core.attribution.closed_form import Game, Measure, interactions, measure, sizes, stratified, values
+from core.attribution.closed_form import Measure, interactions, measure, sizes, stratified, values
 from core.attribution.stratified import DRAWS, SAMPLES, stratified_contributions
 from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
 from core.errors import SelectionError
 from core.records.fits import Fit
-from core.records.results import WORTHS, RunResult
+from core.records.results import RunResult
 from core.records.values import INTERACTIONS, VALUES, Z90, LayerValues, PairInteraction, PairInteractions, ValueEstimate
 from core.sampling.strata import stratified_sizes
-from core.surrogate.surrogate import Surrogate, fit, kept
+from core.surrogate.gaussian_process import Process
+from core.surrogate.surrogate import Surrogate, fit, learnt_of
 from core.surrogate.validation import PROCESSES, of_paper, of_process
 
 
@@ -30,7 +32,7 @@ def layer_values(
     Args:
         measured: the coalitions; for the worth kl, with KL in place of losses and zeros for the whole model.
         kind: stratified, shapley, banzhaf, local or paper.
-        worth: score (PPL_dense / PPL), log_score (the negative rise of the mean NLL) or kl (-KL).
+        worth: by its name, of `coalitions.worth`.
         strata: numbers of kept layers, for the stratified contribution.
         seed: of masks and draws.
         known: a run of this game, whose surrogates are neither learnt nor tested again where it has kept what they are.
@@ -79,8 +81,8 @@ def pair_interactions(
 
 
 def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
-    """The surrogate of a worth and its quality, as a run of this game has found them where that serves (`kept`)."""
-    log, learnt = worth != "score", kept(measured, worth, known)
+    """The surrogate of a worth and its quality, as a run of this game found them where that serves (`learnt_of`)."""
+    log, learnt = WORTHS[worth].log, learnt_of(known, worth, measured)
     surrogate = fit(measured, log=log, learnt=learnt)
     if known is None or learnt is None:
         return surrogate, of_process(measured, log, seed)
@@ -93,7 +95,7 @@ def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) ->
     centre, half = with_doubt(surrogate, lambda games: interactions(games, how), seed)
     return PairInteractions(
         kind=kind,
-        worth="log_score" if surrogate.log else "score",
+        worth=(LOG_SCORE if surrogate.log else SCORE).name,
         pairs=_pairs(centre, half),
         surrogate=quality,
         extrapolated=_extrapolated(surrogate.measured, kind, 2),
@@ -103,8 +105,7 @@ def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) ->
 def _complete(measured: Measurements, worth: str) -> Floats | None:
     """The worth of every coalition, (2,) * n, if all were measured."""
     whole = np.ones_like(measured.masks[:1])
-    worths = np.append(1.0, measured.scores) if worth == "score" else np.append(0.0, measured.log_scores)
-    return exact.cube(np.concatenate([whole, measured.masks]), worths)
+    return exact.cube(np.concatenate([whole, measured.masks]), WORTHS[worth].of(measured))
 
 
 def _estimates(centre: Floats, half: Floats) -> tuple[ValueEstimate, ...]:
@@ -124,7 +125,7 @@ def _pairs(centre: Floats, half: Floats) -> tuple[PairInteraction, ...]:
     return tuple(sorted(pairs, key=lambda pair: -abs(pair.value)))
 
 
-def with_doubt(surrogate: Surrogate, of: Callable[[Sequence[Game]], Floats], seed: int) -> tuple[Floats, Floats]:
+def with_doubt(surrogate: Surrogate, of: Callable[[Sequence[Process]], Floats], seed: int) -> tuple[Floats, Floats]:
     """A figure of the surrogate, and half the width of its 90 % interval.
 
     Its variance is that of draws from the posterior, larger by as much as the posterior is too sure of masks that it
@@ -166,7 +167,7 @@ def _paper(measured: Measurements, strata: Sequence[int], seed: int) -> LayerVal
     found = stratified_contributions(networks, measured.masks.shape[1], strata, SAMPLES, seed).mean(axis=0)
     return LayerValues(
         kind="paper",
-        worth="score",
+        worth=SCORE.name,
         values=tuple(ValueEstimate(layer, float(value), np.nan, np.nan) for layer, value in enumerate(found)),
         surrogate=of_paper(measured, seed),
         extrapolated=0.0,
@@ -175,7 +176,7 @@ def _paper(measured: Measurements, strata: Sequence[int], seed: int) -> LayerVal
 
 def check_kind(kind: str, kinds: Sequence[str], worth: str) -> None:
     """SelectionError for a value that there is not."""
-    if kind not in kinds or worth not in WORTHS or (kind == "paper" and worth != "score"):
+    if kind not in kinds or worth not in WORTHS or (kind == "paper" and worth != SCORE.name):
         raise SelectionError(
             f"There is no value {kind} of the worth {worth}.",
             f"Values: {', '.join(kinds)}. Worths: {', '.join(WORTHS)}; the paper's is of the score.",

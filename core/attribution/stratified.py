@@ -1,6 +1,7 @@
 """What each layer contributes: the paper's stratified contribution, vectorised, and how sure it is."""
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.records.values import Z90, Contribution
 from core.sampling.strata import uniform
-from core.surrogate.surrogate import Surrogate, Worth
+from core.surrogate.surrogate import Surrogate
 
 # Masks q in the mean: the paper's number. What is shown while a run goes on, and each draw of an interval, need fewer.
 SAMPLES = 80_000
@@ -18,14 +19,22 @@ DRAWS = 40
 _CHUNK = 4_000
 
 
-def stratified_contributions(worth: Worth, layers: int, strata: Sequence[int], samples: int, seed: int) -> Floats:
+class Flips(Protocol):
+    """A game that can be asked for many coalitions at once."""
+
+    def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
+        """The worth of masks (q, n), (q,), and of each of them with one layer flipped, (q, n)."""
+        ...
+
+
+def stratified_contributions(game: Flips, layers: int, strata: Sequence[int], samples: int, seed: int) -> Floats:
     """The mean over masks q of each stratum of v(q with i) - v(q without i) (arXiv 2602.07804, stage 2).
 
     This is not the Shapley value: that one weighs all sizes 0..n alike. With `strata` = 0..n, it is
     (sum over strata k of (k/n) D_i(k-1) + (1-k/n) D_i(k)) / (n+1) = sum over sizes s of D_i(s) / n, the Shapley value.
 
     Args:
-        worth: the game; one of "with" and "without" is q itself, so that only q and its flips are asked for.
+        game: what is asked; one of "with" and "without" is q itself, so that only q and its flips are asked for.
         layers: n.
         strata: numbers of kept layers, 0..n; the masks are spread over them equally.
         samples: number of masks q in all.
@@ -36,13 +45,13 @@ def stratified_contributions(worth: Worth, layers: int, strata: Sequence[int], s
     """
     rng = np.random.default_rng(seed)
     each = -(-samples // len(strata))
-    return np.stack([_mean_effect(worth, uniform(rng, layers, kept, each)) for kept in strata])
+    return np.stack([_mean_effect(game, uniform(rng, layers, kept, each)) for kept in strata])
 
 
-def _mean_effect(worth: Worth, masks: Masks) -> Floats:
+def _mean_effect(game: Flips, masks: Masks) -> Floats:
     total = np.zeros(masks.shape[1])
     for part in np.array_split(masks, -(-len(masks) // _CHUNK)):
-        whole, flipped = worth.with_flips(part)
+        whole, flipped = game.with_flips(part)
         total += (np.where(part, 1, -1) * (whole[:, None] - flipped)).sum(axis=0)
     return np.asarray(total / len(masks))
 
@@ -69,12 +78,12 @@ def estimate(
     """
     layers = surrogate.measured.masks.shape[1]
 
-    def contributions(game: Worth, samples: int = _DRAW_SAMPLES) -> Floats:
+    def contributions(game: Flips, samples: int = _DRAW_SAMPLES) -> Floats:
         """The mean over strata, then each stratum, (1 + strata, n)."""
         found = stratified_contributions(game, layers, strata, samples, seed)
         return np.concatenate([found.mean(axis=0, keepdims=True), found])
 
-    def variance(games: Iterable[Worth]) -> Floats:
+    def variance(games: Iterable[Flips]) -> Floats:
         return np.asarray(np.var([contributions(game) for game in games], axis=0, ddof=1))
 
     rng = np.random.default_rng(seed)

@@ -8,10 +8,6 @@ from core.records.fits import Band, Fit, Learnt
 from core.records.spec import ModelInfo, Protocol
 from core.records.values import Contribution, PairInteractions
 
-# PPL_dense / PPL; its logarithm, the negative rise of the mean NLL; and the negative KL from the whole model. The two
-# in nats are bounded below at ln 1e-5: what is worse is ruined, and no game is ruled by how much.
-WORTHS = ("score", "log_score", "kl")
-
 
 @dataclass(frozen=True)
 class Precision:

@@ -143,6 +143,9 @@ class Draw:
         return whole + scale * signs.sum(axis=1), flipped + scale * (signs @ np.where(self.sets, -1.0, 1.0))
 
 
+Process = GaussianProcess | Draw  # what a surrogate reads
+
+
 def _signs(masks: Masks, sets: NDArray[np.bool_]) -> Floats:
     """The Walsh functions of sets (features, n) at masks (q, n): +1 for an even number of dropped layers in the set."""
     dropped = (~masks).astype(np.float32) @ sets.T.astype(np.float32)

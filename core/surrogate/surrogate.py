@@ -5,33 +5,19 @@ It is a Gaussian process on the score, or on the logarithm of the score; `valida
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.worth import LOSSES, WORTHS, targets
 from core.records.fits import Learnt
 from core.records.results import RunResult
-from core.surrogate.gaussian_process import GaussianProcess, Kernel, condition
+from core.surrogate.gaussian_process import GaussianProcess, Kernel, Process, condition
 from core.surrogate.hyperparameters import LEARNT_FROM, learn
 
 # Random halves of the masks that hyperparameters are learnt from once more.
 _HALVES = 4
-
-
-class Worth(Protocol):
-    """A game that can be asked for many coalitions at once."""
-
-    def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
-        """The worth of masks (q, n), (q,), and of each of them with one layer flipped, (q, n)."""
-        ...
-
-
-class Process(Worth, Protocol):
-    """What a surrogate reads: a Gaussian process, or one function drawn from it."""
-
-    def predict(self, masks: Masks) -> Floats: ...
 
 
 @dataclass(frozen=True)
@@ -74,18 +60,18 @@ class Surrogate(ScoreOf):
         if self.halves:
             return self
         rng, masks = np.random.default_rng(seed), self.process.masks
-        targets, known = self._targets(), min(len(masks), LEARNT_FROM)
+        learnt, known = self._targets(), min(len(masks), LEARNT_FROM)
         halves = [rng.permutation(known)[: (known + 1) // 2] for _ in range(_HALVES)]
-        return replace(self, halves=tuple(learn(masks[half], targets[half]) for half in halves))
+        return replace(self, halves=tuple(learn(masks[half], learnt[half]) for half in halves))
 
     def relearnt(self) -> Iterator[GaussianProcess]:
         """Processes on all masks with the hyperparameters of each half."""
-        masks, targets = self.process.masks, self._targets()
-        return (condition(kernel, masks, targets) for kernel in self.halves)
+        masks, learnt = self.process.masks, self._targets()
+        return (condition(kernel, masks, learnt) for kernel in self.halves)
 
     def _targets(self) -> Floats:
         """Of the masks that the process has seen, (m,)."""
-        return _targets(self.measured, self.log)[: len(self.process.masks)]
+        return targets(self.measured, self.log)[: len(self.process.masks)]
 
     @property
     def learnt(self) -> Learnt:
@@ -98,22 +84,23 @@ class Surrogate(ScoreOf):
 
     def on(self, other: Measurements) -> "Surrogate":
         """The game on other text, given the losses of the same masks there; hyperparameters stay."""
-        return replace(self, process=self.process.retarget(_targets(other, self.log)), measured=other)
+        return replace(self, process=self.process.retarget(targets(other, self.log)), measured=other)
 
 
-def kept(measured: Measurements, worth: str, known: RunResult | None) -> Learnt | None:
+def learnt_of(known: RunResult | None, worth: str, measured: Measurements) -> Learnt | None:
     """What a finished run of this game has learnt of a worth, if it still serves: learning takes most of a fit's time.
 
-    It does if the run saw as many masks as are learnt from, or a third of those measured by now. No run learns KL.
+    It does if the run saw as many masks as are learnt from, or a third of those measured by now. Runs learn of losses.
     """
-    if known is None or worth == "kl" or known.surrogate.masks < min(LEARNT_FROM, len(measured) / 3):
+    asked = WORTHS[worth]
+    if known is None or asked.measured != LOSSES or known.surrogate.masks < min(LEARNT_FROM, len(measured) / 3):
         return None
-    return next((item for item in known.learnt if item.log == (worth != "score")), None)
+    return next((item for item in known.learnt if item.log == asked.log), None)
 
 
 def fit_worth(measured: Measurements, worth: str, known: RunResult | None) -> Surrogate:
-    """A surrogate of the worth score, log_score or kl, with the hyperparameters of a run of this game if they serve."""
-    return fit(measured, log=worth != "score", learnt=kept(measured, worth, known))
+    """A surrogate of a worth by its name, with the hyperparameters of a run of this game if they serve."""
+    return fit(measured, log=WORTHS[worth].log, learnt=learnt_of(known, worth, measured))
 
 
 def fit(measured: Measurements, *, log: bool = True, learnt: Learnt | None = None) -> Surrogate:
@@ -125,12 +112,7 @@ def fit(measured: Measurements, *, log: bool = True, learnt: Learnt | None = Non
         learnt: its hyperparameters, if they are known.
     """
     masks = np.concatenate([np.ones_like(measured.masks[:1]), measured.masks])
-    targets = _targets(measured, log)
-    kernel = Kernel.of(learnt.kernel) if learnt is not None else learn(masks, targets)
+    worths = targets(measured, log)
+    kernel = Kernel.of(learnt.kernel) if learnt is not None else learn(masks, worths)
     halves = tuple(map(Kernel.of, learnt.halves)) if learnt is not None else ()
-    return Surrogate(process=condition(kernel, masks, targets), log=log, measured=measured, halves=halves)
-
-
-def _targets(measured: Measurements, log: bool) -> Floats:
-    """What the process learns: of the whole model first, then of each mask."""
-    return np.append(0.0, measured.log_scores) if log else np.append(1.0, measured.scores)
+    return Surrogate(process=condition(kernel, masks, worths), log=log, measured=measured, halves=halves)

@@ -17,7 +17,7 @@ from core.records.results import RunResult
 from core.sampling.strata import stratified
 from core.surrogate.gaussian_process import Kernel, condition
 from core.surrogate.hyperparameters import learn
-from core.surrogate.surrogate import fit, fit_worth, kept
+from core.surrogate.surrogate import fit, fit_worth, learnt_of
 from core.surrogate.validation import FOLDS, compare, folds_of, of_process
 from tests.support.stored import store_run
 
@@ -114,9 +114,9 @@ def test_what_a_run_has_learnt_serves_its_own_worths_and_a_game_that_has_not_out
     def of(masks: int) -> RunResult:
         return replace(run, surrogate=replace(run.surrogate, masks=masks))
 
-    assert kept(seen, "log_score", of(150)) == run.learnt[0] == kept(seen, "log_score", of(60))
-    assert kept(seen, "kl", of(150)) is None and kept(seen, "score", of(150)) is None
-    assert kept(seen, "log_score", of(40)) is None and kept(seen, "log_score", None) is None
+    assert learnt_of(of(150), "log_score", seen) == run.learnt[0] == learnt_of(of(60), "log_score", seen)
+    assert learnt_of(of(150), "kl", seen) is None and learnt_of(of(150), "score", seen) is None
+    assert learnt_of(of(40), "log_score", seen) is None and learnt_of(None, "log_score", seen) is None
 
 
 def test_halves_of_the_masks_teach_something_else() -> None:
