@@ -23,8 +23,8 @@ from app.worker.libraries import quiet
 from benchmarks.exhaustive import LAYERS, REMOVALS, finished, measured, opened
 from cache.database import Database
 from cache.store import Store
-from core.baselines.criteria import Plans
-from core.baselines.table import RIVALS, Contest
+from core.baselines.contest import Contest, Plans
+from core.baselines.table import RIVALS
 from core.coalitions.masks import removed, without
 from core.evaluate.cached import cached
 from core.evaluate.game import Game

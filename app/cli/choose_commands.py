@@ -10,12 +10,9 @@ from app.cli.terminal import follow, say
 from cache import queries
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
-from core.records.plans import Plan, methods_for
+from core.records.plans import USUAL_METHODS, Plan, methods_for
 from core.records.spec import RunSpec
 from core.selection.targets import Request, Target
-
-# Those that are worth their time for everybody.
-_COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -80,7 +77,7 @@ def compare(options: argparse.Namespace, spec: RunSpec) -> None:
     """Ours and the rivals: each chooses on the calibration windows, and all are judged on others."""
     from core.baselines.compare import Match
 
-    methods = options.methods or methods_for(spec.players, _COMPARED)
+    methods = options.methods or methods_for(spec.players, USUAL_METHODS)
     match = Match(methods, options.counts, options.units)
     done = follow(engine_on(database_of(options)).compare(spec, match))
     assert isinstance(done, Compared)

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from core.baselines.criteria import check_weights
-from core.baselines.table import BY_DIVERGENCE, BY_WEIGHTS, RIVALS, Contest
+from core.baselines.contest import Contest
+from core.baselines.criteria import check_plain_weights
+from core.baselines.table import RIVALS
 from core.coalitions.masks import removed, without
 from core.errors import SelectionError
 from core.evaluate.game import Game
@@ -56,14 +57,14 @@ def compare(
 ) -> Generator[Event, None, Comparison]:
     """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
     counts = match.check(base.loaded.info.players, spec.players)
-    if set(match.methods) & {*BY_WEIGHTS}:
-        check_weights(base.loaded)
+    if any(METHODS[name].by_weights for name in match.methods):
+        check_plain_weights(base.loaded)
     jury = metered(store, judge, (len(judge.windows.ids),), between=between)
     results = []
     for name in match.methods:
         yield Stage(f"{name} chooses")
         parts = stages(len(base.windows.ids), len(game.windows.ids))
-        meter = metered(store, game, parts, divergences=name in (OURS, *BY_DIVERGENCE), between=between)
+        meter = metered(store, game, parts, divergences=METHODS[name].by_divergence, between=between)
         if name == OURS:
             request = Request(match.units, counts[-1])
             search = yield from explore(game, meter, len(base.windows.ids), request, spec.seed)

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from core.baselines.contest import Plans
 from core.coalitions.measurements import Floats
 from core.errors import SelectionError
 from core.evaluate.losses import sequence_nll
@@ -28,12 +29,16 @@ GRADIENT_COST = 3
 TAYLOR_PLUS = (0, 1, 2, 3, -2, -1)
 
 Spans = Sequence[tuple[int, int]]
-Plans = dict[int, tuple[int, ...]]  # by the number of removed layers, which ones
 
 
-def check_weights(loaded: LoadedModel) -> None:
-    """SelectionError where weights are no plain numbers in memory, which magnitude and taylor sum up."""
-    if loaded.info.quantisation or loaded.offloaded:
+def has_plain_weights(loaded: LoadedModel) -> bool:
+    """Whether weights are plain numbers in memory, which magnitude and taylor sum up."""
+    return not (loaded.info.quantisation or loaded.offloaded)
+
+
+def check_plain_weights(loaded: LoadedModel) -> None:
+    """SelectionError where they are not."""
+    if not has_plain_weights(loaded):
         why = f"are quantised ({loaded.info.quantisation})" if loaded.info.quantisation else "are partly on the disk"
         raise SelectionError(
             f"magnitude and taylor sum up weights and their gradients, and those of {loaded.info.source} {why}.",

@@ -32,7 +32,7 @@ def score(store: Store, game: Game, run: str, between: Callable[[], None]) -> Ge
     yield Stage("Each layer alone removed, for one-shot perplexity")
     meter = metered(store, game, (len(ids),), between=between)
     found["one-shot"] = criteria.one_shot(meter, len(ids))
-    if not (loaded.info.quantisation or loaded.offloaded):
+    if criteria.has_plain_weights(loaded):
         yield Stage("Gradients of all weights, for Taylor")
         found["taylor"] = criteria.taylor(loaded, ids)
         between()

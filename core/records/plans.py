@@ -6,17 +6,41 @@ from dataclasses import dataclass
 from core.records.spec import ModelInfo, Protocol
 
 OURS = "quorum"
-METHODS = (
-    *(OURS, "random", "magnitude", "shortgpt", "window", "one-shot", "taylor", "taylor+", "paper", "sleb"),
-    "evopress",
-)
-# These compare the hidden states before and after players, which half of a block has not.
-BETWEEN_BLOCKS = ("shortgpt", "window")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to choose what to remove; how a rival goes about it is in `baselines.table`."""
+
+    name: str
+    by_divergence: bool = False  # it asks for KL from the whole model, too
+    by_weights: bool = False  # it needs plain weights in memory
+    between_blocks: bool = False  # it compares hidden states before and after players, which half of a block has not
+    usual: bool = False  # worth its time for everybody: compared where nobody says which
+
+
+METHODS = {
+    method.name: method
+    for method in (
+        Method(OURS, by_divergence=True, usual=True),
+        Method("random"),
+        Method("magnitude", by_weights=True),
+        Method("shortgpt", between_blocks=True, usual=True),
+        Method("window", between_blocks=True),
+        Method("one-shot", usual=True),
+        Method("taylor", by_weights=True),
+        Method("taylor+", by_weights=True, usual=True),
+        Method("paper"),
+        Method("sleb", usual=True),
+        Method("evopress", by_divergence=True),
+    )
+}
+USUAL_METHODS = tuple(method.name for method in METHODS.values() if method.usual)
 
 
 def methods_for(kind: str, methods: Iterable[str] = METHODS) -> tuple[str, ...]:
     """Those of the methods that have a meaning for players of a kind."""
-    return tuple(name for name in methods if kind != "sublayer" or name not in BETWEEN_BLOCKS)
+    return tuple(name for name in methods if kind != "sublayer" or not METHODS[name].between_blocks)
 
 
 @dataclass(frozen=True)

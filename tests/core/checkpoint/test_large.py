@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.baselines.criteria import check_weights
+from core.baselines.criteria import check_plain_weights
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.device import choose_device
 from core.checkpoint.memory import _left_in_container, available
@@ -60,7 +60,7 @@ def test_a_skipped_layer_is_not_brought_from_the_disk(tiny: Path, monkeypatch: p
 
 def test_what_needs_weights_in_memory_says_so(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SelectionError, match="on the disk"):
-        check_weights(offloaded(tiny, monkeypatch))
+        check_plain_weights(offloaded(tiny, monkeypatch))
 
 
 def test_export_of_an_offloaded_model(

@@ -18,7 +18,7 @@ from cache.database import Database
 from cache.keys import game_key
 from cache.store import Store
 from core.baselines.compare import Match
-from core.baselines.criteria import check_weights
+from core.baselines.criteria import check_plain_weights
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.quantisation import quantisation
 from core.checkpoint.size import shape_of
@@ -114,7 +114,7 @@ def test_it_is_another_game_and_has_no_float32_twin(quantised: LoadedModel, text
 
 def test_criteria_of_weights_say_why_they_cannot(quantised: LoadedModel) -> None:
     with pytest.raises(SelectionError, match="quantised"):
-        check_weights(quantised)
+        check_plain_weights(quantised)
 
 
 def test_its_layers_are_ranked(quantised: LoadedModel, text_file: Path, cache_file: Path) -> None:

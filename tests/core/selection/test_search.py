@@ -1,6 +1,8 @@
 """The search against all coalitions of a small model; the rivals against their definitions by plain forwards."""
 
+from dataclasses import fields
 from itertools import combinations
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -8,7 +10,10 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from core.baselines import criteria
-from core.baselines.table import RIVALS, Contest, evopress, sleb
+from core.baselines.contest import Contest
+from core.baselines.evopress import evopress
+from core.baselines.sleb import sleb
+from core.baselines.table import RIVALS
 from core.coalitions.masks import without
 from core.coalitions.players import players_of, spans, switches
 from core.evaluate.meter import Meter
@@ -164,8 +169,40 @@ def test_every_rival_gives_plans_of_every_count(name: str, kind: str, tiny_loade
     assert (one.meter.plain > 0) == (name not in ("random", "magnitude"))
 
 
-def test_every_method_has_its_name() -> None:
-    assert (OURS, *RIVALS) == METHODS
+def test_every_rival_has_its_row_and_every_row_its_rival() -> None:
+    assert [OURS, *RIVALS] == [*METHODS] == [method.name for method in METHODS.values()]
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_what_a_method_asks_for_is_what_its_row_says(name: str, tiny_loaded: LoadedModel) -> None:
+    """KL of a meter that has none, weights of a model that gives none away, and hidden states between blocks."""
+
+    class Refused(Exception):
+        pass
+
+    class Grudging(LoadedModel):
+        @property
+        def weights(self) -> NoReturn:  # type: ignore[override]
+            raise Refused("weights")
+
+    class NoDivergences(Meter):
+        def divergences(self, masks: np.ndarray, sequences: int) -> NoReturn:
+            raise Refused("divergences")
+
+    def refuse(*_: object) -> NoReturn:
+        raise Refused("hidden states")
+
+    loaded = Grudging(**{field.name: getattr(tiny_loaded, field.name) for field in fields(LoadedModel)})
+    one = Contest(loaded, IDS, NoDivergences(loaded, IDS, (2, 10)), (1, 2), units=0.1)
+    row, asked = METHODS[name], ""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.baselines.table.similarity", refuse)
+        try:
+            RIVALS[name](one)
+        except Refused as refused:
+            asked = str(refused)
+    expected = {"divergences": row.by_divergence, "weights": row.by_weights, "hidden states": row.between_blocks}
+    assert asked == next((what for what, needed in expected.items() if needed), "")
 
 
 class Broken(Meter):
