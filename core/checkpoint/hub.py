@@ -70,12 +70,3 @@ def _is_complete(folder: Path) -> bool:
     shards = read_object(index).get("weight_map")
     # What is no table of names is refused when the folder is checked.
     return not isinstance(shards, dict) or all((folder / str(shard)).is_file() for shard in shards.values())
-
-
-def corpus_is_reachable(repository: str) -> bool:
-    """Whether the Hub answers for a data set: `datasets` itself would retry for half a minute."""
-    try:
-        HfApi().dataset_info(repository, timeout=_SECONDS)
-    except Exception:  # as above; every failure means the same here
-        return False
-    return True

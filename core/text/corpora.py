@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from huggingface_hub import HfApi
 
-from core.checkpoint.hub import corpus_is_reachable
 from core.errors import CorpusError
 from core.paths import user_path
 
@@ -22,6 +22,7 @@ EMBEDDED = "python-docs"
 # Documents read from a Hub corpus: enough for thousands of windows, without downloading all of C4.
 _HUB_DOCUMENTS = 20_000
 _JOIN = "\n\n"
+_SECONDS = 10  # for the Hub to answer
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _from_hub(name: str, hub: HubCorpus, split: str) -> list[str]:
         f"The corpus {name} ({hub.path} on the Hugging Face Hub) cannot be read.",
         f"Check the network, or use the embedded corpus {EMBEDDED} or a local .txt, .jsonl or .parquet file.",
     )
-    if not corpus_is_reachable(hub.path):
+    if not _is_reachable(hub.path):
         raise error
     try:
         rows = load_dataset(
@@ -155,3 +156,12 @@ def _from_hub(name: str, hub: HubCorpus, split: str) -> list[str]:
         return [row[hub.column] for row in islice(rows, _HUB_DOCUMENTS)]
     except (OSError, ValueError, RuntimeError) as cause:  # what `datasets` and the Hub client raise
         raise error from cause
+
+
+def _is_reachable(repository: str) -> bool:
+    """Whether the Hub answers for a data set: `datasets` itself would retry for half a minute."""
+    try:
+        HfApi().dataset_info(repository, timeout=_SECONDS)
+    except Exception:  # transport errors share no base class across versions, and every failure means the same here
+        return False
+    return True
