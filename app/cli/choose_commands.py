@@ -17,7 +17,7 @@ from core.selection.targets import Request, Target
 
 def predict(options: argparse.Namespace) -> None:
     """What the surrogate expects without some layers, and which of them it blames."""
-    from core.attribution.explanation import explained
+    from core.attribution.prediction import explained
 
     database = database_of(options)
     run = queries.find_run(database, options.run)

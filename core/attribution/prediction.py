@@ -8,9 +8,13 @@ from numpy.typing import NDArray
 
 from core.attribution.closed_form import shares
 from core.coalitions.masks import without
+from core.coalitions.measurements import Measurements
+from core.coalitions.worth import LOG_SCORE
 from core.records.fits import Band, Prediction, ValueShare
-from core.surrogate.conformal import band_of
-from core.surrogate.surrogate import Surrogate
+from core.records.results import RunResult
+from core.surrogate.conformal import band_of, bands
+from core.surrogate.surrogate import Surrogate, fit, learnt_of
+from core.surrogate.validation import residuals
 
 # Where the posterior leaves this share of the prior's variance open, little is known.
 _OPEN = 0.5
@@ -44,3 +48,21 @@ class Predictor:
         prior = process.scale * np.sqrt(process.kernel.variance)
         few = mask.sum() < self.surrogate.measured.fewest_kept
         return bool(few or process.deviation(mask[None])[0] > prior * _OPEN**0.5)
+
+
+def explained(measured: Measurements, removed: Sequence[int], seed: int, known: RunResult | None = None) -> Prediction:
+    """The prediction without some layers, also before a run has finished, with the share of each of them.
+
+    Args:
+        measured: the coalitions to learn from.
+        removed: layers, one or more.
+        seed: of the folds.
+        known: a run of this game, whose surrogate and intervals are taken where it has kept them.
+    """
+    measured.check_enough()
+    learnt = learnt_of(known, LOG_SCORE.name, measured)
+    if known is not None and learnt is not None:
+        widths = known.bands
+    else:
+        widths = bands(measured.masks, residuals(measured, seed), seed)
+    return Predictor(fit(measured, learnt=learnt), widths).predict(removed)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.attribution import exact
 from core.attribution.closed_form import shares
-from core.attribution.explanation import explained
+from core.attribution.prediction import explained
 from core.attribution.stability import SETTLED, stability
 from core.coalitions.masks import everything, without
 from core.coalitions.measurements import Measurements
