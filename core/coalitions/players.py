@@ -7,6 +7,7 @@ protected: it always stays. Masks are over players, in the order of the model.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
@@ -88,11 +89,17 @@ def are_halves(players: Sequence[str]) -> bool:
 
 
 def switches(players: Sequence[str], layers: int) -> Switches:
-    """What each player switches off, (players, layers, 2)."""
+    """What each player switches off, (players, layers, 2); read-only, since it is remembered."""
+    return _switches(tuple(players), layers)
+
+
+@lru_cache(maxsize=16)
+def _switches(players: tuple[str, ...], layers: int) -> Switches:
     found = np.zeros((len(players), layers, len(HALVES)), dtype=np.bool_)
     for row, (first, last, halves) in enumerate(map(parts, players)):
         for half in halves:
             found[row, first : last + 1, HALVES.index(half)] = True
+    found.setflags(write=False)
     return found
 
 

@@ -15,7 +15,7 @@ from core.checkpoint.config import check_weights
 from core.checkpoint.device import choose_device, choose_dtype
 from core.checkpoint.quantisation import count_parameters, quantisation
 from core.coalitions.masks import Masks
-from core.coalitions.players import HALVES, Switches, are_halves, gone, kept, parts, switches
+from core.coalitions.players import HALVES, Switches, are_halves, kept, parts, switches
 from core.errors import UnsupportedModel
 from core.model.blocks import Blocks, find_blocks
 from core.model.loading import read_weights
@@ -56,10 +56,9 @@ class LoadedModel:
 
     def parameters_without(self, removed: Sequence[int]) -> int:
         """Parameters of the model that is left without some players; a half alone leaves zeros behind."""
-        lost = gone(self.info.players, self.info.layers, removed)
-        return self.info.parameters - sum(self.layer_parameters[player] for player in lost)
+        return self.info.parameters_without(removed, self.layer_parameters)
 
-    @property
+    @cached_property
     def layer_parameters(self) -> tuple[int, ...]:
         """Of each player."""
         return tuple(

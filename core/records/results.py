@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.coalitions.players import gone
 from core.records.fits import Band, Fit, Learnt
 from core.records.spec import ModelInfo, Protocol
 from core.records.values import Contribution, PairInteractions
@@ -53,8 +52,7 @@ class RunResult:
         """Parameters of the model that is left without some players, if the result knows them."""
         if not self.layer_parameters:
             return None
-        lost = gone(self.model.players, self.model.layers, removed)
-        return self.model.parameters - sum(self.layer_parameters[player] for player in lost)
+        return self.model.parameters_without(removed, self.layer_parameters)
 
     @property
     def overall(self) -> tuple[Contribution, ...]:

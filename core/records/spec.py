@@ -1,9 +1,12 @@
 """What is asked for, of which model, on which text: the protocol of a measurement and the specification of a run."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from core.coalitions.players import gone
 
 Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, nats a token, (sequences,)
 
@@ -58,6 +61,15 @@ class ModelInfo:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "players", tuple(self.players or map(str, range(self.layers))))
+
+    def parameters_without(self, removed: Sequence[int], each: Sequence[int]) -> int:
+        """Parameters of the model that is left without some players; a half alone leaves zeros behind.
+
+        Args:
+            removed: places of players.
+            each: the parameters of each player.
+        """
+        return self.parameters - sum(each[player] for player in gone(self.players, self.layers, removed))
 
 
 @dataclass(frozen=True)
