@@ -1,0 +1,1 @@
+"""Rivals of the literature, and the comparison of ours with them under one protocol."""

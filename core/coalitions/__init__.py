@@ -1,0 +1,1 @@
+"""Who plays, who is there, what was measured of it, and what it is worth."""

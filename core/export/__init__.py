@@ -1,0 +1,1 @@
+"""Pruned models as files, and recipes of them that other tools read."""

@@ -1,0 +1,1 @@
+"""A model in memory: its blocks and their halves, found by looking, and how they are skipped."""

@@ -1,0 +1,1 @@
+"""Everything that is stored, shown or printed; free of torch."""

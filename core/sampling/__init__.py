@@ -1,0 +1,1 @@
+"""Which coalitions are measured: drawn at random, or proposed from what is known so far."""

@@ -1,0 +1,1 @@
+"""Which players to remove: searches, plans for a target, and where greedy removal goes wrong."""

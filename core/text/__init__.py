@@ -1,0 +1,1 @@
+"""Corpora, and the windows of tokens that are cut from them."""
