@@ -44,12 +44,12 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
             np.array(by_stratum),
             f"Estimated by a surrogate: {result.surrogate.name}, as the run found them",
         )
-    found, parts = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
+    found, apart = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
     items = tuple(
         Contribution(item.layer, item.value, item.low, item.high, float(half))
-        for item, half in zip(found.values, parts.calibration, strict=True)
+        for item, half in zip(found.values, apart.calibration, strict=True)
     )
-    return Valued(items, parts.by_stratum, basis(found))
+    return Valued(items, apart.by_stratum, basis(found))
 
 
 def basis(found: LayerValues | PairInteractions) -> str:
