@@ -6,8 +6,8 @@ from math import comb
 
 import numpy as np
 
-from app.durations import duration
 from app.example import shipped
+from app.words import duration
 from cache.database import Database
 from cache.queries import StoredRun
 from cache.store import Store

@@ -10,10 +10,9 @@ from app.contributions.layer_panel import show_layer
 from app.contributions.rival_scores import show_rival_scores
 from app.contributions.what_if import show_what_if
 from app.dashboard import estimated, navigation, parts, reads
-from app.dashboard.choice import pick
 from app.dashboard.progress import show_standing
 from app.dashboard.tables import show_table, value_table
-from app.value_words import KINDS, UNITS, WORTHS
+from app.words import KINDS, UNITS, WORTHS
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals, stability
@@ -35,11 +34,11 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     """The chosen value of every layer, and what it depends on."""
     columns, players = st.columns(3), result.model.players
     with columns[0]:
-        kind = pick("value", "Value", list(KINDS), lambda name: name.capitalize())
+        kind = parts.pick("value", "Value", list(KINDS), lambda name: name.capitalize())
     with columns[1]:
-        worth = pick("worth", "Worth", list(WORTHS), lambda name: name.replace("_", " "))
+        worth = parts.pick("worth", "Worth", list(WORTHS), lambda name: name.replace("_", " "))
     with columns[2]:
-        layer = players.index(pick("layer", "Layer", players))
+        layer = players.index(parts.pick("layer", "Layer", players))
     st.markdown(f"{KINDS[kind]} {WORTHS[worth]}")
     lacks_kl = reads.size(shared.database, run.game)[1] < FEWEST_MASKS
     if worth == "kl" and lacks_kl:

@@ -11,10 +11,9 @@ from app.dashboard.evaluations import download_evaluations
 from app.dashboard.progress import watch
 from app.dashboard.tables import value_table
 from app.export.recipe_panel import PLAIN, show_recipes
-from app.export.report_panel import show_report
+from app.export.report import show_report
 from app.preview.controls import best, current, ranked
-from app.saved import saved
-from app.words import named
+from app.words import named, saved
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals

@@ -4,7 +4,6 @@ import streamlit as st
 
 from app.cli.opening import settled
 from app.dashboard import estimated, parts, reads
-from app.dashboard.choice import pick
 from app.dashboard.tables import interaction_table, show_table
 from app.interactions.clustered import clustered
 from app.interactions.greedy_panel import show_greedy
@@ -12,7 +11,7 @@ from app.interactions.matrix import interaction_matrix, pair_name
 from app.interactions.network import network_figure
 from app.interactions.pair_panel import show_pair
 from app.interactions.sublayer_figures import half_bars, half_pairs
-from app.value_words import INDICES, UNITS, WORTHS
+from app.words import INDICES, UNITS, WORTHS
 from app.worker import client
 from cache.queries import StoredRun
 from core.coalitions.measurements import FEWEST_MASKS
@@ -31,9 +30,9 @@ def pick_interactions(run: StoredRun) -> PairInteractions | None:
     """The interactions of the chosen kind and worth; says how to get them where they are not to be had."""
     left, right = st.columns(2)
     with left:
-        kind = pick("index", "Interaction", list(INDICES), lambda name: name.capitalize())
+        kind = parts.pick("index", "Interaction", list(INDICES), lambda name: name.capitalize())
     with right:
-        worth = pick("worth", "Worth", ["log_score", "score", "kl"], lambda name: name.replace("_", " "))
+        worth = parts.pick("worth", "Worth", ["log_score", "score", "kl"], lambda name: name.replace("_", " "))
     st.markdown(f"{INDICES[kind]} {WORTHS[worth]}")
     if worth == "kl" and reads.size(shared.database, run.game)[1] < FEWEST_MASKS:
         st.info(f"KL is not measured yet. This measures it: `python -m app interactions {run.run} --worth kl`")
@@ -47,9 +46,9 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     by_name = {pair_name(pair, players): pair for pair in found.pairs}
     left, right = st.columns(2)
     with left:
-        order = pick("order", "Order of the matrix", list(ORDERS), ORDERS.__getitem__)
+        order = parts.pick("order", "Order of the matrix", list(ORDERS), ORDERS.__getitem__)
     with right:
-        name = pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
+        name = parts.pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
     places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
     matrix = interaction_matrix(found, places, players, unit, result.protocol, by_name[name])
     parts.show_chart(matrix, "matrix", picks="pair")

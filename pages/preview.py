@@ -5,9 +5,8 @@ import streamlit as st
 
 from app.cli.opening import settled
 from app.dashboard import navigation, parts, reads
-from app.dashboard.choice import pick
+from app.dashboard.estimated import predictor_of
 from app.dashboard.measured import known, measure, show_known, show_prediction
-from app.dashboard.predicting import predictor_of
 from app.dashboard.tables import plan_table
 from app.preview.controls import Sets, best, current, ranked, show_controls, usual
 from app.preview.curve import curve
@@ -34,7 +33,7 @@ def sets_of(result: RunResult, found: Selection | None) -> Sets:
     if found is None:
         st.caption("Layers go by least contribution first (the paper's ranking), until a search has found better sets.")
         return ranked(result)
-    how = pick("first", "Which layers go first", list(FIRST), FIRST.__getitem__)
+    how = parts.pick("first", "Which layers go first", list(FIRST), FIRST.__getitem__)
     return best(found) if how == "search" else ranked(result)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from app.cli.opening import database_of, engine_on, settled
 from app.cli.terminal import follow, say
 from app.requests import located
-from app.saved import saved
+from app.words import saved
 from cache import queries
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names

@@ -1,6 +1,7 @@
 """The results file and the engine that a command works with."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,11 +26,19 @@ def database_of(options: argparse.Namespace) -> Database:
 
 def engine_on(database: Database) -> "Engine":
     """The engine, with torch behind it: imported only by the commands that compute."""
-    from app.worker.libraries import quiet
     from core.run.engine import Engine
 
     quiet()
     return Engine(Store(database))
+
+
+def quiet() -> None:
+    """Silences the progress bars and notices of the Hugging Face libraries, so that our own output can be read."""
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # importing `datasets` only to say so takes seconds
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
 
 
 def settled(run: StoredRun) -> RunSpec:

@@ -8,7 +8,7 @@ from app.dashboard import estimated, parts, reads
 from app.dashboard.estimated import Valued
 from app.dashboard.tables import by_layer_table, show_table
 from app.figures.heatmaps import sequence_heatmap, stratum_heatmap, worth_heatmap
-from app.value_words import UNITS
+from app.words import UNITS
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Floats

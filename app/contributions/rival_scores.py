@@ -10,10 +10,9 @@ from scipy.stats import rankdata, spearmanr
 from app.dashboard import parts, reads
 from app.dashboard.progress import watch
 from app.dashboard.tables import show_table
-from app.durations import duration
 from app.example import shipped
 from app.figures.heatmaps import rank_heatmap
-from app.words import labels
+from app.words import duration, labels
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.checkpoint.size import BYTES

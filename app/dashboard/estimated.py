@@ -15,7 +15,9 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.attribution.breakdown import Breakdown, breakdown
 from core.attribution.named_values import layer_values, pair_interactions
+from core.attribution.prediction import Predictor
 from core.coalitions.measurements import Floats, Measurements
+from core.errors import QuorumError
 from core.records.results import Contribution, LayerValues, PairInteractions
 from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
 from core.surrogate.surrogate import Surrogate, fit_worth
@@ -43,12 +45,12 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
             np.array(by_stratum),
             f"Estimated by a surrogate: {result.surrogate.name}, as the run found them",
         )
-    found, parts = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
+    found, apart = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
     items = tuple(
         Contribution(item.layer, item.value, item.low, item.high, float(half))
-        for item, half in zip(found.values, parts.calibration, strict=True)
+        for item, half in zip(found.values, apart.calibration, strict=True)
     )
-    return Valued(items, parts.by_stratum, basis(found))
+    return Valued(items, apart.by_stratum, basis(found))
 
 
 def basis(found: LayerValues | PairInteractions) -> str:
@@ -77,6 +79,16 @@ def pairs(database: Database, run: StoredRun, kind: str, worth: str) -> PairInte
 def surrogate(database: Database, run: StoredRun) -> Surrogate:
     """A surrogate of the log score of everything measured."""
     return _surrogate(_key(database, run), database, run)
+
+
+def predictor_of(database: Database, run: StoredRun) -> Predictor | None:
+    """Predictions by everything measured in the run's game, at once; None while the run has no predictive intervals."""
+    if run.result is None or not run.result.bands:
+        return None
+    try:
+        return Predictor(surrogate(database, run), run.result.bands)
+    except QuorumError:  # too little is left of what the run measured
+        return None
 
 
 def counterexample(database: Database, run: StoredRun, path: str) -> Counterexample | None:

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.dashboard import parts
-from app.durations import duration
+from app.words import duration
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun

@@ -2,11 +2,33 @@
 
 from html import escape
 
+import streamlit as st
+
+from app.contributions.bars import contribution_bars
+from app.dashboard import estimated
+from app.dashboard.measured import known
 from app.figures.charts import Chart
-from app.words import named
+from app.figures.heatmaps import stratum_heatmap
+from app.interactions.matrix import interaction_matrix
+from app.words import UNITS, named
+from cache.database import Database
+from cache.queries import StoredRun
 from core.records.results import RunResult
 
 _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}code{background:#eee}"
+
+
+def show_report(database: Database, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+    """A button that draws the report when it is pressed."""
+    st.header("A report in one file")
+    measured = known(database, run, removed)
+    st.download_button(
+        "Download report.html",
+        lambda: report(result, removed, measured[0] if measured else None, _charts(database, run, result)),
+        f"report-{run.run}.html",
+        "text/html",
+        help="About 5 MB: it holds what draws the figures, and needs no network",
+    )
 
 
 def report(result: RunResult, removed: tuple[int, ...], measured: float | None, charts: dict[str, Chart]) -> str:
@@ -35,3 +57,16 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         drawn = chart.figure.to_html(full_html=False, include_plotlyjs=index == 0)
         parts.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(chart.alt)}</p>")
     return "\n".join([*parts, "</html>"])
+
+
+def _charts(database: Database, run: StoredRun, result: RunResult) -> dict[str, Chart]:
+    """The figures by their titles."""
+    players, unit, found = result.model.players, UNITS["score"], estimated.valued(database, run, "stratified", "score")
+    charts = {
+        "Contributions": contribution_bars(result),
+        "By number of layers kept": stratum_heatmap(result.strata, found.by_stratum, players, unit, result.protocol),
+    }
+    if (pairs := result.interactions) is not None:
+        order, unit = range(len(players)), UNITS[pairs.worth]
+        charts["Interactions"] = interaction_matrix(pairs, order, players, unit, result.protocol, pairs.pairs[0])
+    return charts

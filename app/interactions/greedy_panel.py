@@ -3,7 +3,6 @@
 import streamlit as st
 
 from app.dashboard import estimated, parts, state
-from app.dashboard.choice import pick
 from app.dashboard.perplexity_metric import show_cost
 from app.figures.strip import strip_figure
 from app.words import named
@@ -29,7 +28,7 @@ def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) 
         "is the smallest number of layers at which that is worse in **this** run's game, measured or predicted beyond "
         "doubt (95 %); or else the likeliest one, which a measurement can settle."
     )
-    path = pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
+    path = parts.pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
     found = estimated.counterexample(shared.database, run, path)
     if found is None:
         st.info(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.dashboard.predicting import predictor_of
+from app.dashboard.estimated import predictor_of
 from app.worker.client import Jobs
 from cache import queries
 from core.coalitions.masks import encode, without
