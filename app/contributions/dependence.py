@@ -69,19 +69,19 @@ def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: 
         "that sequence's losses). A column of many shades is a layer that matters for some texts only; a run on more "
         "sequences is then the remedy."
     )
-    parts = estimated.taken_apart(database, run, kind, worth)
+    apart = estimated.taken_apart(database, run, kind, worth)
     dense = estimated.surrogate(database, run).measured.dense  # of losses, also where the worth is KL
     sequences = [f"{number} (perplexity {value:.1f})" for number, value in enumerate(np.exp(dense), start=1)]
     texts = reads.texts(database, result.model.fingerprint, result.protocol.tokens)
     texts = texts if len(texts) == len(sequences) else ()  # of more sequences than anybody reads, not all are kept
-    chart = sequence_heatmap(sequences, parts.by_sequence, result.model.players, UNITS[worth], result.protocol, texts)
+    chart = sequence_heatmap(sequences, apart.by_sequence, result.model.players, UNITS[worth], result.protocol, texts)
     parts.show_chart(chart, key="sequences")
     if not texts:
         st.caption(
             "The texts of these sequences are not in the results file: a release that did not keep them, or another "
             "machine, has measured them. The next measurement of this run keeps them, for example one below."
         )
-    table = by_layer_table("sequence", sequences, parts.by_sequence, result.model.players)
+    table = by_layer_table("sequence", sequences, apart.by_sequence, result.model.players)
     if texts:
         table.insert(1, "begins", [" ".join(text.split())[:_BEGINNING] for text in texts])
     show_table(table, "Value of each layer on each calibration sequence", f"by-sequence-{kind}-{worth}-{run.run}")
