@@ -49,10 +49,11 @@ def select(options: argparse.Namespace) -> None:
     players = queries.players(database, run)
     request = Request(options.units, options.most, indexes(players, options.protect))
     request = request.reaching(target, len(players))
+    most = request.check(len(players))
     found = queries.selection(database, run.run, request.protected)
     if found is not None:
-        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), request.most))
-    if found is None or found.units < request.units or len(found.plans) < request.most:
+        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), most))
+    if found is None or found.units < request.units or len(found.plans) < most:
         done = follow(engine_on(database).select(run.run, run.game, settled(run), request))
         assert isinstance(done, Selected)
         found = done.selection

@@ -52,7 +52,9 @@ def pick_run(database: Database) -> StoredRun | None:
         for run in usable
     }
     # Names, not runs: Streamlit compares and copies what it lets choose from.
-    name = st.selectbox("Run", names, index=names.index(wanted) if wanted in names else 0, format_func=label.get)
+    name = st.selectbox(
+        "Run", names, index=names.index(wanted) if wanted in names else 0, format_func=label.__getitem__
+    )
     chosen = usable[names.index(name)]
     if asked is None or asked in names:  # an unknown run stays in the address, and its error on the page
         state.remember_run(chosen.run)
@@ -71,9 +73,11 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     if unknown is not None:
         show_failure(f"There is no {label.lower()} {unknown}.", f"There are: {', '.join(known)}.")
     if row:
-        return st.segmented_control(
+        chosen = st.segmented_control(
             label, known, format_func=say, key=name, on_change=state.chose, args=(name,), required=True
         )
+        assert chosen is not None  # the session holds one
+        return chosen
     return st.selectbox(label, known, format_func=say, key=name, on_change=state.chose, args=(name,))
 
 

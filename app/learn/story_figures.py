@@ -11,7 +11,11 @@ from core.coalitions.measurements import Floats
 
 Coalition = tuple[int, ...]
 # Where each coalition stands: by size from left to right, and so that each neighbour is one line away.
-_PLACES = {(0, 0, 0): (0, 1), (1, 0, 0): (1, 2), (0, 1, 0): (1, 1), (0, 0, 1): (1, 0)} | {
+_PLACES: dict[Coalition, tuple[int, int]] = {
+    (0, 0, 0): (0, 1),
+    (1, 0, 0): (1, 2),
+    (0, 1, 0): (1, 1),
+    (0, 0, 1): (1, 0),
     (1, 1, 0): (2, 2),
     (1, 0, 1): (2, 1),
     (0, 1, 1): (2, 0),
