@@ -43,7 +43,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
     model = result.model
     gone = named(model.players, removed) or "none"
     found = f"{measured:.2f} (measured)" if measured is not None else "not measured"
-    parts = [
+    lines = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(model.source)}</title>",
         f"<style>{_STYLE}</style><h1>Which layers does {escape(model.source)} need?</h1>",
         f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
@@ -55,8 +55,8 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
     ]
     for index, (title, chart) in enumerate(charts.items()):
         drawn = chart.figure.to_html(full_html=False, include_plotlyjs=index == 0)
-        parts.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(chart.alt)}</p>")
-    return "\n".join([*parts, "</html>"])
+        lines.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(chart.alt)}</p>")
+    return "\n".join([*lines, "</html>"])
 
 
 def _charts(database: Database, run: StoredRun, result: RunResult) -> dict[str, Chart]:
