@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from app.cli.opening import settled
 from app.contributions.bars import value_bars
 from app.contributions.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.contributions.layer_panel import show_layer
@@ -62,7 +61,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     show_worths(shared.database, run, result, kind, list(WORTHS)[: 2 if lacks_kl else 3])
     show_sequences(shared.database, run, result, kind, worth)
     own = np.array([item.value for item in found.items])
-    show_rival_scores(shared, run, settled(run), result, own, kind)
+    show_rival_scores(shared, run, result, own, kind)
 
 
 def show_run(run: StoredRun, result: RunResult) -> None:
@@ -95,4 +94,4 @@ if chosen is not None and chosen.result is not None:
     except QuorumError as error:  # too few coalitions so far: the rest of the page goes on
         parts.show_error(error)
     show_quality(chosen.result)
-    show_what_if(shared, settled(chosen), chosen.result)
+    show_what_if(shared, chosen.resolved, chosen.result)

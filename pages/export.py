@@ -5,7 +5,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.cli.opening import settled
 from app.dashboard import navigation, parts, reads
 from app.dashboard.evaluations import download_evaluations
 from app.dashboard.progress import watch
@@ -32,9 +31,13 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
     out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
     if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
-        spec = settled(run)
         shared.task(
-            "export", spec, run=run.run, result=asdict(result), removed=removed, out=str(user_path(out).resolve())
+            "export",
+            run.resolved,
+            run=run.run,
+            result=asdict(result),
+            removed=removed,
+            out=str(user_path(out).resolve()),
         )
         st.rerun()
     if run.status != "finished":

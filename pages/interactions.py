@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app.cli.opening import settled
 from app.dashboard import estimated, parts, reads
 from app.dashboard.tables import interaction_table, show_table
 from app.interactions.clustered import clustered
@@ -54,7 +53,7 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     parts.show_chart(matrix, "matrix", picks="pair")
     st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
-    show_pair(shared, settled(run), result, by_name[name], unit)
+    show_pair(shared, run.resolved, result, by_name[name], unit)
     show_halves(result, found, unit)
     show_network(result, found, unit)
 
@@ -103,7 +102,6 @@ if chosen is not None and chosen.result is not None:
             found = pick_interactions(chosen)
             if found is not None:
                 show_pairs(chosen, chosen.result, found)
-            spec = settled(chosen)
-            show_greedy(shared, chosen, spec, chosen.result)
+            show_greedy(shared, chosen, chosen.result)
         except QuorumError as error:
             parts.show_error(error)

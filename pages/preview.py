@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app.cli.opening import settled
 from app.dashboard import estimated, navigation, parts, reads
 from app.dashboard.tables import plan_table
 from app.preview.controls import Sets, best, current, ranked, show_controls, usual
@@ -57,22 +56,21 @@ def show_plans(run: str, result: RunResult, found: Selection) -> None:
 
 def show(run: StoredRun, result: RunResult) -> None:
     """The page for one run."""
-    spec = settled(run)
     found = reads.selection(shared.database, run.run)
     predict = estimated.predictor_of(shared.database, run)
     sets = sets_of(result, found)
     expected = {count: predict.predict(gone) for count, gone in sets.items()} if predict is not None else {}
     removed = removal_of(run.run, result, sets)
     show_controls(run.run, result, removed, sets, perplexities(result, found, sets, expected))
-    place = show_readings(shared, run, spec, result, removed, predict)
+    place = show_readings(shared, run, result, removed, predict)
     if expected and place is not None:
         show_curve(result, found, expected, place)
     if found is not None:
         show_plans(run.run, result, found)
-    show_search(shared, run, spec, found)
+    show_search(shared, run, found)
     st.page_link(navigation.export(), label="Export this model", icon=":material/save:")
-    show_continuations(shared, spec, result.model.players, removed)
-    show_rivals(shared, run, spec)
+    show_continuations(shared, run.resolved, result.model.players, removed)
+    show_rivals(shared, run)
 
 
 if chosen is not None and chosen.result is not None:

@@ -2,15 +2,12 @@
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.database import Database, default_file
-from cache.queries import StoredRun
 from cache.store import Store
 from core.paths import user_path
-from core.records.spec import RunSpec
 
 if TYPE_CHECKING:
     from core.run.engine import Engine
@@ -39,8 +36,3 @@ def quiet() -> None:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-
-
-def settled(run: StoredRun) -> RunSpec:
-    """The specification of a run with what was found out when it began."""
-    return replace(run.spec, dtype=run.result.model.dtype) if run.result else run.spec

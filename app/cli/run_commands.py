@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from app.cli.opening import database_of, engine_on, file_of, settled
+from app.cli.opening import database_of, engine_on, file_of
 from app.cli.terminal import announce, follow, result_object, result_text, say
 from app.example import shipped
 from app.foresight import foresee, sentences
@@ -161,7 +161,7 @@ def _worths(database: Database, run: queries.StoredRun, worth: str) -> Measureme
     if worth != "kl":
         return queries.measurements(database, run)
     if queries.lacks_divergences(database, run):
-        follow(engine_on(database).diverge(run.game, settled(run)))
+        follow(engine_on(database).diverge(run.game, run.resolved))
     return queries.divergences(database, run)
 
 

@@ -13,7 +13,6 @@ from cache.queries import StoredRun
 from core.attribution.prediction import Predictor
 from core.records.plans import Selection
 from core.records.results import Prediction, RunResult
-from core.records.spec import RunSpec
 from core.selection.removal_paths import knee
 
 
@@ -28,7 +27,7 @@ def perplexities(
 
 
 def show_readings(
-    shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult, removed: tuple[int, ...], predict: Predictor | None
+    shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...], predict: Predictor | None
 ) -> Place | None:
     """Perplexity and size side by side; what is not in the results file is measured while one looks on.
 
@@ -41,14 +40,14 @@ def show_readings(
         if here is not None:
             show_known(result, here)
         else:
-            measure(shared, spec, result, removed)
+            measure(shared, run.resolved, result, removed)
     with columns[1]:
         if guess is not None:
             show_prediction(result, guess)
         elif predict is None:
             st.caption("Predictions appear when the run is finished.")
     with columns[2]:
-        show_size(shared, spec, result, removed)
+        show_size(shared, run.resolved, result, removed)
     st.caption(
         f"On the text of the run, {result.protocol}. The layers were chosen on it, so that these figures are a little "
         "too good; the comparison below and the export measure on text that nobody has seen."

@@ -9,12 +9,11 @@ from app.preview.curve import rivals
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.plans import METHODS, Selection
-from core.records.spec import RunSpec
 
 _COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
 
 
-def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | None) -> None:
+def show_search(shared: Jobs, run: StoredRun, found: Selection | None) -> None:
     """Asks for a search of a budget, and shows how far it is."""
     job = shared.newest("select", run.run)
     if job is not None and (job.active or job.status == "failed"):
@@ -30,11 +29,11 @@ def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | 
         players = run.result.model.players if run.result else ()
         protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
         if st.button("Search", type="primary", icon=":material/search:"):
-            shared.task("select", spec, run=run.run, game=run.game, units=units, protected=protected)
+            shared.task("select", run.resolved, run=run.run, game=run.game, units=units, protected=protected)
             st.rerun()
 
 
-def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
+def show_rivals(shared: Jobs, run: StoredRun) -> None:
     """The literature's methods and ours, each chosen on the run's text and judged on other text."""
     st.header("Beside the literature's methods")
     job, found = shared.newest("compare", run.run), reads.comparison(shared.database, run.run)
@@ -55,5 +54,5 @@ def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
         if st.button("Compare", icon=":material/compare_arrows:", disabled=not methods):
             most = max(1, 2 * (len(run.result.model.players) if run.result else 2) // 5)
             counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
-            shared.task("compare", spec, run=run.run, methods=methods, counts=counts, units=units)
+            shared.task("compare", run.resolved, run=run.run, methods=methods, counts=counts, units=units)
             st.rerun()

@@ -105,7 +105,7 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -
     wait(lambda: not search.active)
     assert search.status == "finished", search.message
     page = open_page("preview", run=run)
-    plans = queries.newest_selection(shared.database, run).plans
+    plans = queries.find_selection(shared.database, run).plans
     assert page.selectbox(key="first").value == "search"
     page.slider[0].set_value(2).run()
     assert page.query_params["remove"] == ",".join(map(str, plans[1].removed))
