@@ -86,7 +86,7 @@ def show_data(run: StoredRun, result: RunResult) -> None:
 if chosen is not None and chosen.result is not None:
     names = chosen.result.model.players
     plans = best(reads.selection(shared.database, chosen.run))
-    gone = current(chosen.run, chosen.result.model.players, plans or ranked(chosen.result))
+    gone = current(chosen.run, names, plans or ranked(chosen.result))
     st.markdown(
         f"Layers to remove: **{named(names, gone) or 'none'}** ({len(gone)} of {len(names)}). "
         "They are chosen on the page Preview."

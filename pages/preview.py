@@ -67,10 +67,10 @@ def show(run: StoredRun, result: RunResult) -> None:
         show_curve(result, found, expected, place)
     if found is not None:
         show_plans(run.run, result, found)
-    show_search(shared, run, found)
+    show_search(shared, run, result, found)
     st.page_link(navigation.export(), label="Export this model", icon=":material/save:")
     show_continuations(shared, run.resolved, result.model.players, removed)
-    show_rivals(shared, run)
+    show_rivals(shared, run, result)
 
 
 if chosen is not None and chosen.result is not None:

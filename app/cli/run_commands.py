@@ -178,7 +178,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def serve(options: argparse.Namespace) -> NoReturn:
-    """Starts the dashboard; its other settings are in app/.streamlit/config.toml."""
+    """Starts the dashboard; its other settings are in app/dashboard/.streamlit/config.toml."""
     shipped.load_into(database_of(options))  # a results file that cannot be used is said here, not in the browser
     arguments = [f"--server.port={options.port}", f"--server.address={options.address}"]
     # The server's matrices are small, and its worker wants the cores: threads of the two would wait for each other.

@@ -48,6 +48,11 @@ def show_progress(job: Job, jobs: Jobs) -> None:
     cancel_button(job, jobs)
 
 
+def show_stage(job: Job) -> None:
+    """What a preview that has no figures yet is at."""
+    st.caption(job.stage or "Waiting for the evaluation under way")
+
+
 def watch(job: Job, jobs: Jobs, title: str) -> None:
     """How far a task is, with a button that cancels it; its end redraws the page."""
 

@@ -9,11 +9,12 @@ from app.preview.curve import rivals
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.plans import METHODS, Selection
+from core.records.results import RunResult
 
 _COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
 
 
-def show_search(shared: Jobs, run: StoredRun, found: Selection | None) -> None:
+def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selection | None) -> None:
     """Asks for a search of a budget, and shows how far it is."""
     job = shared.newest("select", run.run)
     if job is not None and (job.active or job.status == "failed"):
@@ -26,14 +27,14 @@ def show_search(shared: Jobs, run: StoredRun, found: Selection | None) -> None:
             "finalists on further text. One unit of compute is what SLEB takes to remove two fifths of the layers."
         )
         units = st.number_input("Budget in units", 0.1, 64.0, 1.0, step=0.5, key="search-units")
-        players = run.result.model.players if run.result else ()
+        players = result.model.players
         protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
         if st.button("Search", type="primary", icon=":material/search:"):
             shared.task("select", run.resolved, run=run.run, game=run.game, units=units, protected=protected)
             st.rerun()
 
 
-def show_rivals(shared: Jobs, run: StoredRun) -> None:
+def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     """The literature's methods and ours, each chosen on the run's text and judged on other text."""
     st.header("Beside the literature's methods")
     job, found = shared.newest("compare", run.run), reads.comparison(shared.database, run.run)
@@ -52,7 +53,7 @@ def show_rivals(shared: Jobs, run: StoredRun) -> None:
         units = st.number_input("Budget of ours, in units", 0.1, 64.0, 1.0, step=0.5, key="compare-units")
         st.caption("Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was.")
         if st.button("Compare", icon=":material/compare_arrows:", disabled=not methods):
-            most = max(1, 2 * (len(run.result.model.players) if run.result else 2) // 5)
+            most = max(1, 2 * len(result.model.players) // 5)
             counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
             shared.task("compare", run.resolved, run=run.run, methods=methods, counts=counts, units=units)
             st.rerun()
