@@ -6,8 +6,8 @@ from math import comb
 
 import numpy as np
 
-from app.durations import duration
 from app.example import shipped
+from app.words import duration
 from cache.database import Database
 from cache.queries import StoredRun
 from cache.store import Store
@@ -40,7 +40,7 @@ class Forecast:
     rate_of: str  # the run whose rate `seconds` is from
     memory: forecast.Memory | None
     dtype: str
-    settled: bool  # False: the dtype is not known, and the larger one is assumed
+    dtype_known: bool  # False: the larger one is assumed
     free: int | None = None  # bytes of main memory, where the run would compute on a processor
     offload: bool = False  # weights that find no room stay on the disk
 
@@ -54,9 +54,9 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     check_size(spec)
     shape = shape_of(spec.model)
     here = [run for run in runs if run.result is not None and not shipped.is_example(run)]
-    settled = [_found(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
-    dtype = spec.dtype if spec.dtype != "auto" else settled[0].model.dtype if settled else None
-    device = spec.device if spec.device != "auto" else settled[0].model.device if settled else "cpu"
+    alike = [_found(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
+    dtype = spec.dtype if spec.dtype != "auto" else alike[0].model.dtype if alike else None
+    device = spec.device if spec.device != "auto" else alike[0].model.device if alike else "cpu"
     like = [run for run in runs if run.result is not None and run.spec.model == spec.model]
     layers = shape.layers if shape else _found(like[0]).model.layers if like else None
     answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None)
@@ -120,7 +120,7 @@ def _memory(found: Forecast) -> str:
         "a float32 copy at the end": found.memory.exact,
     }
     named = ", ".join(f"{name} {size / 2**20:,.0f} MiB" for name, size in parts.items() if size)
-    most = "" if found.settled else " at most, if it computes in float32"
+    most = "" if found.dtype_known else " at most, if it computes in float32"
     if found.offload:
         return f"as much as is free; what finds no room stays on the disk (all would take {named})."
     said = f"about {found.memory.total / 2**30:.1f} GiB{most} (predicted from sizes: {named})."

@@ -1,11 +1,35 @@
-"""Players by name, wherever a page shows one: "3" is a block, "3a" and "3m" are its halves, "8-11" is a group."""
+"""The words for people: players by name, kinds of value and of interaction, how long something takes, what was saved.
 
+Of players, "3" is a block, "3a" and "3m" are its halves, "8-11" is a group.
+"""
+
+import math
 from collections.abc import Iterable, Sequence
 
 from core.coalitions.masks import removed
 from core.coalitions.players import are_halves, mask_without, names
+from core.records.events import Exported
 
 Players = Sequence[str]
+
+KINDS = {
+    "stratified": "**Stratified contribution** (the paper's): what is lost on average when this layer goes, over "
+    "random sets of the sizes that were sampled. It is not the Shapley value, which weighs all sizes alike.",
+    "shapley": "**Shapley value**: what is lost on average when this layer goes, over sets of every size, all sizes "
+    "alike; the layers' values sum to what the whole model is worth more than none of its layers.",
+    "banzhaf": "**Banzhaf value**: what is lost on average when this layer goes, over all sets alike, most of which "
+    "keep about half of the layers.",
+    "local": "**Local value**: what is lost on average when this layer goes while each other one is kept with "
+    "probability 0.9, as when few layers are pruned.",
+}
+INDICES = {
+    "local": "**Local interaction**: each other layer is kept with probability 0.9, as when few layers are pruned.",
+    "shapley": "**Shapley interaction index**: over sets of the other layers of every size, all sizes alike.",
+    "faithful": "**Faithful interaction** (Faith-Shap): the pairs' terms of the game of single layers and pairs that "
+    "is nearest to this one.",
+    "banzhaf": "**Banzhaf interaction**: over all sets of the other layers alike, most of which keep about half of "
+    "them.",
+}
 
 
 def named(players: Players, chosen: Iterable[int], between: str = ", ") -> str:
@@ -40,3 +64,28 @@ def legend(players: Players) -> str:
             "go together. Where a page says layer, it means such a group."
         )
     return ""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    if not math.isfinite(seconds):
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def saved(done: Exported) -> list[str]:
+    """What an export has saved, in sentences without a full stop: parameters, gone or only zero, and the speed."""
+    zeros = (
+        f"; {done.zeroed:,} more are zero and still in the file: half of a layer saves neither memory nor much time"
+        if done.zeroed
+        else ""
+    )
+    return [
+        f"{done.deleted:,} parameters are gone from the file{zeros}",
+        f"a forward of one window takes {done.pruned:.3g} s, the whole model's {done.whole:.3g} s (medians, measured "
+        "on this machine)",
+    ]

@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from app.worker.libraries import quiet
+from app.cli.opening import quiet
 from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import Masks, layer_evaluations
 from core.evaluate.evaluator import Evaluator

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from app.worker.libraries import quiet
+from app.cli.opening import quiet
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import Masks, everything, without

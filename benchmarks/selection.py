@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from app.worker.libraries import quiet
+from app.cli.opening import quiet
 from benchmarks.exhaustive import LAYERS, REMOVALS, finished, measured, opened
 from cache.database import Database
 from cache.store import Store

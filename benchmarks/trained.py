@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from app.worker.libraries import quiet
+from app.cli.opening import quiet
 from benchmarks.exhaustive import opened
 from benchmarks.selection import geometric
 from benchmarks.training import FIGURES, HELD_OUT, RECIPES

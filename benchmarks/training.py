@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from transformers import AutoModelForCausalLM, AutoTokenizer, MambaConfig, PreTrainedConfig, PreTrainedModel, RwkvConfig
 
-from app.worker.libraries import quiet
+from app.cli.opening import quiet
 from benchmarks.byte_tokenizer import BOS, EOS, VOCABULARY, save_tokenizer
 from benchmarks.recurrence import fast
 from core.text.corpora import EMBEDDED, read

@@ -38,6 +38,11 @@ class StoredRun:
     started: pd.Timestamp
     changed: pd.Timestamp
 
+    @property
+    def resolved(self) -> RunSpec:
+        """The specification with what was found out when the run began: the dtype."""
+        return replace(self.spec, dtype=self.result.model.dtype) if self.result else self.spec
+
 
 def runs(database: Database) -> list[StoredRun]:
     """All runs as they are written, the newest first; `settled` tells the killed ones."""
@@ -121,7 +126,7 @@ def measured_for(database: Database, run: StoredRun, worth: str) -> Measurements
     return {LOSSES: measurements, DIVERGENCES: divergences}[WORTHS[worth].measured](database, run)
 
 
-def latest_selection(database: Database, run: str) -> Selection | None:
+def last_selection(database: Database, run: str) -> Selection | None:
     """What the last search found for a run, if there was one."""
     with database.reading() as connection:
         row = connection.execute(
@@ -130,13 +135,13 @@ def latest_selection(database: Database, run: str) -> Selection | None:
     return from_json(Selection, row[0]) if row else None
 
 
-def newest_selection(database: Database, run: str) -> Selection:
-    """What the last search found for a run.
+def find_selection(database: Database, run: str) -> Selection:
+    """As `last_selection`, where there must be one.
 
     Raises:
         RunNotFound: there was none.
     """
-    found = latest_selection(database, run)
+    found = last_selection(database, run)
     if found is None:
         raise RunNotFound(
             f"No layers have been selected for run {run} yet.", f"Search first: python -m app select {run}."

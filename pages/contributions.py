@@ -3,17 +3,15 @@
 import numpy as np
 import streamlit as st
 
-from app.cli.opening import settled
 from app.contributions.bars import value_bars
 from app.contributions.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.contributions.layer_panel import show_layer
 from app.contributions.rival_scores import show_rival_scores
 from app.contributions.what_if import show_what_if
 from app.dashboard import estimated, navigation, parts
-from app.dashboard.choice import pick
 from app.dashboard.progress import show_standing
 from app.dashboard.tables import show_table, value_table
-from app.value_words import KINDS
+from app.words import KINDS
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals, stability
@@ -35,11 +33,11 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     """The chosen value of every layer, and what it depends on."""
     columns, players = st.columns(3), result.model.players
     with columns[0]:
-        kind = pick("value", "Value", list(KINDS), lambda name: name.capitalize())
+        kind = parts.pick("value", "Value", list(KINDS), lambda name: name.capitalize())
     with columns[1]:
-        worth = pick("worth", "Worth", list(WORTHS), lambda name: WORTHS[name].label)
+        worth = parts.pick("worth", "Worth", list(WORTHS), lambda name: WORTHS[name].label)
     with columns[2]:
-        layer = players.index(pick("layer", "Layer", players))
+        layer = players.index(parts.pick("layer", "Layer", players))
     st.markdown(f"{KINDS[kind]} {WORTHS[worth].sentence}")
     if estimated.lacks(shared.database, run, worth):
         st.info(estimated.lacking(run, worth))
@@ -62,7 +60,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     show_worths(shared.database, run, result, kind)
     show_sequences(shared.database, run, result, kind, worth)
     own = np.array([item.value for item in found.items])
-    show_rival_scores(shared, run, settled(run), result, own, kind)
+    show_rival_scores(shared, run, result, own, kind)
 
 
 def show_run(run: StoredRun, result: RunResult) -> None:
@@ -95,4 +93,4 @@ if chosen is not None and chosen.result is not None:
     except QuorumError as error:  # too few coalitions so far: the rest of the page goes on
         parts.show_error(error)
     show_quality(chosen.result)
-    show_what_if(shared, settled(chosen), chosen.result)
+    show_what_if(shared, chosen.resolved, chosen.result)

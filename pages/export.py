@@ -5,16 +5,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.cli.opening import settled
 from app.dashboard import navigation, parts, reads
 from app.dashboard.evaluations import download_evaluations
 from app.dashboard.progress import watch
 from app.dashboard.tables import value_table
 from app.export.recipe_panel import PLAIN, show_recipes
-from app.export.report_panel import show_report
+from app.export.report import show_report
 from app.preview.controls import best, current, ranked
-from app.saved import saved
-from app.words import named
+from app.words import named, saved
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals
@@ -33,9 +31,13 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
     out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
     if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
-        spec = settled(run)
         shared.task(
-            "export", spec, run=run.run, result=asdict(result), removed=removed, out=str(user_path(out).resolve())
+            "export",
+            run.resolved,
+            run=run.run,
+            result=asdict(result),
+            removed=removed,
+            out=str(user_path(out).resolve()),
         )
         st.rerun()
     if run.status != "finished":
@@ -84,7 +86,7 @@ def show_data(run: StoredRun, result: RunResult) -> None:
 if chosen is not None and chosen.result is not None:
     names = chosen.result.model.players
     plans = best(reads.selection(shared.database, chosen.run))
-    gone = current(chosen.run, chosen.result.model.players, plans or ranked(chosen.result))
+    gone = current(chosen.run, names, plans or ranked(chosen.result))
     st.markdown(
         f"Layers to remove: **{named(names, gone) or 'none'}** ({len(gone)} of {len(names)}). "
         "They are chosen on the page Preview."

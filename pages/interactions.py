@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from app.cli.opening import settled
 from app.dashboard import estimated, parts
-from app.dashboard.choice import pick
 from app.dashboard.tables import interaction_table, show_table
 from app.interactions.clustered import clustered
 from app.interactions.greedy_panel import show_greedy
@@ -12,7 +10,7 @@ from app.interactions.matrix import interaction_matrix, pair_name
 from app.interactions.network import network_figure
 from app.interactions.pair_panel import show_pair
 from app.interactions.sublayer_figures import half_bars, half_pairs
-from app.value_words import INDICES
+from app.words import INDICES
 from app.worker import client
 from cache.queries import StoredRun
 from core.coalitions.worth import LOG_SCORE, WORTHS
@@ -32,10 +30,10 @@ def pick_interactions(run: StoredRun) -> PairInteractions | None:
     """The interactions of the chosen kind and worth; says how to get them where they are not to be had."""
     left, right = st.columns(2)
     with left:
-        kind = pick("index", "Interaction", list(INDICES), lambda name: name.capitalize())
+        kind = parts.pick("index", "Interaction", list(INDICES), lambda name: name.capitalize())
     names = sorted(WORTHS, key=lambda name: name != LOG_SCORE.name)  # the one that pairs are best seen in comes first
     with right:
-        worth = pick("worth", "Worth", names, lambda name: WORTHS[name].label)
+        worth = parts.pick("worth", "Worth", names, lambda name: WORTHS[name].label)
     st.markdown(f"{INDICES[kind]} {WORTHS[worth].sentence}")
     if estimated.lacks(shared.database, run, worth):
         st.info(estimated.lacking(run, worth, "interactions"))
@@ -49,15 +47,15 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     by_name = {pair_name(pair, players): pair for pair in found.pairs}
     left, right = st.columns(2)
     with left:
-        order = pick("order", "Order of the matrix", list(ORDERS), ORDERS.__getitem__)
+        order = parts.pick("order", "Order of the matrix", list(ORDERS), ORDERS.__getitem__)
     with right:
-        name = pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
+        name = parts.pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
     places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
     matrix = interaction_matrix(found, places, players, unit, result.protocol, by_name[name])
     parts.show_chart(matrix, "matrix", picks="pair")
     st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
-    show_pair(shared, settled(run), result, by_name[name], unit)
+    show_pair(shared, run.resolved, result, by_name[name], unit)
     show_halves(result, found, unit)
     show_network(result, found, unit)
 
@@ -106,7 +104,6 @@ if chosen is not None and chosen.result is not None:
             found = pick_interactions(chosen)
             if found is not None:
                 show_pairs(chosen, chosen.result, found)
-            spec = settled(chosen)
-            show_greedy(shared, chosen, spec, chosen.result)
+            show_greedy(shared, chosen, chosen.result)
         except QuorumError as error:
             parts.show_error(error)

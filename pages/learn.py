@@ -3,7 +3,6 @@
 import streamlit as st
 
 from app.dashboard import parts, state
-from app.dashboard.choice import pick
 from app.learn import sampling_step, story_steps, strata_step, surrogate_step
 from app.learn.step_parts import own_run
 from app.worker import client
@@ -31,7 +30,7 @@ st.caption(
 )
 state.keep(*story_steps.WIDGETS)
 names = list(STEPS)
-now = pick("step", "Step", names, lambda name: STEPS[name][0], row=True)
+now = parts.pick("step", "Step", names, lambda name: STEPS[name][0], row=True)
 # Each step has a place of its own: a table that the browser takes over from another step keeps Tab for ever.
 with [st.container() for _ in names][names.index(now)]:
     st.fragment(STEPS[now][1])(own)

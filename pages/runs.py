@@ -37,7 +37,7 @@ def live() -> None:
 
 def show_example() -> None:
     """The run that ships, while nothing has been asked for: what one looks like when it is finished."""
-    [example] = [run for run in parts.stored_runs(shared.database) if shipped.is_example(run)] or [None]
+    example = next(filter(shipped.is_example, parts.stored_runs(shared.database)), None)
     if example is None or example.result is None:
         return
     result = example.result

@@ -4,7 +4,6 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts
-from app.dashboard.choice import pick
 from app.dashboard.progress import show_standing
 from app.dashboard.tables import show_table
 from app.surrogate.explain import show_why
@@ -51,7 +50,7 @@ def show_held_out(result: RunResult, found: Diagnostics) -> None:
     st.header("Predicted against measured")
     st.markdown("Each point is a set of layers that the surrogate had **not** seen. On the dashed line it is right.")
     kinds = {kind.name: kind for kind in found.predicted}
-    held = kinds[pick("surrogate", "Kind of surrogate", list(kinds))]
+    held = kinds[parts.pick("surrogate", "Kind of surrogate", list(kinds))]
     parts.show_chart(predicted_against_measured(result, found, held), key="against")
     st.caption(
         f"Predicted in five folds against measured on {result.protocol}. {len(found.masks)} of "

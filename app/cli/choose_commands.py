@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from app.cli.opening import database_of, engine_on, settled
+from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from cache import queries
 from core.coalitions.players import indexes, names
@@ -46,11 +46,12 @@ def select(options: argparse.Namespace) -> None:
     players = queries.players(database, run)
     request = Request(options.units, options.most, indexes(players, options.protect))
     request = request.reaching(target, len(players))
+    most = request.check(len(players))
     found = queries.selection(database, run.run, request.protected)
     if found is not None:
-        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), request.most))
-    if found is None or found.units < request.units or len(found.plans) < request.most:
-        done = follow(engine_on(database).select(run.run, run.game, settled(run), request))
+        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), most))
+    if found is None or found.units < request.units or len(found.plans) < most:
+        done = follow(engine_on(database).select(run.run, run.game, run.resolved, request))
         assert isinstance(done, Selected)
         found = done.selection
     plans, path = target.choose(found), found.nested

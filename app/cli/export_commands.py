@@ -3,10 +3,10 @@
 import argparse
 from dataclasses import asdict, replace
 
-from app.cli.opening import database_of, engine_on, settled
+from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.requests import located
-from app.saved import saved
+from app.words import saved
 from cache import queries
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
@@ -67,7 +67,7 @@ def write_recipe(options: argparse.Namespace) -> None:
 def _chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:
     """The players that the options name, by their places in a mask."""
     if options.plan is not None:
-        [plan] = Target(count=options.plan).choose(queries.newest_selection(database, result.run))
+        [plan] = Target(count=options.plan).choose(queries.find_selection(database, result.run))
         return plan.removed
     if options.remove:
         return indexes(result.model.players, options.remove)
@@ -78,4 +78,4 @@ def _finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
     found = queries.find_run(database, name)
     if found.result is None or found.status != "finished":
         raise RunNotFound(f"Run {found.run} is {found.status}, not finished.", "Finish it first: start it again.")
-    return found.result, settled(found)
+    return found.result, found.resolved

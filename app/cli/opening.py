@@ -1,15 +1,13 @@
 """The results file and the engine that a command works with."""
 
 import argparse
-from dataclasses import replace
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.database import Database, default_file
-from cache.queries import StoredRun
 from cache.store import Store
 from core.paths import user_path
-from core.records.spec import RunSpec
 
 if TYPE_CHECKING:
     from core.run.engine import Engine
@@ -25,13 +23,16 @@ def database_of(options: argparse.Namespace) -> Database:
 
 def engine_on(database: Database) -> "Engine":
     """The engine, with torch behind it: imported only by the commands that compute."""
-    from app.worker.libraries import quiet
     from core.run.engine import Engine
 
     quiet()
     return Engine(Store(database))
 
 
-def settled(run: StoredRun) -> RunSpec:
-    """The specification of a run with what was found out when it began."""
-    return replace(run.spec, dtype=run.result.model.dtype) if run.result else run.spec
+def quiet() -> None:
+    """Silences the progress bars and notices of the Hugging Face libraries, so that our own output can be read."""
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")  # importing `datasets` only to say so takes seconds
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()

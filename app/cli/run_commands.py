@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NoReturn
 
-from app.cli.opening import database_of, engine_on, file_of, settled
+from app.cli.opening import database_of, engine_on, file_of
 from app.cli.terminal import announce, follow, result_object, result_text, say
 from app.example import shipped
 from app.foresight import foresee, sentences
@@ -160,7 +160,7 @@ def perplexity(options: argparse.Namespace) -> None:
 def _worths(database: Database, run: queries.StoredRun, worth: str) -> Measurements:
     """What a worth is made of; KL is measured when it is first asked for."""
     if WORTHS[worth].measured == DIVERGENCES and queries.lacks_divergences(database, run):
-        follow(engine_on(database).diverge(run.game, settled(run)))
+        follow(engine_on(database).diverge(run.game, run.resolved))
     return queries.measured_for(database, run, worth)
 
 
@@ -177,7 +177,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 
 def serve(options: argparse.Namespace) -> NoReturn:
-    """Starts the dashboard; its other settings are in app/.streamlit/config.toml."""
+    """Starts the dashboard; its other settings are in app/dashboard/.streamlit/config.toml."""
     shipped.load_into(database_of(options))  # a results file that cannot be used is said here, not in the browser
     arguments = [f"--server.port={options.port}", f"--server.address={options.address}"]
     # The server's matrices are small, and its worker wants the cores: threads of the two would wait for each other.

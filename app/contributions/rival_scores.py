@@ -10,10 +10,9 @@ from scipy.stats import rankdata, spearmanr
 from app.dashboard import parts, reads
 from app.dashboard.progress import watch
 from app.dashboard.tables import show_table
-from app.durations import duration
 from app.example import shipped
 from app.figures.heatmaps import rank_heatmap
-from app.words import labels
+from app.words import duration, labels
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.checkpoint.size import BYTES
@@ -22,7 +21,6 @@ from core.coalitions.measurements import Floats
 from core.coalitions.players import are_halves
 from core.records.plans import Scores
 from core.records.results import RunResult
-from core.records.spec import RunSpec
 
 OURS = "ours"
 # A criterion's name -> what it is called, and what its score is.
@@ -55,7 +53,7 @@ def ranked(own: Floats, found: Scores) -> Ranked:
     return Ranked((OURS, *(CRITERIA[method][0] for method in methods)), values, ranks, correlations)
 
 
-def show_rival_scores(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult, own: Floats, kind: str) -> None:
+def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floats, kind: str) -> None:
     """The chosen values `own` (n,) of a `kind` beside what the literature's criteria say of the same layers."""
     st.header("Beside the literature's scores")
     st.markdown(
@@ -71,7 +69,7 @@ def show_rival_scores(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunRe
         st.caption(_takes(shared, run, result))
         label = "Measure the rivals' scores" + (" again" if found is not None else "")
         if st.button(label, icon=":material/balance:", disabled=run.status != "finished"):
-            shared.task("score", spec, run=run.run, game=run.game)
+            shared.task("score", run.resolved, run=run.run, game=run.game)
             st.rerun()
 
 

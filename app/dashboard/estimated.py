@@ -15,8 +15,10 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.attribution.breakdown import Breakdown, breakdown
 from core.attribution.named_values import layer_values, pair_interactions
+from core.attribution.prediction import Predictor
 from core.coalitions.measurements import FEWEST_MASKS, Floats
 from core.coalitions.worth import LOG_SCORE, LOSSES, MEASURED, SCORE, WORTHS
+from core.errors import QuorumError
 from core.records.values import Contribution, LayerValues, PairInteractions
 from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
 from core.surrogate.surrogate import Surrogate, fit_worth
@@ -90,6 +92,16 @@ def lacking(run: StoredRun, worth: str, command: str = "values") -> str:
 def surrogate(database: Database, run: StoredRun) -> Surrogate:
     """A surrogate of the log score of everything measured."""
     return _surrogate(_key(database, run), database, run)
+
+
+def predictor_of(database: Database, run: StoredRun) -> Predictor | None:
+    """Predictions by everything measured in the run's game, at once; None while the run has no predictive intervals."""
+    if run.result is None or not run.result.bands:
+        return None
+    try:
+        return Predictor(surrogate(database, run), run.result.bands)
+    except QuorumError:  # too little is left of what the run measured
+        return None
 
 
 def counterexample(database: Database, run: StoredRun, path: str) -> Counterexample | None:

@@ -5,6 +5,7 @@ import math
 import streamlit as st
 
 from app.dashboard import parts, reads, state
+from app.dashboard.progress import show_stage
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.database import Database
@@ -97,7 +98,7 @@ def show_under_way(job: Job, result: RunResult) -> None:
     """A measurement that has not ended: what is estimated from the sequences so far."""
     if job.partial is None:
         st.metric("Perplexity (being measured)", "…")
-        st.caption(job.stage or "Waiting for the evaluation under way")
+        show_stage(job)
     else:
         so_far = job.partial
         st.metric(

@@ -1,6 +1,6 @@
-"""Parts that every page shows: the run picker, failures in words, charts."""
+"""Parts that every page shows: the run picker, choices that are in the address, failures in words, charts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
@@ -52,13 +52,33 @@ def pick_run(database: Database) -> StoredRun | None:
         for run in usable
     }
     # Names, not runs: Streamlit compares and copies what it lets choose from.
-    name = st.selectbox("Run", names, index=names.index(wanted) if wanted in names else 0, format_func=label.get)
+    name = st.selectbox(
+        "Run", names, index=names.index(wanted) if wanted in names else 0, format_func=label.__getitem__
+    )
     chosen = usable[names.index(name)]
     if asked is None or asked in names:  # an unknown run stays in the address, and its error on the page
         state.remember_run(chosen.run)
     if chosen.result is not None and (words := legend(chosen.result.model.players)):
         st.caption(words)
     return chosen
+
+
+def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] = str, *, row: bool = False) -> str:
+    """A select box, or a row of buttons, whose choice is in the address as ?name=...; the first is the default.
+
+    A click on a chart is its twin (`show_chart`).
+    What the address asks for and is not known is named as an error, with what there is.
+    """
+    unknown = state.settle(name, known, known[0])
+    if unknown is not None:
+        show_failure(f"There is no {label.lower()} {unknown}.", f"There are: {', '.join(known)}.")
+    if row:
+        chosen = st.segmented_control(
+            label, known, format_func=say, key=name, on_change=state.chose, args=(name,), required=True
+        )
+        assert chosen is not None  # the session holds one
+        return chosen
+    return st.selectbox(label, known, format_func=say, key=name, on_change=state.chose, args=(name,))
 
 
 def show_chart(chart: Chart, key: str, picks: str | None = None) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.dashboard import parts
-from app.durations import duration
+from app.words import duration
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
@@ -46,6 +46,11 @@ def show_progress(job: Job, jobs: Jobs) -> None:
             sizes = (f"{found:.2f} with {count} removed" for count, found in map(progress.best.__getitem__, places))
             st.caption(f"Best perplexity so far (measured): {', '.join(sizes)}.")
     cancel_button(job, jobs)
+
+
+def show_stage(job: Job) -> None:
+    """What a preview that has no figures yet is at."""
+    st.caption(job.stage or "Waiting for the evaluation under way")
 
 
 def watch(job: Job, jobs: Jobs, title: str) -> None:

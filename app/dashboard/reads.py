@@ -30,7 +30,7 @@ def size(database: Database, game: str) -> tuple[int, int]:
 
 def selection(database: Database, run: str) -> Selection | None:
     """What the last search found for a run, if there was one."""
-    found: Selection | None = _read(database, queries.latest_selection, run)
+    found: Selection | None = _read(database, queries.last_selection, run)
     return found
 
 

@@ -1,31 +1,26 @@
 """The example run that ships with Quorum: a finished run of the bundled model, so that the first page is not empty.
 
-`make example` measures it anew and writes the files in app/example/.
+`make example` (app/cli/make_example.py) measures it anew and writes the files in this folder.
 """
 
 import json
-import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
-from app.cli.opening import engine_on
-from app.cli.terminal import follow
 from cache import queries
 from cache.database import Database
-from cache.parquet import export_evaluations, import_evaluations
+from cache.parquet import import_evaluations
 from cache.queries import StoredRun
 from cache.store import Store
 from core.records.diagnostics import Diagnostics
-from core.records.events import Finished
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
 FOLDER = Path(__file__).resolve().parent
-_MADE_BY = "make example"
 
 
 @dataclass(frozen=True)
@@ -67,27 +62,3 @@ def load_into(database: Database) -> None:
         store = Store(database)
         store.adopt(game, example().spec, example().result, example().started)
         store.save_diagnostics(example().result.run, example().diagnostics)
-
-
-def write(database: Database, run: StoredRun) -> None:
-    """Makes a finished run the example."""
-    diagnostics = queries.diagnostics(database, run.run)
-    assert run.result is not None and diagnostics is not None
-    FOLDER.mkdir(exist_ok=True)
-    (FOLDER / "evaluations.parquet").write_bytes(export_evaluations(database, run))
-    content = {
-        "made_by": _MADE_BY,
-        "started": run.started.isoformat(),
-        "spec": asdict(run.spec),
-        "result": asdict(run.result),
-        "diagnostics": asdict(diagnostics),
-    }
-    (FOLDER / "run.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        results = Database(Path(folder) / "example.duckdb")
-        finished = follow(engine_on(results).run(RunSpec()))
-        assert isinstance(finished, Finished)
-        write(results, queries.find_run(results, finished.result.run))

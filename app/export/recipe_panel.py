@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app.cli.opening import settled
 from app.words import named
 from cache.queries import StoredRun
 from core.errors import SelectionError
@@ -25,7 +24,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
         language=PLAIN,
         wrap_lines=True,
     )
-    text = recipe(result, settled(run), removed)
+    text = recipe(result, run.resolved, removed)
     st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
     st.header("For mergekit, llama.cpp and EvoPress")
     try:

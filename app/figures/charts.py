@@ -1,6 +1,6 @@
 """What all figures share: the form of a chart, its colours, and the ticks of an axis of layers.
 
-Figures are pure functions, results -> Chart, one file a page (`*_figures.py`). Colours are Okabe and Ito's, and a
+Figures are pure functions, results -> Chart; those of one page are in its room. Colours are Okabe and Ito's, and a
 zero-centred scale between their blue and vermilion, which every kind of colour vision tells apart. Text and paper take
 the page's theme.
 """

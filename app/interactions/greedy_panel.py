@@ -3,7 +3,6 @@
 import streamlit as st
 
 from app.dashboard import estimated, parts, state
-from app.dashboard.choice import pick
 from app.dashboard.perplexity_metric import show_cost
 from app.figures.strip import strip_figure
 from app.words import named
@@ -11,7 +10,6 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
 from core.records.results import RunResult
-from core.records.spec import RunSpec
 from core.selection.counterexample import Counterexample
 from core.surrogate.surrogate import Surrogate
 
@@ -21,7 +19,7 @@ PATHS = {
 }
 
 
-def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) -> None:
+def show_greedy(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     """The counterexample of this run; nothing is claimed where there is none."""
     st.header("Greedy is not optimal")
     st.markdown(
@@ -29,7 +27,7 @@ def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) 
         "is the smallest number of layers at which that is worse in **this** run's game, measured or predicted beyond "
         "doubt (95 %); or else the likeliest one, which a measurement can settle."
     )
-    path = pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
+    path = parts.pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
     found = estimated.counterexample(shared.database, run, path)
     if found is None:
         st.info(
@@ -40,10 +38,12 @@ def show_greedy(shared: Jobs, run: StoredRun, spec: RunSpec, result: RunResult) 
         _show(found, estimated.surrogate(shared.database, run), result)
         if not found.measured and st.button("Measure both removals", icon=":material/speed:"):
             sets = (found.one_by_one, found.better)
-            asked = [shared.preview(f"{state.session()}-removal-{slot}", spec, one) for slot, one in enumerate(sets)]
+            asked = [
+                shared.preview(f"{state.session()}-removal-{slot}", run.resolved, one) for slot, one in enumerate(sets)
+            ]
             state.remember_removals(asked)
     asked = state.remembered_removals()
-    if asked and asked[0].spec == spec:
+    if asked and asked[0].spec == run.resolved:
         active = any(job.active for job in asked)
         st.fragment(_answer, run_every=0.25 if active else None)(asked, result, active)
 

@@ -1,9 +1,8 @@
 """Many coalitions at once -> figures of the page Learn: predicted against true, and by number of layers kept."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from sklearn.metrics import r2_score
 
@@ -12,11 +11,10 @@ from app.learn.sampling_figures import LEGEND
 from core.coalitions.measurements import Floats
 
 
-def predicted_against_true(predicted: Floats, true: Floats, seen: Sequence[bool] | Floats, truth: str) -> Chart:
+def predicted_against_true(predicted: Floats, true: Floats, seen: NDArray[np.bool_], truth: str) -> Chart:
     """Coalitions as points: seen by the fit or not. On the diagonal, a prediction is right."""
-    known = np.asarray(seen, dtype=bool)
     figure = go.Figure()
-    for name, some, colour, symbol in (("not seen", ~known, BLUE, "circle"), ("seen by the fit", known, ORANGE, "x")):
+    for name, some, colour, symbol in (("not seen", ~seen, BLUE, "circle"), ("seen by the fit", seen, ORANGE, "x")):
         figure.add_scatter(
             x=true[some],
             y=predicted[some],
@@ -34,10 +32,10 @@ def predicted_against_true(predicted: Floats, true: Floats, seen: Sequence[bool]
         xaxis={"title": f"{truth} log score, nats a token"},
         yaxis={"title": "predicted log score"},
     )
-    quality = r2_score(true[~known], predicted[~known])
+    quality = r2_score(true[~seen], predicted[~seen])
     return Chart(
         figure,
-        f"Scatter: predicted against {truth} log score; on {int((~known).sum())} coalitions not seen, R² is "
+        f"Scatter: predicted against {truth} log score; on {int((~seen).sum())} coalitions not seen, R² is "
         f"{quality:.2f}.",
     )
 

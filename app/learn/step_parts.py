@@ -18,8 +18,11 @@ class Own:
 
     run: StoredRun
     result: RunResult
-    measured: Measurements
     surrogate: Surrogate
+
+    @property
+    def measured(self) -> Measurements:
+        return self.surrogate.measured
 
     @property
     def layers(self) -> int:
@@ -34,8 +37,7 @@ def own_run(database: Database, run: StoredRun | None) -> Own | None:
     """The reader's run, if one is chosen."""
     if run is None or run.result is None:
         return None
-    surrogate = estimated.surrogate(database, run)
-    return Own(run, run.result, surrogate.measured, surrogate)
+    return Own(run, run.result, estimated.surrogate(database, run))
 
 
 def step(question: str, words: str) -> None:

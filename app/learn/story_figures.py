@@ -11,7 +11,11 @@ from core.coalitions.measurements import Floats
 
 Coalition = tuple[int, ...]
 # Where each coalition stands: by size from left to right, and so that each neighbour is one line away.
-_PLACES = {(0, 0, 0): (0, 1), (1, 0, 0): (1, 2), (0, 1, 0): (1, 1), (0, 0, 1): (1, 0)} | {
+_PLACES: dict[Coalition, tuple[int, int]] = {
+    (0, 0, 0): (0, 1),
+    (1, 0, 0): (1, 2),
+    (0, 1, 0): (1, 1),
+    (0, 0, 1): (1, 0),
     (1, 1, 0): (2, 2),
     (1, 0, 1): (2, 1),
     (0, 1, 1): (2, 0),
@@ -19,7 +23,7 @@ _PLACES = {(0, 0, 0): (0, 1), (1, 0, 0): (1, 2), (0, 1, 0): (1, 1), (0, 0, 1): (
 }
 
 
-def named(coalition: Sequence[int]) -> str:
+def team_name(coalition: Sequence[int]) -> str:
     """A coalition in words."""
     return " + ".join(name for name, there in zip(PLAYERS, coalition, strict=True) if there) or "nobody"
 
@@ -56,7 +60,7 @@ def coalition_lattice(game: Floats, chosen: Coalition) -> Chart:
                 )
     for coalition, (x, y) in _PLACES.items():
         here = coalition == chosen
-        label = f"{named(coalition)}<br>{game[coalition]:g}"
+        label = f"{team_name(coalition)}<br>{game[coalition]:g}"
         figure.add_scatter(
             x=[x],
             y=[y],
@@ -81,7 +85,7 @@ def coalition_lattice(game: Floats, chosen: Coalition) -> Chart:
     )
     alt = (
         f"Diagram: the eight coalitions, joined by lines where one player makes the difference. Chosen: "
-        f"{named(chosen)}, worth {game[chosen]:g}. Next to it, {', '.join(changes)}."
+        f"{team_name(chosen)}, worth {game[chosen]:g}. Next to it, {', '.join(changes)}."
     )
     return Chart(figure, alt)
 

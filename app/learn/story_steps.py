@@ -12,7 +12,7 @@ from app.figures.strip import strip_figure
 from app.learn.games import PLAYERS, STORIES, alike, idle, shapley, table
 from app.learn.own_run_figures import contribution_by_size
 from app.learn.step_parts import Own, look_for, protocol, step
-from app.learn.story_figures import coalition_lattice, linearity_bars, named, order_steps
+from app.learn.story_figures import coalition_lattice, linearity_bars, order_steps, team_name
 from core.attribution.closed_form import measure, values
 from core.attribution.permutations import marginals
 from core.coalitions.masks import removed
@@ -31,9 +31,9 @@ def pick_game() -> Floats:
     st.markdown(story.told)
     game = np.reshape(story.worths, (2, 2, 2)).astype(float)
     for column, team in zip(st.columns(7), _TEAMS, strict=True):
-        key = f"team-{story.name}-{named(team)}"
+        key = f"team-{story.name}-{team_name(team)}"
         state.begin(key, float(game[team]))
-        game[team] = column.number_input(named(team), step=10.0, format="%g", key=key)
+        game[team] = column.number_input(team_name(team), step=10.0, format="%g", key=key)
     st.caption("Worths, for you to change; nobody is worth 0. The first three steps follow them.")
     return game
 
@@ -48,7 +48,7 @@ def teams(own: Own | None) -> None:
     game = pick_game()
     there = st.pills("Who is there?", PLAYERS, selection_mode="multi", default=PLAYERS[:1])
     chosen = tuple(int(name in there) for name in PLAYERS)
-    st.metric(f"Worth of {named(chosen)}", f"{game[chosen]:g}")
+    st.metric(f"Worth of {team_name(chosen)}", f"{game[chosen]:g}")
     parts.show_chart(coalition_lattice(game, chosen), key="lattice")
     look_for("The same player adds different amounts to different teams. So what is *the* part of a player?")
     if own is not None:

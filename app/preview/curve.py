@@ -16,13 +16,15 @@ _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("square", "diamond", "x", "triangle-up", "star")
 _COLOURS = (VERMILION, GREEN, PURPLE, ORANGE, SKY)
 
+Place = tuple[int, float, str]  # removed layers, their perplexity, and whether that is measured or predicted
+
 
 def curve(
     result: RunResult,
     found: Selection | None,
     expected: Mapping[int, Prediction],
     bend: int | None,
-    here: tuple[int, float, str],
+    here: Place,
 ) -> Chart:
     """The curve that a ratio is chosen on.
 
@@ -32,7 +34,7 @@ def curve(
             own windows, times the whole model's perplexity on the run's.
         expected: what the surrogate predicts of the sets that the slider goes through, by number of removed layers.
         bend: the count at which the curve bends, if it does.
-        here: the set on show: its count, its perplexity, and whether that is measured or predicted.
+        here: the place of the set on show.
     """
     figure = go.Figure()
     counts = sorted(expected)

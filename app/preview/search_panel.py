@@ -9,10 +9,10 @@ from app.preview.curve import rivals
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.plans import METHODS, USUAL_METHODS, Selection
-from core.records.spec import RunSpec
+from core.records.results import RunResult
 
 
-def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | None) -> None:
+def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selection | None) -> None:
     """Asks for a search of a budget, and shows how far it is."""
     job = shared.newest("select", run.run)
     if job is not None and (job.active or job.status == "failed"):
@@ -25,14 +25,14 @@ def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | 
             "finalists on further text. One unit of compute is what SLEB takes to remove two fifths of the layers."
         )
         units = st.number_input("Budget in units", 0.1, 64.0, 1.0, step=0.5, key="search-units")
-        players = run.result.model.players if run.result else ()
+        players = result.model.players
         protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
         if st.button("Search", type="primary", icon=":material/search:"):
-            shared.task("select", spec, run=run.run, game=run.game, units=units, protected=protected)
+            shared.task("select", run.resolved, run=run.run, game=run.game, units=units, protected=protected)
             st.rerun()
 
 
-def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
+def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     """The literature's methods and ours, each chosen on the run's text and judged on other text."""
     st.header("Beside the literature's methods")
     job, found = shared.newest("compare", run.run), reads.comparison(shared.database, run.run)
@@ -51,7 +51,7 @@ def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
         units = st.number_input("Budget of ours, in units", 0.1, 64.0, 1.0, step=0.5, key="compare-units")
         st.caption("Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was.")
         if st.button("Compare", icon=":material/compare_arrows:", disabled=not methods):
-            most = max(1, 2 * (len(run.result.model.players) if run.result else 2) // 5)
+            most = max(1, 2 * len(result.model.players) // 5)
             counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
-            shared.task("compare", spec, run=run.run, methods=methods, counts=counts, units=units)
+            shared.task("compare", run.resolved, run=run.run, methods=methods, counts=counts, units=units)
             st.rerun()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.dashboard import parts, state
+from app.dashboard.progress import show_stage
 from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.size import BYTES
@@ -43,4 +44,4 @@ def _speed(job: Job) -> None:
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)
     else:
-        st.caption(job.stage or "Waiting for the evaluation under way")
+        show_stage(job)

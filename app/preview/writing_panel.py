@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.dashboard import parts, state
+from app.dashboard.progress import show_stage
 from app.words import Players, named
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -32,7 +33,7 @@ def _texts(job: Job, players: Players) -> None:
         parts.show_failure(job.message, job.hint)
         return
     if job.writing is None:
-        st.caption(job.stage or "Waiting for the evaluation under way")
+        show_stage(job)
         return
     written, prompt = job.writing, str(job.details["prompt"])
     gone = named(players, job.removed) or "none"

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts
-from app.dashboard.predicting import predictor_of
+from app.dashboard.estimated import predictor_of
 from app.surrogate.fit_figures import share_bars
 from app.words import labels
 from cache.database import Database

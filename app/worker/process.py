@@ -17,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO, assert_never, get_args
 
+from app.cli.opening import quiet
 from app.worker.job import Preview, Task
-from app.worker.libraries import quiet
 from cache.database import Database
 from cache.store import Store
 from core.baselines.compare import Match

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.dashboard.predicting import predictor_of
+from app.dashboard.estimated import predictor_of
 from app.worker.client import Jobs
 from cache import queries
 from core.coalitions.masks import encode, without
@@ -105,7 +105,7 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -
     wait(lambda: not search.active)
     assert search.status == "finished", search.message
     page = open_page("preview", run=run)
-    plans = queries.newest_selection(shared.database, run).plans
+    plans = queries.find_selection(shared.database, run).plans
     assert page.selectbox(key="first").value == "search"
     page.slider[0].set_value(2).run()
     assert page.query_params["remove"] == ",".join(map(str, plans[1].removed))
@@ -143,7 +143,7 @@ def test_one_session_on_several_pages(shared: Jobs, spec: RunSpec) -> None:
     run = finish(shared, spec)
     page = open_page("preview", run=run)
     for other in ("interactions", "contributions", "preview", "export"):
-        page.switch_page(f"../pages/{other}.py").run()
+        page.switch_page(f"../../pages/{other}.py").run()
         assert not page.exception, page.exception
 
 

@@ -71,7 +71,7 @@ def test_forecast_by_hand(shared: Jobs, spec: RunSpec) -> None:
     (_, before), (_, after) = begin(spec, 8), begin(asked, 8)
     ratio = work(after, np.ones(61, np.bool_), shape.head) / work(before, np.ones(51, np.bool_), shape.head)
     assert found.seconds == pytest.approx(result.seconds * ratio * 2) and found.rate_of == run.run
-    assert (found.coalitions, found.known) == (61, 0) and found.memory is not None and found.settled
+    assert (found.coalitions, found.known) == (61, 0) and found.memory is not None and found.dtype_known
     more = foresee(shared.database, [run], replace(spec, masks=60))
     assert (more.coalitions, more.known, more.known_in) == (61, 51, result.model.dtype)
     assert more.seconds is not None and more.seconds < found.seconds / 2
@@ -82,7 +82,7 @@ def test_nothing_is_invented_where_nothing_is_known(shared: Jobs, spec: RunSpec)
     found = foresee(shared.database, [], replace(spec, model="nobody/has-made-this-model"))
     assert (found.coalitions, found.seconds, found.memory) == (None, None, None)
     found = foresee(shared.database, [], spec)
-    assert found.seconds is None and found.memory is not None and not found.settled
+    assert found.seconds is None and found.memory is not None and not found.dtype_known
 
 
 @pytest.mark.parametrize("sampler", ["stratified", "shapley", "adaptive"])

@@ -25,7 +25,7 @@ from app.learn.games import (
     table,
 )
 from app.learn.sampling_figures import error_curve, estimate_bars
-from app.learn.story_figures import coalition_lattice, linearity_bars, named, order_steps
+from app.learn.story_figures import coalition_lattice, linearity_bars, order_steps, team_name
 from core.attribution.permutations import draw, errors, estimate, marginals
 from core.coalitions.masks import everything
 from core.coalitions.measurements import Floats
@@ -154,7 +154,7 @@ def test_learning_curve_favours_the_surrogate_in_the_end() -> None:
 def test_lattice_shows_what_each_neighbour_adds() -> None:
     chart = coalition_lattice(story("Musicians"), (1, 0, 0))
     assert {note.text for note in chart.figure.layout.annotations} == {"Ann +40", "Bo +60", "Cy +20"}
-    assert "worth 40" in chart.alt and named((0, 0, 0)) == "nobody" and named((1, 0, 1)) == "Ann + Cy"
+    assert "worth 40" in chart.alt and team_name((0, 0, 0)) == "nobody" and team_name((1, 0, 1)) == "Ann + Cy"
     labels = [trace.text for trace in chart.figure.data if trace.text]
     assert len(labels) == 8 and "<b>Ann<br>40</b>" in labels
 

@@ -1,0 +1,1 @@
+"""The command line: each command, how it opens the results file and the engine, and how it answers."""

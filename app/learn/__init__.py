@@ -1,0 +1,1 @@
+"""The page Learn: the lecture's steps, the games that they play, and their figures."""

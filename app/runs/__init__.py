@@ -1,0 +1,1 @@
+"""The page Runs: the request, the history, and two runs side by side."""
