@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from app.cli.opening import database_of, engine_on, settled
@@ -10,12 +10,9 @@ from app.cli.terminal import follow, say
 from cache import queries
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
-from core.records.plans import Plan, methods_for
+from core.records.plans import COMPARED, Plan, methods_for
 from core.records.spec import RunSpec
 from core.selection.targets import Request, Target
-
-# Those that are worth their time for everybody.
-_COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -50,12 +47,12 @@ def select(options: argparse.Namespace) -> None:
     request = Request(options.units, options.most, indexes(players, options.protect))
     request = request.reaching(target, len(players))
     found = queries.selection(database, run.run, request.protected)
-    if found is not None:
-        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), request.most))
-    if found is None or found.units < request.units or len(found.plans) < request.most:
-        done = follow(engine_on(database).select(run.run, run.game, settled(run), request))
+    left = request.after(found)
+    if left is not None:
+        done = follow(engine_on(database).select(run.run, run.game, settled(run), left))
         assert isinstance(done, Selected)
         found = done.selection
+    assert found is not None
     plans, path = target.choose(found), found.nested
     text = [
         f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.spent:.2f} units",
@@ -80,7 +77,7 @@ def compare(options: argparse.Namespace, spec: RunSpec) -> None:
     """Ours and the rivals: each chooses on the calibration windows, and all are judged on others."""
     from core.baselines.compare import Match
 
-    methods = options.methods or methods_for(spec.players, _COMPARED)
+    methods = options.methods or methods_for(spec.players, COMPARED)
     match = Match(methods, options.counts, options.units)
     done = follow(engine_on(database_of(options)).compare(spec, match))
     assert isinstance(done, Compared)

@@ -8,10 +8,8 @@ from app.dashboard.tables import methods_table
 from app.preview.curve import rivals
 from app.worker.client import Jobs
 from cache.queries import StoredRun
-from core.records.plans import METHODS, Selection
+from core.records.plans import COMPARED, METHODS, Selection
 from core.records.spec import RunSpec
-
-_COMPARED = ("quorum", "shortgpt", "one-shot", "taylor+", "sleb")
 
 
 def show_search(shared: Jobs, run: StoredRun, spec: RunSpec, found: Selection | None) -> None:
@@ -49,7 +47,7 @@ def show_rivals(shared: Jobs, run: StoredRun, spec: RunSpec) -> None:
             f"perplexity there: {found.dense_perplexity:.2f}. Units: by forwards that share nothing."
         )
     with st.expander("Compare" if found is None else "Compare again", expanded=found is None):
-        methods = st.multiselect("Methods", METHODS, _COMPARED)
+        methods = st.multiselect("Methods", METHODS, COMPARED)
         units = st.number_input("Budget of ours, in units", 0.1, 64.0, 1.0, step=0.5, key="compare-units")
         st.caption("Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was.")
         if st.button("Compare", icon=":material/compare_arrows:", disabled=not methods):

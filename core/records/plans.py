@@ -11,6 +11,8 @@ METHODS = (
     *(OURS, "random", "magnitude", "shortgpt", "window", "one-shot", "taylor", "taylor+", "paper", "sleb"),
     "evopress",
 )
+# Those that are worth their time for everybody.
+COMPARED = (OURS, "shortgpt", "one-shot", "taylor+", "sleb")
 # These compare the hidden states before and after players, which half of a block has not.
 BETWEEN_BLOCKS = ("shortgpt", "window")
 
