@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from app.requests import located
 from core.coalitions.masks import Masks
 from core.errors import SelectionError
 from core.records.spec import RunSpec
@@ -19,6 +18,8 @@ Players = str | int | Iterable[str | int]  # "3,7", 3, [3, 7], ["3a", "7m"]
 
 def spec_of(**fields: Any) -> RunSpec:
     """The request with these fields of a RunSpec; SelectionError for a value of another type than the field's."""
+    from app.requests import located
+
     try:
         return located(TypeAdapter(RunSpec).validate_python({name: _plain(value) for name, value in fields.items()}))
     except ValidationError as cause:

@@ -3,16 +3,14 @@
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from app.cli.opening import settled
-from app.contributions.bars import contribution_bars
 from app.notebook import answers
 from app.notebook.given import Players, at_least_one, integers_of, names_of, positive, target_of
 from app.notebook.sessions import work
-from app.requests import located
 from cache import queries
 from cache.database import Database
 from core.coalitions.measurements import Measurements
@@ -23,6 +21,9 @@ from core.paths import user_path
 from core.records.results import INTERACTIONS, VALUES, RunResult
 from core.records.spec import RunSpec
 from core.selection.targets import Request
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 
 class Run:
@@ -160,6 +161,8 @@ class Run:
 
     def export(self, remove: Players, out: str | PathLike[str]) -> answers.ExportedModel:
         """Writes the model without some players as a new folder that plain transformers loads, and measures it."""
+        from app.requests import located
+
         result, run = self._result(), self._stored()
         if run.status != "finished":
             raise RunNotFound(f"Run {run.run} is {run.status}, not finished.", "Finish it first: start it again.")
@@ -170,8 +173,10 @@ class Run:
         done, _ = work(self._database, "export", recipe, user_path(Path(out)))
         return answers.exported_model(done)
 
-    def plot(self) -> go.Figure:
+    def plot(self) -> "Figure":
         """The contributions as bars with their intervals, as a Plotly figure."""
+        from app.contributions.bars import contribution_bars
+
         return contribution_bars(self._result()).figure
 
     def _stored(self) -> queries.StoredRun:
