@@ -8,6 +8,8 @@ COPY app app
 COPY cache cache
 COPY core core
 COPY pages pages
+COPY pyproject.toml LICENSE ./
+RUN pip install --no-cache-dir --no-deps --editable .
 
 ENV QUORUM_HOME=/data HF_HOME=/data/huggingface PYTHONUNBUFFERED=1
 RUN mkdir /data && chown quorum /data
@@ -17,4 +19,4 @@ EXPOSE 8501
 # An unknown path answers 200 with the page, so the body is compared.
 HEALTHCHECK --start-period=30s CMD python -c "import sys, urllib.request as r; \
 sys.exit(r.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=5).read() != b'ok')"
-CMD ["python", "-m", "app", "serve", "--address", "0.0.0.0"]
+CMD ["quorum", "serve", "--address", "0.0.0.0"]

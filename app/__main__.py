@@ -11,6 +11,7 @@ from typing import Any
 from app.cli import choose_commands, exchange_commands, export_commands, run_commands
 from app.cli.terminal import complain
 from app.requests import located
+from core import __version__
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
 from core.errors import QuorumError
 from core.export.formats import FORMATS
@@ -19,12 +20,18 @@ from core.records.spec import BOS_CHOICES, SAMPLERS, RunSpec
 from core.records.values import INTERACTIONS, VALUES
 from core.text.corpora import CORPORA
 
+PROGRAM = "python -m app"
 _DEFAULTS = RunSpec()
 
 
-def main(arguments: list[str] | None = None) -> int:
+def command() -> int:
+    """`quorum`, the command of an installation: this one under a name of its own."""
+    return main(program="quorum")
+
+
+def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     """Runs one command and returns the exit status: 0 done, 1 an expected failure, 2 wrong usage, 130 interrupted."""
-    options = parser().parse_args(arguments)
+    options = parser(program).parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end a run as cancelled, with everything kept
     try:
         return int(options.command(options) or 0)
@@ -45,9 +52,11 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
     return located(RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given}))
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     """The whole command line; docs/cli.md is written from it."""
-    parser = argparse.ArgumentParser(prog="python -m app", description="Which layers does a language model need?")
+    parser = argparse.ArgumentParser(prog=program, description="Which layers does a language model need?")
+    said = argparse.SUPPRESS if program == PROGRAM else "say which release this is"
+    parser.add_argument("--version", action="version", version=f"quorum {__version__}", help=said)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, function: object, text: str, among: Any = subparsers) -> argparse.ArgumentParser:

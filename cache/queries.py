@@ -97,7 +97,7 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
     if not np.isfinite(dense).all():
         raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
-    return _usable(found, dense)
+    return usable(found, dense)
 
 
 def losses(database: Database, game: str, masks: Sequence[str]) -> dict[str, Floats]:
@@ -118,7 +118,7 @@ def divergences(database: Database, run: StoredRun) -> Measurements:
         raise RunNotFound(
             f"Run {run.run} has measured no KL yet.", f"Ask for it: python -m app values {run.run} --worth kl."
         )
-    return _usable(found, np.zeros_like(next(iter(found.values()))))
+    return usable(found, np.zeros_like(next(iter(found.values()))))
 
 
 def measured_for(database: Database, run: StoredRun, worth: str) -> Measurements:
@@ -190,7 +190,8 @@ def players(database: Database, run: StoredRun) -> tuple[str, ...]:
     return from_json(ModelInfo, row[0]).players
 
 
-def _usable(found: dict[str, Floats], dense: Floats) -> Measurements:
+def usable(found: dict[str, Floats], dense: Floats) -> Measurements:
+    """What a surrogate can take of losses by mask, in the order of the masks: shuffled, so that none is favoured."""
     usable = [mask for mask, losses in found.items() if "0" in mask and not np.isnan(losses).any()]
     usable = [usable[index] for index in np.random.default_rng(0).permutation(len(usable))]
     masks = np.array([decode(mask) for mask in usable], dtype=np.bool_)

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from app.cli.opening import database_of, engine_on
@@ -46,14 +46,13 @@ def select(options: argparse.Namespace) -> None:
     players = queries.players(database, run)
     request = Request(options.units, options.most, indexes(players, options.protect))
     request = request.reaching(target, len(players))
-    most = request.check(len(players))
     found = queries.selection(database, run.run, request.protected)
-    if found is not None:
-        request = replace(request, units=max(found.units, request.units), most=max(len(found.plans), most))
-    if found is None or found.units < request.units or len(found.plans) < most:
-        done = follow(engine_on(database).select(run.run, run.game, run.resolved, request))
+    left = request.after(found)
+    if left is not None:
+        done = follow(engine_on(database).select(run.run, run.game, run.resolved, left))
         assert isinstance(done, Selected)
         found = done.selection
+    assert found is not None
     plans, path = target.choose(found), found.nested
     text = [
         f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.spent:.2f} units",

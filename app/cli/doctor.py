@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from app.root import ROOT
@@ -57,8 +57,7 @@ def _python() -> tuple[bool, str, str]:
 
 
 def _packages() -> tuple[bool, str, str]:
-    lines = [line.partition("#")[0].strip() for line in _REQUIREMENTS.read_text().splitlines()]
-    pins = [line.split("==") for line in lines if line]
+    pins = [line.split("==") for line in _pinned()]
     wrong = []
     for name, pin in pins:
         try:
@@ -68,6 +67,12 @@ def _packages() -> tuple[bool, str, str]:
         if have.split("+")[0] != pin:
             wrong.append(f"{name} {have}, not {pin}")
     return not wrong, "; ".join(wrong) or f"{len(pins)} as pinned", "Run `make setup`."
+
+
+def _pinned() -> list[str]:
+    """The requirements, `name==version`: of the checkout, or of the installed distribution."""
+    found = _REQUIREMENTS.read_text().splitlines() if _REQUIREMENTS.exists() else requires("quorum") or []
+    return [line for text in found if (line := text.partition("#")[0].strip())]
 
 
 def _device() -> tuple[bool, str, str]:

@@ -34,6 +34,15 @@ def without(layers: int, removed: Sequence[int]) -> NDArray[np.bool_]:
     return mask
 
 
+def check_fit(masks: Masks, players: Sequence[str]) -> None:
+    """SelectionError for masks (masks, n) that are not over these players."""
+    if masks.shape[1] != len(players):
+        raise SelectionError(
+            f"These masks are of {masks.shape[1]} players; there are {len(players)}.",
+            f"Give an entry to each of {players[0]} to {players[-1]}, in the order of the model.",
+        )
+
+
 def removed(mask: NDArray[np.bool_]) -> tuple[int, ...]:
     """The layers that a mask (layers,) drops, in the order of the model; the inverse of `without`."""
     return tuple(int(layer) for layer in np.flatnonzero(~mask))

@@ -161,6 +161,20 @@ def divergence_of(evaluator: Cached, mask: NDArray[np.bool_]) -> Generator[Event
     return float(found.mean(dtype=np.float64))
 
 
+def all_losses(evaluator: Cached, masks: Masks) -> Generator[Event, None, NDArray[np.float32]]:
+    """Measures coalitions (masks, players) where they are not known: their losses, (masks, sequences)."""
+    before = len(evaluator.ledger.look_up(masks))
+    begun = time.monotonic()
+    found: dict[int, Losses] = {}
+    for rows in evaluator.batches(masks):
+        found.update(rows)
+        fresh = len(found) - before
+        rate = fresh / max(time.monotonic() - begun, 1e-9)
+        left = (len(masks) - len(found)) / rate if fresh > 0 else math.nan
+        yield Progress(len(found), len(masks), before, rate, left)
+    return np.stack([found[row] for row in range(len(masks))])
+
+
 def all_divergences(store: Store, game: str, evaluator: Cached) -> Generator[Event, None, None]:
     """Measures the KL of every coalition of a game whose losses are known, where it is not."""
     yield Stage(_COMPARING)

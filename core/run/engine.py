@@ -13,12 +13,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.baselines.compare import Match, compare
 from core.baselines.scoring import score
+from core.coalitions.masks import Masks, check_fit
 from core.coalitions.players import indexes, mask_without
 from core.errors import CorpusError, QuorumError
-from core.evaluate.cached import all_divergences, divergence_of
+from core.evaluate.cached import all_divergences, all_losses, divergence_of
 from core.evaluate.game import Game, Games
 from core.evaluate.generation import continuations
 from core.evaluate.latency import REPEATS, seconds
@@ -108,6 +110,18 @@ class Engine:
         places = indexes(info.players, removed)
         left = game.loaded.parameters_without(places)
         yield Measured(places, perplexity(losses), mean, divergence, protocol, info, left)
+
+    def evaluate(self, spec: RunSpec, masks: Masks) -> Generator[Event, None, NDArray[np.float32]]:
+        """The losses of coalitions (masks, players) on the calibration windows, (masks, sequences).
+
+        Raises:
+            QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
+        """
+        check_seed(spec)
+        game = yield from self._games.open(spec, spec.text(), partial(check_fit, masks))
+        with ExitStack() as held:
+            yield from self._alone(held, game)
+            return (yield from all_losses(game.evaluator, masks))
 
     def continue_(self, spec: RunSpec, removed: Sequence[int], prompt: str, tokens: int) -> Iterator[Event]:
         """How the whole model and the one without some players go on after a prompt, token by token.

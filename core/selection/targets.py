@@ -26,6 +26,17 @@ class Request:
         replace(self, most=count).check(layers)
         return replace(self, most=max(most, count))
 
+    def after(self, found: Selection | None) -> "Request | None":
+        """What is left to search for, no less than what was, after a search; None where it found all of it.
+
+        Of a request that says how many layers it goes up to, as `reaching` gives it.
+        """
+        if found is None:
+            return self
+        have, most = (found.units, len(found.plans)), self.most or 0
+        wanted = max(found.units, self.units), max(len(found.plans), most)
+        return replace(self, units=wanted[0], most=wanted[1]) if wanted != have else None
+
     def check(self, layers: int) -> int:
         """The largest number of layers to remove, or SelectionError."""
         unknown = [layer for layer in self.protected if not 0 <= layer < layers]

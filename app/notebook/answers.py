@@ -1,0 +1,106 @@
+"""What a cell gets back: tables with players as they are shown, and small records."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from core.records.events import Exported, Measured
+from core.records.fits import Prediction as Predicted
+from core.records.plans import Plan
+from core.records.values import Contribution, LayerValues, PairInteractions
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the surrogate expects without some players: the perplexity, and a 90 % predictive interval of it."""
+
+    removed: tuple[str, ...]
+    perplexity: float
+    low: float
+    high: float
+    extrapolated: bool  # far from every coalition that was measured
+    shares: pd.DataFrame = field(repr=False)  # player, value: what each takes from the log score, nats a token
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured without some players, on the run's own sequences."""
+
+    removed: tuple[str, ...]
+    perplexity: float
+    mean_nll: float  # nats a token
+    kl: float | None  # from the whole model's predictions, nats a token, if it was asked for
+    parameters: int  # of the model that is left
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """A folder that plain transformers loads, whose model has the masked one's losses."""
+
+    path: Path
+    removed: tuple[str, ...]
+    perplexity: float  # on text that choosing them has not used
+    deleted: int  # parameters that are gone from the files
+    zeroed: int  # parameters that are there, and zero
+    seconds: float  # of a forward of one window, the median
+    seconds_whole: float  # the same of the whole model
+
+
+def contribution_table(items: Iterable[Contribution], players: Sequence[str]) -> pd.DataFrame:
+    """player, value, low, high, calibration; a row for each player, in the order of the model."""
+    columns = ["value", "low", "high", "calibration"]
+    rows = [[players[item.layer], *(getattr(item, name) for name in columns)] for item in items]
+    return pd.DataFrame(rows, columns=["player", *columns])
+
+
+def value_table(found: LayerValues, players: Sequence[str]) -> pd.DataFrame:
+    """player, value, low, high; a row for each player, in the order of the model."""
+    rows = [(players[item.layer], item.value, item.low, item.high) for item in found.values]
+    return pd.DataFrame(rows, columns=["player", "value", "low", "high"])
+
+
+def interaction_table(found: PairInteractions, players: Sequence[str]) -> pd.DataFrame:
+    """first, second, value, low, high, meaning; a row for each pair, the strongest first."""
+    rows = [
+        (players[pair.first], players[pair.second], pair.value, pair.low, pair.high, pair.meaning)
+        for pair in found.pairs
+    ]
+    return pd.DataFrame(rows, columns=["first", "second", "value", "low", "high", "meaning"])
+
+
+def plan_rows(plans: Iterable[Plan], players: Sequence[str]) -> list[dict[str, object]]:
+    """A row for each plan, its removed players by name."""
+    return [{**asdict(plan), "removed": _named(plan.removed, players)} for plan in plans]
+
+
+def prediction(found: Predicted, players: Sequence[str]) -> Prediction:
+    """A prediction with players by name."""
+    rows = [(players[share.layer], share.value) for share in found.shares]
+    shares = pd.DataFrame(rows, columns=["player", "value"])
+    removed = _named(found.removed, players)
+    return Prediction(removed, found.perplexity, found.low, found.high, found.extrapolated, shares)
+
+
+def measurement(found: Measured) -> Measurement:
+    """A measurement with players by name."""
+    removed = _named(found.removed, found.model.players)
+    return Measurement(removed, found.perplexity, found.mean_nll, found.kl, found.parameters)
+
+
+def exported_model(done: Exported) -> ExportedModel:
+    """An export with players by name."""
+    return ExportedModel(
+        path=Path(done.path),
+        removed=_named(done.removed, done.players),
+        perplexity=done.perplexity,
+        deleted=done.deleted,
+        zeroed=done.zeroed,
+        seconds=done.pruned,
+        seconds_whole=done.whole,
+    )
+
+
+def _named(places: Iterable[int], players: Sequence[str]) -> tuple[str, ...]:
+    return tuple(players[place] for place in places)

@@ -1,0 +1,84 @@
+"""Ours and the literature's methods on one model, as a table."""
+
+from collections.abc import Sequence
+from os import PathLike
+
+import pandas as pd
+
+from app.notebook.answers import plan_rows
+from app.notebook.given import integers_of, positive, spec_of, texts_of
+from app.notebook.sessions import Cache, open_results, work
+from core.errors import SelectionError
+from core.records.plans import USUAL_METHODS, methods_for
+from core.records.spec import BUNDLED
+
+
+def compare(
+    methods: Sequence[str] | str | None = None,
+    model: str | PathLike[str] = BUNDLED,
+    corpus: str | PathLike[str] = "python-docs",
+    *,
+    counts: Sequence[int] | int | None = None,
+    units: float = 1.0,
+    sequences: int = 10,
+    window: int = 128,
+    seed: int = 0,
+    dtype: str = "auto",
+    device: str = "auto",
+    bos: str = "auto",
+    players: str = "block",
+    protect: Sequence[int] = (),
+    cache: Cache = None,
+) -> pd.DataFrame:
+    """Lets methods choose layers on the calibration sequences, and judges all of them on text that none has seen.
+
+    Args:
+        methods: quorum, random, magnitude, shortgpt, window, one-shot, taylor, taylor+, paper, sleb, evopress; None
+            takes the command line's.
+        counts: players to remove; None takes 10, 20, 30 and 40 % of them.
+        units: compute of quorum, and of evopress for each count; 1 is SLEB's path to two fifths of the layers.
+        model, corpus, sequences, window, seed, dtype, device, bos, players, protect, cache: as of `run`.
+
+    Returns:
+        A row for each method and count: method, count, removed, parameters, perplexity, low, high, ratio, ratio_low,
+        ratio_high, source, coalitions, tokens, units, spent. `attrs["perplexity"]` is the whole model's.
+
+    Raises:
+        QuorumError: before any evaluation if the request is wrong.
+    """
+    from core.baselines.compare import Match
+
+    spec = spec_of(
+        model=model,
+        corpus=corpus,
+        sequences=sequences,
+        window=window,
+        seed=seed,
+        dtype=dtype,
+        device=device,
+        bos=bos,
+        players=players,
+        protect=protect,
+    )
+    chosen = methods_for(spec.players, USUAL_METHODS) if methods is None else texts_of(methods, "methods")
+    if not chosen:
+        raise SelectionError("No method would be compared.", 'Name one or more: methods=["quorum", "sleb"].')
+    match = Match(chosen, None if counts is None else integers_of(counts, "counts"), units)
+    positive(units, "units")
+    done, _ = work(open_results(cache), "compare", spec, match)
+    found = done.comparison
+    rows = [
+        {
+            "method": method.method,
+            **row,
+            "coalitions": method.coalitions,
+            "tokens": method.tokens,
+            "units": method.units,
+            "spent": method.spent,
+        }
+        for method in found.methods
+        for row in plan_rows(method.plans, found.model.players)
+    ]
+    table = pd.DataFrame(rows)
+    table.attrs["perplexity"] = found.dense_perplexity
+    return table

@@ -1,0 +1,95 @@
+"""Runs by name: one that is started or goes on, those that there are, one of them."""
+
+from collections.abc import Sequence
+from os import PathLike
+
+import pandas as pd
+
+from app.example import shipped
+from app.notebook.given import spec_of
+from app.notebook.run_handle import Run
+from app.notebook.sessions import Cache, open_results, work
+from cache import queries
+from core.records.spec import BUNDLED
+
+_SPEC = ("model", "corpus", "sequences", "window", "sampler", "masks", "players", "seed")
+
+
+def run(
+    model: str | PathLike[str] = BUNDLED,
+    corpus: str | PathLike[str] = "python-docs",
+    masks: int = 300,
+    *,
+    sequences: int = 10,
+    window: int = 128,
+    sampler: str = "stratified",
+    strata: Sequence[int] | None = None,
+    seed: int = 0,
+    dtype: str = "auto",
+    device: str = "auto",
+    bos: str = "auto",
+    players: str = "block",
+    protect: Sequence[int] = (),
+    cache: Cache = None,
+) -> Run:
+    """Measures coalitions of a model's layers, and estimates what each layer contributes.
+
+    The same request is the same run: it goes on where it was, and a finished one costs seconds. Everything that has
+    been measured is kept, also when the cell is interrupted.
+
+    Args:
+        model: bundled, a Hub id, or a folder.
+        corpus: python-docs, wikitext-2, or a text file.
+        masks: coalitions to sample.
+        sequences: calibration windows.
+        window: text tokens in a window.
+        sampler: stratified (the paper's), adaptive, shapley or exhaustive.
+        strata: numbers of kept players; None takes the paper's.
+        seed: of windows, samples and folds.
+        dtype: auto, float32, bfloat16 or float16.
+        device: auto, cpu, cuda, cuda:N, mps or offload.
+        bos: auto, none, corpus or window.
+        players: block, sublayer (attention and MLP) or group:N.
+        protect: layers that always stay.
+        cache: the results file; None is the command line's, and ":memory:" lasts as long as this process.
+
+    Raises:
+        QuorumError: before any evaluation if the request is wrong.
+    """
+    from core.sampling.samplers import check_size
+
+    spec = spec_of(
+        model=model,
+        corpus=corpus,
+        masks=masks,
+        sequences=sequences,
+        window=window,
+        sampler=sampler,
+        strata=strata,
+        seed=seed,
+        dtype=dtype,
+        device=device,
+        bos=bos,
+        players=players,
+        protect=protect,
+    )
+    check_size(spec)
+    database = open_results(cache)
+    finished, _ = work(database, "run", spec)
+    return Run(database, finished.result.run)
+
+
+def runs(cache: Cache = None) -> pd.DataFrame:
+    """The runs in a results file, the newest first: run (its name), status, started, and what was asked for."""
+    database = open_results(cache)
+    rows = [
+        (found.run, shipped.status(found), found.started, *(getattr(found.spec, name) for name in _SPEC))
+        for found in (queries.settled(database, stored) for stored in queries.runs(database))
+    ]
+    return pd.DataFrame(rows, columns=["run", "status", "started", *_SPEC])
+
+
+def load(name: str, cache: Cache = None) -> Run:
+    """The run of that name, or of the one name that begins so; RunNotFound, with the names, where there is none."""
+    database = open_results(cache)
+    return Run(database, queries.find_run(database, str(name)).run)

@@ -1,0 +1,197 @@
+"""A run as a notebook holds it: a name in a results file; whatever is asked of it is read, estimated or measured."""
+
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from app.notebook import answers
+from app.notebook.given import Players, at_least_one, integers_of, names_of, positive, target_of
+from app.notebook.sessions import work
+from cache import queries
+from cache.database import Database
+from core.coalitions.measurements import Measurements
+from core.coalitions.players import indexes, mask_without
+from core.coalitions.worth import DIVERGENCES, WORTHS
+from core.errors import RunNotFound
+from core.export.recipe import Recipe
+from core.paths import user_path
+from core.records.results import RunResult
+from core.records.spec import RunSpec
+from core.records.values import INTERACTIONS, VALUES
+from core.selection.targets import Request
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+class Run:
+    """A run in a results file, finished or so far. `quorum.run` and `quorum.load` give one.
+
+    Players are named as they are shown: "3" (or 3) is block 3, "3a" its attention, "3m" its MLP, "8-11" a group.
+    """
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._database, self.name = database, name
+
+    def __repr__(self) -> str:
+        stored = self._stored()
+        spec = stored.spec
+        return f"<Run {self.name}: {spec.model} on {spec.corpus}, {spec.masks} masks, {stored.status}>"
+
+    @property
+    def spec(self) -> RunSpec:
+        """What was asked for."""
+        return self._stored().spec
+
+    @property
+    def status(self) -> str:
+        """finished, running, interrupted, cancelled or failed."""
+        return self._stored().status
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """The names of the players, in the order of the model and of masks."""
+        return queries.players(self._database, self._stored())
+
+    @property
+    def perplexity(self) -> float:
+        """The whole model's on the run's sequences."""
+        return self._result().dense_perplexity
+
+    @property
+    def contributions(self) -> pd.DataFrame:
+        """The stratified contribution of every player: player, value, low, high, calibration.
+
+        In units of the score PPL_dense / PPL. `low` and `high` are a 90 % interval for the doubt that comes from
+        measuring some coalitions only; `calibration` is half the width of one for that of this text.
+        """
+        result = self._result()
+        return answers.contribution_table(result.overall, result.model.players)
+
+    def values(self, kind: str = "stratified", worth: str = "score") -> pd.DataFrame:
+        """One kind of value of every player: player, value, low, high (90 %), in units of the worth.
+
+        Args:
+            kind: stratified, shapley, banzhaf, local, or paper.
+            worth: score (PPL_dense / PPL), log_score (nats a token) or kl (which is measured first where it is not).
+        """
+        from core.attribution.named_values import check_kind, layer_values
+
+        check_kind(kind, VALUES, worth)
+        run = self._stored()
+        found = layer_values(self._worths(worth), kind, worth, run.strata, run.spec.seed, run.result)
+        return answers.value_table(found, self.players)
+
+    def interactions(self, kind: str = "shapley", worth: str = "log_score") -> pd.DataFrame:
+        """How pairs depend on each other, the strongest first: first, second, value, low, high (90 %), meaning.
+
+        Args:
+            kind: shapley, faithful, banzhaf or local.
+            worth: as of `values`.
+        """
+        from core.attribution.named_values import check_kind, pair_interactions
+
+        check_kind(kind, INTERACTIONS, worth)
+        run = self._stored()
+        found = pair_interactions(self._worths(worth), kind, worth, run.spec.seed, run.result)
+        return answers.interaction_table(found, self.players)
+
+    def predict(self, remove: Players) -> answers.Prediction:
+        """What the surrogate expects without some players, one or more, and what each of them takes."""
+        from core.attribution.prediction import explained
+
+        run, players = self._stored(), self.players
+        places = indexes(players, at_least_one(remove))
+        mask_without(players, places)
+        measured = queries.measurements(self._database, run)
+        return answers.prediction(explained(measured, places, run.spec.seed, run.result), players)
+
+    def measure(self, remove: Players = (), *, kl: bool = False) -> answers.Measurement:
+        """The perplexity without some players on the run's own sequences; it is kept, and `predict` learns from it.
+
+        Args:
+            remove: players; none gives the whole model's.
+            kl: also how far the predictions are from the whole model's.
+        """
+        run, names = self._stored(), names_of(remove)
+        mask_without(self.players, names)
+        found, _ = work(self._database, "measure", run.resolved, run.spec.text(), names, kl=kl)
+        return answers.measurement(found)
+
+    def select(
+        self,
+        count: int | None = None,
+        *,
+        ratio: float | None = None,
+        parameters: int | None = None,
+        max_increase: float | None = None,
+        protect: Players = (),
+        most: int | None = None,
+        units: float = 1.0,
+        nested: bool = False,
+    ) -> pd.DataFrame:
+        """Searches for the best players to remove; a search that was as large is not made again.
+
+        Args:
+            count, ratio, parameters, max_increase: one target, or none for the plans of every count: players to remove,
+                a share of them, the parameters to leave at most, the rise of perplexity at most (.05 is 5 %).
+            protect: players that stay.
+            most: plans of 1 to so many players; None is half of them.
+            units: compute; 1 is SLEB's path to two fifths of the layers.
+            nested: instead, plans of which each holds the one before.
+
+        Returns:
+            count, removed, parameters, perplexity, low, high, ratio, ratio_low, ratio_high, source; the fewest first.
+        """
+        run, players = self._stored(), self.players
+        target = target_of(count, ratio, parameters, max_increase)
+        positive(units, "units")
+        upto = None if most is None else max(integers_of(most, "most"))
+        request = Request(float(units), upto, indexes(players, names_of(protect))).reaching(target, len(players))
+        found = queries.selection(self._database, run.run, request.protected)
+        left = request.after(found)
+        if left is not None:
+            done, _ = work(self._database, "select", run.run, run.game, run.resolved, left)
+            found = done.selection
+        assert found is not None
+        plans = found.nested if nested else target.choose(found)
+        return pd.DataFrame(answers.plan_rows(plans, players))
+
+    def export(self, remove: Players, out: str | PathLike[str]) -> answers.ExportedModel:
+        """Writes the model without some players as a new folder that plain transformers loads, and measures it."""
+        from app.requests import located
+
+        result, run = self._result(), self._stored()
+        if run.status != "finished":
+            raise RunNotFound(f"Run {run.run} is {run.status}, not finished.", "Finish it first: start it again.")
+        places = indexes(result.model.players, at_least_one(remove))
+        mask_without(result.model.players, places)
+        recipe = Recipe.of(result, run.resolved, places)
+        recipe = replace(recipe, spec=located(recipe.spec))
+        done, _ = work(self._database, "export", recipe, user_path(Path(out)))
+        return answers.exported_model(done)
+
+    def plot(self) -> "Figure":
+        """The contributions as bars with their intervals, as a Plotly figure."""
+        from app.contributions.bars import contribution_bars
+
+        return contribution_bars(self._result()).figure
+
+    def _stored(self) -> queries.StoredRun:
+        return queries.find_run(self._database, self.name)
+
+    def _result(self) -> RunResult:
+        run = self._stored()
+        if run.result is None:
+            raise RunNotFound(f"Run {run.run} is {run.status} and has found nothing yet.", "Start it again to go on.")
+        return run.result
+
+    def _worths(self, worth: str) -> Measurements:
+        """What a worth is made of; KL is measured when it is first asked for."""
+        run = self._stored()
+        if WORTHS[worth].measured == DIVERGENCES and queries.lacks_divergences(self._database, run):
+            work(self._database, "diverge", run.game, run.resolved)
+        return queries.measured_for(self._database, run, worth)
