@@ -9,7 +9,8 @@ from app.example import shipped
 from app.export.report import report
 from app.worker.client import Jobs
 from core.records.spec import RunSpec
-from tests.pages.test_pages import button, finish, open_page, said, wait
+from tests.support.jobs import finish, wait
+from tests.support.pages import button, open_page, said
 
 
 def test_report_escapes_what_a_file_may_say() -> None:

@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from app.worker.client import Jobs
 from cache import queries
 from core.records.spec import RunSpec
-from tests.pages.test_pages import button, finish, open_page, said
+from tests.support.jobs import finish
+from tests.support.pages import button, open_page, said
 
 STEPS = ("teams", "orders", "axioms", "sampling", "surrogate", "strata")
 

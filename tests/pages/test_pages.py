@@ -1,51 +1,15 @@
 """Every page in its empty, running, finished, cancelled and failed states, by Streamlit's own test driver."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.worker import client
 from app.worker.client import Jobs
 from cache import queries
 from core.records.spec import RunSpec
-from tests.conftest import ROOT
-
-
-def open_page(page: str = "", **address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app" / "dashboard" / "main.py"), default_timeout=60)
-    for key, value in address.items():
-        app.query_params[key] = value
-    app.run()
-    if page:
-        app.switch_page(f"../pages/{page}.py").run()
-    assert not app.exception, app.exception
-    return app
-
-
-def wait(condition: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def finish(shared: Jobs, spec: RunSpec) -> str:
-    job = shared.submit(spec)
-    wait(lambda: not job.active)
-    assert job.result is not None, job.message
-    return job.result.run
-
-
-def said(app: AppTest) -> str:
-    parts = (app.markdown, app.info, app.error, app.warning, app.success, app.caption, app.title, app.header)
-    return "\n".join(element.value for elements in parts for element in elements)
-
-
-def button(app: AppTest, label: str) -> object:
-    return next(element for element in app.button if element.label == label)
+from tests.support.jobs import finish, wait
+from tests.support.pages import button, open_page, said
 
 
 def test_nothing_starts_by_itself(shared: Jobs) -> None:

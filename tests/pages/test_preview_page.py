@@ -12,7 +12,8 @@ from cache import queries
 from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
 from core.selection.removal_paths import least_contributing
-from tests.pages.test_pages import button, finish, open_page, said, wait
+from tests.support.jobs import finish, wait
+from tests.support.pages import button, open_page, said
 
 
 def metrics(page: AppTest) -> dict[str, str]:

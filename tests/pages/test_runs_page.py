@@ -19,7 +19,8 @@ from core.errors import SelectionError
 from core.records.spec import RunSpec
 from core.run.forecast import work
 from core.sampling.samplers import begin
-from tests.pages.test_pages import button, finish, open_page, said
+from tests.support.jobs import finish
+from tests.support.pages import button, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:

@@ -9,8 +9,9 @@ from app.worker.client import Jobs
 from cache import queries
 from core.records.spec import RunSpec
 from core.surrogate.conformal import band_of
-from tests.conftest import Cli
-from tests.pages.test_pages import finish, open_page, said, wait
+from tests.support.commands import Cli
+from tests.support.jobs import finish, wait
+from tests.support.pages import open_page, said
 
 
 def table(page: AppTest, column: str) -> object:

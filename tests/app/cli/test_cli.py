@@ -13,8 +13,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
+from app.root import ROOT
 from benchmarks.byte_tokenizer import save_tokenizer
-from tests.conftest import ROOT, Cli, save_model
+from tests.support.commands import Cli
+from tests.support.models import save_model
 
 MASKS = ("--masks", 40)
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)

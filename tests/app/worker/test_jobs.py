@@ -13,6 +13,7 @@ from typing import get_args
 
 import pytest
 
+from app.root import ROOT
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache import queries
@@ -20,7 +21,7 @@ from cache.database import Database
 from core.records import events
 from core.records.events import Cancelled, Event, Failed, Stage, read_event
 from core.records.spec import RunSpec
-from tests.conftest import ROOT, save_model
+from tests.support.models import save_model
 
 
 @pytest.fixture

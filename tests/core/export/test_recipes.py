@@ -17,7 +17,8 @@ from core.errors import NotRecipe, SelectionError
 from core.export.formats import FORMATS, evopress, mergekit, runs_kept
 from core.export.recipe import read_recipe, recipe
 from core.records.spec import ModelInfo, RunSpec
-from tests.conftest import Cli, save_model
+from tests.support.commands import Cli
+from tests.support.models import save_model
 
 MODEL = ModelInfo("some/model: 1", "LlamaForCausalLM", 8, 1000, "0123456789abcdef", "bfloat16", "cpu")
 CASES = st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=n - 1)))

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.root import ROOT
 from cache import queries
 from cache.database import Database
 from cache.store import Store
@@ -26,7 +27,7 @@ from core.run.engine import Engine
 from core.run.tally import Tally
 from core.sampling.strata import stratified
 from core.surrogate.validation import PROCESSES
-from tests.conftest import ROOT, Cli
+from tests.support.commands import Cli
 
 OPTIONS = ("--sequences", 4, "--window", 16, "--masks", 50)
 

@@ -15,7 +15,7 @@ from core.records.results import ModelInfo
 from core.records.spec import Protocol
 from core.selection.removal_paths import knee, nested
 from core.selection.targets import Request, Target
-from tests.conftest import Cli
+from tests.support.commands import Cli
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 20)
 PLANS = tuple(Plan(k, tuple(range(k)), 100 - 10 * k, 10.0 + k**2, 9.0, 99.0, 1.0, 0.9, 1.1) for k in (1, 2, 3, 4))
