@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from core.records.spec import RunSpec
 from tests.support import commands
 from tests.support.browser import Server, chromium, serving, visitor
 from tests.support.commands import Cli
-from tests.support.finished import Finished
+from tests.support.finished import Archive, Finished
 from tests.support.models import save_model
 from tests.support.once import Once
 
@@ -54,14 +55,19 @@ def spec(tiny: Path, text_file: Path) -> RunSpec:
 
 
 @pytest.fixture(scope="session")
-def finished(once: Once) -> Finished:
-    """Finished runs, each made once in a session."""
-    return Finished(once)
+def archive(once: Once) -> Archive:
+    return Archive(once)
 
 
 @pytest.fixture
 def cache_file(tmp_path: Path) -> Path:
     return tmp_path / "results.duckdb"
+
+
+@pytest.fixture
+def finished(archive: Archive, cache_file: Path) -> Finished:
+    """Puts finished runs into the results file in place of all that it holds, and gives their names."""
+    return partial(archive.put, cache_file)
 
 
 @pytest.fixture
@@ -88,12 +94,12 @@ def shared(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
 
 @pytest.fixture(scope="session")
 def dashboard(
-    tmp_path_factory: pytest.TempPathFactory, finished: Finished, tiny: Path, text_file: Path
+    tmp_path_factory: pytest.TempPathFactory, archive: Archive, tiny: Path, text_file: Path
 ) -> Iterator[Server]:
     """One server for all browser tests that start with two finished runs of the small model."""
     file = tmp_path_factory.mktemp("dashboard") / "results.duckdb"
     spec = RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)
-    finished.put(file, spec, replace(spec, seed=1))
+    archive.put(file, spec, replace(spec, seed=1))
     with serving(file) as server:
         yield server
 

@@ -1,18 +1,21 @@
 """Finished runs of small models: each is made once in a session, and tests get copies of its results file."""
 
 import shutil
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 from cache.database import Database
 from cache.store import Store
-from core.records.events import Finished as Ended
+from core.records import events
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from tests.support.once import Once
 
+Finished = Callable[..., list[str]]  # given the specifications of runs, their names
 
-class Finished:
+
+class Archive:
     def __init__(self, once: Once) -> None:
         self._once = once
 
@@ -26,7 +29,7 @@ class Finished:
         def make(file: Path) -> None:
             names = self.put(file, *specs[:-1]) if specs[:-1] else []
             *_, last = Engine(Store(Database(file))).run(specs[-1])
-            assert isinstance(last, Ended)
+            assert isinstance(last, events.Finished)
             file.with_suffix(".names").write_text(" ".join([*names, last.result.run]))
 
         return self._once.made(f"{sha256(repr(specs).encode()).hexdigest()[:16]}.duckdb", make)

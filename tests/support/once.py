@@ -16,7 +16,7 @@ class Once:
     def made(self, name: str, make: Callable[[Path], object]) -> Path:
         """The file or folder `name`, which `make` has put there: now, or when it was first asked for."""
         path, made = self._folder / name, self._folder / f"{name}.made"
-        with FileLock(f"{path}.lock"):
+        with FileLock(f"{path}.making"):
             if not made.exists():
                 make(path)
                 made.touch()
