@@ -19,6 +19,7 @@ from tests.support.commands import Cli
 from tests.support.finished import Archive, Finished
 from tests.support.models import save_model
 from tests.support.once import Once
+from tests.support.workers import Nursery
 
 
 @pytest.fixture(scope="session")
@@ -82,9 +83,17 @@ def program(cache_file: Path) -> Cli:
     return commands.in_a_process(cache_file)
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.close()
+
+
 @pytest.fixture
-def shared(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
-    """The server's jobs, on an empty results file."""
+def shared(cache_file: Path, nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
+    """The server's jobs, on an empty results file; their worker starts at once."""
+    monkeypatch.setattr(client, "subprocess", nursery)
     monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
     client.shared.cache_clear()
     yield client.shared()
