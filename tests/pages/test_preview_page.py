@@ -145,7 +145,7 @@ def test_one_session_on_several_pages(shared: Jobs, finished: Finished, spec: Ru
     [run] = finished(spec)
     page = open_page("preview", run=run)
     for other in ("interactions", "contributions", "preview", "export"):
-        page.switch_page(f"../pages/{other}.py").run()
+        page.switch_page(f"../../pages/{other}.py").run()
         assert not page.exception, page.exception
 
 

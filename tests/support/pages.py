@@ -11,7 +11,7 @@ def open_page(page: str = "", **address: str) -> AppTest:
         app.query_params[key] = value
     app.run()
     if page:
-        app.switch_page(f"../pages/{page}.py").run()
+        app.switch_page(f"../../pages/{page}.py").run()
     assert not app.exception, app.exception
     return app
 
