@@ -6,8 +6,8 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 from transformers import AutoModelForCausalLM
 
-from tests.conftest import LAYERS
 from tests.support.browser import LINKS, TITLE, Server, expand, settle, sights, visit
+from tests.support.models import LAYERS
 
 # What a mouse can use; of a field with steppers the field alone, since arrows do what they do.
 CONTROLS = "a[href], button, input, textarea, summary, canvas, [role=slider], [role=combobox]"

@@ -13,7 +13,7 @@ import pytest
 from cache import queries
 from cache.database import Database
 from core.records.spec import RunSpec
-from tests.conftest import Cli
+from tests.support.commands import Cli
 
 EARLIER: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "release_0_1.json").read_text())
 

@@ -18,8 +18,8 @@ from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import RunSpec
 from core.records.storage import Evaluation
-from tests.cache.test_store import MASKS, MODEL, PROTOCOL
-from tests.conftest import Cli
+from tests.support.commands import Cli
+from tests.support.stored import MASKS, MODEL, PROTOCOL
 
 PRECISION = Precision("bfloat16", 0.05, 0.99, 16, 2)
 

@@ -13,6 +13,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from app.root import ROOT
 from cache import queries
 from cache.database import Database
 from cache.schema import MIGRATIONS
@@ -21,12 +22,7 @@ from core.coalitions.masks import encode
 from core.errors import CacheBusy, CacheTooNew, CacheUnreadable, DiskFull, NotWritable, RunNotFound
 from core.records.spec import ModelInfo, Protocol, RunSpec
 from core.records.storage import Evaluation
-from core.sampling.strata import stratified
-
-ROOT = Path(__file__).resolve().parents[2]
-MODEL = ModelInfo("tiny", "LlamaForCausalLM", 6, 1000, "f" * 16, "float32", "cpu")
-PROTOCOL = Protocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
-MASKS = stratified(6, (5, 4, 3), 20, 0)
+from tests.support.stored import MASKS, MODEL, PROTOCOL
 
 
 def python(code: str, *arguments: object) -> subprocess.Popen[str]:

@@ -22,7 +22,7 @@ from core.records.spec import TextSpec
 from core.sampling.strata import default_strata, stratified
 from core.text.corpora import EMBEDDED, read
 from core.text.windows import Windows, cut
-from tests.conftest import Cli
+from tests.support.commands import Cli
 
 # Layer evaluations of 300 masks with shared prefixes, as a share of evaluating every layer of every mask.
 SHARED_AT_300 = 0.48

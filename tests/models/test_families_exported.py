@@ -24,8 +24,8 @@ from core.records.spec import RunSpec, TextSpec
 from core.run.engine import Engine
 from core.text.corpora import read
 from core.text.windows import cut
-from tests.conftest import recipe_of
 from tests.support.families import DEPTH, FAMILIES, REFUSED, WITHOUT_EXPORT, save_family
+from tests.support.models import recipe_of
 
 PASSING = [family for family in FAMILIES if family not in {**REFUSED, **WITHOUT_EXPORT}]
 # The first block, the last one and one between; for three families, what their configuration can describe.

@@ -16,7 +16,7 @@ from core.attribution.named_values import layer_values
 from core.coalitions.masks import without
 from core.records.storage import Evaluation
 from core.records.values import LayerValues
-from tests.pages.test_pages import open_page, said
+from tests.support.pages import box, open_page, said
 from tests.support.stored import DENSE, loss, store_run
 
 
@@ -37,10 +37,6 @@ def test_depth_compares_sizes_and_not_places(strata: tuple[int, ...], values: li
 def test_exact_values_are_not_called_estimated() -> None:
     exact = LayerValues("shapley", "score", (), None, 0.0)
     assert estimated.basis(exact) == "Exact: every coalition was measured"
-
-
-def box(app: object, label: str) -> object:
-    return next(element for element in app.selectbox if element.label == label)
 
 
 def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> None:

@@ -9,7 +9,9 @@ from app.example import shipped
 from app.export.report import report
 from app.worker.client import Jobs
 from core.records.spec import RunSpec
-from tests.pages.test_pages import button, finish, open_page, said, wait
+from tests.support.finished import Finished
+from tests.support.jobs import wait
+from tests.support.pages import button, open_page, said
 
 
 def test_report_escapes_what_a_file_may_say() -> None:
@@ -19,8 +21,8 @@ def test_report_escapes_what_a_file_may_say() -> None:
     assert "<b>run" not in page and "<b>dtype" not in page and page.count("&lt;b&gt;run") == 2
 
 
-def test_export_from_the_page(shared: Jobs, spec: RunSpec, tmp_path: Path) -> None:
-    run = finish(shared, spec)
+def test_export_from_the_page(shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
+    [run] = finished(spec)
     page = open_page("export", run=run, remove="2,5")
     out = tmp_path / "smaller"
     page.text_input[0].set_value(str(out)).run()
@@ -39,8 +41,8 @@ def test_export_from_the_page(shared: Jobs, spec: RunSpec, tmp_path: Path) -> No
     assert "exists already" in said(page)
 
 
-def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_recipe_and_report(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("export", run=run, remove="1,2")
     assert "llama-quantize --prune-layers 1,2" in "\n".join(code.value for code in page.code)
     assert f"python -m app export {run} --remove 1,2" in "\n".join(code.value for code in page.code)
@@ -50,8 +52,8 @@ def test_recipe_and_report(shared: Jobs, spec: RunSpec) -> None:
     assert recipes | others <= {element.label for element in page.get("download_button")}
 
 
-def test_nothing_switched_off_is_said(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_nothing_switched_off_is_said(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("export", run=run, remove="")
     assert "no smaller model to export" in said(page)
     assert [element.label for element in page.get("download_button")] == [

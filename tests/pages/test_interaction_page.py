@@ -18,8 +18,7 @@ from core.records.spec import RunSpec
 from core.records.storage import Evaluation
 from core.selection.counterexample import by_contribution, find_counterexample
 from core.surrogate.surrogate import fit
-from tests.pages.test_contribution_page import box
-from tests.pages.test_pages import button, open_page, said
+from tests.support.pages import box, button, open_page, said
 from tests.support.stored import DENSE, loss, store_run
 
 PLAYERS = tuple(map(str, range(8)))

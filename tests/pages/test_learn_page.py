@@ -9,7 +9,8 @@ from streamlit.testing.v1 import AppTest
 from app.worker.client import Jobs
 from cache import queries
 from core.records.spec import RunSpec
-from tests.pages.test_pages import button, finish, open_page, said
+from tests.support.finished import Finished
+from tests.support.pages import button, open_page, said
 
 STEPS = ("teams", "orders", "axioms", "sampling", "surrogate", "strata")
 
@@ -141,8 +142,8 @@ def test_cost_of_a_layer_decides_how_much_is_ruined(lecture: AppTest) -> None:
     assert int(metrics(lecture)[ruined][:-1]) > int(strata[:-1]) > 0
 
 
-def test_each_step_ends_on_the_readers_run(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_each_step_ends_on_the_readers_run(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("learn", run=run)
     stored = queries.find_run(shared.database, run)
     measured = queries.measurements(shared.database, stored)
@@ -166,7 +167,7 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, spec: RunSpec) -> None:
     assert exact["exact"].sum() == pytest.approx(float(shown["Sum of Shapley values (estimated)"]), abs=0.006)
 
 
-def test_unknown_run_is_named_and_the_lecture_goes_on(shared: Jobs, spec: RunSpec) -> None:
-    finish(shared, spec)
+def test_unknown_run_is_named_and_the_lecture_goes_on(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    finished(spec)
     page = open_page("learn", run="nonesuch")
     assert "There is no run nonesuch" in said(page) and len(page.header) == 1

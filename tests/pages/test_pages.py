@@ -1,51 +1,16 @@
 """Every page in its empty, running, finished, cancelled and failed states, by Streamlit's own test driver."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.worker import client
 from app.worker.client import Jobs
 from cache import queries
 from core.records.spec import RunSpec
-from tests.conftest import ROOT
-
-
-def open_page(page: str = "", **address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app" / "dashboard" / "main.py"), default_timeout=60)
-    for key, value in address.items():
-        app.query_params[key] = value
-    app.run()
-    if page:
-        app.switch_page(f"../../pages/{page}.py").run()
-    assert not app.exception, app.exception
-    return app
-
-
-def wait(condition: Callable[[], object], seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def finish(shared: Jobs, spec: RunSpec) -> str:
-    job = shared.submit(spec)
-    wait(lambda: not job.active)
-    assert job.result is not None, job.message
-    return job.result.run
-
-
-def said(app: AppTest) -> str:
-    parts = (app.markdown, app.info, app.error, app.warning, app.success, app.caption, app.title, app.header)
-    return "\n".join(element.value for elements in parts for element in elements)
-
-
-def button(app: AppTest, label: str) -> object:
-    return next(element for element in app.button if element.label == label)
+from tests.support.finished import Finished
+from tests.support.jobs import finish, wait
+from tests.support.pages import button, open_page, said
 
 
 def test_nothing_starts_by_itself(shared: Jobs) -> None:
@@ -73,8 +38,8 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     assert len(page.get("plotly_chart")) == 6
 
 
-def test_unknown_run_in_the_address_is_named(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_unknown_run_in_the_address_is_named(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("contributions", run="nonesuch")
     assert "There is no run nonesuch" in said(page) and run in said(page)
 
@@ -95,15 +60,15 @@ def test_running_run_has_progress_and_a_button(shared: Jobs, spec: RunSpec) -> N
     shared.cancel(resumed)
 
 
-def test_failed_run_says_what_to_do(shared: Jobs, spec: RunSpec) -> None:
-    finish(shared, spec)
+def test_failed_run_says_what_to_do(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    finished(spec)
     job = shared.submit(RunSpec(**{**vars(spec), "model": "/nowhere/at/all"}))
     wait(lambda: not job.active)
     assert "There is no model /nowhere/at/all" in said(open_page())
 
 
-def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, spec: RunSpec) -> None:
-    finish(shared, spec)
+def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    finished(spec)
     app = open_page()
     app.text_input[0].set_value(spec.model)
     app.number_input[0].set_value(51)
@@ -120,8 +85,8 @@ def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, spec: RunSpec) -> 
     assert not app.exception and "no list of numbers" in said(app)
 
 
-def test_measuring_without_layers(shared: Jobs, spec: RunSpec) -> None:
-    finish(shared, spec)
+def test_measuring_without_layers(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    finished(spec)
     page = open_page("contributions")
     page.multiselect[0].set_value([1, 3]).run()
     button(page, "Measure").click().run()
@@ -132,8 +97,8 @@ def test_measuring_without_layers(shared: Jobs, spec: RunSpec) -> None:
     assert float(shown["Perplexity without layers 1, 3 (measured)"]) == pytest.approx(job.measured.perplexity, abs=0.01)
 
 
-def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("interactions", run=run)
     result = queries.find_run(shared.database, run).result
     assert result is not None and result.interactions is not None
@@ -159,8 +124,8 @@ def test_interactions_wait_for_the_end_of_a_run(shared: Jobs, spec: RunSpec) -> 
     assert "at the end of a run" in said(open_page("interactions"))
 
 
-def test_deleting_a_run_keeps_its_evaluations(shared: Jobs, spec: RunSpec) -> None:
-    finish(shared, spec)
+def test_deleting_a_run_keeps_its_evaluations(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    finished(spec)
     before = queries.count_evaluations(shared.database)
     app = open_page()
     button(app, "Delete").click().run()

@@ -8,8 +8,7 @@ from app.words import labels, named, numbers
 from app.worker.client import Jobs
 from cache import queries
 from core.errors import SelectionError
-from tests.pages.test_contribution_page import box
-from tests.pages.test_pages import button, open_page, said, wait
+from tests.support.pages import box, button, open_page, said, wait
 from tests.support.stored import store_run
 
 HALVES = ("1a", "1m", "2a", "2m", "3a", "3m", "4a", "4m")  # layers 0 and 5 stay

@@ -12,7 +12,9 @@ from cache import queries
 from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
 from core.selection.removal_paths import least_contributing
-from tests.pages.test_pages import button, finish, open_page, said, wait
+from tests.support.finished import Finished
+from tests.support.jobs import wait
+from tests.support.pages import button, open_page, said
 
 
 def metrics(page: AppTest) -> dict[str, str]:
@@ -27,8 +29,8 @@ def measured(page: AppTest) -> float:
     return float(metrics(page)["Perplexity (measured)"])
 
 
-def test_slider_strip_and_undo(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_slider_strip_and_undo(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("preview", run=run)
     result = queries.find_run(shared.database, run).result
     assert result is not None
@@ -52,8 +54,8 @@ def test_slider_strip_and_undo(shared: Jobs, spec: RunSpec) -> None:
     assert measured(page) == pytest.approx(result.dense_perplexity, abs=0.01)
 
 
-def test_bound_on_the_perplexity(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_bound_on_the_perplexity(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("preview", run=run)
     page.number_input[0].set_value(10_000.0)
     button(page, "Find").click().run()
@@ -71,8 +73,8 @@ def test_bound_on_the_perplexity(shared: Jobs, spec: RunSpec) -> None:
     assert ("No set stays within 1%" in said(page)) == (not within)
 
 
-def test_wrong_layers_in_the_address_are_named(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_wrong_layers_in_the_address_are_named(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("preview", run=run, remove="99")
     assert "There is no player 99" in said(page) and "There is no player 99" in said(page.run())
     page.slider[0].set_value(3).run()
@@ -81,8 +83,8 @@ def test_wrong_layers_in_the_address_are_named(shared: Jobs, spec: RunSpec) -> N
     assert open_page("preview", run=run, remove="").slider[0].value == 0
 
 
-def test_number_of_layers_in_the_address(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_number_of_layers_in_the_address(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     result = queries.find_run(shared.database, run).result
     assert result is not None
     page = open_page("preview", run=run, k="3")
@@ -96,8 +98,8 @@ def test_number_of_layers_in_the_address(shared: Jobs, spec: RunSpec) -> None:
     assert open_page("preview", run=run, k="0").slider[0].value == 0
 
 
-def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("preview", run=run)
     button(page, "Search").click().run()
     search = shared.newest("select", run)
@@ -131,24 +133,24 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, spec: RunSpec) -
     assert list(shown["method"]) == ["quorum", "shortgpt"]
 
 
-def test_more_layers_than_the_slider_reaches(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_more_layers_than_the_slider_reaches(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("preview", run=run, remove="0,1,2,3,4")
     assert page.slider[0].value == 4 and "**5 of 8**" in said(page)
     page.get("button_group")[-1].set_value(list(range(8))).run()
     assert not page.exception and page.query_params["remove"] == "0,1,2,3,4", "the last layer stays"
 
 
-def test_one_session_on_several_pages(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_one_session_on_several_pages(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("preview", run=run)
     for other in ("interactions", "contributions", "preview", "export"):
         page.switch_page(f"../../pages/{other}.py").run()
         assert not page.exception, page.exception
 
 
-def test_removal_stays_with_its_run(shared: Jobs, spec: RunSpec) -> None:
-    first, second = finish(shared, spec), finish(shared, replace(spec, seed=1))
+def test_removal_stays_with_its_run(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    first, second = finished(spec, replace(spec, seed=1))
     page = open_page("preview", run=first, remove="0,7")
     page.selectbox[0].set_value(second).run()
     assert page.query_params["run"] == second and page.query_params["remove"] != "0,7"

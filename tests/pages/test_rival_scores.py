@@ -21,8 +21,7 @@ from core.records.plans import Scores
 from core.records.reader import from_fields
 from core.records.spec import Protocol, RunSpec
 from core.run.engine import Engine
-from tests.pages.test_contribution_page import box
-from tests.pages.test_pages import button, open_page, said, wait
+from tests.support.pages import box, button, open_page, said, wait
 from tests.support.stored import store_run
 
 

@@ -19,7 +19,8 @@ from core.errors import SelectionError
 from core.records.spec import RunSpec
 from core.run.forecast import work
 from core.sampling.samplers import begin
-from tests.pages.test_pages import button, finish, open_page, said
+from tests.support.finished import Finished
+from tests.support.pages import button, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:
@@ -61,9 +62,9 @@ def test_example_is_small_and_what_the_engine_wrote(cache_file: Path) -> None:
     assert again == run.run, "the default run on a like machine is this very run"
 
 
-def test_forecast_by_hand(shared: Jobs, spec: RunSpec) -> None:
+def test_forecast_by_hand(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     """Twice the sequences, and other coalitions: the work times the seconds that the earlier run took for its own."""
-    run = queries.find_run(shared.database, finish(shared, spec))
+    run = queries.find_run(shared.database, *finished(spec))
     result, shape = run.result, shape_of(spec.model)
     assert result is not None and shape is not None
     asked = replace(spec, sequences=8, masks=60)
@@ -94,9 +95,9 @@ def test_forecast_of_more_than_is_drawn(cache_file: Path, sampler: str) -> None:
             foresee(Database(cache_file), [], replace(asked, strata=(28, 27)))  # 435 + 4060
 
 
-def test_forecast_follows_the_form(shared: Jobs, spec: RunSpec) -> None:
+def test_forecast_follows_the_form(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     spec = replace(spec, corpus="python-docs")
-    run = finish(shared, spec)
+    [run] = finished(spec)
     page = open_page()
     assert "not known until the first coalitions are measured" in said(page), "of another model, no rate"
     fill_in(page, spec)
@@ -107,8 +108,8 @@ def test_forecast_follows_the_form(shared: Jobs, spec: RunSpec) -> None:
     assert "these strata hold" in said(page), "a request that cannot be is said before it starts"
 
 
-def test_evaluations_are_taken_in(shared: Jobs, spec: RunSpec, tmp_path: Path) -> None:
-    run = queries.find_run(shared.database, finish(shared, spec))
+def test_evaluations_are_taken_in(shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
+    run = queries.find_run(shared.database, *finished(spec))
     content = export_evaluations(shared.database, run)
     with shared.database.writing() as connection:
         connection.execute("DELETE FROM evaluations")
@@ -124,8 +125,8 @@ def test_evaluations_are_taken_in(shared: Jobs, spec: RunSpec, tmp_path: Path) -
     assert "Choose a file first" in said(page)
 
 
-def test_two_runs_in_the_history_and_side_by_side(shared: Jobs, spec: RunSpec) -> None:
-    first, second = finish(shared, spec), finish(shared, replace(spec, masks=60))
+def test_two_runs_in_the_history_and_side_by_side(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    first, second = finished(spec, replace(spec, masks=60))
     page = open_page()
     table = page.dataframe[0].value
     assert sorted(table["coalitions"]) == ["50", "60"]
@@ -146,7 +147,7 @@ def test_two_runs_in_the_history_and_side_by_side(shared: Jobs, spec: RunSpec) -
     assert "There is no other run nonesuch" in said(page) and second in said(page)
 
 
-def test_other_text_is_warned_of(shared: Jobs, spec: RunSpec) -> None:
-    first, second = finish(shared, spec), finish(shared, replace(spec, window=20))
+def test_other_text_is_warned_of(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    first, second = finished(spec, replace(spec, window=20))
     page = open_page(run=first, **{"with": second})
     assert "perplexities do not compare" in said(page) and "Spearman" in said(page)

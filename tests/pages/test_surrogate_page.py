@@ -9,8 +9,10 @@ from app.worker.client import Jobs
 from cache import queries
 from core.records.spec import RunSpec
 from core.surrogate.conformal import band_of
-from tests.conftest import Cli
-from tests.pages.test_pages import finish, open_page, said, wait
+from tests.support.commands import Cli
+from tests.support.finished import Finished
+from tests.support.jobs import finish, wait
+from tests.support.pages import open_page, said
 
 
 def table(page: AppTest, column: str) -> object:
@@ -33,8 +35,8 @@ def test_unfinished_run_says_when_predictions_come(shared: Jobs, spec: RunSpec) 
     assert "This run is cancelled" in said(page) and "at the end of a run" in said(page)
 
 
-def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("surrogate", run=run)
     result, found = queries.find_run(shared.database, run).result, queries.diagnostics(shared.database, run)
     assert result is not None and found is not None and found.beyond is not None
@@ -63,8 +65,8 @@ def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, spec: R
     assert [shape.y1 for shape in shapes] == [band.half for band in result.bands if np.isfinite(band.half)]
 
 
-def test_a_prediction_is_the_command_lines(shared: Jobs, spec: RunSpec, cli: Cli) -> None:
-    run = finish(shared, spec)
+def test_a_prediction_is_the_command_lines(shared: Jobs, finished: Finished, spec: RunSpec, cli: Cli) -> None:
+    [run] = finished(spec)
     page = open_page("surrogate", run=run)
     page.multiselect[0].set_value([1, 3, 6]).run()
     assert not page.exception
@@ -85,8 +87,10 @@ def test_a_prediction_is_the_command_lines(shared: Jobs, spec: RunSpec, cli: Cli
     assert "Extrapolated" in said(page)
 
 
-def test_run_of_an_earlier_release_says_how_to_get_the_predictions(shared: Jobs, spec: RunSpec) -> None:
-    run = finish(shared, spec)
+def test_run_of_an_earlier_release_says_how_to_get_the_predictions(
+    shared: Jobs, finished: Finished, spec: RunSpec
+) -> None:
+    [run] = finished(spec)
     with shared.database.writing() as connection:
         connection.execute("DELETE FROM diagnostics")
     page = open_page("surrogate", run=run)

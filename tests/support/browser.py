@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,8 @@ SETTLED = """() => {
         && all("[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]").length === 0
         && all("[data-testid=stPlotlyChart]").every((chart) => chart.querySelector(".main-svg"));
 }"""
+# What the page Preview measures of its own accord, with a model that has to be loaded first.
+MEASURING = re.compile(r"\(being measured\)|\(estimated, \d+ of \d+ sequences\)")
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,13 @@ def settle(page: Page) -> None:
     page.wait_for_function(SETTLED, timeout=60_000)
 
 
+def rest(page: Page) -> None:
+    """Waits until nothing changes of its own accord: what has been measured draws a page anew."""
+    settle(page)
+    expect(page.get_by_text(MEASURING)).to_have_count(0, timeout=300_000)
+    settle(page)
+
+
 def names(page: Page) -> list[str]:
     """Every page of the dashboard, as the sidebar lists them (from app/navigation.py)."""
     page.locator(LINKS).first.wait_for(timeout=60_000)
@@ -161,6 +170,7 @@ def sights(page: Page) -> Iterator[str]:
     """Goes to every page and every step of the lecture, one after the other, and names each."""
     for name in names(page):
         visit(page, name)
+        rest(page)
         yield name
         steps = page.get_by_role("radiogroup", name="Step").get_by_role("radio")
         assert name != "Learn" or steps.count() == 6
@@ -174,10 +184,18 @@ def sights(page: Page) -> Iterator[str]:
 
 
 def expand(page: Page) -> None:
-    """Opens every expander, one after the other: one that is open no longer counts."""
+    """Opens every expander, one after the other: one that is open no longer counts.
+
+    A click that meets a page just being drawn anew is lost, and is made again while as many are closed as before.
+    """
     closed = page.locator("[data-testid=stMain] details:not([open])")
     while left := closed.count():
-        closed.first.locator("summary").click()
+        for patience in (5_000, 10_000, 30_000):
+            closed.first.locator("summary").click()
+            with suppress(AssertionError):
+                expect(closed).not_to_have_count(left, timeout=patience)
+                break
+            settle(page)
         expect(closed).not_to_have_count(left)
         settle(page)
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig
 
-from tests.conftest import SMALL, randomised, save_tokenizer
+from benchmarks.byte_tokenizer import save_tokenizer
+from tests.support.models import SMALL, randomised
 
 DEPTH = 7
 # What the architectures have in common, under the names that most of them use; None takes a name away.

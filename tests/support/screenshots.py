@@ -5,21 +5,18 @@ python -m tests.support.screenshots [FILE]     writes docs/pictures/PAGE-light.p
 
 import argparse
 import io
-import re
 import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from cache.database import default_file
-from tests.support.browser import ROOT, Server, chromium, names, serving, unfold, visit, visitor
+from tests.support.browser import ROOT, Server, chromium, names, rest, serving, unfold, visit, visitor
 
 PICTURES = ROOT / "docs" / "pictures"
-# What the page Preview measures of its own accord, with a model that has to be loaded first.
-MEASURING = re.compile(r"\(being measured\)|\(estimated, \d+ of \d+ sequences\)")
 PAUSE = 1000  # milliseconds: charts grow to the width of their page after they are drawn
 COLOURS = 256  # the rare ones are kept, as vermilion, and pale ones moved to their means
 
@@ -49,7 +46,7 @@ def take(browser: Browser, server: Server, theme: str, only: list[str] | None) -
             if name == "Export":  # a picture for everybody shows no path of this machine
                 page.get_by_label("Folder on the machine").fill("smaller-model")
                 page.keyboard.press("Enter")
-            expect(page.get_by_text(MEASURING)).to_have_count(0, timeout=300_000)
+            rest(page)
             unfold(page)
             page.wait_for_timeout(PAUSE)
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")

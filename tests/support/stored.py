@@ -1,4 +1,4 @@
-"""A finished run of a game that is known in closed form, written to a results file without a model."""
+"""A finished run of a game known in closed form, written to a results file without a model; and a small game."""
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from core.surrogate.conformal import bands
 from core.surrogate.surrogate import fit
 from core.surrogate.validation import of_process, residuals
 
+# A game that nobody has measured.
+MODEL = ModelInfo("tiny", "LlamaForCausalLM", 6, 1000, "f" * 16, "float32", "cpu")
+PROTOCOL = Protocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
+MASKS = stratified(6, (5, 4, 3), 20, 0)
 DENSE = np.array([2.0, 2.5, 3.0, 3.5])
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,8 +14,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
+from app.root import ROOT
 from benchmarks.byte_tokenizer import save_tokenizer
-from tests.conftest import ROOT, Cli, save_model
+from core.records.spec import RunSpec
+from tests.support.commands import Cli
+from tests.support.finished import Finished
+from tests.support.models import save_model
 
 MASKS = ("--masks", 40)
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
@@ -54,8 +59,8 @@ def test_run_show_export_and_back(program: Cli, tiny: Path, text_file: Path, tmp
     assert AutoModelForCausalLM.from_pretrained(out).config.num_hidden_layers == 6
 
 
-def test_values_and_interactions(cli: Cli, tiny: Path, text_file: Path) -> None:
-    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+def test_values_and_interactions(cli: Cli, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(replace(spec, masks=40))
     for kind in ("stratified", "shapley", "banzhaf", "local"):
         for worth in ("score", "log_score"):
             status, answer, errors = cli("values", run, "--value", kind, "--worth", worth)
@@ -236,8 +241,8 @@ def test_wrong_usage_is_not_a_traceback() -> None:
         assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_export_refuses_before_it_writes(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
-    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+def test_export_refuses_before_it_writes(cli: Cli, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
+    [run] = finished(replace(spec, masks=40))
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
     for arguments, error in (

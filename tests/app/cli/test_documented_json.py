@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.root import ROOT
-from tests.conftest import Cli
+from tests.support.commands import Cli
 
 
 def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from core.model.model import load
 from core.records.spec import ModelInfo, Protocol, TextSpec
 from core.text.corpora import read
 from core.text.windows import cut
-from tests.conftest import CONFIGS, LAYERS, Cli, recipe_of, save_model
+from tests.support.commands import Cli
+from tests.support.models import CONFIGS, LAYERS, recipe_of, save_model
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
 

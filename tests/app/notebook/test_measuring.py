@@ -17,7 +17,7 @@ from core.records.events import Event, Progress, Stage
 from core.records.spec import RunSpec
 from core.text.corpora import read
 from core.text.windows import cut
-from tests.conftest import Cli
+from tests.support.commands import Cli
 
 FIGURES = ("value", "low", "high", "calibration")
 

@@ -11,7 +11,7 @@ import quorum
 
 from cache.database import Database
 from core.errors import RunNotFound, SelectionError
-from tests.conftest import Cli
+from tests.support.commands import Cli
 from tests.support.stored import DENSE, loss, store_run
 
 

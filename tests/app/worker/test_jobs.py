@@ -5,14 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from app.root import ROOT
+from app.worker import client
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache import queries
@@ -20,19 +21,24 @@ from cache.database import Database
 from core.records import events
 from core.records.events import Cancelled, Event, Failed, Stage, read_event
 from core.records.spec import RunSpec
-from tests.conftest import ROOT, save_model
+from tests.support.jobs import wait
+from tests.support.models import save_model
+from tests.support.workers import Nursery
 
 
 @pytest.fixture
-def jobs(cache_file: Path) -> Iterator[Jobs]:
+def of_the_server(cache_file: Path) -> Iterator[Jobs]:
+    """With a worker as the server starts it, which takes seconds."""
     jobs = Jobs(Database(cache_file))
     yield jobs
     jobs.stop()
 
 
 @pytest.fixture
-def spec(tiny: Path, text_file: Path) -> RunSpec:
-    return RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)
+def jobs(of_the_server: Jobs, nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """With a worker that starts at once."""
+    monkeypatch.setattr(client, "subprocess", nursery)
+    return of_the_server
 
 
 @pytest.fixture
@@ -41,18 +47,12 @@ def long(spec: RunSpec) -> RunSpec:
     return RunSpec(**{**vars(spec), "sequences": 250, "window": 128, "masks": 100})
 
 
-def wait(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def measuring(job: Job) -> bool:
     return job.progress is not None and job.progress.done > 0
 
 
-def test_a_run_goes_through(jobs: Jobs, spec: RunSpec) -> None:
+def test_a_run_goes_through(of_the_server: Jobs, spec: RunSpec) -> None:
+    jobs = of_the_server
     job = jobs.submit(spec)
     assert jobs.submit(spec) is job, "one request, one run"
     wait(lambda: not job.active)
@@ -114,6 +114,7 @@ def test_the_worker_goes_when_its_parent_is_killed(cache_file: Path, long: RunSp
     code = """
 import sys, time
 from pathlib import Path
+from app.worker import client
 from app.worker.client import Jobs
 from cache.database import Database
 from core.records.spec import RunSpec

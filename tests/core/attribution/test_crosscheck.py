@@ -6,7 +6,7 @@ import pytest
 from core.attribution.check_by_shap import shapley_check
 from core.coalitions.measurements import Measurements
 from core.sampling.strata import stratified
-from tests.conftest import Cli
+from tests.support.commands import Cli
 
 MASKS = stratified(9, (8, 7, 6, 5), 60, 0)
 

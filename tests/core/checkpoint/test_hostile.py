@@ -17,7 +17,7 @@ from core.checkpoint.checkpoint import locate
 from core.checkpoint.gguf import bundled_file
 from core.errors import ModelError, UnsafeWeights, UnsupportedModel
 from core.model.model import load
-from tests.conftest import save_model
+from tests.support.models import save_model
 
 Change = Callable[[Path], Any]
 

@@ -21,7 +21,8 @@ from core.paths import home
 from core.records.spec import TextSpec
 from core.text.corpora import read
 from core.text.windows import cut
-from tests.conftest import CONFIGS, Cli, recipe_of, save_model
+from tests.support.commands import Cli
+from tests.support.models import CONFIGS, recipe_of, save_model
 
 SCARCE = "0.00025"  # GiB: about half of what the small models take in float32
 MASKS = np.random.default_rng(0).random((7, 8)) < 0.7

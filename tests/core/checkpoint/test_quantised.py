@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, TorchAoConfig
 
+from benchmarks.byte_tokenizer import save_tokenizer
 from cache.database import Database
 from cache.keys import game_key
 from cache.store import Store
@@ -34,7 +35,7 @@ from core.records.spec import RunSpec, TextSpec
 from core.run.engine import Engine
 from core.text.corpora import read
 from core.text.windows import cut
-from tests.conftest import SMALL, recipe_of, save_tokenizer
+from tests.support.models import SMALL, recipe_of
 
 
 def bitsandbytes(**options: Any) -> Any:

@@ -21,6 +21,7 @@ from transformers import (
     Qwen2MoeConfig,
 )
 
+from benchmarks.byte_tokenizer import save_tokenizer
 from core.checkpoint.checkpoint import locate
 from core.coalitions.players import both_halves, dropped, indexes, names, players_of
 from core.errors import SelectionError, UnsupportedModel
@@ -28,8 +29,8 @@ from core.evaluate.evaluator import Evaluator
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
 from core.sampling.strata import stratified
-from tests.conftest import CONFIGS, LAYERS, SMALL, randomised, save_tokenizer
 from tests.support.families import save_family
+from tests.support.models import CONFIGS, LAYERS, SMALL, randomised
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
 GPT: dict[str, Any] = {key: value for key, value in SMALL.items() if key != "num_key_value_heads"}

@@ -17,7 +17,7 @@ from core.export.delete_blocks import delete_blocks
 from core.model.model import LoadedModel, load
 from core.model.skipping import skipping
 from core.sampling.strata import stratified
-from tests.conftest import CONFIGS, LAYERS, save_model
+from tests.support.models import CONFIGS, LAYERS, save_model
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
 MASKS = np.concatenate(

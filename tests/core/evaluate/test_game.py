@@ -15,7 +15,7 @@ from core.evaluate import game as module
 from core.evaluate.game import Game, Games
 from core.records.events import Event, Stage
 from core.records.spec import RunSpec
-from tests.conftest import save_model
+from tests.support.models import save_model
 
 Open = Callable[..., tuple[Game, list[str]]]
 

@@ -17,7 +17,7 @@ from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel
 from core.records.spec import Protocol
 from core.sampling.strata import stratified
-from tests.conftest import LAYERS
+from tests.support.models import LAYERS
 
 IDS = torch.randint(0, 256, (10, 12), generator=torch.Generator().manual_seed(1))
 MASKS = stratified(LAYERS, (6, 5, 3), 24, 0)

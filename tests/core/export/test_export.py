@@ -19,7 +19,7 @@ from core.records.values import Contribution
 from core.selection.removal_paths import least_contributing
 from core.text.corpora import read
 from core.text.windows import cut
-from tests.conftest import CONFIGS, LAYERS, recipe_of, save_model
+from tests.support.models import CONFIGS, LAYERS, recipe_of, save_model
 
 # What anybody would write, with nothing but transformers: logits, and generation with and without a cache.
 STRANGER = """

@@ -18,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from benchmarks.byte_tokenizer import save_tokenizer
 from core.checkpoint.checkpoint import locate
 from core.errors import ExportError
 from core.export.copy_weights import write_weights
@@ -26,7 +27,7 @@ from core.model.model import LoadedModel, load
 from core.records.spec import TextSpec
 from core.text.corpora import read
 from core.text.windows import cut
-from tests.conftest import LAYERS, SMALL, recipe_of, save_model, save_tokenizer
+from tests.support.models import LAYERS, SMALL, recipe_of, save_model
 
 REMOVED = (0, 3, 4)
 MASK = ~np.isin(np.arange(LAYERS), REMOVED)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from app.root import ROOT
 
 # On the bundled model in 16 bits, so that loading the export copies every weight. Private memory: pages of files that
 # are mapped in are the system's to take back.

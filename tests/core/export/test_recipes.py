@@ -17,7 +17,9 @@ from core.errors import NotRecipe, SelectionError
 from core.export.formats import FORMATS, evopress, mergekit, runs_kept
 from core.export.recipe import read_recipe, recipe
 from core.records.spec import ModelInfo, RunSpec
-from tests.conftest import Cli, save_model
+from tests.support.commands import Cli
+from tests.support.finished import Finished
+from tests.support.models import save_model
 
 MODEL = ModelInfo("some/model: 1", "LlamaForCausalLM", 8, 1000, "0123456789abcdef", "bfloat16", "cpu")
 CASES = st.integers(2, 40).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=n - 1)))
@@ -64,9 +66,10 @@ def test_evopress_file_of_halves() -> None:
     assert evopress(model, indexes(model.players, ["0a", "1m", "2"])).split() == ["attn", "mlp", "attn+mlp"]
 
 
-def test_every_form_from_the_command_line(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
-    options = ("--sequences", 4, "--window", 16, "--masks", 40)
-    run = cli("run", "--model", tiny, "--corpus", text_file, *options)[1]["run"]
+def test_every_form_from_the_command_line(
+    cli: Cli, finished: Finished, spec: RunSpec, tiny: Path, tmp_path: Path
+) -> None:
+    [run] = finished(replace(spec, masks=40))
     written = {}
     for form in ("recipe", "mergekit", "llama.cpp", "evopress"):
         status, answer, errors = cli("recipe", run, "--remove", "5,2", "--format", form)

@@ -7,7 +7,7 @@ from torch import nn
 from core.coalitions.players import players_of, switches
 from core.model import model
 from core.model.model import LoadedModel
-from tests.conftest import LAYERS
+from tests.support.models import LAYERS
 
 
 def test_every_block_is_counted_once(tiny_loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.root import ROOT
 from cache import queries
 from cache.database import Database
 from cache.store import Store
@@ -26,7 +27,8 @@ from core.run.engine import Engine
 from core.run.tally import Tally
 from core.sampling.strata import stratified
 from core.surrogate.validation import PROCESSES
-from tests.conftest import ROOT, Cli
+from tests.support.commands import Cli
+from tests.support.finished import Finished as Runs
 
 OPTIONS = ("--sequences", 4, "--window", 16, "--masks", 50)
 
@@ -150,19 +152,20 @@ def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cach
 
 
 def test_a_preview_between_two_events_changes_nothing(
-    tiny: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Runs, tiny: Path, text_file: Path, cache_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", 0.0)
     request = spec(tiny, text_file)
-    alone = list(Engine(Store(Database(tmp_path / "alone"))).run(request))[-1]
+    [run] = finished(request)
+    alone = queries.find_run(Database(cache_file), run).result
     engine = Engine(Store(Database(tmp_path / "disturbed")))
     last: Event | None = None
     for number, event in enumerate(engine.run(request)):
         last = event
         if number % 7 == 3:
             assert list(engine.measure(request, request.text(), [number % 6]))
-    assert isinstance(alone, Finished) and isinstance(last, Finished)
-    assert last.result.contributions == alone.result.contributions
+    assert alone is not None and isinstance(last, Finished)
+    assert last.result.contributions == alone.contributions
 
 
 def test_a_preview_is_not_measured_again(tiny: Path, text_file: Path, cache_file: Path) -> None:
@@ -283,11 +286,13 @@ def test_too_few_numbers_is_an_error_that_says_so(tiny: Path, text_file: Path, c
     assert run.status == "failed" and "5 of 50" in (run.message or "")
 
 
-def test_values_of_a_finished_run_rest_on_what_it_found(tiny: Path, text_file: Path, cache_file: Path) -> None:
+def test_values_of_a_finished_run_rest_on_what_it_found(
+    finished: Runs, tiny: Path, text_file: Path, cache_file: Path
+) -> None:
     """Its surrogates are neither learnt nor tested again, and give what learning them again gives."""
-    finished = list(Engine(Store(Database(cache_file))).run(spec(tiny, text_file)))[-1]
-    assert isinstance(finished, Finished)
-    result, run = finished.result, queries.find_run(Database(cache_file), finished.result.run)
+    run = queries.find_run(Database(cache_file), *finished(spec(tiny, text_file)))
+    result = run.result
+    assert result is not None
     measured = queries.measurements(Database(cache_file), run)
     for worth, place in (("log_score", 0), ("score", 1)):
         found = layer_values(measured, "shapley", worth, run.strata, 0, result)

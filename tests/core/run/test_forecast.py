@@ -19,7 +19,7 @@ from core.records.spec import RunSpec
 from core.run.forecast import Memory, memory, work
 from core.sampling.samplers import begin
 from core.sampling.strata import stratified
-from tests.conftest import CONFIGS, SMALL, save_model
+from tests.support.models import CONFIGS, SMALL, save_model
 
 BUNDLED = shape_of("bundled")
 MIB = 2**20

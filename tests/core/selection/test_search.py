@@ -25,7 +25,7 @@ from core.records.plans import METHODS, OURS, methods_for
 from core.sampling.strata import stratified
 from core.selection.screening import Basis, expect, runs
 from core.selection.search import Search
-from tests.conftest import LAYERS
+from tests.support.models import LAYERS
 
 BLOCKS = tuple(map(str, range(LAYERS)))
 IDS = torch.randint(0, 256, (10, 12), generator=torch.Generator().manual_seed(1))

@@ -12,10 +12,11 @@ from core.coalitions.players import players_of
 from core.errors import SelectionError
 from core.records.plans import METHODS, Plan, Selection
 from core.records.results import ModelInfo
-from core.records.spec import Protocol
+from core.records.spec import Protocol, RunSpec
 from core.selection.removal_paths import knee, nested
 from core.selection.targets import Request, Target
-from tests.conftest import Cli
+from tests.support.commands import Cli
+from tests.support.finished import Finished
 
 RUN = ("--sequences", 4, "--window", 16, "--masks", 20)
 PLANS = tuple(Plan(k, tuple(range(k)), 100 - 10 * k, 10.0 + k**2, 9.0, 99.0, 1.0, 0.9, 1.1) for k in (1, 2, 3, 4))
@@ -89,8 +90,8 @@ def test_impossible_requests_are_refused(request_: Request) -> None:
         request_.check(8)
 
 
-def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, tiny: Path, text_file: Path) -> None:
-    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(replace(spec, masks=20))
     status, found, errors = cli("select", run, "--protect", "0,7")
     assert status == 0, errors
     assert [plan["count"] for plan in found["plans"]] == [1, 2, 3, 4]
@@ -108,8 +109,8 @@ def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, tin
     assert cli("select", run, "--protect", "0,7", "--max-increase", "10000%")[1]["plans"] == [found["plans"][3]]
 
 
-def test_a_plan_can_be_exported(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
-    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+def test_a_plan_can_be_exported(cli: Cli, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
+    [run] = finished(replace(spec, masks=20))
     assert cli("export", run, "--plan", 2, "--out", tmp_path / "no")[1]["error"]["kind"] == "RunNotFound"
     found = cli("select", run, "--most", 2)[1]
     status, exported, errors = cli("export", run, "--plan", 2, "--out", tmp_path / "small")
@@ -118,8 +119,8 @@ def test_a_plan_can_be_exported(cli: Cli, tiny: Path, text_file: Path, tmp_path:
     assert cli("export", run, "--plan", 3, "--out", tmp_path / "other")[1]["error"]["kind"] == "SelectionError"
 
 
-def test_select_names_what_is_wrong(cli: Cli, tiny: Path, text_file: Path) -> None:
-    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+def test_select_names_what_is_wrong(cli: Cli, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(replace(spec, masks=20))
     for options in (("--protect", "9"), ("--most", 8), ("--units", -1), ("--count", 8), ("--ratio", "150%")):
         status, answer, _ = cli("select", run, *options)
         assert status == 1 and answer["error"]["kind"] == "SelectionError"
@@ -151,8 +152,8 @@ def test_compare_judges_every_method_on_other_text(cli: Cli, tiny: Path, text_fi
     assert none["methods"][0]["plans"] == []
 
 
-def test_predict_and_divergences(cli: Cli, tiny: Path, text_file: Path) -> None:
-    run = cli("run", "--model", tiny, "--corpus", text_file, *RUN)[1]["run"]
+def test_predict_and_divergences(cli: Cli, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(replace(spec, masks=20))
     status, found, errors = cli("predict", run, "--remove", "5,2")
     assert status == 0, errors
     assert found["removed"] == [2, 5] and [share["layer"] for share in found["shares"]] == [2, 5]

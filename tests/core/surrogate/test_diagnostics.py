@@ -22,7 +22,7 @@ from core.surrogate.conformal import band_of, bands
 from core.surrogate.diagnose import diagnose
 from core.surrogate.surrogate import fit
 from core.surrogate.validation import FOLDS, PROCESSES, Validation, compare, folds_of, residuals
-from tests.cache.test_store import MODEL, PROTOCOL
+from tests.support.stored import MODEL, PROTOCOL
 
 LAYERS, SEED = 8, 3
 MASKS = stratified(LAYERS, (7, 6, 5, 4), 60, 0)

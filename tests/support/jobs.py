@@ -1,0 +1,21 @@
+"""The server's jobs as tests ask for them."""
+
+import time
+from collections.abc import Callable
+
+from app.worker.client import Jobs
+from core.records.spec import RunSpec
+
+
+def wait(condition: Callable[[], object], seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def finish(shared: Jobs, spec: RunSpec) -> str:
+    job = shared.submit(spec)
+    wait(lambda: not job.active)
+    assert job.result is not None, job.message
+    return job.result.run
