@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.database import Database
+from cache.evaluations import count_evaluations
 from cache.keys import METRIC, game_key
-from cache.queries import StoredRun, count_evaluations
+from cache.queries import StoredRun
 from cache.store import Store
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision

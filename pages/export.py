@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.dashboard import navigation, parts, reads
-from app.dashboard.evaluations import download_evaluations
+from app.dashboard.evaluations_panel import download_evaluations
 from app.dashboard.progress import watch
 from app.dashboard.tables import value_table
 from app.export.recipe_panel import PLAIN, show_recipes

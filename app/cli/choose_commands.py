@@ -7,7 +7,7 @@ from typing import Any
 
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
-from cache import queries
+from cache import evaluations, queries
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
 from core.records.plans import USUAL_METHODS, Plan, methods_for
@@ -22,7 +22,7 @@ def predict(options: argparse.Namespace) -> None:
     database = database_of(options)
     run = queries.find_run(database, options.run)
     players = queries.players(database, run)
-    measured = queries.measurements(database, run)
+    measured = evaluations.measurements(database, run)
     found = explained(measured, indexes(players, options.remove), run.spec.seed, run.result)
     band, removed = found.band, names(players, found.removed)
     shares = [{**asdict(share), "layer": names(players, [share.layer])[0]} for share in found.shares]

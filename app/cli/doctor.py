@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.root import ROOT
 from cache.database import Database
-from cache.queries import count_evaluations
+from cache.evaluations import count_evaluations
 from core.errors import QuorumError
 from core.paths import home
 

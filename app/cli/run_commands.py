@@ -13,7 +13,7 @@ from app.example import shipped
 from app.foresight import foresee, sentences
 from app.root import ROOT
 from app.words import labels
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import both_halves, names
@@ -159,9 +159,9 @@ def perplexity(options: argparse.Namespace) -> None:
 
 def _worths(database: Database, run: queries.StoredRun, worth: str) -> Measurements:
     """What a worth is made of; KL is measured when it is first asked for."""
-    if WORTHS[worth].measured == DIVERGENCES and queries.lacks_divergences(database, run):
+    if WORTHS[worth].measured == DIVERGENCES and evaluations.lacks_divergences(database, run):
         follow(engine_on(database).diverge(run.game, run.resolved))
-    return queries.measured_for(database, run, worth)
+    return evaluations.measured_for(database, run, worth)
 
 
 def doctor(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.dashboard import parts, reads
 from app.worker.client import shared
-from cache import queries
+from cache import evaluations
 from cache.database import Database
 from cache.queries import StoredRun
 from core.attribution.breakdown import Breakdown, breakdown
@@ -128,26 +128,26 @@ def _key(database: Database, run: StoredRun) -> Key:
 @st.cache_data(max_entries=16, show_spinner="Estimating values …")
 def _values(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> LayerValues:
     return layer_values(
-        queries.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
+        evaluations.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
     )
 
 
 @st.cache_data(max_entries=16, show_spinner="Taking values apart …")
 def _breakdown(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> Breakdown:
     return breakdown(
-        queries.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
+        evaluations.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
     )
 
 
 @st.cache_data(max_entries=8, show_spinner="Estimating interactions …")
 def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> PairInteractions:
-    measured = queries.measured_for(_database, _run, worth)
+    measured = evaluations.measured_for(_database, _run, worth)
     return pair_interactions(measured, kind, worth, _run.spec.seed, _run.result)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the surrogate …")
 def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
-    measured = queries.measurements(_database, _run)
+    measured = evaluations.measurements(_database, _run)
     measured.check_enough()
     return fit_worth(measured, LOG_SCORE.name, _run.result)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
 
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Floats
@@ -24,7 +24,7 @@ def runs(database: Database) -> list[StoredRun]:
 
 def size(database: Database, game: str) -> tuple[int, int]:
     """How many losses and how many divergences are known in a game."""
-    found: tuple[int, int] = _read(database, queries.size, game)
+    found: tuple[int, int] = _read(database, evaluations.size, game)
     return found
 
 
@@ -42,7 +42,7 @@ def comparison(database: Database, run: str) -> Comparison | None:
 
 def losses(database: Database, game: str, masks: tuple[str, ...]) -> dict[str, Floats]:
     """What is known of some masks in a game: the loss of every sequence, nats a token."""
-    found: dict[str, Floats] = _read(database, queries.losses, game, masks)
+    found: dict[str, Floats] = _read(database, evaluations.losses, game, masks)
     return found
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from app.notebook.answers import interaction_table, value_table
 from app.notebook.given import integers_of, masks_of, numbers_of, spec_of, texts_of
-from cache.queries import usable
+from cache.evaluations import usable
 from core.coalitions.masks import check_fit, encode
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import LOSSES, WORTHS

@@ -10,7 +10,7 @@ import pandas as pd
 from app.notebook import answers
 from app.notebook.given import Players, at_least_one, integers_of, names_of, positive, target_of
 from app.notebook.sessions import work
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import indexes, mask_without
@@ -106,7 +106,7 @@ class Run:
         run, players = self._stored(), self.players
         places = indexes(players, at_least_one(remove))
         mask_without(players, places)
-        measured = queries.measurements(self._database, run)
+        measured = evaluations.measurements(self._database, run)
         return answers.prediction(explained(measured, places, run.spec.seed, run.result), players)
 
     def measure(self, remove: Players = (), *, kl: bool = False) -> answers.Measurement:
@@ -192,6 +192,6 @@ class Run:
     def _worths(self, worth: str) -> Measurements:
         """What a worth is made of; KL is measured when it is first asked for."""
         run = self._stored()
-        if WORTHS[worth].measured == DIVERGENCES and queries.lacks_divergences(self._database, run):
+        if WORTHS[worth].measured == DIVERGENCES and evaluations.lacks_divergences(self._database, run):
             work(self._database, "diverge", run.game, run.resolved)
-        return queries.measured_for(self._database, run, worth)
+        return evaluations.measured_for(self._database, run, worth)

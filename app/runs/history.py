@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import navigation, parts, state
-from app.dashboard.evaluations import download_evaluations, show_upload
+from app.dashboard.evaluations_panel import download_evaluations, show_upload
 from app.example import shipped
 from app.runs.compare_runs import show_comparison
 from app.runs.settings import parted, settings

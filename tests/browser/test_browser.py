@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from tests.support.browser import Server, serving, settle, visit
 
@@ -66,7 +66,7 @@ def test_first_start(empty: Server, page: Page) -> None:
     page.goto(empty.address)
     expect(page.get_by_role("heading", name="Which layers does this model need?")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("This is an example")).to_be_visible()
-    shipped = queries.count_evaluations(Database(empty.file))
+    shipped = evaluations.count_evaluations(Database(empty.file))
     page.get_by_text("More settings").click()
     page.get_by_role("spinbutton", name="Seed").fill("1")
     page.keyboard.press("Tab")
@@ -77,12 +77,12 @@ def test_first_start(empty: Server, page: Page) -> None:
     expect(page.get_by_text(before, exact=True)).not_to_be_visible(timeout=60_000)
     cancel(page)
     assert queries.runs(Database(empty.file))[0].status == "cancelled"
-    kept = queries.count_evaluations(Database(empty.file))
+    kept = evaluations.count_evaluations(Database(empty.file))
     assert kept > shipped
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text(MEASURING)).to_be_visible(timeout=60_000)
     cancel(page)
-    assert queries.count_evaluations(Database(empty.file)) >= kept
+    assert evaluations.count_evaluations(Database(empty.file)) >= kept
 
 
 @pytest.mark.parametrize("page", ["dark"], indirect=True)
@@ -107,12 +107,12 @@ def test_killed_worker_is_told_and_its_run_goes_on(empty: Server, page: Page, ti
     os.kill(worker, signal.SIGKILL)
     expect(page.get_by_text("The process that computes has ended unexpectedly")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("everything measured is kept")).to_be_visible()
-    kept = queries.count_evaluations(Database(empty.file))
+    kept = evaluations.count_evaluations(Database(empty.file))
     page.get_by_role("button", name="Resume").click()
     expect(page.get_by_text(MEASURING)).to_be_visible(timeout=60_000)
     assert empty.workers() != [worker]
     cancel(page)
-    assert queries.count_evaluations(Database(empty.file)) >= kept
+    assert evaluations.count_evaluations(Database(empty.file)) >= kept
 
 
 def test_dashboard_process_is_small_and_its_worker_goes_with_it(empty: Server) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from core.records.spec import RunSpec
 from tests.support.commands import Cli
@@ -45,5 +45,5 @@ def test_all_of_it_is_read(earlier: Database) -> None:
     assert run.result.surrogate.r2 == json.loads(row["result"])["surrogate"]["r2"]
     found = queries.diagnostics(earlier, run.run)
     assert found is not None and len(found.masks) == run.result.surrogate.masks
-    assert len(queries.measurements(earlier, run)) == len(EARLIER["tables"]["evaluations"]) - 1
-    assert len(queries.divergences(earlier, run)) == len(EARLIER["tables"]["divergences"]) - 1
+    assert len(evaluations.measurements(earlier, run)) == len(EARLIER["tables"]["evaluations"]) - 1
+    assert len(evaluations.divergences(earlier, run)) == len(EARLIER["tables"]["divergences"]) - 1

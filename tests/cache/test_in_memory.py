@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from core.records.scores import Scores
 
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from cache.in_memory import InMemory
 from cache.store import Store
@@ -57,7 +57,7 @@ def test_the_first_measurement_stays(database: Database) -> None:
     for value in (1, 2):
         store.record(game, [Evaluation(encode(MASKS[0]), value * ONES)])
     assert store.known(game, MASKS[:1])[0].losses.tolist() == [1.0] * 3
-    assert queries.count_evaluations(database) == 1
+    assert evaluations.count_evaluations(database) == 1
 
 
 def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
@@ -67,7 +67,7 @@ def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
         raise ZeroDivisionError
     assert queries.scores(database, "run") is None
     store.record("game", [Evaluation("0", ONES)])
-    assert queries.count_evaluations(database) == 1
+    assert evaluations.count_evaluations(database) == 1
 
 
 def test_the_life_of_a_run(database: Database) -> None:
@@ -135,7 +135,7 @@ def test_a_run_ends_alike_in_memory_and_in_a_file(spec: RunSpec, tmp_path: Path)
         list(Engine(Store(database)).run(spec))
         [run] = queries.runs(database)
         assert run.result is not None and run.status == "finished"
-        return replace(run.result, seconds=0.0), queries.measurements(database, run)
+        return replace(run.result, seconds=0.0), evaluations.measurements(database, run)
 
     in_memory, measured = ended(memory := InMemory())
     in_file, as_measured = ended(Database(tmp_path / "results.duckdb"))

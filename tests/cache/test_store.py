@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from cache.schema import MIGRATIONS
 from cache.store import Store
@@ -47,7 +47,7 @@ def test_the_first_measurement_stays(cache_file: Path) -> None:
     for value in (1.0, 2.0):
         store.record(game, [Evaluation(encode(MASKS[0]), np.full(3, value, np.float32))])
     assert store.known(game, MASKS[:1])[0].losses.tolist() == [1.0] * 3
-    assert queries.count_evaluations(Database(cache_file)) == 1
+    assert evaluations.count_evaluations(Database(cache_file)) == 1
 
 
 @pytest.mark.parametrize(
@@ -110,11 +110,11 @@ def test_many_processes_and_threads_lose_nothing(cache_file: Path) -> None:
     """
     writers = [python(writer, cache_file, name) for name in ("a", "b")]
     with ThreadPoolExecutor(8) as pool:
-        counts = list(pool.map(lambda _: queries.count_evaluations(Database(cache_file)), range(60)))
+        counts = list(pool.map(lambda _: evaluations.count_evaluations(Database(cache_file)), range(60)))
     for process in writers:
         assert process.wait(60) == 0, process.stderr and process.stderr.read()
     assert max(counts) <= 50
-    assert queries.count_evaluations(Database(cache_file)) == 50
+    assert evaluations.count_evaluations(Database(cache_file)) == 50
 
 
 def test_killed_while_writing_keeps_what_was_committed(cache_file: Path) -> None:
@@ -134,7 +134,7 @@ def test_killed_while_writing_keeps_what_was_committed(cache_file: Path) -> None
     process.send_signal(signal.SIGKILL)
     said = process.communicate()[0].split()
     committed = int(said[-1]) + 1 if said else 21
-    assert queries.count_evaluations(Database(cache_file)) in (committed, committed + 1)
+    assert evaluations.count_evaluations(Database(cache_file)) in (committed, committed + 1)
 
 
 def test_revision_changes_with_the_contents_only(cache_file: Path) -> None:
@@ -235,4 +235,4 @@ def test_full_disk(cache_file: Path) -> None:
     process = python(code, cache_file)
     errors = process.communicate(timeout=120)[1]
     assert DiskFull.__name__ in errors, errors[-2000:]
-    assert queries.count_evaluations(Database(cache_file), "game") >= 1
+    assert evaluations.count_evaluations(Database(cache_file), "game") >= 1

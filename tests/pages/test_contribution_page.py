@@ -10,7 +10,7 @@ from app.contributions.layer_panel import depth_words
 from app.dashboard import estimated
 from app.figures.heatmaps import sequence_heatmap, worth_heatmap
 from app.worker.client import Jobs
-from cache import queries
+from cache import evaluations, queries
 from cache.store import Store
 from core.attribution.named_values import layer_values
 from core.coalitions.masks import without
@@ -50,7 +50,7 @@ def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> N
     assert not page.exception and "Shapley value" in said(page) and "nats a token" in said(page)
     assert page.query_params["value"] == "shapley" and page.query_params["worth"] == "log_score"
     run = queries.find_run(shared.database, result.run)
-    expected = layer_values(queries.measurements(shared.database, run), "shapley", "log_score", run.strata, 0)
+    expected = layer_values(evaluations.measurements(shared.database, run), "shapley", "log_score", run.strata, 0)
     table = page.dataframe[0].value.sort_values("layer")
     np.testing.assert_allclose(table["Shapley value"], [item.value for item in expected.values])
 

@@ -10,7 +10,7 @@ from app.interactions.matrix import interaction_matrix
 from app.interactions.network import network_figure
 from app.worker.client import Jobs
 from app.worker.job import Job
-from cache import queries
+from cache import evaluations, queries
 from cache.store import Store
 from core.attribution.named_values import pair_interactions
 from core.coalitions.masks import encode, without
@@ -34,7 +34,7 @@ def test_every_index_and_worth_can_be_chosen(shared: Jobs) -> None:
     box(page, "Interaction").set_value("faithful").run()
     assert not page.exception and "Faith-Shap" in said(page) and page.query_params["index"] == "faithful"
     run = queries.find_run(shared.database, result.run)
-    expected = pair_interactions(queries.measurements(shared.database, run), "faithful", "log_score", 0)
+    expected = pair_interactions(evaluations.measurements(shared.database, run), "faithful", "log_score", 0)
     np.testing.assert_allclose(page.dataframe[0].value["interaction"], [pair.value for pair in expected.pairs])
     box(page, "Order of the matrix").set_value("cluster").run()
     assert not page.exception and page.query_params["order"] == "cluster"
@@ -52,7 +52,7 @@ def test_counterexample_is_predicted_then_measured(shared: Jobs, monkeypatch: py
     """Layers 1 and 2 contribute least, and make up for each other. A worker that knows the game measures both."""
     result = store_run(shared.database)
     run = queries.find_run(shared.database, result.run)
-    found = find_counterexample(fit(queries.measurements(shared.database, run)), by_contribution(result.overall))
+    found = find_counterexample(fit(evaluations.measurements(shared.database, run)), by_contribution(result.overall))
     assert found is not None and not found.measured
     page = open_page("interactions", run=result.run)
     assert f"With **{found.count}** layers removed" in said(page) and "(predicted)" in said(page)

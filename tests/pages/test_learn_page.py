@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.worker.client import Jobs
-from cache import queries
+from cache import evaluations, queries
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.pages import button, open_page, said
@@ -146,7 +146,7 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, finished: Finished, spe
     [run] = finished(spec)
     page = open_page("learn", run=run)
     stored = queries.find_run(shared.database, run)
-    measured = queries.measurements(shared.database, stored)
+    measured = evaluations.measurements(shared.database, stored)
     assert stored.result is not None
     texts, charts, shown = "", 0, {}
     for each in through(page):

@@ -6,7 +6,7 @@ import pytest
 
 from app.worker import client
 from app.worker.client import Jobs
-from cache import queries
+from cache import evaluations, queries
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import finish, wait
@@ -126,10 +126,10 @@ def test_interactions_wait_for_the_end_of_a_run(shared: Jobs, spec: RunSpec) -> 
 
 def test_deleting_a_run_keeps_its_evaluations(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     finished(spec)
-    before = queries.count_evaluations(shared.database)
+    before = evaluations.count_evaluations(shared.database)
     app = open_page()
     button(app, "Delete").click().run()
-    assert not queries.runs(shared.database) and queries.count_evaluations(shared.database) == before > 50
+    assert not queries.runs(shared.database) and evaluations.count_evaluations(shared.database) == before > 50
 
 
 def test_unusable_results_file_is_said_in_words(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

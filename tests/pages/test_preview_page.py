@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.dashboard.estimated import predictor_of
 from app.worker.client import Jobs
-from cache import queries
+from cache import evaluations, queries
 from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
 from core.selection.removal_paths import least_contributing
@@ -39,7 +39,7 @@ def test_slider_strip_and_undo(shared: Jobs, finished: Finished, spec: RunSpec) 
     page.slider[0].set_value(3).run()
     assert page.query_params["remove"] == ",".join(map(str, ranked[3]))
     found = measured(page)
-    losses = queries.losses(
+    losses = evaluations.losses(
         shared.database, queries.find_run(shared.database, run).game, [encode(without(8, ranked[3]))]
     )
     assert found == pytest.approx(float(np.exp(next(iter(losses.values())).mean())), abs=0.01)

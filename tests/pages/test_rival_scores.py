@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from app.contributions.rival_scores import ranked
 from app.figures.heatmaps import sequence_heatmap
 from app.worker.client import Jobs
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import encode, without
@@ -36,7 +36,7 @@ def test_scores_and_texts_of_a_real_model(cache_file: Path, spec: RunSpec, tiny:
     assert queries.scores(Database(cache_file), "some-run") == scored.scores
     found = scored.scores.by_method
     singles = [encode(without(8, [layer])) for layer in range(8)]
-    losses = queries.losses(Database(cache_file), game, singles)
+    losses = evaluations.losses(Database(cache_file), game, singles)
     assert found["one-shot"][1] == pytest.approx(measured.mean_nll)
     np.testing.assert_allclose(found["one-shot"], [losses[mask].mean() for mask in singles], rtol=1e-6)
     model = AutoModelForCausalLM.from_pretrained(tiny)

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app.example import shipped
 from app.foresight import foresee
 from app.worker.client import Jobs
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from cache.parquet import export_evaluations
 from cache.store import Store
@@ -36,7 +36,7 @@ def test_example_is_there_at_the_first_start_and_only_then(shared: Jobs) -> None
     shipped.load_into(shared.database)
     [run] = queries.runs(shared.database)
     assert shipped.is_example(run) and run.spec == RunSpec()
-    assert queries.count_evaluations(shared.database, run.game) >= 301
+    assert evaluations.count_evaluations(shared.database, run.game) >= 301
     page = open_page()
     assert "This is an example" in said(page) and shared.newest() is None
     assert page.dataframe[0].value.loc[0, "status"] == "example"
@@ -54,7 +54,7 @@ def test_example_is_small_and_what_the_engine_wrote(cache_file: Path) -> None:
     shipped.load_into(database)
     [run] = queries.runs(database)
     result = shipped.example().result
-    measured = queries.measurements(database, run)
+    measured = evaluations.measurements(database, run)
     assert np.exp(measured.dense.mean()) == pytest.approx(result.dense_perplexity)
     _, masks = begin(run.spec, result.model.layers)
     assert len(Store(database).known(run.game, masks)) == len(masks) == 1 + result.masks
@@ -120,7 +120,7 @@ def test_evaluations_are_taken_in(shared: Jobs, finished: Finished, spec: RunSpe
     assert f"`{spec.model}`" in said(page), "what a file says is code, and no Markdown"
     page.file_uploader[0].set_value(("wrong.parquet", b"no", "application/vnd.apache.parquet"))
     button(page, "Take in").click().run()
-    assert "no Parquet file" in said(page) and queries.count_evaluations(shared.database) == 51
+    assert "no Parquet file" in said(page) and evaluations.count_evaluations(shared.database) == 51
     button(page, "Take in").click().run()
     assert "Choose a file first" in said(page)
 

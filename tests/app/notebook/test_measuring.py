@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from app.notebook.progress_bar import follow
-from cache import queries
+from cache import evaluations
 from cache.database import Database
 from core.records.events import Event, Progress, Stage
 from core.records.spec import RunSpec
@@ -65,7 +65,7 @@ def test_losses_are_those_of_plain_forwards(spec: RunSpec, tiny: Path, cache_fil
             truth = [float(model(row[None], labels=row[None], use_cache=False).loss) for row in ids]
         np.testing.assert_allclose(losses, truth, rtol=1e-4)
     [game] = _games(cache_file)
-    assert len(queries.losses(Database(cache_file), game, ["1" * 8, "11101111", "01111101"])) == 3, "all is kept"
+    assert len(evaluations.losses(Database(cache_file), game, ["1" * 8, "11101111", "01111101"])) == 3, "all is kept"
     with pytest.raises(quorum.QuorumError, match="7 players"):
         quorum.evaluate(tiny, spec.corpus, masks[:, :7], sequences=3, window=16, cache=cache_file)
 

@@ -16,7 +16,7 @@ from app.root import ROOT
 from app.worker import client
 from app.worker.client import Jobs
 from app.worker.job import Job
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from core.records import events
 from core.records.events import Cancelled, Event, Failed, Stage, read_event
@@ -68,7 +68,7 @@ def test_cancel_is_shown_at_once_and_loses_nothing(jobs: Jobs, long: RunSpec) ->
     assert job.status == "cancelling"
     wait(lambda: not job.active)
     assert job.status == "cancelled" and job.progress is not None
-    assert queries.count_evaluations(jobs.database) >= job.progress.done
+    assert evaluations.count_evaluations(jobs.database) >= job.progress.done
     resumed = jobs.submit(long)
     wait(lambda: measuring(resumed))
     assert resumed.progress is not None and resumed.progress.cached >= job.progress.done

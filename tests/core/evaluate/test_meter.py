@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cache import queries
+from cache import evaluations
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import layer_evaluations
@@ -84,7 +84,7 @@ def test_a_store_remembers_across_meters(
         next(walk)
     walk.close()
     second = part()
-    assert queries.count_evaluations(Database(cache_file)) == 5
+    assert evaluations.count_evaluations(Database(cache_file)) == 5
     found = dict(second.losses(MASKS))
     np.testing.assert_allclose([found[row] for row in range(len(MASKS))], plain(tiny_loaded)[:, :2], rtol=1e-5)
     divergences = dict(second.with_divergences(MASKS[:3]))

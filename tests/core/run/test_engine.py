@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from cache import queries
+from cache import evaluations, queries
 from cache.database import Database
 from cache.store import Store
 from core.attribution.named_values import layer_values
@@ -47,10 +47,10 @@ def test_killed_run_resumes_with_the_same_numbers(cli: Cli, tiny: Path, text_fil
     stored = 0
     while stored < 20 and process.poll() is None:
         time.sleep(0.05)
-        stored = queries.count_evaluations(Database(broken)) if broken.exists() else 0
+        stored = evaluations.count_evaluations(Database(broken)) if broken.exists() else 0
     process.send_signal(signal.SIGKILL)
     process.wait()
-    stored = queries.count_evaluations(Database(broken))
+    stored = evaluations.count_evaluations(Database(broken))
     assert 20 <= stored < 61, "the run must be killed in its middle"
     assert queries.find_run(Database(broken), queries.runs(Database(broken))[0].run).status == "interrupted"
 
@@ -86,7 +86,7 @@ def test_two_processes_share_one_run(cli: Cli, tiny: Path, text_file: Path, cach
     ]
     answers = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], answers
-    assert queries.count_evaluations(Database(cache_file)) == 51
+    assert evaluations.count_evaluations(Database(cache_file)) == 51
     objects = [json.loads(out) for out, _ in answers]
     assert sum(answer["evaluations"]["measured"] for answer in objects) == 51
     assert figures(objects[0]) == figures(objects[1])
@@ -102,14 +102,14 @@ def test_interrupted_by_ctrl_c_is_cancelled(tiny: Path, text_file: Path, cache_f
         # Whoever starts the tests in the background has them ignore Ctrl-C, and a child would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    while process.poll() is None and not (cache_file.exists() and queries.count_evaluations(Database(cache_file))):
+    while process.poll() is None and not (cache_file.exists() and evaluations.count_evaluations(Database(cache_file))):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert "run the same command again" in process.communicate(timeout=60)[1]
     assert process.returncode == 130
     [run] = queries.runs(Database(cache_file))
     assert run.status == "cancelled"
-    assert queries.count_evaluations(Database(cache_file)) > 0
+    assert evaluations.count_evaluations(Database(cache_file)) > 0
 
 
 def spec(tiny: Path, text_file: Path, **changes: object) -> RunSpec:
@@ -134,7 +134,7 @@ def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, mo
     assert stored.result == finished.result
     assert sorted((item.log, len(item.halves)) for item in finished.result.learnt) == [(False, 4), (True, 4)]
     assert progress[0].best == ()
-    measured = queries.measurements(Database(cache_file), stored)
+    measured = evaluations.measurements(Database(cache_file), stored)
     removed, found = (~measured.masks).sum(axis=1), np.exp(measured.losses.mean(axis=1))
     assert dict(progress[-1].best) == pytest.approx({size: found[removed == size].min() for size in set(removed)})
 
@@ -201,7 +201,7 @@ def test_a_whole_model_without_numbers_ends_the_run_at_once(tiny: Path, text_fil
 
     with pytest.raises(EvaluationError, match="whole model"):
         list(Engine(Dense(Database(cache_file))).run(spec(tiny, text_file)))
-    assert queries.count_evaluations(Database(cache_file)) == 0
+    assert evaluations.count_evaluations(Database(cache_file)) == 0
 
 
 def test_an_adaptive_run_proposes_the_same_again(
@@ -219,8 +219,8 @@ def test_an_adaptive_run_proposes_the_same_again(
         rounds += isinstance(event, Estimated)
         if rounds == 4:
             events.close()
-    before = queries.count_evaluations(database)
-    assert 30 < before < queries.count_evaluations(Database(tmp_path / "whole.duckdb"))
+    before = evaluations.count_evaluations(database)
+    assert 30 < before < evaluations.count_evaluations(Database(tmp_path / "whole.duckdb"))
     resumed = [*Engine(Store(database)).run(request)][-1]
     assert isinstance(resumed, Finished) and resumed.result.cached == before
     assert resumed.result.contributions == whole.result.contributions
@@ -233,7 +233,7 @@ def test_an_exhaustive_run_makes_values_exact(cli: Cli, tiny: Path, text_file: P
     assert run["masks"] == 255 and run["evaluations"]["measured"] == 256
     found = cli("values", run["run"], "--value", "shapley", "--worth", "log_score")[1]
     assert found["surrogate"] is None and all(item["low"] == item["high"] for item in found["values"])
-    measured = queries.measurements(Database(cache_file), queries.find_run(Database(cache_file), run["run"]))
+    measured = evaluations.measurements(Database(cache_file), queries.find_run(Database(cache_file), run["run"]))
     nothing = measured.log_scores[~measured.masks.any(axis=1)]
     assert sum(item["value"] for item in found["values"]) == pytest.approx(-float(nothing[0]))
     status, answer, _ = cli("run", "--sampler", "exhaustive", "--masks", 20)
@@ -293,7 +293,7 @@ def test_values_of_a_finished_run_rest_on_what_it_found(
     run = queries.find_run(Database(cache_file), *finished(spec(tiny, text_file)))
     result = run.result
     assert result is not None
-    measured = queries.measurements(Database(cache_file), run)
+    measured = evaluations.measurements(Database(cache_file), run)
     for worth, place in (("log_score", 0), ("score", 1)):
         found = layer_values(measured, "shapley", worth, run.strata, 0, result)
         fits = {fit.name: fit for fit in (result.surrogate, *result.others)}
