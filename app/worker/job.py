@@ -131,7 +131,7 @@ class Job:
                 assert_never(event)
 
     def replaced(self) -> None:
-        """Nobody waits for it any more: a newer one of the same client has come."""
+        """Nobody waits for it any more: a newer one of the same asker has come."""
         if self.active:
             self._become("cancelled")
 
