@@ -22,7 +22,7 @@ from core.coalitions.players import are_halves
 from core.records.plans import Scores
 from core.records.results import RunResult
 
-OURS = "ours"
+_OURS = "ours"
 # A criterion's name -> what it is called, and what its score is.
 CRITERIA = {
     "shortgpt": ("ShortGPT", "block influence: 1 − cosine of a layer's input and output"),
@@ -35,7 +35,7 @@ _FORWARDS = 4
 
 
 @dataclass(frozen=True)
-class Ranked:
+class MethodRanks:
     """Values of players by several methods, the run's own first."""
 
     methods: tuple[str, ...]
@@ -44,13 +44,13 @@ class Ranked:
     correlations: tuple[float, ...]  # Spearman's, of each method with the first
 
 
-def ranked(own: Floats, found: Scores) -> Ranked:
+def ranks_by_method(own: Floats, found: Scores) -> MethodRanks:
     """Ranks of the run's values (n,) and of the criteria's scores; a score that is not a number goes first."""
     methods = [method for method in CRITERIA if method in found.by_method]
     values = np.array([own, *(found.by_method[method] for method in methods)])
     ranks = np.array([rankdata(np.where(np.isnan(row), -np.inf, row)) for row in values])
     correlations = tuple(float(spearmanr(ranks[0], row).statistic) for row in ranks)
-    return Ranked((OURS, *(CRITERIA[method][0] for method in methods)), values, ranks, correlations)
+    return MethodRanks((_OURS, *(CRITERIA[method][0] for method in methods)), values, ranks, correlations)
 
 
 def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floats, kind: str) -> None:
@@ -64,7 +64,7 @@ def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floa
     if job is not None and (job.active or job.status == "failed"):
         watch(job, shared, "Measuring the literature's scores")
     if found is not None:
-        _show(result, ranked(own, found), found)
+        _show(result, ranks_by_method(own, found), found)
     if job is None or not job.active:
         st.caption(_takes(shared, run, result))
         label = "Measure the rivals' scores" + (" again" if found is not None else "")
@@ -73,7 +73,7 @@ def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floa
             st.rerun()
 
 
-def _show(result: RunResult, found: Ranked, scores: Scores) -> None:
+def _show(result: RunResult, found: MethodRanks, scores: Scores) -> None:
     players = result.model.players
     parts.show_chart(rank_heatmap(found.methods, found.ranks, players, scores.protocol), key="rivals-ranks")
     agreement = pd.DataFrame({"method": found.methods[1:], "rank correlation with ours": found.correlations[1:]})

@@ -136,7 +136,7 @@ class Jobs:
                 if not line.endswith("\n"):
                     break  # it was killed in the middle of a word
                 self._hear(json.loads(line))
-        except (ValueError, KeyError, TypeError):  # what it says is no event of any job
+        except Exception:  # what it says is no event of any job, and nobody hears it any more
             worker.kill()
         finally:
             code = worker.wait()

@@ -24,7 +24,6 @@ from core.records.events import (
     Writing,
     Written,
 )
-from core.records.plans import Comparison, Selection
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
@@ -51,8 +50,6 @@ class Job:
     result: RunResult | None = None
     measured: Measured | None = None
     timed: Timed | None = None
-    selection: Selection | None = None
-    comparison: Comparison | None = None
     exported: Exported | None = None
     message: str = ""
     hint: str = ""
@@ -112,16 +109,10 @@ class Job:
             case Timed():
                 self.timed = event
                 self._become("finished")
-            case Selected():
-                self.selection = event.selection
-                self._become("finished")
-            case Compared():
-                self.comparison = event.comparison
-                self._become("finished")
             case Exported():
                 self.exported = event
                 self._become("finished")
-            case Scored():  # the results file has the scores
+            case Selected() | Compared() | Scored():  # the results file has what was found
                 self._become("finished")
             case Cancelled():
                 self._become("cancelled")
@@ -131,7 +122,7 @@ class Job:
                 assert_never(event)
 
     def replaced(self) -> None:
-        """Nobody waits for it any more: a newer one of the same client has come."""
+        """Nobody waits for it any more: a newer one of the same asker has come."""
         if self.active:
             self._become("cancelled")
 

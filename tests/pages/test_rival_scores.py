@@ -8,7 +8,7 @@ import torch
 from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM
 
-from app.contributions.rival_scores import ranked
+from app.contributions.rival_scores import ranks_by_method
 from app.figures.heatmaps import sequence_heatmap
 from app.worker.client import Jobs
 from cache import evaluations, queries
@@ -98,7 +98,7 @@ def test_a_run_without_texts_says_so(shared: Jobs) -> None:
 def test_ranks_and_correlations() -> None:
     protocol = Protocol("tale.txt", "calibration", 16, 16, "none", 3, 0, "a" * 16)
     scores = Scores(protocol, {"shortgpt": (0.3, 0.1, 0.2), "one-shot": (float("nan"), 3.0, 2.0)})
-    found = ranked(np.array([3.0, 1.0, 2.0]), scores)
+    found = ranks_by_method(np.array([3.0, 1.0, 2.0]), scores)
     assert found.methods == ("ours", "ShortGPT", "one-shot perplexity")
     np.testing.assert_array_equal(found.ranks, [[3, 1, 2], [3, 1, 2], [1, 3, 2]])
     assert found.correlations == pytest.approx((1.0, 1.0, -1.0))

@@ -232,7 +232,9 @@ def test_an_event_that_nobody_knows_fails_its_job_and_no_other(
     assert (other.status, other.stage) == ("cancelled", "Goes on")
 
 
-@pytest.mark.parametrize("line", ["Segmentation fault", "[]", '{"kind": "stage"}', '{"job": "x"}', "\udcff"])
+@pytest.mark.parametrize(
+    "line", ["Segmentation fault", "[]", '{"kind": "stage"}', '{"job": "x"}', "\udcff", "[" * 100_000]
+)
 def test_a_line_that_is_no_event_ends_the_worker_and_its_jobs(jobs: Jobs, spec: RunSpec, line: str) -> None:
     job = Job(spec)
     heard(jobs, saying(line, json.dumps({"job": job.name, "kind": "stage", "text": "unheard"})), job)
