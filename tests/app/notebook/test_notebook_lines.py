@@ -22,7 +22,7 @@ def test_the_lines_of_readme_run(tmp_path: Path) -> None:
     paths = os.pathsep.join(map(str, (ROOT, ROOT / "app" / "notebook")))
     environment = {**os.environ, "PYTHONPATH": paths, "QUORUM_CACHE": str(tmp_path / "results.duckdb")}
     done = subprocess.run(
-        [sys.executable, "lines.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        [sys.executable, "lines.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1800
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "smaller" / "config.json").exists()

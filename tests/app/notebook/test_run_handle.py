@@ -15,9 +15,15 @@ from tests.support.commands import Cli
 from tests.support.stored import DENSE, loss, store_run
 
 
-@pytest.fixture
-def stored(cache_file: Path) -> quorum.Run:
-    return quorum.load(store_run(Database(cache_file), kl=True).run, cache=cache_file)
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stored") / "results.duckdb"
+
+
+@pytest.fixture(scope="module")
+def stored(file: Path) -> quorum.Run:
+    """A run that no test changes."""
+    return quorum.load(store_run(Database(file), kl=True).run, cache=file)
 
 
 def same(table: pd.DataFrame, rows: list[dict[str, Any]], names: dict[str, str]) -> None:
@@ -27,8 +33,8 @@ def same(table: pd.DataFrame, rows: list[dict[str, Any]], names: dict[str, str])
         assert list(table[column]) == [str(row[field]) if is_player else row[field] for row in rows], column
 
 
-def test_contributions_are_those_of_the_command_line(stored: quorum.Run, cli: Cli) -> None:
-    _, shown, errors = cli("show", stored.name)
+def test_contributions_are_those_of_the_command_line(stored: quorum.Run, file: Path, cli: Cli) -> None:
+    _, shown, errors = cli("show", stored.name, cache=file)
     assert not errors
     fields = {"player": "layer", **{name: name for name in ("value", "low", "high", "calibration")}}
     same(stored.contributions, shown["contributions"], fields)
@@ -37,22 +43,22 @@ def test_contributions_are_those_of_the_command_line(stored: quorum.Run, cli: Cl
 
 
 @pytest.mark.parametrize(("kind", "worth"), [("stratified", "score"), ("local", "log_score"), ("banzhaf", "kl")])
-def test_values_are_those_of_the_command_line(stored: quorum.Run, cli: Cli, kind: str, worth: str) -> None:
-    _, shown, _ = cli("values", stored.name, "--value", kind, "--worth", worth)
+def test_values_are_those_of_the_command_line(stored: quorum.Run, file: Path, cli: Cli, kind: str, worth: str) -> None:
+    _, shown, _ = cli("values", stored.name, "--value", kind, "--worth", worth, cache=file)
     found = stored.values(kind, worth)
     same(found, shown["values"], {"player": "layer", "value": "value", "low": "low", "high": "high"})
     assert list(found.columns) == ["player", "value", "low", "high"]
 
 
-def test_interactions_are_those_of_the_command_line(stored: quorum.Run, cli: Cli) -> None:
-    _, shown, _ = cli("interactions", stored.name)
+def test_interactions_are_those_of_the_command_line(stored: quorum.Run, file: Path, cli: Cli) -> None:
+    _, shown, _ = cli("interactions", stored.name, cache=file)
     found = stored.interactions()
     same(found, shown["pairs"], {name: name for name in ("first", "second", "value", "low", "high", "meaning")})
     assert list(found.iloc[0][["first", "second", "meaning"]]) == ["1", "2", "redundancy"]
 
 
-def test_a_prediction_is_that_of_the_command_line(stored: quorum.Run, cli: Cli) -> None:
-    _, shown, _ = cli("predict", stored.name, "--remove", "1,2,5")
+def test_a_prediction_is_that_of_the_command_line(stored: quorum.Run, file: Path, cli: Cli) -> None:
+    _, shown, _ = cli("predict", stored.name, "--remove", "1,2,5", cache=file)
     found = stored.predict([1, "2", np.int64(5)])
     assert found.removed == ("1", "2", "5") and shown["removed"] == [1, 2, 5]
     assert (found.perplexity, found.low, found.high) == (shown["perplexity"], shown["low"], shown["high"])
@@ -80,12 +86,12 @@ def test_halves_go_by_their_names(cache_file: Path) -> None:
     assert run.predict("1m").removed == ("1m",)
 
 
-def test_runs_are_listed(stored: quorum.Run, cache_file: Path) -> None:
-    listed = quorum.runs(cache=cache_file)
+def test_runs_are_listed(stored: quorum.Run, file: Path, cache_file: Path) -> None:
+    listed = quorum.runs(cache=file)
     assert list(listed["run"]) == [stored.name] and list(listed["status"]) == ["finished"] == [stored.status]
     assert listed["masks"][0] == stored.spec.masks
     assert stored.name in repr(stored)
-    assert quorum.runs(cache=cache_file.with_name("other.duckdb")).empty
+    assert quorum.runs(cache=cache_file).empty
     assert "run" in quorum.runs(cache=":memory:").columns
 
 
@@ -123,9 +129,9 @@ def test_a_wrong_request_is_told_at_once(stored: quorum.Run, ask: Callable[[quor
     assert failure.value.message and failure.value.hint
 
 
-def test_a_run_that_is_not_there(cache_file: Path, stored: quorum.Run) -> None:
+def test_a_run_that_is_not_there(file: Path, stored: quorum.Run) -> None:
     with pytest.raises(RunNotFound, match="nowhere") as failure:
-        quorum.load("nowhere", cache=cache_file)
+        quorum.load("nowhere", cache=file)
     assert stored.name in failure.value.hint
 
 
