@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.records.scores import Scores
 
 from cache import evaluations, queries
 from cache.database import Database
@@ -15,7 +14,7 @@ from cache.store import Store
 from core.coalitions.masks import encode
 from core.errors import RunNotFound
 from core.records.diagnostics import Diagnostics
-from core.records.plans import Comparison, Plan, Selection
+from core.records.plans import Comparison, Plan, Scores, Selection
 from core.records.results import Precision, RunResult
 from core.records.spec import ModelInfo, Protocol, RunSpec
 from core.records.storage import Evaluation

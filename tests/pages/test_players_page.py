@@ -8,7 +8,8 @@ from app.words import labels, named, numbers
 from app.worker.client import Jobs
 from cache import queries
 from core.errors import SelectionError
-from tests.support.pages import box, button, open_page, said, wait
+from tests.support.jobs import wait
+from tests.support.pages import box, button, open_page, said
 from tests.support.stored import store_run
 
 HALVES = ("1a", "1m", "2a", "2m", "3a", "3m", "4a", "4m")  # layers 0 and 5 stay

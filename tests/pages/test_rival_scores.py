@@ -21,7 +21,8 @@ from core.records.plans import Scores
 from core.records.reader import from_fields
 from core.records.spec import Protocol, RunSpec
 from core.run.engine import Engine
-from tests.support.pages import box, button, open_page, said, wait
+from tests.support.jobs import wait
+from tests.support.pages import box, button, open_page, said
 from tests.support.stored import store_run
 
 
