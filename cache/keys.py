@@ -4,13 +4,13 @@ import hashlib
 import json
 from collections.abc import Sequence
 
-from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, RunSpec, TextProtocol
 
 # Raised whenever a change of code changes what an evaluation measures, so that old figures are not taken for new ones.
 METRIC = 1
 
 
-def game_key(model: ModelInfo, protocol: Protocol) -> str:
+def game_key(model: ModelInfo, protocol: TextProtocol) -> str:
     """One key for all evaluations that compare: the same weights, tokens, windows, BOS, dtype and metric."""
     # Games of before there were other players than blocks, or quantised weights, keep their keys.
     players = [] if model.players == tuple(map(str, range(model.layers))) else [model.players]
@@ -28,7 +28,7 @@ def game_key(model: ModelInfo, protocol: Protocol) -> str:
     )
 
 
-def run_key(game: str, protocol: Protocol, strata: Sequence[int], spec: RunSpec) -> str:
+def run_key(game: str, protocol: TextProtocol, strata: Sequence[int], spec: RunSpec) -> str:
     """The name of a run: the same request gets the same name, so that starting it again resumes it."""
     # Runs of before there were samplers keep their names.
     sampler = [] if spec.sampler == "stratified" else [spec.sampler]

@@ -21,7 +21,7 @@ from cache.queries import StoredRun
 from cache.store import Store
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
-from core.records.spec import BOS_CHOICES, Losses, ModelInfo, Protocol
+from core.records.spec import BOS_CHOICES, Losses, ModelInfo, TextProtocol
 from core.records.storage import Evaluation
 
 _METADATA = b"quorum"
@@ -38,7 +38,7 @@ _NUMBERS = "list_transform({}, lambda value: coalesce(value, 'nan'::FLOAT))"
 _MOST_LAYERS = 100_000
 _MOST_ROWS, _MOST_NUMBERS, _MOST_BYTES = 2**21, 2**26, 2**28
 _AGAIN = "Export it again from the results file that it came from: python -m app evaluations export RUN --out FILE."
-Fields = TypeVar("Fields", ModelInfo, Protocol, Precision)
+Fields = TypeVar("Fields", ModelInfo, TextProtocol, Precision)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Imported:
 
     game: str
     model: ModelInfo
-    protocol: Protocol
+    protocol: TextProtocol
     evaluations: int
     fresh: int
 
@@ -135,7 +135,7 @@ def _check_size(footer: pq.FileMetaData) -> None:
         )
 
 
-def _check_game(database: Database, model: ModelInfo, protocol: Protocol) -> None:
+def _check_game(database: Database, model: ModelInfo, protocol: TextProtocol) -> None:
     """The key of a game holds neither its layers nor its sequences: a file must not change them."""
     with database.reading() as connection:
         row = connection.execute(
@@ -152,14 +152,14 @@ def _check_game(database: Database, model: ModelInfo, protocol: Protocol) -> Non
         )
 
 
-def _about(table: pa.Table) -> tuple[ModelInfo, Protocol, Precision | None]:
+def _about(table: pa.Table) -> tuple[ModelInfo, TextProtocol, Precision | None]:
     """The model, the protocol and what 16 bits cost, from the file's metadata."""
     try:
         metadata = json.loads((table.schema.metadata or {})[_METADATA])
         metric = metadata["metric"]
         if metadata["model"]["layers"] > _MOST_LAYERS:
             raise ValueError(f"{metadata['model']['layers']} layers")
-        model, protocol = _typed(ModelInfo, metadata["model"]), _typed(Protocol, metadata["protocol"])
+        model, protocol = _typed(ModelInfo, metadata["model"]), _typed(TextProtocol, metadata["protocol"])
         precision = _typed(Precision, metadata["precision"]) if metadata["precision"] else None
         if protocol.bos not in BOS_CHOICES or protocol.bos == "auto":
             raise ValueError(f"bos is {protocol.bos!r}")

@@ -15,7 +15,7 @@ from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_json
 from core.records.results import Precision, RunResult
-from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, RunSpec, TextProtocol
 from core.records.storage import Evaluation
 
 _EVALUATIONS = "SELECT mask, losses, kl FROM evaluations LEFT JOIN divergences USING (game, mask) WHERE game = ?"
@@ -27,7 +27,7 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open_game(self, model: ModelInfo, protocol: Protocol) -> str:
+    def open_game(self, model: ModelInfo, protocol: TextProtocol) -> str:
         """The key of a game, known to the file from now on."""
         game = game_key(model, protocol)
         with self._database.writing() as connection:
@@ -50,7 +50,7 @@ class Store:
         with self._database.claim(name) as granted:
             yield granted
 
-    def begin(self, game: str, spec: RunSpec, protocol: Protocol, strata: Sequence[int]) -> str:
+    def begin(self, game: str, spec: RunSpec, protocol: TextProtocol, strata: Sequence[int]) -> str:
         """Marks a run as running, new or resumed, and names it."""
         run = run_key(game, protocol, strata, spec)
         with self._database.writing() as connection:

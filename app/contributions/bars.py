@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, VERMILION, Chart, layer_axis
 from core.records.results import RunResult
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 from core.records.values import Contribution
 
 
@@ -16,7 +16,7 @@ def contribution_bars(result: RunResult) -> Chart:
 
 
 def value_bars(
-    items: Sequence[Contribution], players: Sequence[str], unit: str, protocol: Protocol, marked: int | None = None
+    items: Sequence[Contribution], players: Sequence[str], unit: str, protocol: TextProtocol, marked: int | None = None
 ) -> Chart:
     """One bar for each layer in the order of the model, with its two intervals; an outline around the marked layer."""
     names = [players[item.layer] for item in items]

@@ -6,10 +6,10 @@ import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
 from core.coalitions.measurements import Floats
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 
 
-def rank_figure(ranks: Floats, players: Sequence[str], protocol: Protocol) -> Chart:
+def rank_figure(ranks: Floats, players: Sequence[str], protocol: TextProtocol) -> Chart:
     """The rank of each layer with its 90 % interval (n, 3): 1 is needed least."""
     shown, low, high = ranks.T
     layers = len(ranks)
@@ -49,7 +49,7 @@ def rank_figure(ranks: Floats, players: Sequence[str], protocol: Protocol) -> Ch
     return Chart(figure, alt)
 
 
-def depth_bars(layer: str, strata: Sequence[int], values: Sequence[float], unit: str, protocol: Protocol) -> Chart:
+def depth_bars(layer: str, strata: Sequence[int], values: Sequence[float], unit: str, protocol: TextProtocol) -> Chart:
     """One layer's contribution with each number of layers kept, the most first."""
     figure = go.Figure(
         go.Bar(

@@ -10,14 +10,14 @@ import plotly.graph_objects as go
 
 from app.figures.charts import DIVERGING, MARGIN, RISING, Chart, layer_axis
 from core.coalitions.measurements import Floats
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 
 # How much of a sequence stands beside its row, and on hover: characters in all, and in a line.
 _BESIDE, _HOVER = (80, 44), (240, 70)
 
 
 def stratum_heatmap(
-    strata: Sequence[int], values: Floats, players: Sequence[str], unit: str, protocol: Protocol
+    strata: Sequence[int], values: Floats, players: Sequence[str], unit: str, protocol: TextProtocol
 ) -> Chart:
     """How the contribution (strata, n) depends on the number of layers that are kept."""
     layers = len(players)
@@ -31,7 +31,7 @@ def stratum_heatmap(
     return Chart(figure, alt)
 
 
-def worth_heatmap(by_worth: Mapping[str, Floats], players: Sequence[str], protocol: Protocol) -> Chart:
+def worth_heatmap(by_worth: Mapping[str, Floats], players: Sequence[str], protocol: TextProtocol) -> Chart:
     """The values (n,) of several worths, each as a share of its own largest absolute value."""
     values = np.stack([row / (np.abs(row).max() or 1.0) for row in by_worth.values()])
     figure = _heatmap(list(by_worth), values, players, "share of the largest of its row", protocol)
@@ -45,7 +45,7 @@ def sequence_heatmap(
     values: Floats,
     players: Sequence[str],
     unit: str,
-    protocol: Protocol,
+    protocol: TextProtocol,
     texts: Sequence[str] = (),
 ) -> Chart:
     """The value (sequences, n) on each calibration sequence alone.
@@ -71,7 +71,7 @@ def sequence_heatmap(
     return Chart(figure, alt)
 
 
-def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], protocol: Protocol) -> Chart:
+def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], protocol: TextProtocol) -> Chart:
     """The ranks (methods, n) of players by several methods, the run's own in the first row; pale goes first."""
     scale = {"zmin": 1, "zmax": len(players), "colorscale": RISING}
     figure = _figure(methods, ranks, players, "rank", f"rank %{{z}} of {len(players)}<br>{protocol}", scale)
@@ -84,7 +84,9 @@ def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], 
     return Chart(figure, alt)
 
 
-def _heatmap(rows: Sequence[str], values: Floats, players: Sequence[str], unit: str, protocol: Protocol) -> go.Figure:
+def _heatmap(
+    rows: Sequence[str], values: Floats, players: Sequence[str], unit: str, protocol: TextProtocol
+) -> go.Figure:
     """Estimated values, centred at zero."""
     bound = float(np.abs(values).max()) or 1.0
     scale = {"zmin": -bound, "zmax": bound, "colorscale": DIVERGING}

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from app.figures.charts import DIVERGING, MARGIN, ORANGE, Chart, tick
 from app.words import Players, named
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 from core.records.values import PairInteraction, PairInteractions
 
 
@@ -20,7 +20,7 @@ def interaction_matrix(
     order: Sequence[int],
     players: Players,
     unit: str,
-    protocol: Protocol,
+    protocol: TextProtocol,
     marked: PairInteraction,
 ) -> Chart:
     """Layers by layers in an order. Centred at zero; hover shows a pair's interval; an outline marks one pair.

@@ -7,13 +7,13 @@ import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart
 from app.words import Players, named
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 from core.records.values import PairInteraction
 
 _WIDEST = 7.0
 
 
-def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str, protocol: Protocol) -> Chart:
+def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str, protocol: TextProtocol) -> Chart:
     """Synergy is blue and solid, redundancy vermilion and dashed; the wider, the stronger.
 
     Args:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
 from app.words import Players
 from core.coalitions.players import both_halves
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 from core.records.values import PairInteraction, PairInteractions
 
 
@@ -17,7 +17,7 @@ def half_pairs(found: PairInteractions, players: Players) -> dict[str, PairInter
     return {str(block): by_places[places] for block, places in both_halves(players).items()}
 
 
-def half_bars(pairs: dict[str, PairInteraction], unit: str, protocol: Protocol) -> Chart:
+def half_bars(pairs: dict[str, PairInteraction], unit: str, protocol: TextProtocol) -> Chart:
     """A bar with its interval for each block."""
     blocks, values = list(pairs), list(pairs.values())
     figure = go.Figure(

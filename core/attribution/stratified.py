@@ -1,7 +1,7 @@
 """What each layer contributes: the paper's stratified contribution, vectorised, and how sure it is."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol as Interface
 
 import numpy as np
 
@@ -19,7 +19,7 @@ DRAWS = 40
 _CHUNK = 4_000
 
 
-class Flips(Protocol):
+class Flips(Interface):
     """A game that can be asked for many coalitions at once."""
 
     def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:

@@ -18,18 +18,18 @@ def everything(players: int) -> Masks:
     return np.asarray(np.arange(2**players)[:, None] >> np.arange(players)[::-1] & 1, dtype=np.bool_)
 
 
-def without(layers: int, removed: Sequence[int]) -> NDArray[np.bool_]:
-    """The mask (layers,) that drops `removed`, or SelectionError: no such layer, one named twice, or all of them."""
-    unknown = sorted({layer for layer in removed if not 0 <= layer < layers})
+def without(players: int, removed: Sequence[int]) -> NDArray[np.bool_]:
+    """The mask (players,) that drops `removed`, or SelectionError: no such player, one named twice, or all of them."""
+    unknown = sorted({player for player in removed if not 0 <= player < players})
     if unknown or len(set(removed)) != len(removed):
         named = ", ".join(map(str, unknown or removed))
         raise SelectionError(
-            f"These layers cannot be removed: {named}. The model has layers 0 to {layers - 1}.",
-            f"Name each layer once, from 0 to {layers - 1}.",
+            f"These layers cannot be removed: {named}. The model has layers 0 to {players - 1}.",
+            f"Name each layer once, from 0 to {players - 1}.",
         )
-    if len(removed) >= layers:
-        raise SelectionError(f"All {layers} layers would be removed.", "Keep at least one layer.")
-    mask = np.ones(layers, dtype=np.bool_)
+    if len(removed) >= players:
+        raise SelectionError(f"All {players} layers would be removed.", "Keep at least one layer.")
+    mask = np.ones(players, dtype=np.bool_)
     mask[list(removed)] = False
     return mask
 
@@ -44,8 +44,8 @@ def check_fit(masks: Masks, players: Sequence[str]) -> None:
 
 
 def removed(mask: NDArray[np.bool_]) -> tuple[int, ...]:
-    """The layers that a mask (layers,) drops, in the order of the model; the inverse of `without`."""
-    return tuple(int(layer) for layer in np.flatnonzero(~mask))
+    """The places of the players that a mask (players,) drops; the inverse of `without`."""
+    return tuple(int(player) for player in np.flatnonzero(~mask))
 
 
 def layer_evaluations(masks: Masks) -> int:
@@ -57,10 +57,10 @@ def layer_evaluations(masks: Masks) -> int:
 
 
 def encode(mask: NDArray[np.bool_]) -> str:
-    """A mask as text, '1' for a kept layer: the form in which it is stored and shown."""
+    """A mask as text, '1' for a player who is kept: the form in which it is stored and shown."""
     return "".join("1" if kept else "0" for kept in mask)
 
 
 def decode(text: str) -> NDArray[np.bool_]:
-    """The mask (layers,) that `encode` wrote."""
+    """The mask (players,) that `encode` wrote."""
     return np.array([kept == "1" for kept in text], dtype=np.bool_)

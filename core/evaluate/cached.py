@@ -17,7 +17,7 @@ from core.evaluate.evaluator import CoalitionEvaluator, Evaluator, Wanted, alway
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel
 from core.records.events import Event, Progress, Stage
-from core.records.spec import Losses, Protocol
+from core.records.spec import Losses, TextProtocol
 from core.records.storage import Evaluation, Store
 from core.text.windows import fingerprint
 
@@ -139,7 +139,7 @@ class Cached:
 
 
 def cached(
-    store: Store, protocol: Protocol, loaded: LoadedModel, ids: torch.Tensor, packed: PackedLinears, *, states: int
+    store: Store, protocol: TextProtocol, loaded: LoadedModel, ids: torch.Tensor, packed: PackedLinears, *, states: int
 ) -> Cached:
     """An evaluator of some of a text's sequences, which are a game of their own in the store.
 

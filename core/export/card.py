@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from core import __version__
 from core.coalitions.players import dropped, indexes
 from core.export.recipe import COMMAND, Recipe
-from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, Protocol
+from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, TextProtocol
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What an export has found out about both models, on one text."""
 
-    protocol: Protocol
+    protocol: TextProtocol
     dense_perplexity: float
     perplexity: float  # without the layers
     parameters: int  # of the smaller model

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
 from core.records.results import RunResult
-from core.records.spec import ModelInfo, Protocol
+from core.records.spec import ModelInfo, TextProtocol
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Measured(_Event):
     perplexity: float
     mean_nll: float  # nats a token
     kl: float | None  # from the whole model's predictions, nats a token, if it was asked for
-    protocol: Protocol
+    protocol: TextProtocol
     model: ModelInfo
     parameters: int  # of the model that is left
 
@@ -144,7 +144,7 @@ class Exported(_Event):
     path: str
     removed: tuple[int, ...]
     perplexity: float
-    protocol: Protocol
+    protocol: TextProtocol
     players: tuple[str, ...]  # whose places `removed` are
     deleted: int  # parameters that are not in the files any more
     zeroed: int  # parameters that are there, and zero: the output projections of halves of blocks

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.records.spec import ModelInfo, Protocol
+from core.records.spec import ModelInfo, TextProtocol
 
 OURS = "quorum"
 
@@ -69,7 +69,7 @@ class Selection:
     """The best plans found, one for each number of removed layers; all on the same sequences."""
 
     model: ModelInfo
-    protocol: Protocol
+    protocol: TextProtocol
     dense_perplexity: float
     protected: tuple[int, ...]
     plans: tuple[Plan, ...]  # each the best of its count
@@ -96,8 +96,8 @@ class Comparison:
     """Methods that chose on one text, judged on another."""
 
     model: ModelInfo
-    calibration: Protocol
-    evaluation: Protocol
+    calibration: TextProtocol
+    evaluation: TextProtocol
     dense_perplexity: float  # on the evaluation text
     methods: tuple[MethodResult, ...]
 
@@ -106,5 +106,5 @@ class Comparison:
 class Scores:
     """A score of every player by every criterion; the least go first. Each is in a unit of its own (`criteria`)."""
 
-    protocol: Protocol
+    protocol: TextProtocol
     by_method: dict[str, tuple[float, ...]]  # the criterion's name -> a score for each player

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.records.fits import Band, Fit, Learnt
-from core.records.spec import ModelInfo, Protocol
+from core.records.spec import ModelInfo, TextProtocol
 from core.records.values import Contribution, PairInteractions
 
 
@@ -31,7 +31,7 @@ class RunResult:
 
     run: str
     model: ModelInfo
-    protocol: Protocol
+    protocol: TextProtocol
     strata: tuple[int, ...]
     masks: int  # masks asked for; those measured so far are `surrogate.masks` + `not_finite`
     dense_perplexity: float

@@ -18,7 +18,7 @@ BOS_CHOICES = ("auto", "none", "corpus", "window")
 
 
 @dataclass(frozen=True)
-class Protocol:
+class TextProtocol:
     """How a perplexity was measured. Two figures compare only where their protocols are equal."""
 
     corpus: str  # name of the corpus, or of the file
@@ -92,7 +92,7 @@ class RunSpec:
     corpus: str = "python-docs"
     sequences: int = 10
     window: int = 128
-    sampler: str = "stratified"  # the paper's; or adaptive, or exhaustive (core.sampling.samplers)
+    sampler: str = "stratified"  # the paper's; or adaptive, shapley or exhaustive (core.sampling.samplers)
     masks: int = 300
     strata: tuple[int, ...] | None = None
     seed: int = 0

@@ -13,7 +13,7 @@ from core.coalitions.masks import Masks
 from core.coalitions.measurements import Measurements
 from core.evaluate.perplexity import perplexity
 from core.records.events import Progress
-from core.records.spec import Losses, ModelInfo, Protocol, RunSpec
+from core.records.spec import Losses, ModelInfo, RunSpec, TextProtocol
 from core.sampling.samplers import rounds, wanted
 
 
@@ -23,7 +23,7 @@ class Tally:
 
     run: str
     model: ModelInfo
-    protocol: Protocol
+    protocol: TextProtocol
     strata: tuple[int, ...]
     spec: RunSpec
     masks: Masks  # an adaptive run adds to them

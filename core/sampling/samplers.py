@@ -3,6 +3,7 @@
 stratified   the paper's: strata by Hamming weight, uniform inside each (`sampling.strata`)
 adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
              until the budget is spent or the ranking has settled
+shapley      for values over sets of every size: none, all but one, then large ones mostly (`strata.growing`)
 exhaustive   all of them, for games of few layers: values are then exact
 """
 

@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from core.errors import CorpusError
-from core.records.spec import BOS_CHOICES, Protocol, TextSpec
+from core.records.spec import BOS_CHOICES, TextProtocol, TextSpec
 from core.text.corpora import Corpus
 
 # What is kept of the text of sequences, so that a person can tell which is which.
@@ -22,7 +22,7 @@ class Windows:
     """Token ids (sequences, window), or (sequences, 1 + window) with a BOS in front of each, and their protocol."""
 
     ids: torch.Tensor
-    protocol: Protocol
+    protocol: TextProtocol
 
 
 def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> Windows:
@@ -65,7 +65,9 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
         ids = ids[torch.randperm(available, generator=torch.Generator().manual_seed(spec.seed))[:wanted]]
     if bos == "window":
         ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
-    return Windows(ids, Protocol(corpus.name, corpus.split, window, window, bos, wanted, spec.seed, fingerprint(ids)))
+    return Windows(
+        ids, TextProtocol(corpus.name, corpus.split, window, window, bos, wanted, spec.seed, fingerprint(ids))
+    )
 
 
 def excerpts(tokenizer: PreTrainedTokenizerBase, windows: Windows) -> tuple[str, ...]:

@@ -16,14 +16,14 @@ from core.errors import RunNotFound
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Plan, Scores, Selection
 from core.records.results import Precision, RunResult
-from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, RunSpec, TextProtocol
 from core.records.storage import Evaluation
 from core.run.engine import Engine
 from core.sampling.strata import stratified
 from tests.support.stored import store_run
 
 MODEL = ModelInfo("tiny", "LlamaForCausalLM", 6, 1000, "f" * 16, "float32", "cpu")
-PROTOCOL = Protocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
+PROTOCOL = TextProtocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
 MASKS = stratified(6, (5, 4, 3), 20, 0)
 ONES = np.ones(3, np.float32)
 

@@ -20,7 +20,7 @@ from cache.schema import MIGRATIONS
 from cache.store import Store
 from core.coalitions.masks import encode
 from core.errors import CacheBusy, CacheTooNew, CacheUnreadable, DiskFull, NotWritable, RunNotFound
-from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, RunSpec, TextProtocol
 from core.records.storage import Evaluation
 from tests.support.stored import MASKS, MODEL, PROTOCOL
 
@@ -64,7 +64,7 @@ def test_the_first_measurement_stays(cache_file: Path) -> None:
 def test_what_does_not_compare_has_another_key(cache_file: Path, change: dict[str, object]) -> None:
     store = Store(Database(cache_file))
     model = ModelInfo(**{**vars(MODEL), **{k: v for k, v in change.items() if k in vars(MODEL)}})
-    protocol = Protocol(**{**vars(PROTOCOL), **{k: v for k, v in change.items() if k in vars(PROTOCOL)}})
+    protocol = TextProtocol(**{**vars(PROTOCOL), **{k: v for k, v in change.items() if k in vars(PROTOCOL)}})
     assert store.open_game(model, protocol) != store.open_game(MODEL, PROTOCOL)
 
 

@@ -19,7 +19,7 @@ from core.errors import EvaluationError
 from core.records.events import Measured, Scored
 from core.records.plans import Scores
 from core.records.reader import from_fields
-from core.records.spec import Protocol, RunSpec
+from core.records.spec import RunSpec, TextProtocol
 from core.run.engine import Engine
 from tests.support.jobs import wait
 from tests.support.pages import box, button, open_page, said
@@ -80,7 +80,7 @@ def test_page_shows_scores_beside_the_values_and_texts_beside_sequences(shared: 
 
 
 def test_a_text_stands_beside_its_row() -> None:
-    protocol = Protocol("tale.txt", "calibration", 16, 16, "none", 2, 0, "a" * 16)
+    protocol = TextProtocol("tale.txt", "calibration", 16, 16, "none", 2, 0, "a" * 16)
     texts = ["x" * 30 + " " + "<b>" * 30, "short"]
     chart = sequence_heatmap(["1", "2"], np.eye(2), ("0", "1"), "unit", protocol, texts)
     first, second = chart.figure.layout.yaxis.ticktext
@@ -97,7 +97,7 @@ def test_a_run_without_texts_says_so(shared: Jobs) -> None:
 
 
 def test_ranks_and_correlations() -> None:
-    protocol = Protocol("tale.txt", "calibration", 16, 16, "none", 3, 0, "a" * 16)
+    protocol = TextProtocol("tale.txt", "calibration", 16, 16, "none", 3, 0, "a" * 16)
     scores = Scores(protocol, {"shortgpt": (0.3, 0.1, 0.2), "one-shot": (float("nan"), 3.0, 2.0)})
     found = ranks_by_method(np.array([3.0, 1.0, 2.0]), scores)
     assert found.methods == ("ours", "ShortGPT", "one-shot perplexity")

@@ -9,7 +9,7 @@ from core.attribution.stratified import estimate
 from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Measurements
 from core.records.results import RunResult
-from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, RunSpec, TextProtocol
 from core.records.storage import Evaluation
 from core.sampling.strata import default_strata, stratified
 from core.surrogate.conformal import bands
@@ -18,7 +18,7 @@ from core.surrogate.validation import of_process, residuals
 
 # A game that nobody has measured.
 MODEL = ModelInfo("tiny", "LlamaForCausalLM", 6, 1000, "f" * 16, "float32", "cpu")
-PROTOCOL = Protocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
+PROTOCOL = TextProtocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
 MASKS = stratified(6, (5, 4, 3), 20, 0)
 DENSE = np.array([2.0, 2.5, 3.0, 3.5])
 
@@ -41,7 +41,7 @@ def store_run(
     """Measures coalitions without three layers or more, every removal of one layer but the first, and none of two."""
     spec = RunSpec(model="made-up", corpus="made-up", sequences=len(DENSE), window=16, masks=count)
     model = ModelInfo("made-up", "Llama", layers, 1000, "f" * 16, "float32", "cpu", players)
-    protocol = Protocol("made-up", "calibration", 16, 16, "none", len(DENSE), 0, "0" * 16)
+    protocol = TextProtocol("made-up", "calibration", 16, 16, "none", len(DENSE), 0, "0" * 16)
     strata = default_strata(layers)
     singles = [without(layers, [layer]) for layer in range(1, layers)]
     sampled = stratified(layers, strata, count, 0)

@@ -17,7 +17,7 @@ from core.export.export import export
 from core.export.formats import whole_layers
 from core.model.masked import playing
 from core.model.model import load
-from core.records.spec import ModelInfo, Protocol, TextSpec
+from core.records.spec import ModelInfo, TextProtocol, TextSpec
 from core.text.corpora import read
 from core.text.windows import cut
 from tests.support.commands import Cli
@@ -154,7 +154,7 @@ def test_other_tools_take_whole_layers() -> None:
 
 def test_games_of_blocks_keep_their_keys() -> None:
     """Evaluations of earlier releases are found again; other players have evaluations of their own."""
-    protocol = Protocol("text", "calibration", 16, 16, "none", 4, 0, "0123456789abcdef")
+    protocol = TextProtocol("text", "calibration", 16, 16, "none", 4, 0, "0123456789abcdef")
     model = ModelInfo("tiny", "LlamaForCausalLM", 8, 1000, "fedcba9876543210", "float32", "cpu")
     keys = [
         game_key(ModelInfo(**{**vars(model), "players": players_of(8, kind, protect)}), protocol)

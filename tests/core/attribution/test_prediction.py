@@ -14,7 +14,7 @@ from core.coalitions.masks import everything, without
 from core.coalitions.measurements import Measurements
 from core.records.fits import Fit
 from core.records.results import ModelInfo, RunResult
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 from core.records.values import Contribution
 from core.records.values import Stability as Settling
 from core.sampling.adaptive import propose
@@ -119,7 +119,7 @@ def settling(half: float, masks: int = 300) -> Settling:
     contributions = tuple(Contribution(i, i / 10, i / 10 - half, i / 10 + half, 0.0) for i in range(LAYERS))
     fit_ = Fit("any", 1.0, 1.0, 0.0, masks)
     info = ModelInfo("bundled", "Llama", LAYERS, 1, "x", "float32", "cpu")
-    protocol = Protocol("text", "calibration", 16, 16, "none", 4, 0, "y")
+    protocol = TextProtocol("text", "calibration", 16, 16, "none", 4, 0, "y")
     result = RunResult("run", info, protocol, STRATA, masks, 3.0, contributions, fit_, (), 0, masks, 0, 1.0)
     return stability(result)
 

@@ -12,11 +12,11 @@ from cache.store import Store
 from core.coalitions.masks import Masks, encode, everything
 from core.evaluate.cached import Cached, Ledger
 from core.evaluate.evaluator import Wanted, always
-from core.records.spec import Losses, ModelInfo, Protocol
+from core.records.spec import Losses, ModelInfo, TextProtocol
 from core.records.storage import Evaluation
 
 MODEL = ModelInfo("tiny", "LlamaForCausalLM", 4, 1000, "f" * 16, "float32", "cpu")
-PROTOCOL = Protocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
+PROTOCOL = TextProtocol("tale.txt", "calibration", 8, 8, "none", 3, 0, "a" * 16)
 MASKS = everything(4)
 
 

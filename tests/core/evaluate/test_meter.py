@@ -15,13 +15,13 @@ from core.evaluate.evaluator import Evaluator
 from core.evaluate.meter import Meter
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel
-from core.records.spec import Protocol
+from core.records.spec import TextProtocol
 from core.sampling.strata import stratified
 from tests.support.models import LAYERS
 
 IDS = torch.randint(0, 256, (10, 12), generator=torch.Generator().manual_seed(1))
 MASKS = stratified(LAYERS, (6, 5, 3), 24, 0)
-PROTOCOL = Protocol("text", "calibration", 12, 12, "none", 10, 0, "fingerprint")
+PROTOCOL = TextProtocol("text", "calibration", 12, 12, "none", 10, 0, "fingerprint")
 
 
 def plain(loaded: LoadedModel) -> np.ndarray:

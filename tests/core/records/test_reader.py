@@ -15,9 +15,9 @@ from core.records.events import Exported, Measured, Progress, Timed
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields, from_json
 from core.records.results import Precision, RunResult
-from core.records.spec import ModelInfo, Protocol, RunSpec
+from core.records.spec import ModelInfo, RunSpec, TextProtocol
 
-KINDS = [RunSpec, ModelInfo, Protocol, RunResult, Precision, Diagnostics, Selection, Comparison, Scores]
+KINDS = [RunSpec, ModelInfo, TextProtocol, RunResult, Precision, Diagnostics, Selection, Comparison, Scores]
 EVENTS = [Measured, Exported, Progress, Timed]
 # A model names as many players as it has layers.
 st.register_type_strategy(

@@ -12,7 +12,7 @@ from core.coalitions.players import players_of
 from core.errors import SelectionError
 from core.records.plans import METHODS, Plan, Selection
 from core.records.results import ModelInfo
-from core.records.spec import Protocol, RunSpec
+from core.records.spec import RunSpec, TextProtocol
 from core.selection.removal_paths import knee, nested
 from core.selection.targets import Request, Target
 from tests.support.commands import Cli
@@ -22,7 +22,7 @@ RUN = ("--sequences", 4, "--window", 16, "--masks", 20)
 PLANS = tuple(Plan(k, tuple(range(k)), 100 - 10 * k, 10.0 + k**2, 9.0, 99.0, 1.0, 0.9, 1.1) for k in (1, 2, 3, 4))
 SELECTION = Selection(
     model=ModelInfo("bundled", "Llama", 8, 100, "x", "float32", "cpu"),
-    protocol=Protocol("text", "calibration", 16, 16, "none", 4, 0, "y"),
+    protocol=TextProtocol("text", "calibration", 16, 16, "none", 4, 0, "y"),
     dense_perplexity=10.0,
     protected=(),
     plans=PLANS,
