@@ -113,14 +113,22 @@ def fit(
         players: n names; None counts from "0".
 
     Raises:
-        QuorumError: shapes that do not fit, a mask that is there twice, or fewer than 10 usable masks.
+        QuorumError: shapes that do not fit, a mask or a name that is there twice, fewer than 10 usable masks, or a seed
+            that no generator takes.
     """
+    from core.sampling.samplers import check_seed
+
+    spec = spec_of(seed=seed)
+    check_seed(spec)
     asked = masks_of(masks)
     count, n = asked.shape
     whole = numbers_of(dense, "dense", (None,))
     measured = numbers_of(losses, "losses", (count, len(whole)))
     names = tuple(map(str, range(n))) if players is None else texts_of(players, "players")
-    check_fit(asked, names)
+    if len(names) != n or len(set(names)) < n:
+        raise SelectionError(
+            f"{len(set(names))} different names were given for {n} players.", "Give a name to each column of masks."
+        )
     if not np.isfinite(whole).all():
         raise SelectionError("The whole model's losses are not all numbers.", "Give a finite loss for each sequence.")
     if len(np.unique(asked, axis=0)) < count:
@@ -128,7 +136,7 @@ def fit(
     by_mask = {encode(mask): row for mask, row in zip(asked, measured, strict=True)}
     usable_ones = usable(dict(sorted(by_mask.items())), whole)
     usable_ones.check_enough()
-    return Surrogate(usable_ones, names, spec_of(seed=seed).seed)
+    return Surrogate(usable_ones, names, spec.seed)
 
 
 def _check_worth(worth: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from core.coalitions.masks import Masks
-from core.errors import SelectionError
+from core.errors import BadPath, SelectionError
+from core.paths import user_path
 from core.records.spec import RunSpec
 from core.selection.targets import Target
 
@@ -72,6 +74,13 @@ def numbers_of(values: ArrayLike, name: str, shape: tuple[int | None, ...]) -> N
             f"Give numbers of the shape ({wanted}{',' * (len(shape) == 1)}): nats a token.",
         )
     return found.astype(np.float64)
+
+
+def path_of(value: str | PathLike[str], name: str) -> Path:
+    """The path of a file or folder, with ~ expanded; BadPath for anything else."""
+    if not isinstance(value, str | PathLike):
+        raise BadPath(f"{name}={value!r} is no path.", f'Give the path of a file or folder: {name}="…".')
+    return user_path(fspath(value))
 
 
 def texts_of(values: Sequence[str] | str, name: str) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from app.notebook import answers
-from app.notebook.given import Players, at_least_one, integers_of, names_of, positive, target_of
+from app.notebook.given import Players, at_least_one, integers_of, names_of, path_of, positive, target_of
 from app.notebook.sessions import work
 from cache import evaluations, queries
 from cache.database import Database
@@ -17,7 +16,6 @@ from core.coalitions.players import indexes, mask_without
 from core.coalitions.worth import DIVERGENCES, WORTHS
 from core.errors import RunNotFound
 from core.export.recipe import Recipe
-from core.paths import user_path
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.records.values import INTERACTIONS, VALUES
@@ -164,6 +162,7 @@ class Run:
         """Writes the model without some players as a new folder that plain transformers loads, and measures it."""
         from app.requests import located
 
+        target = path_of(out, "out")
         result, run = self._result(), self._stored()
         if run.status != "finished":
             raise RunNotFound(f"Run {run.run} is {run.status}, not finished.", "Finish it first: start it again.")
@@ -171,7 +170,7 @@ class Run:
         mask_without(result.model.players, places)
         recipe = Recipe.of(result, run.resolved, places)
         recipe = replace(recipe, spec=located(recipe.spec))
-        done, _ = work(self._database, "export", recipe, user_path(Path(out)))
+        done, _ = work(self._database, "export", recipe, target)
         return answers.exported_model(done)
 
     def plot(self) -> "Figure":

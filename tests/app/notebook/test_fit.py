@@ -107,7 +107,9 @@ def test_what_cannot_be_used_is_said() -> None:
         ({"masks": np.concatenate([EVERY[:-1], EVERY[:1]])}, "twice"),
         ({"masks": EVERY[:8], "losses": loss(EVERY)[:8]}, "Only 8"),
         ({"players": ["1", "2"]}, "players"),
+        ({"players": ["1", "2", "3", "3"]}, "3 different names"),
         ({"seed": "first"}, "seed"),
+        ({"seed": -1}, "seed"),
     ]
     for change, word in wrong:
         with pytest.raises(quorum.QuorumError, match=word) as failure:

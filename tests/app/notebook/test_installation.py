@@ -21,6 +21,7 @@ def test_every_file_that_is_no_code_is_installed() -> None:
     others = [file for room in ROOMS for file in (ROOT / room).rglob("*") if file.is_file() and file.suffix != ".py"]
     left = [file for file in others if "__pycache__" not in file.parts and "quorum.egg-info" not in file.parts]
     assert left and set(left) == data
+    assert TOOL["include-package-data"] is False, "else the notes of the build, which lie beside quorum.py, come too"
 
 
 def test_every_room_is_found_and_its_name_is_where_it_is() -> None:

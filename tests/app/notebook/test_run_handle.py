@@ -129,6 +129,11 @@ def test_a_wrong_request_is_told_at_once(stored: quorum.Run, ask: Callable[[quor
     assert failure.value.message and failure.value.hint
 
 
+def test_a_folder_to_export_to_is_a_path(stored: quorum.Run) -> None:
+    with pytest.raises(quorum.QuorumError, match="out=3"):
+        stored.export([3], 3)  # type: ignore[arg-type]
+
+
 def test_a_run_that_is_not_there(file: Path, stored: quorum.Run) -> None:
     with pytest.raises(RunNotFound, match="nowhere") as failure:
         quorum.load("nowhere", cache=file)
