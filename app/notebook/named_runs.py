@@ -34,12 +34,12 @@ def run(
 ) -> Run:
     """Measures coalitions of a model's layers, and estimates what each layer contributes.
 
-    The same request is the same run: it goes on where it was, and a finished one costs seconds. Everything that has
-    been measured is kept, also when the cell is interrupted.
+    The same request is the same run: it goes on where it was, and of a finished one nothing is measured again. Everything
+    that has been measured is kept, also when the cell is interrupted.
 
     Args:
-        model: bundled, a Hub id, or a folder.
-        corpus: python-docs, wikitext-2, or a text file.
+        model: bundled, a Hub id, a folder, or a GGUF file.
+        corpus: python-docs, wikitext2, c4, ptb, bookcorpus, or a text file.
         masks: coalitions to sample.
         sequences: calibration windows.
         window: text tokens in a window.
