@@ -34,7 +34,7 @@ def run(
 ) -> Run:
     """Measures coalitions of a model's layers, and estimates what each layer contributes.
 
-    The same request is the same run: it goes on where it was, and of a finished one nothing is measured again. Everything
+    The same request is the same run: it goes on where it was, and of a finished one nothing is measured again. All
     that has been measured is kept, also when the cell is interrupted.
 
     Args:
