@@ -21,7 +21,7 @@ from core.attribution.named_values import layer_values
 from core.coalitions.masks import encode
 from core.errors import EvaluationError
 from core.records.events import Estimated, Event, Finished, Progress, Stage, Started
-from core.records.spec import Losses, RunSpec
+from core.records.spec import RunSpec
 from core.records.storage import Evaluation
 from core.run.engine import Engine
 from core.run.tally import Tally
@@ -179,7 +179,7 @@ def test_a_preview_is_not_measured_again(tiny: Path, text_file: Path, cache_file
     measured = list(engine.measure(request, request.text(), [int(layer) for layer in np.flatnonzero(~ours)]))
     evaluated: list[str] = []
     record = store.record
-    store.record = lambda game, rows: (evaluated.extend(mask for mask, _ in rows), record(game, rows))[1]  # type: ignore
+    store.record = lambda game, rows: (evaluated.extend(row.mask for row in rows), record(game, rows))[1]  # type: ignore
     last = list(events)[-1]
     assert isinstance(last, Finished) and measured
     assert encode(ours) not in evaluated and len(evaluated) == len(set(evaluated)) == 50
@@ -196,8 +196,8 @@ def test_cancelling_too_late_leaves_a_finished_run(tiny: Path, text_file: Path, 
 
 def test_a_whole_model_without_numbers_ends_the_run_at_once(tiny: Path, text_file: Path, cache_file: Path) -> None:
     class Dense(Store):
-        def known(self, game: str, masks: np.ndarray) -> dict[int, Losses]:
-            return {0: np.full(4, np.nan, np.float32)}
+        def known(self, game: str, masks: np.ndarray) -> dict[int, Evaluation]:
+            return {0: Evaluation(encode(masks[0]), np.full(4, np.nan, np.float32))}
 
     with pytest.raises(EvaluationError, match="whole model"):
         list(Engine(Dense(Database(cache_file))).run(spec(tiny, text_file)))
