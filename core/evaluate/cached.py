@@ -84,6 +84,11 @@ class Cached:
         """The heads that a divergence takes."""
         return self._evaluator.heads
 
+    @property
+    def sequences(self) -> int:
+        """How many there are."""
+        return self._evaluator.sequences
+
     def losses(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]:
         """As of an Evaluator; what is known comes first."""
         for rows in self.batches(masks, wanted):
@@ -97,6 +102,15 @@ class Cached:
     def batches(self, masks: Masks, wanted: Wanted = always) -> Iterator[Rows]:
         """As `losses`, transaction by transaction."""
         return self._batches(masks, wanted, self.ledger.losses, self._evaluator.losses)
+
+    def stream(self, mask: NDArray[np.bool_]) -> Iterator[Losses]:
+        """Measures one mask (players,): the losses of the first sequences, of more, and when all are stored, of all."""
+        losses = np.zeros(0, dtype=np.float32)
+        for part in self._evaluator.stream(mask):
+            losses = np.concatenate([losses, part])
+            if len(losses) == self._evaluator.sequences:
+                self.ledger.keep([Evaluation(encode(mask), losses)])
+            yield losses
 
     def _batches(
         self,

@@ -39,6 +39,11 @@ class CoalitionEvaluator(Interface):
     @property
     def heads(self) -> float: ...
 
+    @property
+    def sequences(self) -> int: ...
+
+    def stream(self, mask: NDArray[np.bool_]) -> Iterator[Losses]: ...
+
     def losses(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]: ...
 
     def with_divergences(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]: ...
@@ -67,6 +72,7 @@ class Evaluator:
 
         Where blocks exchange more than the hidden state, or something happens between them, no prefixes are shared.
         """
+        self.sequences = len(ids)
         self._packed = PackedLinears(loaded.model) if packed is None else packed
         config = loaded.model.config.get_text_config()
         tokens, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR

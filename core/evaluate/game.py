@@ -1,17 +1,13 @@
 """A model on a text: what coalitions are measured in; and opening it, with everything that can be wrong found early."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakValueDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.checkpoint.checkpoint import Checkpoint, locate
 from core.checkpoint.device import choose_device, choose_dtype
 from core.checkpoint.memory import give_back
-from core.coalitions.masks import encode
 from core.coalitions.players import players_of
 from core.errors import CorpusError, EvaluationError
 from core.evaluate.cached import Cached, Ledger
@@ -20,8 +16,8 @@ from core.evaluate.limits import STATES
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel, load
 from core.records.events import Event, Stage
-from core.records.spec import Losses, RunSpec, TextSpec
-from core.records.storage import Evaluation, Store
+from core.records.spec import RunSpec, TextSpec
+from core.records.storage import Store
 from core.text.corpora import HUB, read, stamp
 from core.text.windows import Windows, cut, excerpts
 
@@ -47,22 +43,9 @@ class Game:
     @cached_property
     def preview(self) -> Cached:
         """For one coalition that somebody waits for."""
-        return Cached(self.ledger, self._growing)
-
-    @cached_property
-    def _growing(self) -> Evaluator:
         # Only calibration windows are asked about again and again.
         states = STATES if self.windows.protocol.split == "calibration" else 0
-        return Evaluator(self.loaded, self.windows.ids, self.packed, states=states, growing=True)
-
-    def stream(self, mask: NDArray[np.bool_]) -> Iterator[Losses]:
-        """Measures one mask (players,): the losses of the first sequences, of more, and when all are stored, of all."""
-        losses = np.zeros(0, dtype=np.float32)
-        for part in self._growing.stream(mask):
-            losses = np.concatenate([losses, part])
-            if len(losses) == len(self.windows.ids):
-                self.ledger.keep([Evaluation(encode(mask), losses)])
-            yield losses
+        return Cached(self.ledger, Evaluator(self.loaded, self.windows.ids, self.packed, states=states, growing=True))
 
     def check_same(self, game: str) -> None:
         """EvaluationError where this is not the game of that key: a run stands for a model and a text."""
@@ -71,7 +54,7 @@ class Game:
 
     def release(self) -> None:
         """Gives back the memory of packed weights and hidden states; they are made again when they are needed."""
-        for made in ("packed", "evaluator", "preview", "_growing"):
+        for made in ("packed", "evaluator", "preview"):
             vars(self).pop(made, None)
         give_back()
 

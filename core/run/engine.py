@@ -102,7 +102,7 @@ class Engine:
         known = game.ledger.look_up(np.stack([mask, np.ones_like(mask)]))
         losses = known.get(0)
         if losses is None:
-            for losses in game.stream(mask):
+            for losses in game.preview.stream(mask):
                 yield running(losses, len(game.windows.ids), known.get(1))
         assert losses is not None  # there is a sequence at least
         mean = float(losses.mean(dtype=np.float64))

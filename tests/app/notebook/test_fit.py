@@ -113,7 +113,7 @@ def test_what_cannot_be_used_is_said() -> None:
     ]
     for change, word in wrong:
         with pytest.raises(quorum.QuorumError, match=word) as failure:
-            quorum.fit(**{**good, **change})  # type: ignore[arg-type]
+            quorum.fit(**{**good, **change})
         assert failure.value.hint
     whole = quorum.fit(**good)
     for ask in (

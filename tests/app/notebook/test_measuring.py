@@ -72,7 +72,7 @@ def test_losses_are_those_of_plain_forwards(spec: RunSpec, tiny: Path, cache_fil
 
 def test_methods_are_compared_as_on_the_command_line(spec: RunSpec, cli: Cli, cache_file: Path) -> None:
     asked = {"sequences": 2, "window": 16, "counts": [2], "cache": cache_file}
-    found = quorum.compare(["random", "one-shot"], spec.model, spec.corpus, **asked)  # type: ignore[arg-type]
+    found = quorum.compare(["random", "one-shot"], spec.model, spec.corpus, **asked)
     options = ("--sequences", 2, "--window", 16, "--counts", 2, "--methods", "random,one-shot")
     status, shown, errors = cli("compare", "--model", spec.model, "--corpus", spec.corpus, *options)
     assert status == 0, errors
@@ -82,7 +82,7 @@ def test_methods_are_compared_as_on_the_command_line(spec: RunSpec, cli: Cli, ca
         [plan] = method["plans"]
         assert row["removed"] == tuple(map(str, plan["removed"])) and row["perplexity"] == plan["perplexity"]
     with pytest.raises(quorum.QuorumError, match="chance"):
-        quorum.compare("chance", spec.model, spec.corpus, **asked)  # type: ignore[arg-type]
+        quorum.compare("chance", spec.model, spec.corpus, **asked)
 
 
 def test_an_interrupt_lets_go_of_the_run() -> None:

@@ -131,7 +131,7 @@ def test_a_wrong_request_is_told_at_once(stored: quorum.Run, ask: Callable[[quor
 
 def test_a_folder_to_export_to_is_a_path(stored: quorum.Run) -> None:
     with pytest.raises(quorum.QuorumError, match="out=3"):
-        stored.export([3], 3)  # type: ignore[arg-type]
+        stored.export([3], 3)
 
 
 def test_a_run_that_is_not_there(file: Path, stored: quorum.Run) -> None:

@@ -254,7 +254,7 @@ def test_every_event_is_taken_in(spec: RunSpec) -> None:
 
 
 def test_a_command_that_nobody_knows_is_an_error_and_no_what_if(jobs: Jobs, spec: RunSpec) -> None:
-    job = jobs.task("transmogrify", spec, removed=(1,))  # type: ignore[arg-type]
+    job = jobs.task("transmogrify", spec, removed=(1,))
     wait(lambda: not job.active)
     assert job.status == "failed" and "transmogrify" in job.message and "start it again" in job.hint
     assert job.measured is None

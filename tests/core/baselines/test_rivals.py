@@ -108,7 +108,7 @@ def test_what_a_method_asks_for_is_what_its_row_says(name: str, tiny_loaded: Loa
 
     class Grudging(LoadedModel):
         @property
-        def weights(self) -> NoReturn:  # type: ignore[override]
+        def weights(self) -> NoReturn:
             raise Refused("weights")
 
     class NoDivergences(Meter):

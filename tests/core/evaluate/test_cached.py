@@ -128,7 +128,7 @@ def test_a_divergence_asked_for_later_leaves_the_loss_as_it_was(store: Committin
     list(evaluator.with_divergences(MASKS[3:4]))
     [known] = store.measured(game).values()
     assert known.losses.tolist() == [7.0] * 3 and known.divergences is not None
-    assert evaluator.ledger.losses(encode(MASKS[3])).tolist() == [7.0] * 3  # type: ignore[union-attr]
+    assert evaluator.ledger.losses(encode(MASKS[3])).tolist() == [7.0] * 3
 
 
 def test_what_somebody_measures_meanwhile_is_not_measured_again(store: Committing, flush: float) -> None:

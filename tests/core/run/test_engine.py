@@ -179,7 +179,7 @@ def test_a_preview_is_not_measured_again(tiny: Path, text_file: Path, cache_file
     measured = list(engine.measure(request, request.text(), [int(layer) for layer in np.flatnonzero(~ours)]))
     evaluated: list[str] = []
     record = store.record
-    store.record = lambda game, rows: (evaluated.extend(row.mask for row in rows), record(game, rows))[1]  # type: ignore
+    store.record = lambda game, rows: (evaluated.extend(row.mask for row in rows), record(game, rows))[1]
     last = list(events)[-1]
     assert isinstance(last, Finished) and measured
     assert encode(ours) not in evaluated and len(evaluated) == len(set(evaluated)) == 50
