@@ -16,6 +16,7 @@ from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
 from core.errors import QuorumError
 from core.export.formats import FORMATS
 from core.records.plans import METHODS
+from core.records.presets import PRESETS, under_preset
 from core.records.spec import BOS_CHOICES, SAMPLERS, RunSpec
 from core.records.values import INTERACTIONS, VALUES
 from core.text.corpora import CORPORA
@@ -49,7 +50,8 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
 def spec_of(options: argparse.Namespace) -> RunSpec:
     """The run specification among the parsed options."""
     given = vars(options)
-    return located(RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given}))
+    asked = RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given})
+    return located(under_preset(asked))
 
 
 def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
@@ -110,7 +112,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
 
     perplexity = command("perplexity", run_commands.perplexity, "measure perplexity, whole or without some layers")
     _add_model(perplexity)
-    perplexity.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE")
+    _add_corpus(perplexity)
     perplexity.add_argument("--remove", type=_names, default=(), metavar="I,J,…", help="players to switch off")
     perplexity.add_argument("--window", type=int, default=_DEFAULTS.window)
     perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
@@ -184,11 +186,23 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:
-    corpora = ", ".join(CORPORA) + ", or a file"
-    parser.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=corpora)
+    _add_corpus(parser)
     parser.add_argument("--sequences", type=int, default=_DEFAULTS.sequences, help="calibration windows")
     parser.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
     parser.add_argument("--seed", type=int, default=_DEFAULTS.seed)
+
+
+def _add_corpus(parser: argparse.ArgumentParser) -> None:
+    corpora = f"{', '.join(CORPORA)}, owner/name[:config][:split] of the Hub, a file, or a saved folder"
+    parser.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=corpora)
+    parser.add_argument("--field", default=_DEFAULTS.field, metavar="NAME", help="what holds the text (default: text)")
+    parser.add_argument(
+        "--protocol",
+        dest="preset",
+        default=_DEFAULTS.preset,
+        choices=PRESETS,
+        help="windows, joins and BOS of the literature",
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ from core.coalitions.players import both_halves, names
 from core.coalitions.worth import DIVERGENCES, WORTHS
 from core.errors import QuorumError, SelectionError
 from core.records.events import Finished, Measured
-from core.records.spec import RunSpec, TextSpec
+from core.records.presets import whole
+from core.records.spec import RunSpec
 from core.records.values import VALUES, LayerValues, PairInteractions
 
 # A smaller share of extrapolation is not worth a line.
@@ -135,7 +136,7 @@ def perplexity(options: argparse.Namespace) -> None:
         players=options.players,
         protect=options.protect,
     )
-    text = TextSpec(options.corpus, "whole", options.window, options.windows, options.bos)
+    text = whole(options.corpus, options.window, options.windows, options.bos, options.field, options.preset)
     found = follow(engine_on(database_of(options)).measure(spec, text, options.remove, kl=options.kl))
     assert isinstance(found, Measured)
     removed = names(found.model.players, found.removed)

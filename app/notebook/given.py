@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.coalitions.masks import Masks
 from core.errors import BadPath, SelectionError
 from core.paths import user_path
+from core.records.presets import under_preset
 from core.records.spec import RunSpec
 from core.selection.targets import Target
 
@@ -23,13 +24,14 @@ def spec_of(**fields: Any) -> RunSpec:
     from app.requests import located
 
     try:
-        return located(TypeAdapter(RunSpec).validate_python({name: _plain(value) for name, value in fields.items()}))
+        asked = TypeAdapter(RunSpec).validate_python({name: _plain(value) for name, value in fields.items()})
     except ValidationError as cause:
         first = cause.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise SelectionError(
             f"{name}={first['input']!r} cannot be used: {first['msg']}.", "help(quorum.run) says what each takes."
         ) from cause
+    return located(under_preset(asked))
 
 
 def names_of(players: Players) -> list[str]:

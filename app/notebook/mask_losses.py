@@ -23,14 +23,16 @@ def evaluate(
     bos: str = "auto",
     players: str = "block",
     protect: Sequence[int] = (),
+    field: str = "",
+    preset: str = "",
     cache: Cache = None,
 ) -> NDArray[np.float32]:
     """Measures coalitions, where they are not known: the loss of each on each calibration sequence.
 
     Args:
         masks: (masks, players), True for a player who is kept; a row of True is the whole model.
-        model, corpus, sequences, window, seed, dtype, device, bos, players, protect, cache: as of `run`. The sequences
-            are those of a run with the same.
+        model, corpus, sequences, window, seed, dtype, device, bos, players, protect, field, preset, cache: as of
+            `run`. The sequences are those of a run with the same.
 
     Returns:
         Mean negative log-likelihood, nats a token, (masks, sequences); NaN or infinite where the model says so.
@@ -50,6 +52,8 @@ def evaluate(
         bos=bos,
         players=players,
         protect=protect,
+        field=field,
+        preset=preset,
     )
     _, losses = work(open_results(cache), "evaluate", spec, asked)
     return np.asarray(losses)

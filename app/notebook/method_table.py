@@ -28,6 +28,8 @@ def compare(
     bos: str = "auto",
     players: str = "block",
     protect: Sequence[int] = (),
+    field: str = "",
+    preset: str = "",
     cache: Cache = None,
 ) -> pd.DataFrame:
     """Lets methods choose layers on the calibration sequences, and judges all of them on text that none has seen.
@@ -37,7 +39,8 @@ def compare(
             takes the command line's.
         counts: players to remove; None takes 10, 20, 30 and 40 % of them.
         units: compute of quorum, and of evopress for each count; 1 is SLEB's path to two fifths of the layers.
-        model, corpus, sequences, window, seed, dtype, device, bos, players, protect, cache: as of `run`.
+        model, corpus, sequences, window, seed, dtype, device, bos, players, protect, field, preset, cache: as of
+            `run`.
 
     Returns:
         A row for each method and count: method, count, removed, parameters, perplexity, low, high, ratio, ratio_low,
@@ -59,6 +62,8 @@ def compare(
         bos=bos,
         players=players,
         protect=protect,
+        field=field,
+        preset=preset,
     )
     chosen = methods_for(spec.players, USUAL_METHODS) if methods is None else texts_of(methods, "methods")
     if not chosen:

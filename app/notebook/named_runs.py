@@ -30,6 +30,8 @@ def run(
     bos: str = "auto",
     players: str = "block",
     protect: Sequence[int] = (),
+    field: str = "",
+    preset: str = "",
     cache: Cache = None,
 ) -> Run:
     """Measures coalitions of a model's layers, and estimates what each layer contributes.
@@ -39,7 +41,8 @@ def run(
 
     Args:
         model: bundled, a Hub id, a folder, or a GGUF file.
-        corpus: python-docs, wikitext2, c4, ptb, bookcorpus, or a text file.
+        corpus: python-docs, wikitext2, c4, ptb, bookcorpus, owner/name[:config][:split] of the Hub, a file, or a folder
+            that datasets saved.
         masks: coalitions to sample.
         sequences: calibration windows.
         window: text tokens in a window.
@@ -51,6 +54,8 @@ def run(
         bos: auto, none, corpus or window.
         players: block, sublayer (attention and MLP) or group:N.
         protect: layers that always stay.
+        field: what holds the text in each row of the corpus; empty takes text, or what a named corpus has.
+        preset: a protocol of the literature (paper, 2048 or 4096), which settles windows, sequences and BOS.
         cache: the results file; None is the command line's, and ":memory:" lasts as long as this process.
 
     Raises:
@@ -72,6 +77,8 @@ def run(
         bos=bos,
         players=players,
         protect=protect,
+        field=field,
+        preset=preset,
     )
     check_size(spec)
     database = open_results(cache)

@@ -9,6 +9,7 @@ from app.foresight import foresee, sentences
 from app.requests import integers, located
 from cache.database import Database
 from core.errors import QuorumError
+from core.records.presets import PRESETS, under_preset
 from core.records.spec import SAMPLERS, RunSpec
 from core.text.corpora import CORPORA
 
@@ -54,15 +55,33 @@ def _asked() -> RunSpec:
         "Calibration text",
         CORPORA,
         accept_new_options=True,
-        help="A named corpus, or type the path of a .txt, .jsonl or .parquet file",
+        help="A named corpus, or type owner/name of a data set on the Hugging Face Hub, or the path of a file "
+        "(.txt, .jsonl, .json, .csv, .parquet, also as .gz or .zst) or of a folder that datasets saved",
     )
     masks = right.number_input(
         "Coalitions", 10, 100_000, default.masks, help="Random sets of layers to measure; more give narrower intervals"
     )
     with st.expander("More settings"):
         first, second, third = st.columns(3)
-        sequences = first.number_input("Sequences", 1, 10_000, default.sequences)
-        window = second.number_input("Tokens in a sequence", 2, 8192, default.window)
+        preset = first.selectbox(
+            "Protocol",
+            ("", *PRESETS),
+            format_func=lambda name: name or "none",
+            help="Sequences, their length and their BOS as the literature has them: paper is this method's own, "
+            "2048 and 4096 those of GPTQ, SparseGPT and Wanda",
+        )
+        settled = under_preset(RunSpec(preset=preset))
+        # Under another key, so that a protocol shows its own numbers.
+        sequences = first.number_input("Sequences", 1, 10_000, settled.sequences, key=f"sequences {preset}")
+        window = second.number_input(
+            "Tokens in a sequence", 2, 8192, settled.window, key=f"window {preset}", disabled=bool(preset)
+        )
+        field = third.text_input(
+            "Field",
+            "",
+            placeholder="text",
+            help="What holds the text in each row of a data set: text, a list of texts, or the messages of chats",
+        )
         seed = third.number_input("Seed", 0, 2**31 - 1, default.seed)
         strata = first.text_input(
             "Strata",
@@ -111,4 +130,6 @@ def _asked() -> RunSpec:
         device=device.strip(),
         players=f"group:{together}" if players == "group" else players,
         protect=integers(protect) or (),
+        field=field.strip(),
+        preset=preset,
     )

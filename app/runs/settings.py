@@ -12,11 +12,12 @@ def settings(run: StoredRun) -> Settings:
     spec, found = run.spec, run.result
     return {
         "model": spec.model,
-        "text": spec.corpus,
+        "text": f"{spec.corpus}, field {spec.field}" if spec.field else spec.corpus,
         "sampler": spec.sampler,
         "coalitions": f"{spec.masks:,}",
         "strata": ", ".join(map(str, run.strata)),
         "sequences": f"{spec.sequences:,} x {spec.window:,} tokens",
+        "protocol": spec.preset or "none",
         "players": spec.players,
         "layers that stay": ", ".join(map(str, spec.protect)) or "none",
         "BOS": found.protocol.bos if found else spec.bos,

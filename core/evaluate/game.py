@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from weakref import WeakValueDictionary
 
 from core.checkpoint.checkpoint import Checkpoint, locate
@@ -18,8 +19,11 @@ from core.model.model import LoadedModel, load
 from core.records.events import Event, Stage
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
-from core.text.corpora import HUB, read, stamp
-from core.text.windows import Windows, cut, excerpts
+from core.text.corpora import Corpus, is_local, read, stamp
+from core.text.tokens import check_known
+from core.text.windows import Windows, cutting, excerpts
+
+_TOLD = 8  # pieces of a long text, after which it is told how far it is
 
 
 @dataclass(frozen=True)
@@ -93,14 +97,13 @@ class Games:
             if files is not None and files == _files(game.loaded.checkpoint, text):
                 check(game.loaded.info.players)
                 return game
-        corpus = read(text.corpus, text.split) if text.corpus not in HUB else None
+        corpus = _read(text) if is_local(text.corpus) else None
         yield Stage(f"Finding the model {spec.model}")
         checkpoint = locate(spec.model)
         if checkpoint.layers is not None:
             check(players_of(checkpoint.layers, spec.players, spec.protect))
         yield Stage(f"Reading the text {text.corpus}")
-        windows = cut(corpus or read(text.corpus, text.split), checkpoint.tokenizer, text)
-        _check_length(checkpoint, windows)
+        windows = yield from _windows(corpus or _read(text), checkpoint, text)
         self._game = None
         loaded = yield from self._load(checkpoint, spec)
         check(loaded.info.players)
@@ -129,6 +132,34 @@ class Games:
             loaded = loaded.played_by(players)
             self._model = request, loaded  # with the halves of its blocks, if it had to look for them
         return loaded
+
+
+def _read(text: TextSpec) -> Corpus:
+    return read(text.corpus, text.split, text.field, text.preset)
+
+
+def _windows(corpus: Corpus, checkpoint: Checkpoint, text: TextSpec) -> Generator[Event, None, Windows]:
+    """The windows of a text, if the model can take them; tells what was left out of it, and how far it is."""
+    if corpus.left_out:
+        yield Stage(f"{corpus.name} has rows {corpus.left_out}")
+    windows = yield from _told(cutting(corpus, checkpoint.tokenizer, text), text.corpus)
+    embedded = getattr(checkpoint.config.get_text_config(), "vocab_size", None)
+    check_known(windows.ids, checkpoint.tokenizer, embedded, checkpoint.source)
+    _check_length(checkpoint, windows)
+    return windows
+
+
+def _told(making: Generator[int, None, Windows], name: str) -> Generator[Event, None, Windows]:
+    """What is made, telling now and then how far it is."""
+    for piece in count(1):
+        try:
+            tokens = next(making)
+        except StopIteration as done:
+            made: Windows = done.value
+            return made
+        if piece % _TOLD == 0:
+            yield Stage(f"Reading the text {name}: {tokens:,} tokens")
+    raise AssertionError
 
 
 def _files(checkpoint: Checkpoint, text: TextSpec) -> object | None:

@@ -139,7 +139,7 @@ def _spec(file: Path, found: object) -> RunSpec:
         default = getattr(standard, name)
         value = found.get(name, default)
         if isinstance(default, str):
-            fits = isinstance(value, str) and 0 < len(value) <= _TEXT
+            fits = isinstance(value, str) and len(value) <= _TEXT and bool(value or not default)
         elif isinstance(default, int):
             fits = _is_number(value)
         else:  # strata and protect

@@ -29,6 +29,8 @@ class TextProtocol:
     sequences: int  # number of windows
     seed: int | None  # which windows were drawn; None where they are the first ones in order
     tokens: str  # fingerprint of the token ids, BOS included
+    field: str = ""  # what held the text in each row; empty: `text`, or what a named corpus has
+    preset: str = ""  # the protocol of the literature that was asked for; empty: none
 
     @property
     def predicted(self) -> int:
@@ -37,9 +39,11 @@ class TextProtocol:
 
     def __str__(self) -> str:
         bos = {"none": "no BOS", "corpus": "one BOS", "window": "a BOS in each"}[self.bos]
+        field = f", field {self.field}" if self.field else ""
+        preset = f"protocol {self.preset}, " if self.preset else ""
         return (
-            f"{self.corpus} ({self.split}), {self.sequences} x {self.window} tokens, stride {self.stride}, {bos}, "
-            f"tokens {self.tokens}"
+            f"{self.corpus} ({self.split}{field}), {preset}{self.sequences} x {self.window} tokens, "
+            f"stride {self.stride}, {bos}, tokens {self.tokens}"
         )
 
 
@@ -82,6 +86,8 @@ class TextSpec:
     sequences: int | None = None  # None takes all that the text gives
     bos: str = "auto"  # auto puts a BOS in front of each window if the tokenizer adds one by itself, and none otherwise
     seed: int | None = None  # draws the windows at random, without repeats; None takes the first ones in order
+    field: str = ""  # what holds the text in each row; empty takes `text`, or what a named corpus has
+    preset: str = ""  # a protocol of the literature (core.records.presets), which says how the text is joined and begun
 
 
 @dataclass(frozen=True)
@@ -101,10 +107,12 @@ class RunSpec:
     bos: str = "auto"
     players: str = "block"  # or sublayer, or group:N (core.coalitions.players)
     protect: tuple[int, ...] = ()  # layers that always stay
+    field: str = ""  # what holds the text in each row; empty takes `text`, or what a named corpus has
+    preset: str = ""  # a protocol of the literature (core.records.presets)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "protect", tuple(sorted(set(self.protect))))  # the same game in any order
 
     def text(self, split: str = "calibration") -> TextSpec:
         """The run's windows of one split."""
-        return TextSpec(self.corpus, split, self.window, self.sequences, self.bos, self.seed)
+        return TextSpec(self.corpus, split, self.window, self.sequences, self.bos, self.seed, self.field, self.preset)

@@ -1,50 +1,47 @@
-"""Corpora as text: the embedded one, Hub data sets, and local files.
+"""Corpora as text: the embedded one, data sets on the Hub, local files, and folders that `datasets` saved.
 
-A corpus is one stream: its documents joined by a blank line. Calibration and evaluation never share text: a Hub corpus
-has splits for them, and of any other stream calibration gets the first half and evaluation the second (`text.windows`).
+A corpus is one stream: its documents joined by a blank line, or as a protocol of the literature joins them. Calibration
+and evaluation never share text: a data set has splits for them, and of any other stream calibration gets the first half
+and evaluation the second (`text.windows`).
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-from huggingface_hub import HfApi
 
 from core.errors import CorpusError
 from core.paths import user_path
+from core.records.presets import Published, preset_of
+from core.text.documents import Chat, Documents, gathered, joined
+from core.text.hub_data import HubName, find_data, hub_name, hub_values
+from core.text.local_files import KINDS, file_stamp, file_values, saved_splits
+from core.text.rows import Row
+from core.text.splits import paired
 
 EMBEDDED = "python-docs"
 
 # Documents read from a Hub corpus: enough for thousands of windows, without downloading all of C4.
 _HUB_DOCUMENTS = 20_000
 _JOIN = "\n\n"
-_SECONDS = 10  # for the Hub to answer
 
 
 @dataclass(frozen=True)
 class HubCorpus:
-    """A data set on the Hugging Face Hub, read by streaming through `datasets`."""
+    """A data set on the Hugging Face Hub under a short name."""
 
-    path: str
-    config: str | None
+    name: HubName
     calibration: str  # split
     evaluation: str  # split
     column: str
-    revision: str | None = None
 
 
-# PTB and BookCorpus are published as loading scripts, which `datasets` no longer runs; the Hub keeps a Parquet copy.
+# PTB and BookCorpus are published as programs, which are never executed: their Parquet copies are read. A protocol may
+# evaluate on PTB's validation split, so that calibration takes another.
 HUB = {
-    "wikitext2": HubCorpus("Salesforce/wikitext", "wikitext-2-raw-v1", "validation", "test", "text"),
-    "c4": HubCorpus("allenai/c4", "en", "train", "validation", "text"),
-    "ptb": HubCorpus(
-        "ptb-text-only/ptb_text_only", "penn_treebank", "validation", "test", "sentence", "refs/convert/parquet"
-    ),
-    "bookcorpus": HubCorpus("bookcorpus/bookcorpus", "plain_text", "train", "train", "text", "refs/convert/parquet"),
+    "wikitext2": HubCorpus(HubName("Salesforce/wikitext", None, "wikitext-2-raw-v1"), "validation", "test", "text"),
+    "c4": HubCorpus(HubName("allenai/c4", None, "en"), "train", "validation", "text"),
+    "ptb": HubCorpus(HubName("ptb-text-only/ptb_text_only", None, "penn_treebank"), "train", "test", "sentence"),
+    "bookcorpus": HubCorpus(HubName("bookcorpus/bookcorpus", None, "plain_text"), "train", "train", "text"),
 }
 CORPORA = (EMBEDDED, *HUB)
 
@@ -57,111 +54,97 @@ class Corpus:
     split: str
     text: str
     halved: bool
+    chats: tuple[Chat, ...] = ()  # instead of text: messages, for the template of the model's tokenizer
+    between: str = _JOIN  # documents
+    ended: bool = True  # False: there is more text than was read
+    left_out: str = ""  # what was left out, in words
 
 
-def read(corpus: str, split: str) -> Corpus:
-    """The text of a corpus: `python-docs`, a Hub corpus by its short name, or a .txt, .jsonl or .parquet file.
+def is_local(corpus: str) -> bool:
+    """Whether a corpus is read without the Hub."""
+    return corpus == EMBEDDED or (corpus not in HUB and (user_path(corpus).exists() or hub_name(corpus) is None))
+
+
+def read(corpus: str, split: str, field: str = "", preset: str = "") -> Corpus:
+    """The text of a corpus, up to some 67 million characters of it.
 
     Args:
-        corpus: name or path.
-        split: calibration, evaluation, or whole (all of a file; a Hub corpus gives its evaluation split).
+        corpus: `python-docs`; a Hub corpus by its short name, or any by `owner/name[@revision][:config][:split]`; a
+            file; or a folder that `datasets` saved.
+        split: calibration, evaluation, or whole (all of a file; a data set with splits gives its evaluation split).
+        field: what holds the text in each row; empty takes `text`, or what a named corpus has.
+        preset: a protocol of the literature, which says what is read for split whole, and how it is joined.
 
     Raises:
-        CorpusError: unknown name, missing, unreadable or empty file, or no network.
+        CorpusError: unknown name, missing, unreadable or empty file, a row without text, or no network.
     """
-    if corpus in HUB:
-        hub = HUB[corpus]
-        text, halved = _JOIN.join(_from_hub(corpus, hub, split)), hub.calibration == hub.evaluation
-    elif corpus == EMBEDDED:
-        text, halved = _JOIN.join(_embedded()), True
-    else:
-        text, halved = _JOIN.join(_from_file(corpus)), True
-    if not text.strip():
+    published = preset_of(preset).corpora.get(corpus) if preset and split == "whole" else None
+    values, halved = _values(corpus, split, field, published)
+    on_hub = not is_local(corpus)
+    most = published.documents if published is not None else _HUB_DOCUMENTS if on_hub else None
+    name = corpus if on_hub else Path(corpus).name
+    found = gathered(values, name, most)
+    between = published.between if published is not None else _JOIN
+    text = joined(found.every, between)
+    chats = tuple(document for document in found.every if not isinstance(document, str))
+    if not text.strip() and not chats:
         raise CorpusError(f"The corpus {corpus} holds no text.", "Give a file with text in it.")
-    return Corpus(Path(corpus).name, split, text, halved and split != "whole")
+    ended = found.ended or most is not None
+    return Corpus(name, split, text, halved and split != "whole", chats, between, ended, _left_out(found))
 
 
 def stamp(corpus: str) -> tuple[int, int] | None:
     """Changes when a local file does; None for a corpus that has no file."""
-    if corpus in CORPORA:
-        return None
-    status = user_path(corpus).stat()
-    return status.st_size, status.st_mtime_ns
+    return None if corpus == EMBEDDED or not is_local(corpus) else file_stamp(user_path(corpus))
 
 
-def _embedded() -> list[str]:
+def _values(corpus: str, split: str, field: str, published: Published | None) -> tuple[Iterable[Row], bool]:
+    """The values of a corpus's field with where they are, and whether one stream serves calibration and evaluation."""
+    if corpus == EMBEDDED:
+        if field:
+            raise CorpusError(f"{corpus} is plain text and has no field {field}.", "Leave --field out.")
+        return _embedded(), True
+    if corpus in HUB:
+        hub = HUB[corpus]
+        wanted = published.split if published else hub.calibration if split == "calibration" else hub.evaluation
+        return hub_values(find_data(hub.name), wanted, field or hub.column), hub.calibration == hub.evaluation
+    file = user_path(corpus)
+    if file.is_dir() and (names := saved_splits(file)):
+        calibration, evaluation = paired(names, corpus)
+        part = calibration if split == "calibration" else evaluation
+        return file_values(file / part, field), calibration == evaluation
+    if file.exists():
+        return file_values(file, field), True
+    named = hub_name(corpus)
+    if named is None:
+        raise CorpusError(
+            f"There is no corpus {corpus}.",
+            f"Name a corpus ({', '.join(CORPORA)}), a data set (owner/name), or an existing file ({', '.join(KINDS)}).",
+        )
+    return _hub_split(corpus, named, split, field)
+
+
+def _hub_split(corpus: str, named: HubName, split: str, field: str) -> tuple[Iterable[Row], bool]:
+    data = find_data(named)
+    if named.split is not None:
+        if named.split not in data.files:
+            raise CorpusError(
+                f"{named.repository} has no split {named.split}; it has {', '.join(data.files)}.", "Name one of them."
+            )
+        return hub_values(data, named.split, field), True
+    calibration, evaluation = paired(data.files, corpus)
+    return hub_values(data, calibration if split == "calibration" else evaluation, field), calibration == evaluation
+
+
+def _embedded() -> Iterable[Row]:
     """Python's own reference documentation, which the standard library carries as text."""
     from pydoc_data.topics import topics
 
-    return [topics[name] for name in sorted(topics)]
+    return ((name, topics[name]) for name in sorted(topics))
 
 
-def _from_file(path: str) -> Iterable[str]:
-    readers: dict[str, Callable[[Path], Iterable[str]]] = {
-        ".txt": lambda file: [file.read_text(encoding="utf-8")],
-        ".jsonl": _read_jsonl,
-        ".parquet": _read_parquet,
-    }
-    file = user_path(path)
-    if not file.is_file():
-        raise CorpusError(
-            f"There is no corpus {path}.",
-            f"Name a corpus ({', '.join(CORPORA)}) or an existing .txt, .jsonl or .parquet file.",
-        )
-    if file.suffix not in readers:
-        raise CorpusError(f"{path} is of a kind that cannot be read.", f"Use a file ending in {', '.join(readers)}.")
-    try:
-        return list(readers[file.suffix](file))
-    except (OSError, ValueError, KeyError, TypeError) as cause:
-        raise CorpusError(
-            f"{path} cannot be read: {type(cause).__name__}: {cause}.",
-            "The text must be UTF-8; .jsonl and .parquet need a field named text in every row.",
-        ) from cause
-
-
-def _read_jsonl(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            if line.strip():
-                yield _text(json.loads(line)["text"])
-
-
-def _read_parquet(file: Path) -> Iterator[str]:
-    yield from map(_text, pd.read_parquet(file, columns=["text"])["text"])
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"the field text holds {type(value).__name__}, not text")
-    return value
-
-
-def _from_hub(name: str, hub: HubCorpus, split: str) -> list[str]:
-    from datasets import load_dataset
-
-    error = CorpusError(
-        f"The corpus {name} ({hub.path} on the Hugging Face Hub) cannot be read.",
-        f"Check the network, or use the embedded corpus {EMBEDDED} or a local .txt, .jsonl or .parquet file.",
-    )
-    if not _is_reachable(hub.path):
-        raise error
-    try:
-        rows = load_dataset(
-            hub.path,
-            hub.config,
-            split=hub.calibration if split == "calibration" else hub.evaluation,
-            revision=hub.revision,
-            streaming=True,
-        )
-        return [row[hub.column] for row in islice(rows, _HUB_DOCUMENTS)]
-    except (OSError, ValueError, RuntimeError) as cause:  # what `datasets` and the Hub client raise
-        raise error from cause
-
-
-def _is_reachable(repository: str) -> bool:
-    """Whether the Hub answers for a data set: `datasets` itself would retry for half a minute."""
-    try:
-        HfApi().dataset_info(repository, timeout=_SECONDS)
-    except Exception:  # transport errors share no base class across versions, and every failure means the same here
-        return False
-    return True
+def _left_out(found: Documents) -> str:
+    if not found.nulls:
+        return ""
+    more = f" and {found.nulls - len(found.skipped):,} more" if found.nulls > len(found.skipped) else ""
+    return f"without text, and left out: {', '.join(found.skipped)}{more}"

@@ -4,14 +4,18 @@ The stream is tokenised once, without special tokens, and cut into windows that 
 """
 
 import hashlib
+from collections.abc import Generator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from core.errors import CorpusError
+from core.records.presets import preset_of
 from core.records.spec import BOS_CHOICES, TextProtocol, TextSpec
 from core.text.corpora import Corpus
+from core.text.tokens import Ids, token_pieces
 
 # What is kept of the text of sequences, so that a person can tell which is which.
 _CHARACTERS, _SEQUENCES = 400, 1000
@@ -29,8 +33,19 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
     """Cuts a corpus into the windows that `spec` asks for; an incomplete last window is left out.
 
     Raises:
-        CorpusError: too few tokens, or a BOS asked of a tokenizer that has none.
+        CorpusError: too few tokens, a text too long to be measured whole, or a BOS asked of a tokenizer that has none.
     """
+    cutting_on = cutting(corpus, tokenizer, spec)
+    while True:
+        try:
+            next(cutting_on)
+        except StopIteration as done:
+            windows: Windows = done.value
+            return windows
+
+
+def cutting(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> Generator[int, None, Windows]:
+    """As `cut`; tells how many tokens there are so far, since a long text takes a while."""
     window, sequences = spec.window, spec.sequences
     if window < 2 or (sequences is not None and sequences < 1):
         raise CorpusError(
@@ -42,10 +57,22 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
             "One BOS in front of the corpus needs the whole text in order, and a run draws its windows.",
             "Use --bos window, none or auto.",
         )
-    bos, bos_id = _settle_bos(tokenizer, spec.bos)
-    stream = tokenizer(corpus.text, add_special_tokens=False, verbose=False)["input_ids"]
-    if bos == "corpus":
-        stream = [bos_id, *stream]
+    bos, bos_id = _under_preset(tokenizer, spec) if spec.preset else _settle_bos(tokenizer, spec.bos)
+    in_order = spec.seed is None and not corpus.halved
+    if in_order and sequences is None and not corpus.ended:
+        raise CorpusError(
+            f"The corpus {corpus.name} is too long to be measured whole.", "Measure its first windows: --windows N."
+        )
+    stream = np.full(int(bos == "corpus"), bos_id, dtype=np.int64)
+    pieces: list[Ids] = [stream]
+    tokens, enough = len(stream), sequences * window if in_order and sequences is not None else None
+    for piece in token_pieces(corpus, tokenizer):
+        pieces.append(piece)
+        tokens += len(piece)
+        yield tokens
+        if enough is not None and tokens >= enough:
+            break
+    stream = np.concatenate(pieces)
     if corpus.halved:
         half = len(stream) // 2
         stream = stream[:half] if corpus.split == "calibration" else stream[half:]
@@ -57,17 +84,26 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
             f"and {max(wanted, 1):,} x {window} = {max(wanted, 1) * window:,} are needed.",
             "Use fewer or shorter sequences (--sequences or --windows, --window), or a longer text.",
         )
-    ids = torch.tensor(stream[: available * window], dtype=torch.int64).view(available, window)
+    ids = torch.from_numpy(stream[: available * window]).view(available, window)
     if spec.seed is None:
         ids = ids[:wanted]
     else:
         # Left in the order in which they are drawn: any first few of them are a random sample, too.
         ids = ids[torch.randperm(available, generator=torch.Generator().manual_seed(spec.seed))[:wanted]]
-    if bos == "window":
-        ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1)
-    return Windows(
-        ids, TextProtocol(corpus.name, corpus.split, window, window, bos, wanted, spec.seed, fingerprint(ids))
+    ids = torch.cat([torch.full((wanted, 1), bos_id), ids], dim=1) if bos == "window" else ids.clone()
+    protocol = TextProtocol(
+        corpus=corpus.name,
+        split=corpus.split,
+        window=window,
+        stride=window,
+        bos=bos,
+        sequences=wanted,
+        seed=spec.seed,
+        tokens=fingerprint(ids),
+        field=spec.field,
+        preset=spec.preset,
     )
+    return Windows(ids, protocol)
 
 
 def excerpts(tokenizer: PreTrainedTokenizerBase, windows: Windows) -> tuple[str, ...]:
@@ -92,3 +128,10 @@ def _settle_bos(tokenizer: PreTrainedTokenizerBase, bos: str) -> tuple[str, int]
     if bos != "none" and token is None:
         raise CorpusError("This model's tokenizer has no BOS token.", "Use --bos none, or --bos auto.")
     return bos, -1 if bos == "none" else int(token)
+
+
+def _under_preset(tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> tuple[str, int]:
+    """The BOS of a protocol: one in front of a corpus that is measured in order, none where windows are drawn."""
+    token = tokenizer.bos_token_id
+    begins = preset_of(spec.preset).any_bos or tokenizer("a", verbose=False)["input_ids"][:1] == [token]
+    return ("corpus", int(token)) if spec.seed is None and token is not None and begins else ("none", -1)

@@ -93,11 +93,11 @@ def test_embedded_corpus_needs_no_network() -> None:
     [
         ("empty.txt", "", "no text"),
         ("blank.txt", " \n ", "no text"),
-        ("table.csv", "a,b", "kind"),
-        ("latin.txt", b"\xe9t\xe9", "cannot be read"),
-        ("broken.jsonl", '{"text": "a"}\n{oops', "cannot be read"),
-        ("other.jsonl", '{"body": "a"}', "cannot be read"),
-        ("number.jsonl", '{"text": 7}', "cannot be read"),
+        ("table.docx", "a,b", "kind"),
+        ("latin.txt", b"\xe9t\xe9", "is not UTF-8"),
+        ("broken.jsonl", '{"text": "a"}\n{oops', "Line 2 of broken.jsonl is no JSON"),
+        ("other.jsonl", '{"body": "a"}', "has no field text; it has body"),
+        ("number.jsonl", '{"text": 7}', "holds int, not text"),
         ("fake.parquet", "not parquet", "cannot be read"),
     ],
 )
