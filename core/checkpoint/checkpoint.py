@@ -13,12 +13,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from core.checkpoint import gguf, hub
 from core.checkpoint.config import read_config
-from core.checkpoint.headers import headers
+from core.checkpoint.gguf_parts import parts_of
+from core.checkpoint.headers import headers, weight_files
 from core.checkpoint.safety import check_code, check_folder
 from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
 from core.paths import user_path
 from core.records.spec import BUNDLED
 
+# Beside the weights and their index: settings, and what a tokenizer is made of.
+_SMALL = ("*.json", "*.txt", "*.model", "*.jinja")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Fields of config.json that say how a model was saved, not what it computes.
 _NOT_THE_MODEL = ("transformers_version", "_name_or_path", "_model_name_or_path", "dtype", "torch_dtype", "use_cache")
@@ -31,7 +34,7 @@ class Checkpoint:
     source: str
     folder: Path
     config: Any
-    packed: Path | None = None  # the GGUF file that the folder was made from
+    packed: tuple[Path, ...] = ()  # the parts of the GGUF file that the folder was made from
 
     @property
     def layers(self) -> int | None:
@@ -54,9 +57,9 @@ class Checkpoint:
 
     @property
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
-        """Changes when a file of the model does; costs one stat a file."""
-        files = [self.folder / "config.json", *sorted(self.folder.glob("*.safetensors"))]
-        files += [self.packed] if self.packed is not None else []
+        """Changes when a file of the model does; costs one stat a file, and a look at the index."""
+        files = [*weight_files(self.folder).files, *self.packed]
+        files += sorted(file for kind in _SMALL for file in self.folder.glob(kind) if file.is_file())
         return tuple((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
@@ -71,8 +74,9 @@ def locate(source: str) -> Checkpoint:
     """
     path = user_path(source)
     packed = gguf.bundled_file() if source == BUNDLED else _packed(path)
-    if packed is not None:
-        folder = gguf.dequantised(packed)
+    parts = parts_of(packed) if packed is not None else ()
+    if parts:
+        folder = gguf.dequantised(parts)
     elif path.exists():
         folder = _folder(path)
     elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
@@ -82,7 +86,7 @@ def locate(source: str) -> Checkpoint:
         raise ModelNotFound(
             f"There is no model {source}.", "Use bundled, a Hub id such as owner/name, or an existing folder."
         )
-    return Checkpoint(source, folder, read_config(source, folder), packed)
+    return Checkpoint(source, folder, read_config(source, folder), tuple(part.file for part in parts))
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
@@ -99,11 +103,10 @@ def fingerprint(checkpoint: Checkpoint) -> str:
 
 
 def _packed(path: Path) -> Path | None:
-    """The GGUF file that a path names: itself, or the one in a folder without safetensors."""
-    if path.is_file() and path.suffix == ".gguf":
-        return path
-    ggufs = list(path.glob("*.gguf")) if path.is_dir() and not any(path.glob("*.safetensors")) else []
-    return ggufs[0] if len(ggufs) == 1 else None
+    """What a path names of GGUF files: one of them, or a folder that holds no safetensors beside them."""
+    if path.is_dir():
+        return path if any(path.glob("*.gguf")) and not any(path.glob("*.safetensors")) else None
+    return path if path.exists() and path.suffix.lower() == ".gguf" else None
 
 
 def _folder(folder: Path) -> Path:
@@ -120,8 +123,6 @@ def _folder(folder: Path) -> Path:
         check_folder(folder)
         check_code(folder)
         return folder
-    if ggufs := list(folder.glob("*.gguf")):
-        raise ModelNotFound(f"{folder} holds {len(ggufs)} GGUF files.", "Name one of them: --model FOLDER/FILE.gguf.")
     if any(any(folder.glob(pattern)) for pattern in _PICKLES):
         raise UnsafeWeights(
             f"{folder} holds pickle weights only, and loading those can execute code.",

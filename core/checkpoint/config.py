@@ -10,8 +10,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-from core.checkpoint.headers import Header, headers
-from core.checkpoint.safety import read_object
+from core.checkpoint.headers import Header, headers, read_object
 from core.errors import ModelError, NotCausal, UnsafeWeights, UnsupportedModel
 
 # A byte on disk holds at most so many parameters, in the smallest quantised types; and what tiny models may ask for
@@ -95,6 +94,25 @@ def check_weights(source: str, config: Any, folder: Path) -> None:
         )
     if getattr(config, "quantization_config", None) is None:  # else tensors are packed
         _check_shapes(source, model, held)
+
+
+def check_given(source: str, report: dict[str, Any]) -> None:
+    """UnsupportedModel where transformers' report of loading says that the files did not give every weight.
+
+    It would have filled them in at random.
+    """
+    absent = sorted(report["missing_keys"])
+    if absent:
+        raise UnsupportedModel(
+            f"The weights of {source} are incomplete: {len(absent)} are missing, such as {absent[0]}.",
+            "Save the whole model with its head (save_pretrained of the causal LM), or download it again.",
+        )
+    if report["mismatched_keys"]:
+        name, given, asked = min(report["mismatched_keys"])
+        raise UnsupportedModel(
+            f"{name} in the files of {source} has the shape {list(given)}; its configuration asks for {list(asked)}.",
+            "Take the configuration and the weights from the same model.",
+        )
 
 
 def _check_shapes(source: str, model: PreTrainedModel, held: dict[str, Header]) -> None:

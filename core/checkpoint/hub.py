@@ -6,7 +6,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-from core.checkpoint.safety import read_object
+from core.checkpoint.headers import read_object
 from core.errors import ModelNotFound, QuorumError, UnsafeWeights
 
 _SECONDS = 10

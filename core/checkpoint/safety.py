@@ -4,16 +4,14 @@ transformers would stop at some of this, in the middle and in its own words; at 
 what it follows out of the folder changes from release to release.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint.headers import headers
+from core.checkpoint.headers import INDEX, headers, leaves, read_object, shards_of
 from core.errors import UnsafeWeights, UnsupportedModel
 
-_INDEX = "model.safetensors.index.json"
 # Files of settings, which name classes and other files.
 _SETTINGS = (
     "config.json",
@@ -22,8 +20,6 @@ _SETTINGS = (
     "processor_config.json",
     "preprocessor_config.json",
 )
-# Real ones have a megabyte or two, the index of the largest model included.
-_LARGEST = 2**26
 # Numbers that configurations make lists of, one item for each; the deepest and widest models have some hundreds.
 _COUNTS, _MOST = re.compile(r"(^|_)(layers?|heads?|experts?)$"), 10_000
 # Earlier releases of transformers left the path of a cache there, and nothing opens it.
@@ -48,8 +44,8 @@ def check_folder(folder: Path) -> None:
             "adapter_config.json makes this an adapter, whose weights belong to a model elsewhere.",
             "Merge it into its model first (peft's merge_and_unload, then save_pretrained).",
         )
-    if (folder / _INDEX).is_file():
-        _check_index(folder, read_object(folder / _INDEX))
+    if (folder / INDEX).is_file():  # whether it is read or not
+        shards_of(INDEX, read_object(folder / INDEX))
     if not headers(folder):
         raise UnsupportedModel("The safetensors files hold no tensors.", "Download or copy the model again.")
 
@@ -71,21 +67,6 @@ def check_code(folder: Path) -> None:
                 )
 
 
-def read_object(file: Path) -> dict[str, Any]:
-    """The JSON object in a file, or UnsupportedModel: too large, too deep, or something else."""
-    try:
-        if file.stat().st_size > _LARGEST:
-            raise ValueError(f"it has {file.stat().st_size:,} bytes")
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as cause:
-        raise UnsupportedModel(
-            f"{file.name} cannot be read: {str(cause)[:200]}.", "Download or copy the model again."
-        ) from cause
-    if not isinstance(content, dict):
-        raise UnsupportedModel(f"{file.name} holds no JSON object.", "Download or copy the model again.")
-    return content
-
-
 def _check_link(folder: Path, file: Path) -> None:
     """A link may stay in the folder; a snapshot of the Hub's cache links to the blobs beside it."""
     target, home = file.resolve(), folder.resolve()
@@ -105,7 +86,7 @@ def _check_fields(name: str, fields: dict[str, Any]) -> None:
                 f"Delete the entry {key} from {name}.",
             )
         opened = key == "transformers_weights" or (key.endswith(("_file", "_files")) and key not in _NEVER_OPENED)
-        if opened and any(isinstance(item, str) and _leaves(item) for item in _values(value)):
+        if opened and any(isinstance(item, str) and leaves(item) for item in _values(value)):
             raise UnsafeWeights(
                 f"{name} points out of the folder ({key}: {str(value)[:100]}).",
                 f"Delete the entry {key} from {name}, and put the file itself into the folder.",
@@ -115,25 +96,6 @@ def _check_fields(name: str, fields: dict[str, Any]) -> None:
                 f"config.json asks for {key}: {value}, which no model has.",
                 "Correct config.json, or download the model again.",
             )
-
-
-def _check_index(folder: Path, index: dict[str, Any]) -> None:
-    shards = index.get("weight_map")
-    if not isinstance(shards, dict) or not all(isinstance(shard, str) for shard in shards.values()):
-        raise UnsupportedModel(f"{_INDEX} has no weight_map of file names.", "Download or copy the model again.")
-    for shard in sorted(set(shards.values())):
-        if _leaves(shard) or not shard.endswith(".safetensors"):
-            raise UnsafeWeights(
-                f"{_INDEX} names {shard[:100]}, which is no safetensors file of the folder.",
-                "Use the index that save_pretrained wrote beside the weights.",
-            )
-        if not (folder / shard).is_file():
-            raise UnsupportedModel(f"The file {shard[:100]} is missing.", "Download or copy the model again.")
-
-
-def _leaves(name: str) -> bool:
-    """Whether a name in a file of settings is anything but that of a file beside it."""
-    return "/" in name or "\\" in name or name == ".."
 
 
 def _entries(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:

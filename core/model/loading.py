@@ -10,10 +10,11 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from core.checkpoint.checkpoint import Checkpoint
+from core.checkpoint.config import check_given
 from core.checkpoint.device import DTYPES, choose_device, free_memory, placement
 from core.checkpoint.memory import amount
 from core.checkpoint.size import weight_bytes
-from core.errors import TooLarge, UnsupportedModel
+from core.errors import TooLarge
 from core.paths import home, write_errors
 from core.records.spec import OFFLOAD
 
@@ -55,12 +56,7 @@ def _read(checkpoint: Checkpoint, dtype: str, device: str, **options: Any) -> Pr
         **options,
     )
     model, report = loading
-    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
-    if absent:
-        raise UnsupportedModel(
-            f"The weights of {checkpoint.source} are incomplete: {len(absent)} are missing, such as {absent[0]}.",
-            "Save the whole model with its head (save_pretrained of the causal LM), or download it again.",
-        )
+    check_given(checkpoint.source, report)
     if model.dtype != torch.float16 and getattr(model.config, "rescale_every", 0):
         # RWKV halves the hidden state between blocks, so that 16 bits of float16 hold it; what it computes is the same.
         model.config.rescale_every = 0
