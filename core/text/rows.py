@@ -15,6 +15,7 @@ from core.text.streams import LONGEST, text_blocks, text_lines
 Row = tuple[str, Any]  # where it is ("line 3"), and what is there
 _SPACE = " \t\r\n"
 _BATCH = 64  # rows of Parquet that are unpacked at once
+_UNPACKED, _THOUSANDFOLD = 2**27, 1000  # bytes from which on a column's packing is looked at, and what is too much
 _TABLES = {".csv": ",", ".tsv": "\t"}
 FORMS = (".jsonl", ".ndjson", ".json", *_TABLES, ".parquet", ".arrow")
 
@@ -110,12 +111,28 @@ def _parquet(stream: BinaryIO, name: str, field: str) -> Iterator[Row]:
     with _arrow_errors(name, "Parquet"):
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=2**20)
         kind = _kind(file.schema_arrow, field, name)
+        _check_stated(file.metadata, field, name)
         # A dictionary stays one: a value that a thousand rows share is unpacked once.
         plain = pa.types.is_string(kind) or pa.types.is_large_string(kind)
         if plain:
             stream.seek(0)
             file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=2**20, read_dictionary=[field])
-        yield from _values(file.iter_batches(_BATCH, columns=[field]), name, field)
+        # One row of lists may refer to one long value a thousand times.
+        size = 1 if pa.types.is_nested(kind) else _BATCH
+        yield from _values(file.iter_batches(size, columns=[field]), name, field)
+
+
+def _check_stated(footer: pq.FileMetaData, field: str, name: str) -> None:
+    """Before anything is unpacked: no text packs a thousandfold, and its values are no longer than are read."""
+    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
+    for chunk in (group.column(index) for group in groups for index in range(group.num_columns)):
+        size = chunk.total_uncompressed_size
+        packed = size > _UNPACKED and size > _THOUSANDFOLD * chunk.total_compressed_size
+        if chunk.path_in_schema.split(".")[0] == field and (packed or size > LONGEST * max(1, chunk.num_values)):
+            raise CorpusError(
+                f"{name} unpacks {chunk.total_compressed_size:,} bytes to {size:,} for {chunk.num_values:,} values.",
+                "This is no text: give another file.",
+            )
 
 
 def _arrow(stream: BinaryIO, name: str, field: str) -> Iterator[Row]:
