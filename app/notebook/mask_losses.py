@@ -35,10 +35,11 @@ def evaluate(
             `run`. The sequences are those of a run with the same.
 
     Returns:
-        Mean negative log-likelihood, nats a token, (masks, sequences); NaN or infinite where the model says so.
+        Mean negative log-likelihood, nats a token, (masks, sequences); NaN or infinite where a coalition's is.
 
     Raises:
-        QuorumError: before any evaluation if the request is wrong.
+        QuorumError: before any evaluation if the request is wrong; EvaluationError after all of them if the whole
+            model's loss is not a number either.
     """
     asked = masks_of(masks)
     spec = spec_of(

@@ -22,6 +22,7 @@ from core.coalitions.players import Switches, computed
 from core.evaluate.evaluator import CoalitionEvaluator, Evaluator
 from core.evaluate.limits import STATES
 from core.evaluate.packing import PackedLinears
+from core.evaluate.reference import check_finite
 from core.model.model import LoadedModel
 from core.records.spec import Losses
 
@@ -57,7 +58,7 @@ class Meter:
         """
         packed = packed or PackedLinears(loaded.model)
         self.players = len(loaded.info.players)
-        self._loaded = loaded
+        self._loaded, self._ids = loaded, ids
         self.stages = tuple(stages)
         self._head, self._length = _head(loaded), ids.shape[1]
         self.spent = self.plain = 0.0
@@ -127,6 +128,8 @@ class Meter:
             for row, found in self._evaluate(part, some):
                 known = self._known.get(some[row].tobytes(), np.zeros((1 + self._with, 0)))
                 self._known[some[row].tobytes()] = np.concatenate([known, np.atleast_2d(found)], axis=1)
+                if some[row].all():  # without the whole model's loss, nothing has a score
+                    check_finite(self._loaded, self._ids[begin:end], some[row], np.atleast_2d(found)[0])
                 self._between()
             self.coalitions += len(missing) * (begin == 0)
         return np.array([self._known[mask.tobytes()][:, :sequences] for mask in masks])

@@ -15,7 +15,7 @@ from core.coalitions.players import computed, indexes, mask_without
 from core.errors import ExportError
 from core.evaluate.latency import seconds
 from core.evaluate.perplexity import perplexity
-from core.evaluate.reference import sequence_losses
+from core.evaluate.reference import check_finite, sequence_losses
 from core.export.card import Outcome, card
 from core.export.copy_weights import check_copying, write_weights
 from core.export.delete_blocks import delete_blocks
@@ -61,19 +61,21 @@ def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> 
         The exported model's parameters, and its loss on every sequence.
 
     Raises:
-        SelectionError, ExportError, NotWritable, DiskFull.
+        SelectionError, EvaluationError, ExportError, NotWritable, DiskFull.
     """
     out = check_target(out)
     mask = mask_without(loaded.info.players, recipe.removed)
     check_zeroing(loaded, loaded.kept(mask))
     check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers)
-    dense = perplexity(sequence_losses(loaded, windows.ids, np.ones_like(mask)))
+    whole, masked = (sequence_losses(loaded, windows.ids, one) for one in (np.ones_like(mask), mask))
+    check_finite(loaded, windows.ids, np.ones_like(mask), whole)
+    check_finite(loaded, windows.ids, mask, masked)
     with write_errors(out):
         unfinished = _unfinished(out)
         try:
             _write(loaded, mask, unfinished)
-            parameters, losses = _verify(loaded, mask, unfinished, windows)
-            outcome = Outcome(windows.protocol, dense, perplexity(losses), parameters)
+            parameters, losses = _verify(loaded, masked, unfinished, windows)
+            outcome = Outcome(windows.protocol, perplexity(whole), perplexity(losses), parameters)
             text = recipe.text(loaded.info, **asdict(outcome))
             (unfinished / "quorum.json").write_text(text, encoding="utf-8")
             licences = _copy_licences(loaded.checkpoint.folder, unfinished)
@@ -141,12 +143,11 @@ def _copy_licences(parent: Path, folder: Path) -> list[str]:
     return [file.name for file in found]
 
 
-def _verify(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, windows: Windows) -> tuple[int, Losses]:
-    """The parameters and losses of what was written, loaded again; ExportError if it is not the masked model."""
-    masked = sequence_losses(loaded, windows.ids, mask)
+def _verify(loaded: LoadedModel, masked: Losses, folder: Path, windows: Windows) -> tuple[int, Losses]:
+    """The parameters and losses of what was written, loaded again; ExportError if they are not the `masked` ones."""
     exported = load(locate(str(folder)), loaded.info.dtype, loaded.device)
     losses = sequence_losses(exported, windows.ids, np.ones(len(exported.blocks), dtype=np.bool_))
-    if not np.allclose(losses, masked, rtol=1e-3, equal_nan=True):
+    if not np.allclose(losses, masked, rtol=1e-3):
         raise ExportError(
             f"The exported model has perplexity {perplexity(losses):.4g}, the masked one {perplexity(masked):.4g}.",
             f"Please report this with the architecture, {loaded.info.architecture}; nothing was left at the target.",

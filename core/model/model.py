@@ -131,7 +131,7 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
     except RuntimeError as cause:
         raise UnsupportedModel(
             f"{type(model).__name__} does not compute in {kind} on {on}: {str(cause).strip()[:200]}",
-            "Use --dtype float32.",
+            "Use --dtype float32." if kind != "float32" else f"Use another device than {on}, or another model.",
         ) from cause
     check_skipping(model, blocks)
     info = ModelInfo(

@@ -26,6 +26,7 @@ from core.evaluate.generation import continuations
 from core.evaluate.latency import REPEATS, seconds
 from core.evaluate.meter import nothing
 from core.evaluate.perplexity import perplexity, running
+from core.evaluate.reference import check_finite, check_whole
 from core.export.export import check_target, export, exported
 from core.export.recipe import Recipe
 from core.records.events import (
@@ -103,8 +104,10 @@ class Engine:
         losses = known.get(0)
         if losses is None:
             for losses in game.preview.stream(mask):
+                check_finite(game.loaded, game.windows.ids, mask, losses)
                 yield running(losses, len(game.windows.ids), known.get(1))
         assert losses is not None  # there is a sequence at least
+        check_finite(game.loaded, game.windows.ids, mask, losses)
         mean = float(losses.mean(dtype=np.float64))
         divergence = (yield from divergence_of(game.preview, mask)) if kl else None
         places = indexes(info.players, removed)
@@ -115,13 +118,16 @@ class Engine:
         """The losses of coalitions (masks, players) on the calibration windows, (masks, sequences).
 
         Raises:
-            QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
+            QuorumError: before any forward if the request is wrong, or after all of them if the whole model gives no
+                numbers either where coalitions give none; what has been stored stays in any case.
         """
         check_seed(spec)
         game = yield from self._games.open(spec, spec.text(), partial(check_fit, masks))
         with ExitStack() as held:
             yield from self._alone(held, game)
-            return (yield from all_losses(game.evaluator, masks))
+            found = yield from all_losses(game.evaluator, masks)
+            check_whole(game.loaded, game.windows.ids, masks, found)
+            return found
 
     def continue_(self, spec: RunSpec, removed: Sequence[int], prompt: str, tokens: int) -> Iterator[Event]:
         """How the whole model and the one without some players go on after a prompt, token by token.

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import EvaluationError
 from core.evaluate import precision
 from core.evaluate.game import Game
+from core.evaluate.reference import check_finite
 from core.records.events import Estimated, Event, Stage
 from core.records.results import Precision, RunResult
 from core.records.storage import Store
@@ -40,12 +42,12 @@ class Measuring:
         """
         tally = self.tally
         yield tally.progress()
-        _check_dense(tally)
+        _check_dense(self.game, tally)
         for rows in self._rounds():
             for batch in self.game.evaluator.batches(tally.masks[rows]):
                 tally.losses.update((int(rows[index]), losses) for index, losses in batch)
                 yield tally.progress()
-            _check_dense(tally)
+            _check_dense(self.game, tally)
             early = self._so_far()
             if early is not None:
                 self.store.save(early, "running")
@@ -53,10 +55,7 @@ class Measuring:
         sixteen = yield from self._precision()
         measured = tally.measurements()
         if len(measured) < FEWEST_MASKS:
-            raise EvaluationError(
-                f"Only {len(measured)} of {len(tally.masks) - 1} masks have a loss that is a number.",
-                "Use more masks; if losses are NaN, try --dtype float32.",
-            )
+            _too_few(self.game, tally, len(measured))
         yield Stage("Comparing surrogates")
         compared = compare(measured, tally.spec.seed)
         self.store.save_diagnostics(tally.run, diagnose(measured, compared, tally.spec.seed))
@@ -99,7 +98,26 @@ class Measuring:
         return found
 
 
-def _check_dense(tally: Tally) -> None:
+def _check_dense(game: Game, tally: Tally) -> None:
     """Without the whole model's loss, which is measured first, no coalition has a score."""
-    if not tally.lacks(0) and not np.isfinite(tally.dense_perplexity):
-        raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
+    if not tally.lacks(0):
+        check_finite(game.loaded, game.windows.ids, tally.masks[0], tally.losses[0])
+        if not np.isfinite(tally.dense_perplexity):
+            raise EvaluationError(
+                f"The whole model's loss is {tally.losses[0].mean():.4g} nats a token: it predicts nothing here.",
+                "Check that config.json, the weights and the tokenizer are of one model.",
+            )
+
+
+def _too_few(game: Game, tally: Tally, usable: int) -> NoReturn:
+    """Says how many masks have no loss, and where the first one comes from."""
+    counted = f"Only {usable} of {len(tally.masks) - 1} masks have a loss that is a number."
+    bad = [row for row in sorted(tally.losses) if not np.isfinite(tally.losses[row]).all()]
+    try:
+        for row in bad[:1]:
+            check_finite(game.loaded, game.windows.ids, tally.masks[row], tally.losses[row])
+    except EvaluationError as cause:
+        raise EvaluationError(
+            f"{counted} {cause.message}", f"Use more masks, or protect layers. {cause.hint}"
+        ) from cause
+    raise EvaluationError(counted, "Use more masks.")
