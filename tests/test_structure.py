@@ -20,6 +20,7 @@ ORDER = (
     ("core.paths",),
     ("core.coalitions",),
     ("core.records",),
+    ("core.hub",),
     ("core.checkpoint",),
     ("core.text", "core.model"),
     ("core.surrogate",),

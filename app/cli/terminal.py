@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from app.words import labels
 from core.attribution.stability import stability
+from core.checkpoint.memory import amount
 from core.errors import QuorumError
-from core.records.events import Event, Partial, Progress, Searching, Stage
+from core.records.events import Downloading, Event, Partial, Progress, Searching, Stage
 from core.records.results import RunResult
 
 
@@ -20,11 +21,17 @@ def follow(events: Iterator[Event]) -> Event:
     """Shows stages and progress on standard error, and returns the last event."""
     last: Event | None = None
     bar: tqdm[Any] | None = None
+    loading: tqdm[Any] | None = None
     try:
         for event in events:
             before, last = last, event
+            if loading is not None and not isinstance(event, Downloading):
+                loading = loading.close()
             if isinstance(event, Stage) and event != before:
                 tqdm.write(f"{event.text} …", file=sys.stderr)
+            elif isinstance(event, Downloading):
+                loading = loading or _loading(event)
+                loading.update(event.done - loading.n)
             elif isinstance(event, Progress | Partial):
                 cached = event.cached if isinstance(event, Progress) else 0
                 bar = bar or tqdm(total=event.total, initial=cached, unit="", disable=None, file=sys.stderr)
@@ -35,10 +42,26 @@ def follow(events: Iterator[Event]) -> Event:
                 )
                 bar.update(min(1, event.share) - bar.n)
     finally:
-        if bar is not None:
-            bar.close()
+        for shown in (bar, loading):
+            if shown is not None:
+                shown.close()
     assert last is not None  # every engine command ends with an event of its own
     return last
+
+
+def _loading(begun: Downloading) -> "tqdm[Any]":
+    """A bar of bytes; where there is no terminal, one line that says how many will come."""
+    if not sys.stderr.isatty():
+        tqdm.write(f"Downloading {begun.model}: {amount(begun.total - begun.done)} …", file=sys.stderr)
+    return tqdm(
+        desc=f"Downloading {begun.model}",
+        total=begun.total,
+        initial=begun.done,
+        unit="B",
+        unit_scale=True,
+        disable=None,
+        file=sys.stderr,
+    )
 
 
 def announce(sentences: dict[str, str]) -> None:

@@ -8,6 +8,8 @@ from app.words import duration
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
+from core.checkpoint.memory import amount
+from core.records.events import Downloading
 
 # What there is to say of a job that does not do its work now.
 _HELD_UP = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
@@ -31,6 +33,10 @@ def _watch(job: Job, jobs: Jobs, seen: int) -> None:
 
 def show_progress(job: Job, jobs: Jobs) -> None:
     """Stage, bar, rate and time left of an active job, with a button that cancels it."""
+    if job.downloading is not None and job.status == "running":
+        _show_download(job.downloading)
+        cancel_button(job, jobs)
+        return
     progress = job.progress
     label = _HELD_UP.get(job.status, job.stage or "Starting")
     done = progress.done / progress.total if progress else 0.0
@@ -48,8 +54,21 @@ def show_progress(job: Job, jobs: Jobs) -> None:
     cancel_button(job, jobs)
 
 
+def _show_download(event: Downloading) -> None:
+    """Bytes of a model that have come, how fast, and how long the rest takes."""
+    done = min(1.0, event.done / max(1, event.total))
+    st.progress(done, text=f"**Downloading {event.model}**: {amount(event.done)} of {amount(event.total)}")
+    with st.container(horizontal=True):
+        rate = f"{amount(event.per_second)}/s" if event.per_second else "–"
+        st.metric("Rate", rate, help="Since this attempt began; what arrived earlier is not fetched again")
+        st.metric("Time left", duration(event.seconds_left), help="To download the rest at this rate")
+
+
 def show_stage(job: Job) -> None:
     """What a preview that has no figures yet is at."""
+    if job.downloading is not None and job.status == "running":
+        _show_download(job.downloading)
+        return
     st.caption(job.stage or "Waiting for the evaluation under way")
 
 
@@ -61,6 +80,10 @@ def watch(job: Job, jobs: Jobs, title: str) -> None:
             st.rerun(scope="app")
         if job.status == "failed":
             parts.show_failure(job.message, job.hint)
+            return
+        if job.downloading is not None and job.status == "running":
+            _show_download(job.downloading)
+            cancel_button(job, jobs)
             return
         st.progress(min(1.0, job.share or 0.0), text=f"**{_HELD_UP.get(job.status, title)}** {job.stage}")
         cancel_button(job, jobs)

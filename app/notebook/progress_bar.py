@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from core.records.events import Event, Partial, Progress, Searching, Stage
+from core.records.events import Downloading, Event, Partial, Progress, Searching, Stage
 
 _WORDS, _SHARE = "{desc}", "{l_bar}{bar}| {elapsed}"
 
@@ -32,6 +32,15 @@ def follow(events: Iterator[Event]) -> tuple[Event | None, Any]:
 def _show(bar: Any, event: Event) -> None:
     if isinstance(event, Stage):
         bar.set_description(event.text)
+    elif isinstance(event, Downloading):
+        if bar.total != event.total:
+            bar.bar_format, bar.unit, bar.unit_scale = None, "B", True
+            bar.set_description(f"Downloading {event.model}")
+            bar.reset(event.total)
+            bar.n = bar.initial = event.done
+        bar.update(event.done - bar.n)
+        if event.done == event.total:
+            bar.bar_format, bar.unit, bar.unit_scale = _WORDS, "it", False
     elif isinstance(event, Progress | Partial):
         if bar.total != event.total:
             bar.bar_format = None

@@ -7,6 +7,7 @@ from typing import Any, Literal, assert_never
 from core.records.events import (
     Cancelled,
     Compared,
+    Downloading,
     Estimated,
     Event,
     Exported,
@@ -43,6 +44,7 @@ class Job:
     status: str = "waiting"
     run: str | None = None  # the name that a run has once it began
     stage: str = ""
+    downloading: Downloading | None = None
     progress: Progress | None = None
     share: float | None = None  # of its budget that a search has spent
     partial: Partial | None = None
@@ -83,7 +85,9 @@ class Job:
             self._become("running")
         match event:
             case Stage():
-                self.stage = event.text
+                self.stage, self.downloading = event.text, None
+            case Downloading():
+                self.stage, self.downloading = f"Downloading {event.model}", event
             case Started():
                 self.run, self.stage = event.run, "Measuring"
             case Progress():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +12,16 @@ import torch
 from safetensors import safe_open
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from core.checkpoint import gguf, hub
+from core.checkpoint import gguf
 from core.checkpoint.config import read_config
 from core.checkpoint.gguf_parts import parts_of
 from core.checkpoint.headers import headers, weight_files
 from core.checkpoint.safety import check_code, check_folder
 from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
+from core.hub.fetch import fetch
+from core.hub.hub_id import HubId
 from core.paths import user_path
+from core.records.events import Event
 from core.records.spec import BUNDLED
 
 # Beside the weights and their index: settings, and what a tokenizer is made of.
@@ -35,6 +39,7 @@ class Checkpoint:
     folder: Path
     config: Any
     packed: tuple[Path, ...] = ()  # the parts of the GGUF file that the folder was made from
+    commit: str = ""  # of the Hub repository that it is from; empty elsewhere
 
     @property
     def layers(self) -> int | None:
@@ -64,29 +69,38 @@ class Checkpoint:
 
 
 def locate(source: str) -> Checkpoint:
+    """Finds a model's files, as `finding` does, without telling how far it is."""
+    events = finding(source)
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            found: Checkpoint = end.value
+            return found
+
+
+def finding(source: str) -> Generator[Event, None, Checkpoint]:
     """Finds a model's files and checks that they can be used, before any weights are read.
 
     Args:
-        source: `bundled`, a folder, a .gguf file, or a Hub id.
+        source: `bundled`, a folder, a .gguf file, or a model of the Hub (core.hub.hub_id), which is downloaded first.
 
     Raises:
         ModelError: one of its kinds, each naming the cause and the next step.
     """
-    path = user_path(source)
+    path, commit = user_path(source), ""
     packed = gguf.bundled_file() if source == BUNDLED else _packed(path)
+    if packed is None and not path.exists():
+        asked = HubId.of(source)
+        path = yield from fetch(asked, check_config=lambda fetched: read_config(source, fetched))
+        commit, packed = path.name, path / asked.file if asked.file else None
+        if packed is None:
+            check_folder(path)
+    elif packed is None:
+        _check(path)
     parts = parts_of(packed) if packed is not None else ()
-    if parts:
-        folder = gguf.dequantised(parts)
-    elif path.exists():
-        folder = _folder(path)
-    elif source.count("/") == 1 and not source.startswith((".", "/", "~")):
-        folder = hub.fetch_model(source, check_config=lambda fetched: read_config(source, fetched))
-        check_folder(folder)
-    else:
-        raise ModelNotFound(
-            f"There is no model {source}.", "Use bundled, a Hub id such as owner/name, or an existing folder."
-        )
-    return Checkpoint(source, folder, read_config(source, folder), tuple(part.file for part in parts))
+    folder = gguf.dequantised(parts) if parts else path
+    return Checkpoint(source, folder, read_config(source, folder), tuple(part.file for part in parts), commit)
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
@@ -109,8 +123,8 @@ def _packed(path: Path) -> Path | None:
     return path if path.exists() and path.suffix.lower() == ".gguf" else None
 
 
-def _folder(folder: Path) -> Path:
-    """A folder with safetensors that may be read."""
+def _check(folder: Path) -> None:
+    """Refuses what is no folder with safetensors that may be read."""
     if not folder.is_dir():
         raise ModelNotFound(
             f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json."
@@ -122,7 +136,7 @@ def _folder(folder: Path) -> Path:
             )
         check_folder(folder)
         check_code(folder)
-        return folder
+        return
     if any(any(folder.glob(pattern)) for pattern in _PICKLES):
         raise UnsafeWeights(
             f"{folder} holds pickle weights only, and loading those can execute code.",

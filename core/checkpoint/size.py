@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from core.checkpoint.headers import headers
-from core.checkpoint.hub import on_disk
 from core.errors import BadPath, UnsupportedModel
+from core.hub.snapshot import on_disk
 from core.paths import user_path
 from core.records.spec import BUNDLED
 

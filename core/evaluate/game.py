@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import count
 from weakref import WeakValueDictionary
 
-from core.checkpoint.checkpoint import Checkpoint, locate
+from core.checkpoint.checkpoint import Checkpoint, finding
 from core.checkpoint.device import choose_device, choose_dtype
 from core.checkpoint.memory import give_back
 from core.coalitions.players import players_of
@@ -99,7 +99,7 @@ class Games:
                 return game
         corpus = _read(text) if is_local(text.corpus) else None
         yield Stage(f"Finding the model {spec.model}")
-        checkpoint = locate(spec.model)
+        checkpoint = yield from finding(spec.model)
         if checkpoint.layers is not None:
             check(players_of(checkpoint.layers, spec.players, spec.protect))
         yield Stage(f"Reading the text {text.corpus}")

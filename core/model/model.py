@@ -143,5 +143,6 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
         dtype=kind,
         device=on,
         quantisation=packed,
+        commit=checkpoint.commit,
     )
     return LoadedModel(info, model, blocks, checkpoint)

@@ -27,6 +27,21 @@ class Stage(_Event):
 
 
 @dataclass(frozen=True)
+class Downloading(_Event):
+    """A model is on its way from the Hub."""
+
+    model: str  # as it was asked for
+    done: int  # bytes on this machine, those of earlier attempts among them
+    total: int  # bytes
+    per_second: float  # bytes since this attempt began
+
+    @property
+    def seconds_left(self) -> float:
+        """NaN while nothing has come."""
+        return (self.total - self.done) / self.per_second if self.per_second > 0 else float("nan")
+
+
+@dataclass(frozen=True)
 class Started(_Event):
     """The run has a name from here on; what is measured is kept."""
 
@@ -168,6 +183,7 @@ class Cancelled(_Event):
 # Every event there is: who takes them in by a match over these is told by mypy of one that was forgotten.
 Event = (
     Stage
+    | Downloading
     | Started
     | Progress
     | Estimated

@@ -62,6 +62,7 @@ class ModelInfo:
     # attention (or another mixer) and its MLP, "8-11" is a group of blocks. Protected ones are not among them.
     players: tuple[str, ...] = ()
     quantisation: str = ""  # how the weights are packed in memory, such as "bitsandbytes 4-bit"; empty if they are not
+    commit: str = ""  # of the Hub repository that `source` names; empty elsewhere
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "players", tuple(self.players or map(str, range(self.layers))))
