@@ -151,3 +151,20 @@ def test_other_text_is_warned_of(shared: Jobs, finished: Finished, spec: RunSpec
     first, second = finished(spec, replace(spec, window=20))
     page = open_page(run=first, **{"with": second})
     assert "perplexities do not compare" in said(page) and "Spearman" in said(page)
+
+
+def test_a_protocol_of_the_literature_settles_the_windows(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[RunSpec] = []
+    monkeypatch.setattr(Jobs, "submit", lambda _, spec: asked.append(spec))
+    page = open_page()
+    [protocol] = [box for box in page.selectbox if box.label == "Protocol"]
+    assert protocol.options == ["none", "paper", "2048", "4096"]
+    protocol.set_value("2048").run()
+    [field] = [box for box in page.text_input if box.label == "Field"]
+    field.set_value(" content ").run()
+    assert {box.label: box.value for box in page.number_input}["Tokens in a sequence"] == 2048
+    assert not page.exception
+    button(page, "Start run").click().run()
+    assert [(spec.preset, spec.window, spec.sequences, spec.field) for spec in asked] == [
+        ("2048", 2048, 128, "content")
+    ]
