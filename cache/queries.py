@@ -145,6 +145,13 @@ def scores(database: Database, run: str) -> Scores | None:
     return from_json(Scores, row[0]) if row else None
 
 
+def owner(database: Database, run: str) -> str | None:
+    """Who started a run, if they had logged in."""
+    with database.reading() as connection:
+        row = connection.execute("SELECT owner FROM owners WHERE run = ?", [run]).fetchone()
+    return row[0] if row else None
+
+
 def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
     """How the sequences of some tokens begin; none where no release that keeps them has opened this game."""
     with database.reading() as connection:

@@ -119,6 +119,11 @@ def m009_texts(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m010_owners(connection: DuckDBPyConnection) -> None:
+    """Who started a run first, where people log in to the dashboard."""
+    connection.execute("CREATE TABLE owners (run VARCHAR PRIMARY KEY, owner VARCHAR NOT NULL)")
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
@@ -129,6 +134,7 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m007_diagnostics,
     m008_scores,
     m009_texts,
+    m010_owners,
 )
 
 

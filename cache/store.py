@@ -65,6 +65,11 @@ class Store:
             )
         return run
 
+    def own(self, run: str, owner: str) -> None:
+        """Keeps who started a run; whoever starts it again does not take it over."""
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO owners VALUES (?, ?)", [run, owner])
+
     def known(self, game: str, masks: Masks) -> dict[int, Evaluation]:
         """What is stored of `masks` (masks, players), by row."""
         asked = pd.DataFrame({"mask": [encode(mask) for mask in masks], "row": np.arange(len(masks))})
@@ -169,6 +174,7 @@ class Store:
             connection.execute("DELETE FROM comparisons WHERE run = ?", [run])
             connection.execute("DELETE FROM diagnostics WHERE run = ?", [run])
             connection.execute("DELETE FROM scores WHERE run = ?", [run])
+            connection.execute("DELETE FROM owners WHERE run = ?", [run])
 
 
 def _evaluation(mask: str, losses: list[float], divergences: list[float] | None) -> Evaluation:

@@ -19,6 +19,7 @@
     │   ├── CacheBusy         held by another program
     │   ├── NotEvaluations    a file to import that holds something else
     │   └── RunNotFound
+    ├── NotAllowed            something of somebody else's, or too much at once, where people log in
     ├── BadPath               a path that no system takes
     ├── NotWritable           a folder or file that may not be written
     └── DiskFull
@@ -91,6 +92,9 @@ class NotEvaluations(CacheError): ...
 
 
 class RunNotFound(CacheError): ...
+
+
+class NotAllowed(QuorumError): ...
 
 
 class BadPath(QuorumError): ...

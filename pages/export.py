@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.dashboard import navigation, parts, reads
+from app.dashboard import login, navigation, parts, reads
 from app.dashboard.evaluations_panel import download_evaluations
 from app.dashboard.progress import watch
 from app.dashboard.tables import value_table
@@ -34,6 +34,7 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
         shared.task(
             "export",
             run.resolved,
+            login.visitor(),
             run=run.run,
             result=asdict(result),
             removed=removed,

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.contributions.bars import contribution_bars
-from app.dashboard import parts
+from app.dashboard import login, parts
 from app.dashboard.progress import cancel_button, show_progress
 from app.example import shipped
 from app.runs.form import show_form
@@ -80,7 +80,8 @@ def show_newest() -> None:
 
 
 def submit(spec: RunSpec) -> None:
-    shared.submit(spec)
+    login.check_model(spec)
+    shared.submit(spec, login.visitor())
     st.rerun()
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from scipy.stats import rankdata, spearmanr
 
-from app.dashboard import parts, reads
+from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
 from app.dashboard.tables import show_table
 from app.example import shipped
@@ -69,7 +69,7 @@ def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floa
         st.caption(_takes(shared, run, result))
         label = "Measure the rivals' scores" + (" again" if found is not None else "")
         if st.button(label, icon=":material/balance:", disabled=run.status != "finished"):
-            shared.task("score", run.resolved, run=run.run, game=run.game)
+            shared.task("score", run.resolved, login.visitor(), run=run.run, game=run.game)
             st.rerun()
 
 

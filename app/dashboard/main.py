@@ -9,7 +9,7 @@ if _HERE not in sys.path:  # `streamlit run` puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from app.dashboard import navigation, parts  # noqa: E402
+from app.dashboard import login, navigation, parts  # noqa: E402
 from core.errors import QuorumError  # noqa: E402
 
 # Streamlit writes on a slider and on what is selected in its primary colour, which no theme can make light enough to be
@@ -21,6 +21,7 @@ LEGIBLE = """<style>
 # An emoji becomes a data: address; a Material icon would be fetched from another host.
 st.set_page_config(page_title="Quorum", page_icon="🗳️", layout="wide")
 st.html(LEGIBLE)
+login.ask()
 page = st.navigation(navigation.pages())
 try:
     page.run()

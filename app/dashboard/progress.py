@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from app.dashboard import parts
+from app.dashboard import login, parts
 from app.words import duration
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -98,8 +98,9 @@ def cancel_button(job: Job, jobs: Jobs) -> None:
         "Cancel",
         key=f"cancel-{job.name}",
         icon=":material/stop_circle:",
-        disabled=job.status == "cancelling",
+        disabled=job.status == "cancelling" or not login.may_end(job.owner),
         on_click=jobs.cancel,
         args=(job,),
-        help="Stops after the evaluation under way. Everything measured is kept.",
+        help="Stops after the evaluation under way. Everything measured is kept. Where people log in, only whoever "
+        "started it can.",
     )

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.dashboard import parts, reads
+from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
 from app.dashboard.tables import methods_table
 from app.preview.curve import rivals
@@ -28,7 +28,9 @@ def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selectio
         players = result.model.players
         protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
         if st.button("Search", type="primary", icon=":material/search:"):
-            shared.task("select", run.resolved, run=run.run, game=run.game, units=units, protected=protected)
+            shared.task(
+                "select", run.resolved, login.visitor(), run=run.run, game=run.game, units=units, protected=protected
+            )
             st.rerun()
 
 
@@ -53,5 +55,7 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         if st.button("Compare", icon=":material/compare_arrows:", disabled=not methods):
             most = max(1, 2 * len(result.model.players) // 5)
             counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
-            shared.task("compare", run.resolved, run=run.run, methods=methods, counts=counts, units=units)
+            shared.task(
+                "compare", run.resolved, login.visitor(), run=run.run, methods=methods, counts=counts, units=units
+            )
             st.rerun()

@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import navigation, parts, state
+from app.dashboard import login, navigation, parts, state
 from app.dashboard.evaluations_panel import download_evaluations, show_upload
 from app.example import shipped
 from app.runs.compare_runs import show_comparison
 from app.runs.settings import parted, settings
 from app.worker.client import Jobs
+from cache import queries
 from cache.queries import StoredRun
 from cache.store import Store
 from core.records.spec import RunSpec
@@ -76,7 +77,8 @@ def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], N
     if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
         submit(chosen.spec)
     download_evaluations(shared.database, chosen)
-    if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running"):
+    mine = login.may_end(queries.owner(shared.database, chosen.run))
+    if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running" or not mine):
         Store(shared.database).delete(chosen.run)
         state.forget_run(chosen.run)
         st.rerun()

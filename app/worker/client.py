@@ -16,8 +16,11 @@ from typing import Any, get_args
 from app.root import ROOT
 from app.worker.job import Job, Preview, Task
 from cache.database import Database, default_file
+from core.errors import NotAllowed
 from core.records.events import read_event
 from core.records.spec import RunSpec
+
+MOST_TASKS = 5  # that one person who has logged in may wait for
 
 
 class Jobs:
@@ -31,20 +34,31 @@ class Jobs:
         self._previews: dict[str, Job] = {}  # the newest of each asker, while it is active
         self.measured = 0  # previews that ended with a measurement, new or known
 
-    def submit(self, spec: RunSpec) -> Job:
+    def submit(self, spec: RunSpec, owner: str | None = None) -> Job:
         """Asks for a run."""
-        return self.task("run", spec)
+        return self.task("run", spec, owner)
 
-    def task(self, what: Task, spec: RunSpec, **details: Any) -> Job:
+    def task(self, what: Task, spec: RunSpec, owner: str | None = None, **details: Any) -> Job:
         """Asks for a task, with the details that the worker wants.
 
         An active one that was asked for in the same words is returned instead of a second.
+
+        Raises:
+            NotAllowed: the owner, a person who has logged in, waits for as many as one may.
         """
-        job = Job(spec, what, details)
+        job = Job(spec, what, details, owner)
         with self._lock:
             for other in self._jobs.values():
                 if other.status in ("waiting", "running") and other.asked == job.asked:
                     return other
+            held = sum(
+                other.active and other.what in get_args(Task) for other in self._jobs.values() if other.owner == owner
+            )
+            if owner is not None and held >= MOST_TASKS:
+                raise NotAllowed(
+                    f"You wait for {held} tasks already, as many as one person may.",
+                    "Cancel one of them, or wait for its end.",
+                )
             return self._ask(job)
 
     def preview(self, asking: str, spec: RunSpec, removed: tuple[int, ...]) -> Job:
@@ -94,7 +108,14 @@ class Jobs:
         self._forget()
         if self._worker is None or self._worker.poll() is not None:
             self._worker = self._start()
-        command = {"do": job.what, "job": job.name, "spec": asdict(job.spec), **job.details, **details}
+        command = {
+            "do": job.what,
+            "job": job.name,
+            "spec": asdict(job.spec),
+            "owner": job.owner,
+            **job.details,
+            **details,
+        }
         try:
             self._write(command)
         except BrokenPipeError:  # it died since it was looked at

@@ -40,6 +40,7 @@ class Job:
     spec: RunSpec
     what: Task | Preview = "run"
     details: dict[str, Any] = field(default_factory=dict)  # the rest of the command
+    owner: str | None = None  # who asked for it, where people log in
     worker: int = 0  # the process that was asked
     status: str = "waiting"
     run: str | None = None  # the name that a run has once it began

@@ -25,7 +25,7 @@ from core.baselines.compare import Match
 from core.errors import QuorumError
 from core.evaluate.game import weights_of
 from core.export.recipe import Recipe
-from core.records.events import Cancelled, Compared, Event, Exported, Failed, Finished, Scored, Selected, Stage
+from core.records.events import Cancelled, Compared, Event, Exported, Failed, Finished, Scored, Selected, Stage, Started
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
@@ -48,6 +48,7 @@ class Worker:
 
     def __init__(self, store: Store, inbox: "queue.SimpleQueue[Command]", out: TextIO) -> None:
         self._engine = Engine(store, between=self._look_up)
+        self._store = store
         self._inbox = inbox
         self._out = out
         self._tasks: list[Command] = []
@@ -67,6 +68,8 @@ class Worker:
         self._under_way = command
         events = self._guarded(command)
         for event in events:
+            if isinstance(event, Started) and command.get("owner"):
+                self._store.own(event.run, command["owner"])
             self._send(command, event)
             if not isinstance(event, _LAST):
                 try:
