@@ -122,6 +122,7 @@ def result_text(result: RunResult) -> str:
     lines = [
         f"run {result.run}: {result.model.source} ({result.model.architecture}, {result.model.layers} layers{players}, "
         f"{result.model.dtype} on {result.model.device})",
+        *([f"commit {result.model.commit} of the Hub"] if result.model.commit else []),
         f"measured on {result.protocol}",
         *([str(result.precision)] if result.precision else []),
         f"dense perplexity {result.dense_perplexity:.3f}; {result.measured} evaluations measured, "

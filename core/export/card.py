@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from core import __version__
 from core.coalitions.players import dropped, indexes
+from core.errors import ModelNotFound
 from core.export.recipe import COMMAND, Recipe
+from core.hub.hub_id import HubId
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, TextProtocol
 
 
@@ -29,11 +31,11 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
         outcome: what was measured of both.
         licences: names of the parent's licence files, which lie beside the card.
     """
-    hub = BUNDLED_HUB if parent.source == BUNDLED else parent.source
-    on_hub = re.fullmatch(r"[\w.-]+/[\w.-]+", hub, re.ASCII) is not None
-    base = [f"base_model: {json.dumps(hub)}"] if on_hub else []
+    hub = _repository(parent.source)
+    base = [f"base_model: {json.dumps(hub)}"] if hub else []
     licence = ["license: apache-2.0"] if parent.source == BUNDLED else []
-    name = hub if on_hub else re.split(r"[/\\]", hub.rstrip("/\\"))[-1]
+    name = hub or re.split(r"[/\\]", parent.source.rstrip("/\\"))[-1]
+    commit = f", commit `{parent.commit}`" if parent.commit else ""
     blocks, halves = dropped(parent.players, parent.layers, indexes(parent.players, recipe.removed))
     share = 1 - outcome.parameters / parent.parameters
     kept = "The weights that stay are the parent's, bit by bit" + (", but for those that are zero" if halves else "")
@@ -63,7 +65,7 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             f"| parameters | {parent.parameters:,} | {outcome.parameters:,} ({share:.1%} fewer) |",
             f"| perplexity | {outcome.dense_perplexity:.3f} | {outcome.perplexity:.3f} |",
             "",
-            f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`).",
+            f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`{commit}).",
             f"- Layers removed, counted from 0: {', '.join(map(str, blocks)) or 'none'}.",
             *([f"{zero}{', '.join(halves)}."] if halves else []),
             f"- Perplexity was measured in {parent.dtype} on {_plain(str(outcome.protocol))}. It compares only "
@@ -79,6 +81,16 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             "",
         ]
     )
+
+
+def _repository(source: str) -> str:
+    """Where the parent is on the Hub, as far as its name says; empty if it is not there."""
+    if source == BUNDLED:
+        return BUNDLED_HUB
+    try:
+        return HubId.of(source).repository
+    except ModelNotFound:
+        return ""
 
 
 def _plain(text: str) -> str:

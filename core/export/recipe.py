@@ -10,7 +10,8 @@ from typing import Any, TypeGuard
 from core import __version__
 from core.coalitions.masks import removed as removed_by
 from core.coalitions.players import indexes, mask_without, names, players_of
-from core.errors import ExportError, NotRecipe
+from core.errors import ExportError, ModelNotFound, NotRecipe
+from core.hub.hub_id import COMMIT, HubId
 from core.paths import user_path
 from core.records.reader import from_fields
 from core.records.results import RunResult
@@ -108,7 +109,7 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
     if not isinstance(run, str) or not re.fullmatch(r"[\w-]{1,64}", run, re.ASCII):
         raise _not_recipe(file, "it names no run")
     spec = _spec(file, entries.get("found_by"))
-    spec = replace(spec, model=model or spec.model, corpus=corpus or spec.corpus)
+    spec = replace(spec, model=model or _pinned(spec.model, described.get("commit")), corpus=corpus or spec.corpus)
     players = players_of(layers, spec.players, spec.protect)
     places = removed_by(mask_without(players, list(map(str, removed))))
     return Recipe(spec, fingerprint, layers, tuple(players[place] for place in places), run)
@@ -148,6 +149,16 @@ def _spec(file: Path, found: object) -> RunSpec:
             raise _not_recipe(file, f"found_by has no usable {name}")
         known[name] = value
     return from_fields(RunSpec, known)
+
+
+def _pinned(model: str, commit: object) -> str:
+    """The name of a Hub model at the commit that was measured: its branches move."""
+    if not isinstance(commit, str) or not COMMIT.fullmatch(commit):
+        return model
+    try:
+        return str(replace(HubId.of(model), revision=commit))
+    except ModelNotFound:
+        return model
 
 
 def _is_number(value: object) -> TypeGuard[int]:

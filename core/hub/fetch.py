@@ -3,7 +3,7 @@
 import errno
 import re
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from huggingface_hub import constants
@@ -62,15 +62,21 @@ def _bring(asked: HubId, listing: Listing, check_config: Callable[[Path], object
         yield from _get(asked, listing, parts(asked.file))
     else:
         _check_kind(asked, listing)
-        yield from _get(asked, listing, [CONFIG])
+        yield from _asking(asked, _get(asked, listing, [CONFIG]))
         check_config(folder)
         weights = [WEIGHTS]
         if WEIGHTS not in listing.files:
-            yield from _get(asked, listing, [INDEX])
+            yield from _asking(asked, _get(asked, listing, [INDEX]))
             weights = shards(folder / INDEX)
         yield from _get(asked, listing, [*filter(lambda name: _is_small(listing.files[name]), listing.files), *weights])
     remember(base, asked.revision, commit)
     return folder
+
+
+def _asking(asked: HubId, events: Iterator[Event]) -> Iterator[Event]:
+    """Of what is small, and must be read before it is known how much there is: no figures."""
+    for _ in events:
+        yield Stage(f"Asking the Hub for {asked}")
 
 
 def _get(asked: HubId, listing: Listing, names: list[str]) -> Generator[Event, None, None]:
