@@ -13,7 +13,8 @@ from core.errors import CorpusError
 from core.paths import user_path
 from core.records.presets import Published, preset_of
 from core.text.documents import Chat, Documents, gathered, joined
-from core.text.hub_data import HubName, find_data, hub_name, hub_values
+from core.text.hub_data import find_data, hub_values
+from core.text.hub_names import HubName, hub_name
 from core.text.local_files import KINDS, file_stamp, file_values, saved_splits
 from core.text.rows import Row
 from core.text.splits import paired
@@ -107,7 +108,7 @@ def _values(corpus: str, split: str, field: str, published: Published | None) ->
     if corpus in HUB:
         hub = HUB[corpus]
         wanted = published.split if published else hub.calibration if split == "calibration" else hub.evaluation
-        return hub_values(find_data(hub.name), wanted, field or hub.column), hub.calibration == hub.evaluation
+        return hub_values(hub.name, find_data(hub.name), wanted, field or hub.column), hub.calibration == hub.evaluation
     file = user_path(corpus)
     if file.is_dir() and (names := saved_splits(file)):
         calibration, evaluation = paired(names, corpus)
@@ -131,9 +132,10 @@ def _hub_split(corpus: str, named: HubName, split: str, field: str) -> tuple[Ite
             raise CorpusError(
                 f"{named.repository} has no split {named.split}; it has {', '.join(data.files)}.", "Name one of them."
             )
-        return hub_values(data, named.split, field), True
+        return hub_values(named, data, named.split, field), True
     calibration, evaluation = paired(data.files, corpus)
-    return hub_values(data, calibration if split == "calibration" else evaluation, field), calibration == evaluation
+    part = calibration if split == "calibration" else evaluation
+    return hub_values(named, data, part, field), calibration == evaluation
 
 
 def _embedded() -> Iterable[Row]:

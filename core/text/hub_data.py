@@ -3,10 +3,8 @@
 Programs that a data set is published with are never executed: the Hub keeps a Parquet copy of many such data sets.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,47 +18,27 @@ from huggingface_hub.errors import (
 )
 
 from core.errors import CorpusError
+from core.text.hub_names import HubData, HubName
+from core.text.kept_data import kept_file, recall, remember
 from core.text.local_files import file_values, stream_values, within
 from core.text.rows import Row
-from core.text.streams import reading, unpacked
+from core.text.streams import unpacked, unpacking
 
-_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?::([^:/]+))?(?::([^:/]+))?", re.ASCII)
 _CONVERTED = "refs/convert/parquet"  # where the Hub keeps its Parquet copies, as config/split/0000.parquet
 _SECONDS = 10  # for the Hub to answer
 _KEPT = 2**26  # bytes of a file that is downloaded and kept; of a larger one is fetched what is read
 
 
-@dataclass(frozen=True)
-class HubName:
-    """`owner/name[@revision][:config][:split]`."""
-
-    repository: str
-    revision: str | None = None
-    config: str | None = None
-    split: str | None = None
-
-
-@dataclass(frozen=True)
-class HubData:
-    """The files of a data set by split, at one commit."""
-
-    repository: str
-    commit: str
-    files: dict[str, list[str]]
-
-
-def hub_name(text: str) -> HubName | None:
-    """The parts of a name, or None for what is none."""
-    found = _NAME.fullmatch(text)
-    return HubName(*found.groups()) if found else None
-
-
 def find_data(name: HubName) -> HubData:
-    """Asks the Hub which files there are.
+    """Which files there are: as they were when the data set was read whole, or as the Hub says.
 
     Raises:
         CorpusError: no such data set, configuration or split, no access to it, no network, or a program alone.
     """
+    return recall(name) or _asked(name)
+
+
+def _asked(name: HubName) -> HubData:
     with _hub_errors(name.repository):
         info = HfApi().dataset_info(name.repository, revision=name.revision, timeout=_SECONDS)
         names = [file.rfilename for file in info.siblings or []]
@@ -79,19 +57,26 @@ def find_data(name: HubName) -> HubData:
         )
 
 
-def hub_values(data: HubData, split: str, field: str) -> Iterator[Row]:
+def hub_values(name: HubName, data: HubData, split: str, field: str) -> Iterator[Row]:
     """What a field holds in the files of a split, with where each is; files are fetched as they are read."""
-    for file in data.files[split]:
-        name = PurePosixPath(file).name
-        address = f"datasets/{data.repository}@{data.commit}/{file}"
-        with _hub_errors(data.repository), reading(name):
-            hub = HfFileSystem()
-            if hub.info(address)["size"] <= _KEPT:
-                kept = hf_hub_download(data.repository, file, repo_type="dataset", revision=data.commit)
-                yield from within(name, file_values(Path(kept), field))
-            else:
-                with hub.open(address, "rb") as raw:
-                    yield from within(name, stream_values(unpacked(raw, name), name, field))
+    if data == recall(name) and not all(kept_file(data, file) for file in data.files[split]):
+        data = _asked(name)  # the commit of another split may be gone by now
+    whole = True
+    for file in data.files.get(split, []):
+        kept = kept_file(data, file)
+        with _hub_errors(data.repository), unpacking(PurePosixPath(file).name):
+            if kept is None:
+                hub, address = HfFileSystem(), f"datasets/{data.repository}@{data.commit}/{file}"
+                if hub.info(address)["size"] > _KEPT:
+                    whole = False
+                    with hub.open(address, "rb") as raw:
+                        stream = unpacked(raw, PurePosixPath(file).name)
+                        yield from within(file, stream_values(stream, PurePosixPath(file).name, field))
+                    continue
+                kept = Path(hf_hub_download(data.repository, file, repo_type="dataset", revision=data.commit))
+            yield from within(file, file_values(kept, field))
+    if whole:
+        remember(name, data)
 
 
 def _published(name: HubName, commit: str, names: list[str]) -> dict[str, list[str]]:
@@ -165,33 +150,39 @@ def _gated(repository: str) -> CorpusError:
 @contextmanager
 def _hub_errors(repository: str) -> Iterator[None]:
     """Turns whatever the Hub or the way to it says into CorpusError, with what to do."""
-    local = "or use the embedded corpus python-docs, or a local file."
     try:
         yield
     except CorpusError:
         raise
-    except GatedRepoError as cause:
-        raise _gated(repository) from cause
-    except RevisionNotFoundError as cause:
-        raise CorpusError(
-            f"The data set {repository} has no such revision.", "Leave @REVISION out, or name one that it has."
-        ) from cause
-    except (RepositoryNotFoundError, HFValidationError) as cause:
-        raise CorpusError(
-            f"There is no data set {repository} on the Hugging Face Hub, or it is private.",
-            f"Check the name, log in with `hf auth login` if it is yours, {local}",
-        ) from cause
-    except HfHubHTTPError as cause:
-        status = getattr(cause.response, "status_code", None)
-        if status == 429:
-            raise CorpusError(
-                "The Hugging Face Hub asks for fewer requests (429).", "Wait some minutes, or `hf auth login`."
-            ) from cause
-        raise CorpusError(
-            f"The Hugging Face Hub answers {status} for the data set {repository}.", f"Try again later, {local}"
-        ) from cause
     except Exception as cause:  # transport errors share no base class across versions of the client
-        raise CorpusError(
-            f"The data set {repository} on the Hugging Face Hub cannot be read ({type(cause).__name__}).",
-            f"Check the network, {local}",
-        ) from cause
+        answer = cause.__cause__ if isinstance(cause.__cause__, HfHubHTTPError) else cause
+        raise _refusal(repository, answer) from cause
+
+
+def _refusal(repository: str, cause: BaseException) -> CorpusError:
+    local = "or use the embedded corpus python-docs, or a local file."
+    match cause:
+        case GatedRepoError():
+            return _gated(repository)
+        case RevisionNotFoundError():
+            return CorpusError(
+                f"The data set {repository} has no such revision.", "Leave @REVISION out, or name one that it has."
+            )
+        case RepositoryNotFoundError() | HFValidationError():
+            return CorpusError(
+                f"There is no data set {repository} on the Hugging Face Hub, or it is private.",
+                f"Check the name, log in with `hf auth login` if it is yours, {local}",
+            )
+        case HfHubHTTPError() if cause.response.status_code == 429:
+            return CorpusError(
+                "The Hugging Face Hub asks for fewer requests (429).", "Wait some minutes, or `hf auth login`."
+            )
+        case HfHubHTTPError():
+            return CorpusError(
+                f"The Hugging Face Hub answers {cause.response.status_code} for the data set {repository}.",
+                f"Try again later, {local}",
+            )
+    return CorpusError(
+        f"The data set {repository} on the Hugging Face Hub cannot be read ({type(cause).__name__}).",
+        f"Check the network, {local}",
+    )

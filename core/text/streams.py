@@ -66,8 +66,8 @@ def unpacked(raw: IO[bytes], name: str) -> BinaryIO:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Turns the failures of reading and unpacking a file into CorpusError."""
+def unpacking(name: str) -> Iterator[None]:
+    """Turns the failures of unpacking a file into CorpusError."""
     try:
         yield
     except (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as cause:
@@ -75,6 +75,14 @@ def reading(name: str) -> Iterator[None]:
             f"{name} is packed wrongly, or cut off: {str(cause) or type(cause).__name__}.",
             "Download or pack the file again.",
         ) from cause
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turns the failures of reading and unpacking a file into CorpusError."""
+    try:
+        with unpacking(name):
+            yield
     except OSError as cause:
         raise CorpusError(
             f"{name} cannot be read: {cause.strerror or cause}.", "Give a regular file that you may read."

@@ -118,6 +118,36 @@ def test_of_a_large_file_is_fetched_what_is_read(hub: Hub, monkeypatch: pytest.M
     assert asked and all(asked) and not hub.fetched("train.parquet")
 
 
+def test_what_was_read_whole_needs_no_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add(wikitext(LINES), ptb(LINES))
+    for corpus in ("wikitext2", "ptb", f"{WIKITEXT}:wikitext-2-raw-v1:train"):
+        first = read(corpus, "whole")
+        hub.add(wikitext({split: ["other"] for split in LINES}), ptb({split: ["other"] for split in LINES}))
+        asked = len(hub.requests)
+        assert read(corpus, "whole") == first and len(hub.requests) == asked
+        hub.add(wikitext(LINES), ptb(LINES))
+    assert read("wikitext2", "calibration").text == "\n\n".join(LINES["validation"]), "the other split, at that commit"
+    hub.add(wikitext({split: ["other"] for split in LINES}))
+    assert read(f"{WIKITEXT}@main:wikitext-2-raw-v1", "whole").text == "other", "another name asks again"
+
+
+def test_what_was_read_in_part_is_asked_about_again(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.text.corpora._HUB_DOCUMENTS", 5)
+    hub.add(wikitext(LINES))
+    assert read("wikitext2", "whole").text == "\n\n".join(LINES["test"][:5])
+    hub.add(wikitext({split: ["other"] for split in LINES}))
+    assert read("wikitext2", "whole").text == "other"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"repository": 7}', '{"files": {"test": ["../../x"]}}'])
+def test_a_damaged_list_is_no_list(hub: Hub, tmp_path: Path, damage: str) -> None:
+    hub.add(wikitext(LINES))
+    first = read("wikitext2", "whole")
+    [listed] = tmp_path.rglob("quorum-*.json")
+    listed.write_text(damage)
+    assert read("wikitext2", "whole") == first
+
+
 @pytest.mark.parametrize(
     ("corpus", "said"),
     [
@@ -167,7 +197,7 @@ def test_refusals(hub: Hub, corpus: str, said: str) -> None:
     [
         (Fault("/api/", status=429), "fewer requests"),
         (Fault("/api/", status=500), "answers 500"),
-        (Fault("train", status=403), "answers 403|cannot be read"),
+        (Fault("train.jsonl", status=403), "answers 403"),
         (Fault("train.jsonl", cut=10), "cannot be read"),
     ],
 )
