@@ -128,6 +128,7 @@ def _convert(parts: Sequence[GgufHeader], file: Path) -> None:
             quantization_config=GgufConfig(dequantize=True),
             dtype=torch.float32,
             local_files_only=True,
+            ignore_mismatched_sizes=True,  # they are refused by name below
             output_loading_info=True,
         )
         model, report = loading
@@ -167,6 +168,8 @@ def _complete_config(config: Any, parts: Sequence[GgufHeader]) -> None:
         factors = np.fromfile(file, dtype="<f4", count=tensor.elements, offset=tensor.begin).tolist()
         if tensor.type != _FLOAT32 or not all(0 < factor < float("inf") for factor in factors):
             raise UnsupportedModel(f"{_FREQUENCIES} in {file.name} holds no factors of frequencies.", _OTHERS)
+        if all(factor == 1 for factor in factors):
+            return
         # As long as the sequence, the same factors: what llama.cpp does.
         config.rope_parameters = rotary | {
             "rope_type": "longrope",

@@ -13,7 +13,7 @@ from core.records.spec import BUNDLED
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # safetensors' names of what is cast to the dtype asked for; tensors of other types are packed, and stay as they are.
-_PLAIN = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+PLAIN = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 # What architectures call the same thing in config.json.
 _LAYERS, _HIDDEN = ("num_hidden_layers", "n_layer", "num_layers"), ("hidden_size", "n_embd", "d_model")
 
@@ -75,8 +75,8 @@ def _read(folder: Path | None) -> Shape | None:
     layers, hidden = _first(config, _LAYERS), _first(config, _HIDDEN)
     if layers is None or hidden is None:
         return None
-    plain = [tensor for tensor in tensors if tensor.dtype in _PLAIN]
-    stored = sum(tensor.size for tensor in tensors if tensor.dtype not in _PLAIN)
+    plain = [tensor for tensor in tensors if tensor.dtype in PLAIN]
+    stored = sum(tensor.size for tensor in tensors if tensor.dtype not in PLAIN)
     quantised = stored * 8 // _bits(config)
     vocabulary, parameters = int(config["vocab_size"]), sum(tensor.elements for tensor in plain) + quantised
     matrices = sum(tensor.shape == (vocabulary, hidden) for tensor in plain)
@@ -88,7 +88,7 @@ def _read(folder: Path | None) -> Shape | None:
 def weight_bytes(folder: Path, dtype: str) -> int:
     """Bytes that a folder's weights take in memory; in the dtype "auto", as they were saved."""
     return sum(
-        tensor.elements * BYTES[dtype] if dtype in BYTES and tensor.dtype in _PLAIN else tensor.size
+        tensor.elements * BYTES[dtype] if dtype in BYTES and tensor.dtype in PLAIN else tensor.size
         for tensor in headers(folder).values()
     )
 

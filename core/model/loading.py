@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from core.checkpoint.checkpoint import Checkpoint
 from core.checkpoint.config import check_given
 from core.checkpoint.device import DTYPES, choose_device, free_memory, placement
+from core.checkpoint.headers import headers
 from core.checkpoint.memory import amount
-from core.checkpoint.size import weight_bytes
-from core.errors import TooLarge
+from core.checkpoint.size import PLAIN, weight_bytes
+from core.errors import TooLarge, UnsupportedModel
 from core.paths import home, write_errors
 from core.records.spec import OFFLOAD
+
+# Tensors of a file of which one must be what was loaded.
+_COMPARED = 8
 
 
 def read_weights(checkpoint: Checkpoint, dtype: str, device: str = "cpu") -> PreTrainedModel:
@@ -51,17 +56,47 @@ def _read(checkpoint: Checkpoint, dtype: str, device: str, **options: Any) -> Pr
         use_safetensors=True,
         trust_remote_code=False,
         local_files_only=True,
+        ignore_mismatched_sizes=True,  # they are refused by name below
         output_loading_info=True,
         **placement(device),
         **options,
     )
     model, report = loading
     check_given(checkpoint.source, report)
+    _check_same(checkpoint, model)
     if model.dtype != torch.float16 and getattr(model.config, "rescale_every", 0):
         # RWKV halves the hidden state between blocks, so that 16 bits of float16 hold it; what it computes is the same.
         model.config.rescale_every = 0
     complete: PreTrainedModel = model.eval()
     return complete
+
+
+def _check_same(checkpoint: Checkpoint, model: PreTrainedModel) -> None:
+    """UnsupportedModel where transformers has read other files than those that fingerprints and exports are made of.
+
+    The beginnings of the largest tensors of each file are compared, of those that keep their names; one that agrees is
+    enough, since some families change others as they load.
+    """
+    weights = dict(model.named_parameters())
+    by_file: dict[Path, list[str]] = {}
+    tensors = headers(checkpoint.folder)
+    for name in sorted(tensors, key=lambda name: -tensors[name].size):
+        weight = weights.get(name)
+        plain = weight is not None and weight.dim() and not weight.is_meta and weight.is_floating_point()
+        if plain and tensors[name].dtype in PLAIN and tensors[name].shape == tuple(weights[name].shape):
+            by_file.setdefault(tensors[name].file, []).append(name)
+    for file, names in by_file.items():
+        with safe_open(file, framework="pt") as opened:
+            if not any(_begins_as(weights[name], opened.get_slice(name)) for name in names[:_COMPARED]):
+                raise UnsupportedModel(
+                    f"What transformers has loaded of {checkpoint.source} is not what {file.name} holds.",
+                    "Put config.json, the tokenizer and the weights of one model into a folder of their own.",
+                )
+
+
+def _begins_as(weight: torch.Tensor, saved: Any) -> bool:
+    first = saved[:1].to(weight.dtype)
+    return torch.equal(torch.nan_to_num(weight[:1].detach().cpu()), torch.nan_to_num(first))
 
 
 def _check_room(checkpoint: Checkpoint, dtype: str, device: str) -> None:

@@ -140,6 +140,14 @@ def test_a_tensor_that_the_file_does_not_give(tiny: Path, tmp_path: Path, home: 
     assert not [path for path in (home / "models").iterdir() if path.suffix != ".lock"]
 
 
+def test_a_tensor_of_another_shape(tiny: Path, tmp_path: Path) -> None:
+    [file] = write(tmp_path, tiny, lambda found: found.update({"blk.1.ffn_up.weight": np.ones((40, 32), np.float32)}))
+    with pytest.raises(
+        UnsupportedModel, match=r"layers\.1\.mlp\.up_proj\.weight in the files of model\.gguf has the shape"
+    ):
+        locate(str(file))
+
+
 def test_tensors_that_the_model_has_no_place_for(tiny: Path, tmp_path: Path) -> None:
     def biased(tensors: Tensors) -> None:
         tensors["blk.2.attn_q.bias"] = np.ones(32, np.float32)

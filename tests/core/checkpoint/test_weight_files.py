@@ -233,6 +233,17 @@ def test_folders_that_are_no_one_model(folder: Path, name: str) -> None:
     assert said in refused.value.message and refused.value.hint
 
 
+def test_other_files_than_those_that_are_fingerprinted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever makes transformers read others, a number is of what the fingerprint says, or there is none."""
+    beside("model.other.safetensors")(folder)
+    reading = AutoModelForCausalLM.from_pretrained
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda *given, **options: reading(*given, variant="other", **options)
+    )
+    with pytest.raises(UnsupportedModel, match=r"is not what model\.safetensors holds"):
+        load(locate(str(folder)), "float32", "cpu")
+
+
 def test_fingerprints_stay_what_they_were(tmp_path: Path) -> None:
     """Results files of earlier releases are found by this: it never changes."""
     config = {
