@@ -162,6 +162,16 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     serve = command("serve", run_commands.serve, "start the dashboard")
     serve.add_argument("--port", type=int, default=8501)
     serve.add_argument("--address", default="127.0.0.1")
+    serve.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which browsers may call it, besides localhost",
+    )
+    serve.add_argument(
+        "--prefix", default="", metavar="PATH", help="the path below which a proxy hands it on, as /quorum"
+    )
     return parser
 
 

@@ -19,6 +19,7 @@ from core.coalitions.measurements import Measurements
 from core.coalitions.players import both_halves, names
 from core.coalitions.worth import DIVERGENCES, WORTHS
 from core.errors import QuorumError, SelectionError
+from core.paths import home
 from core.records.events import Finished, Measured
 from core.records.presets import whole
 from core.records.spec import RunSpec
@@ -180,7 +181,13 @@ def doctor(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> NoReturn:
     """Starts the dashboard; its other settings are in app/dashboard/.streamlit/config.toml."""
     shipped.load_into(database_of(options))  # a results file that cannot be used is said here, not in the browser
-    arguments = [f"--server.port={options.port}", f"--server.address={options.address}"]
+    arguments = [
+        f"--server.port={options.port}",
+        f"--server.address={options.address}",
+        f"--server.baseUrlPath={options.prefix}",
+        *(f"--server.allowedHosts={name}" for name in ("localhost", "127.0.0.1", *options.host)),
+        f"--secrets.files={home() / 'secrets.toml'}",
+    ]
     # The server's matrices are small, and its worker wants the cores: threads of the two would wait for each other.
     environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "QUORUM_CACHE": str(file_of(options))}
     server = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "dashboard" / "server.py"), *arguments]

@@ -1,4 +1,4 @@
-"""The ASGI application that `streamlit run` starts: the dashboard, and the end of its worker."""
+"""The ASGI application that `streamlit run` starts: the dashboard, its headers, and the end of its worker."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -10,16 +10,25 @@ if _HERE not in sys.path:  # `streamlit run` puts only this file's folder there
     sys.path.insert(0, _HERE)
 
 import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
 from starlette.responses import HTMLResponse  # noqa: E402
 from starlette.routing import Route  # noqa: E402
+from streamlit import config  # noqa: E402
 from streamlit.file_util import get_static_dir  # noqa: E402
 
+from app.dashboard.headers import Headers  # noqa: E402
 from app.dashboard.navigation import PAGES  # noqa: E402
 from app.root import ROOT  # noqa: E402
 from app.worker import client  # noqa: E402
 
-_SERVER = "<script>window.__streamlit = {BACKEND_BASE_URL: location.origin}</script>"
+# Only the browser knows below which path it reaches the server: a proxy may have taken a part of it away.
+_SERVER = (
+    "<script>window.__streamlit = {BACKEND_BASE_URL: "
+    "location.origin + location.pathname.replace(/\\/[^/]*\\/?$/, '')}</script>"
+)
+_PLAIN = Path(get_static_dir(), "index.html").read_text(encoding="utf-8")
+_PAGE = _PLAIN.replace("<head>", f"<head>{_SERVER}", 1)
 
 
 @asynccontextmanager
@@ -35,9 +44,14 @@ def document(_: Request) -> HTMLResponse:
 
     By itself it looks below that address first (/preview/_stcore/health), which is not there, and the browser logs it.
     """
-    page = Path(get_static_dir(), "index.html").read_text(encoding="utf-8")
-    return HTMLResponse(page.replace("<head>", f"<head>{_SERVER}", 1), headers={"Cache-Control": "no-cache"})
+    return HTMLResponse(_PAGE, headers={"Cache-Control": "no-cache"})
 
 
-routes = [Route(f"/{page.stem}", document) for page in sorted(PAGES.glob("*.py"))]
-app = st.App(ROOT / "app" / "dashboard" / "main.py", lifespan=lifespan, routes=routes)
+_base = "/".join(["", *filter(None, str(config.get_option("server.baseUrlPath")).split("/"))])
+routes = [Route(f"{_base}/{page.stem}", document) for page in sorted(PAGES.glob("*.py"))]
+app = st.App(
+    ROOT / "app" / "dashboard" / "main.py",
+    lifespan=lifespan,
+    routes=routes,
+    middleware=[Middleware(Headers, documents=(_PLAIN, _PAGE))],
+)

@@ -73,23 +73,26 @@ class Server:
 
 
 @contextmanager
-def serving(file: Path) -> Iterator[Server]:
-    """`python -m app serve` on a results file, as `make run` does it but from that file's folder, on a free port."""
+def serving(file: Path, prefix: str = "", **variables: str) -> Iterator[Server]:
+    """`python -m app serve` on a results file, as `make run` does it but from that file's folder, on a free port.
+
+    Below a path, if there is a `prefix`; with further environment variables.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = file.with_suffix(".log")
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", str(port), "--cache", str(file)],
+            [sys.executable, "-m", "app", "serve", "--port", str(port), "--cache", str(file), "--prefix", prefix],
             cwd=file.parent,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true"},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "STREAMLIT_SERVER_HEADLESS": "true", **variables},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
     try:
-        _wait_for(f"http://127.0.0.1:{port}", process)
-        yield Server(f"http://127.0.0.1:{port}", file, process.pid, log)
+        _wait_for(f"http://127.0.0.1:{port}{prefix}", process)
+        yield Server(f"http://127.0.0.1:{port}{prefix}", file, process.pid, log)
         assert "Traceback" not in LEFT_EARLY.sub("", log.read_text()), log.read_text()
     finally:
         process.terminate()
