@@ -17,6 +17,13 @@ from tests.support.commands import Cli
 
 EARLIER: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "release_0_1.json").read_text())
 
+# What later releases say beside that, of a run that knew nothing of it.
+ADDED: dict[str, dict[str, Any]] = {
+    "model": {"commit": ""},
+    "spec": {"field": "", "preset": ""},
+    "protocol": {"field": "", "preset": ""},
+}
+
 
 @pytest.fixture
 def earlier(cache_file: Path) -> Database:
@@ -34,7 +41,15 @@ def earlier(cache_file: Path) -> Database:
 def test_it_is_shown_as_it_was(earlier: Database, cli: Cli, command: str) -> None:
     status, answer, errors = cli(*shlex.split(command))
     assert status == 0, errors
-    assert answer == EARLIER["answers"][command]
+    assert _as_then(answer) == EARLIER["answers"][command]
+
+
+def _as_then(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer without what has been added to it since, which must have the values named here."""
+    for part, added in ADDED.items():
+        if isinstance(answer.get(part), dict):
+            assert {name: answer[part].pop(name) for name in added} == added
+    return answer
 
 
 def test_all_of_it_is_read(earlier: Database) -> None:
