@@ -31,7 +31,7 @@ def read_config(source: str, folder: Path) -> Any:
     except Exception as cause:  # whatever the values in a file lead to, each architecture in its own way
         if raw.get("model_type") in CONFIG_MAPPING:
             raise UnsupportedModel(
-                f"The config.json of {source} makes no sense: {str(cause).strip()[:200]}.",
+                f"The config.json of {source} makes no sense: {reason(cause)}.",
                 "Correct config.json, or download the model again.",
             ) from cause
         code = "auto_map" in raw
@@ -54,6 +54,16 @@ def read_config(source: str, folder: Path) -> Any:
             "Use a decoder-only model: its class ends in ForCausalLM or LMHeadModel.",
         )
     return config
+
+
+def reason(cause: BaseException) -> str:
+    """What transformers found wrong with a configuration, in one line: its checks wrap one error into another."""
+    inner = cause
+    while inner.__cause__ is not None:
+        inner = inner.__cause__
+    text = " ".join(str(inner).split()).removesuffix(".")[:200]
+    # A KeyError tells a key alone, and an error without words nothing.
+    return text if isinstance(inner, ValueError) and text else f"{type(inner).__name__} {text}".rstrip()
 
 
 def skeleton(config: Any) -> PreTrainedModel:
@@ -81,8 +91,7 @@ def check_weights(source: str, config: Any, folder: Path) -> None:
         model = skeleton(config)
     except Exception as cause:  # whatever the values in a file lead to, each architecture in its own way
         raise UnsupportedModel(
-            f"No model can be built from the config.json of {source}: {type(cause).__name__}: "
-            f"{str(cause).strip()[:200]}.",
+            f"No model can be built from the config.json of {source}: {reason(cause)}.",
             "Correct config.json, or download the model again.",
         ) from cause
     asked = model.num_parameters() + sum(buffer.numel() for buffer in model.buffers())

@@ -17,8 +17,10 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
+from core.checkpoint.config import reason
 from core.errors import UnsupportedModel
 from core.export.config_fields import mend
+from core.export.quantised_names import renumber
 from core.model.blocks import ENTRY
 
 # A number of a block, by its name.
@@ -37,17 +39,20 @@ def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) ->
         UnsupportedModel: no configuration of this architecture gives the model that is left.
     """
     kept = [int(number) for number in np.flatnonzero(mask)]
-    if getattr(model.config.get_text_config(), "scale_attn_by_inverse_layer_idx", False) and kept != list(
-        range(len(kept))
-    ):
+    config = model.config.get_text_config(decoder=True)
+    if getattr(config, "scale_attn_by_inverse_layer_idx", False) and kept != list(range(len(kept))):
         raise _inexpressible(model, "each block divides its attention scores by its own number")
     parent_path, _, name = path.rpartition(".")
     blocks = model.get_submodule(path)
     assert isinstance(blocks, nn.ModuleList)  # find_blocks took it from there
     _move_entry(blocks, kept[0])
     setattr(model.get_submodule(parent_path), name, nn.ModuleList([blocks[number] for number in kept]))
-    mend(model.config.get_text_config(), mask)
-    twin = _twin(model)
+    try:
+        mend(config, mask)
+        _rename_modules(model, path, kept)
+        twin = _twin(model)
+    except Exception as cause:  # whatever class an architecture's own checks of its configuration raise
+        raise _inexpressible(model, f"transformers refuses its configuration: {reason(cause)}") from cause
     _compare_parts(model, twin, path, kept, len(mask))
     _compare_weights(model, twin)
 
@@ -61,14 +66,18 @@ def _move_entry(blocks: nn.ModuleList, first: int) -> None:
 
 def _twin(model: PreTrainedModel) -> PreTrainedModel:
     """A model without weights from the configuration as it will be read again."""
-    try:
-        config = type(model.config).from_dict(copy.deepcopy(model.config.to_diff_dict()))
-        with no_init_weights(), torch.device("meta"):
-            twin: PreTrainedModel = type(model)(config)
-            twin.tie_weights()
-    except (ValueError, TypeError, KeyError, IndexError) as cause:
-        raise _inexpressible(model, f"transformers refuses it: {str(cause).strip()[:200]}") from cause
+    config = type(model.config).from_dict(copy.deepcopy(model.config.to_diff_dict()))
+    with no_init_weights(), torch.device("meta"):
+        twin: PreTrainedModel = type(model)(config)
+        twin.tie_weights()
     return twin
+
+
+def _rename_modules(model: PreTrainedModel, path: str, kept: list[int]) -> None:
+    """Lets the settings of a quantisation name the modules by the numbers of their blocks as they are now."""
+    settings = getattr(model.config, "quantization_config", None)
+    if isinstance(settings, dict):
+        model.config.quantization_config = renumber(settings, path, {old: new for new, old in enumerate(kept)})
 
 
 def _compare_parts(model: PreTrainedModel, twin: PreTrainedModel, path: str, kept: list[int], layers: int) -> None:
@@ -77,6 +86,8 @@ def _compare_parts(model: PreTrainedModel, twin: PreTrainedModel, path: str, kep
     twins = dict(twin.named_modules())
     for name, module in model.named_modules():
         if name not in twins:
+            if not name.startswith(f"{path}.") and not module.state_dict():
+                continue  # an embedding of positions that only blocks that are gone have used
             raise _inexpressible(model, f"the smaller model has no place for {name}")
         other = twins[name]
         if list(module.children()) and type(module) is not type(other):
