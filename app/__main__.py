@@ -141,6 +141,9 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     export.add_argument("--model", metavar="bundled|ID|DIR", help="where the recipe's model is on this machine")
     export.add_argument("--corpus", metavar="NAME|FILE", help="where its text is")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    export.add_argument(
+        "--uncached", action="store_true", help="also a hybrid that is left without attention, and so without a cache"
+    )
 
     recipe = command("recipe", export_commands.write_recipe, "the chosen layers in the form of a tool, as text")
     recipe.add_argument("run", metavar="RUN")

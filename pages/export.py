@@ -16,6 +16,7 @@ from app.words import named, saved
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals
+from core.export.recipe import UNCACHED
 from core.paths import home, user_path
 from core.records.results import RunResult
 
@@ -30,6 +31,10 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     st.header("A folder for transformers")
     name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
     out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
+    last = shared.newest("export", run.run)
+    # Asked only where an export has been refused for it.
+    asked = last is not None and last.status == "failed" and UNCACHED in last.hint
+    uncached = asked and st.checkbox("Write it although it generates without a cache alone, and slowly")
     if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
         shared.task(
             "export",
@@ -39,6 +44,7 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
             result=asdict(result),
             removed=removed,
             out=str(user_path(out).resolve()),
+            uncached=uncached,
         )
         st.rerun()
     if run.status != "finished":

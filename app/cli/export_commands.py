@@ -32,7 +32,8 @@ def export(options: argparse.Namespace) -> None:
     else:
         result, spec = _finished(database, options.run)
         wanted = Recipe.of(result, spec, _chosen(database, options, result))
-    done = follow(engine_on(database).export(replace(wanted, spec=located(wanted.spec)), options.out))
+    wanted = replace(wanted, spec=located(wanted.spec))
+    done = follow(engine_on(database).export(wanted, options.out, uncached=options.uncached))
     assert isinstance(done, Exported)
     gone = names(done.players, done.removed)
     answer = {

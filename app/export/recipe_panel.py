@@ -35,7 +35,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
         yaml = mergekit(model, whole)
         st.code(yaml, language=PLAIN, wrap_lines=True)
         st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
-        st.code(llama_quantize(whole), language=PLAIN, wrap_lines=True)
+        st.code(llama_quantize(model, whole), language=PLAIN, wrap_lines=True)
     st.download_button(
         "Download evopress.txt",
         evopress(model, removed),

@@ -147,7 +147,7 @@ class Worker:
                 return engine.score(command["run"], command["game"], spec)
             case "export":
                 recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
-                return engine.export(recipe, Path(command["out"]))
+                return engine.export(recipe, Path(command["out"]), uncached=command.get("uncached", False))
             case "continue":
                 return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
             case "time":

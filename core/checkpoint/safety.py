@@ -21,7 +21,8 @@ _SETTINGS = (
     "preprocessor_config.json",
 )
 # Numbers that configurations make lists of, one item for each; the deepest and widest models have some hundreds.
-_COUNTS, _MOST = re.compile(r"(^|_)(layers?|heads?|experts?)$"), 10_000
+# `n_layer` is such a number; `feature_layer` and `select_layer` are which layer, and -2 is the last but one.
+_COUNTS, _MOST = re.compile(r"^((n|num)_(\w+_)?layer|(\w+_)?(layers|heads?|experts?))$"), 10_000
 # Earlier releases of transformers left the path of a cache there, and nothing opens it.
 _NEVER_OPENED = {"special_tokens_map_file"}
 

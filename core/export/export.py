@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import GenerationConfig
 from transformers.utils import GENERATION_CONFIG_NAME
 
 from core.checkpoint.checkpoint import locate
@@ -16,6 +17,7 @@ from core.errors import ExportError
 from core.evaluate.latency import seconds
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import check_finite, sequence_losses
+from core.export.cache_layers import check_cache, last_attention
 from core.export.card import Outcome, card
 from core.export.copy_weights import check_copying, write_weights
 from core.export.delete_blocks import delete_blocks
@@ -43,7 +45,9 @@ def check_target(out: Path) -> Path:
     return out
 
 
-def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> tuple[int, Losses]:
+def export(
+    loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, *, uncached: bool = False
+) -> tuple[int, Losses]:
     """Writes the model without some players as a folder that plain `from_pretrained` loads.
 
     A block whose players are all removed is deleted. Of a block that loses one half, the output projection becomes
@@ -56,17 +60,22 @@ def export(loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path) -> 
         windows: the text on which the two are compared.
         recipe: players to remove, and how they were found: for the model card and quorum.json, itself a recipe.
         out: a folder that does not exist, or is empty.
+        uncached: writes as well what generates without a cache alone, with settings that say so.
 
     Returns:
         The exported model's parameters, and its loss on every sequence.
 
     Raises:
-        SelectionError, EvaluationError, ExportError, NotWritable, DiskFull.
+        SelectionError, UnsupportedModel, EvaluationError, ExportError, NotWritable, DiskFull.
     """
     out = check_target(out)
     mask = mask_without(loaded.info.players, recipe.removed)
     check_zeroing(loaded, loaded.kept(mask))
     check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers)
+    left = computed(loaded.kept(mask))
+    if not uncached:
+        check_cache(loaded.checkpoint.config, left)
+    delete_blocks(skeleton(loaded.checkpoint.config), loaded.blocks.path, left)
     whole, masked = (sequence_losses(loaded, windows.ids, one) for one in (np.ones_like(mask), mask))
     check_finite(loaded, windows.ids, np.ones_like(mask), whole)
     check_finite(loaded, windows.ids, mask, masked)
@@ -119,15 +128,21 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
     if hasattr(config, "rescale_every"):  # as it was measured: see core.model.loading
         config.rescale_every = loaded.model.config.rescale_every
     vars(config).pop("auto_map", None)  # names code that does not go along
+    uncached = bool(last_attention(loaded.checkpoint.config, computed(kept)))
+    if uncached:
+        config.get_text_config(decoder=True).use_cache = config.use_cache = False
     if halved:
         save(model, folder)
     else:
         config.save_pretrained(folder)
         write_weights(parent, folder, loaded.blocks.path, computed(kept))
+    settings = model.generation_config if model.can_generate() else None
     if (parent / GENERATION_CONFIG_NAME).is_file():
+        settings = GenerationConfig.from_pretrained(parent) if uncached else None
         shutil.copyfile(parent / GENERATION_CONFIG_NAME, folder / GENERATION_CONFIG_NAME)
-    elif model.can_generate():
-        model.generation_config.save_pretrained(folder)
+    if settings is not None:
+        settings.use_cache = settings.use_cache and not uncached
+        settings.save_pretrained(folder)
     loaded.checkpoint.tokenizer.save_pretrained(folder)  # with its chat templates
 
 

@@ -14,6 +14,14 @@ from core.paths import user_path
 from core.records.results import RunResult
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, RunSpec
 
+# Architectures whose configurations say nothing of single layers: all layers are alike.
+_ALIKE = {
+    *("LlamaForCausalLM", "MistralForCausalLM", "GPT2LMHeadModel", "OPTForCausalLM", "GPTJForCausalLM"),
+    *("GPTNeoXForCausalLM", "BloomForCausalLM", "FalconForCausalLM", "PhiForCausalLM", "Phi3ForCausalLM"),
+    *("StableLmForCausalLM", "OlmoForCausalLM", "Olmo2ForCausalLM", "GraniteForCausalLM", "MixtralForCausalLM"),
+    *("GemmaForCausalLM", "CohereForCausalLM", "MambaForCausalLM", "Mamba2ForCausalLM", "Starcoder2ForCausalLM"),
+}
+
 
 def whole_layers(model: ModelInfo, removed: Sequence[int]) -> tuple[int, ...]:
     """The layers that go with removed players, by their places in a mask, for tools that know whole layers only.
@@ -35,7 +43,7 @@ def mergekit(model: ModelInfo, removed: Sequence[int]) -> str:
 
     mergekit reads safetensors only; of a GGUF file it says to name the model that the file was made of.
     """
-    source, lines = BUNDLED_HUB if model.source == BUNDLED else model.source, ["slices:"]
+    source, lines = BUNDLED_HUB if model.source == BUNDLED else model.source, [*layers_differ(model), "slices:"]
     if _is_gguf(model.source):
         name = json.dumps(Path(model.source).name)
         lines.insert(0, f"# mergekit reads no GGUF: in place of OWNER/NAME, name the model that {name} was made of.")
@@ -45,9 +53,21 @@ def mergekit(model: ModelInfo, removed: Sequence[int]) -> str:
     return "\n".join([*lines, "merge_method: passthrough", f"dtype: {model.dtype}", ""])
 
 
-def llama_quantize(removed: Sequence[int]) -> str:
+def llama_quantize(model: ModelInfo, removed: Sequence[int]) -> str:
     """The option of llama.cpp's `llama-quantize` that leaves the layers out of a GGUF file."""
-    return f"llama-quantize --prune-layers {','.join(map(str, sorted(removed)))} model.gguf pruned.gguf COPY"
+    command = f"llama-quantize --prune-layers {','.join(map(str, sorted(removed)))} model.gguf pruned.gguf COPY"
+    return "\n".join([*layers_differ(model), command])
+
+
+def layers_differ(model: ModelInfo) -> list[str]:
+    """A warning, as comments, where settings may say something of each layer: mergekit and llama.cpp keep it whole."""
+    if model.architecture in _ALIKE:
+        return []
+    return [
+        f"# Careful: settings of {model.architecture} may have an entry for each layer (attention, windows, experts).",
+        "# mergekit and llama.cpp leave those as long as they were, so that layers get the settings of others:",
+        "# shorten them by hand, or export the folder with Quorum, which does, and convert that.",
+    ]
 
 
 def evopress(model: ModelInfo, removed: Sequence[int]) -> str:
@@ -77,6 +97,6 @@ def _is_gguf(source: str) -> bool:
 FORMATS: dict[str, Callable[[RunResult, RunSpec, Sequence[int]], str]] = {
     "recipe": recipe,
     "mergekit": lambda result, _, removed: mergekit(result.model, whole_layers(result.model, removed)),
-    "llama.cpp": lambda result, _, removed: llama_quantize(whole_layers(result.model, removed)) + "\n",
+    "llama.cpp": lambda result, _, removed: llama_quantize(result.model, whole_layers(result.model, removed)) + "\n",
     "evopress": lambda result, _, removed: evopress(result.model, removed),
 }

@@ -18,6 +18,8 @@ from core.records.results import RunResult
 from core.records.spec import SAMPLERS, ModelInfo, RunSpec
 
 COMMAND = "python -m app export --recipe FILE --out DIR"
+# The option by which somebody agrees to a model that generates without a cache alone.
+UNCACHED = "--uncached"
 # A recipe has one or two thousand bytes; no model has so many layers, and no text so many windows.
 _LARGEST, _LAYERS, _NUMBER, _TEXT = 2**20, 10_000, 10**9, 4096
 

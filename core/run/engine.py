@@ -161,7 +161,7 @@ class Engine:
             yield from self._alone(held, opened)
             yield from all_divergences(self._store, opened.key, opened.evaluator)
 
-    def export(self, recipe: Recipe, out: Path) -> Iterator[Event]:
+    def export(self, recipe: Recipe, out: Path, *, uncached: bool = False) -> Iterator[Event]:
         """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
 
         Raises:
@@ -171,7 +171,7 @@ class Engine:
         game = yield from self._games.open(recipe.spec, recipe.spec.text("evaluation"), recipe.check_players)
         recipe.check(game.loaded.info)
         yield Stage(f"Writing, reloading and measuring {out.name}")
-        written = export(game.loaded, game.windows, recipe, out)
+        written = export(game.loaded, game.windows, recipe, out, uncached=uncached)
         yield Stage("Timing both models in turn")
         yield exported(game.loaded, game.windows, recipe, out, *written)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.example import shipped
 from core.coalitions.players import indexes, players_of
 from core.errors import NotRecipe, SelectionError
-from core.export.formats import FORMATS, evopress, mergekit, runs_kept
+from core.export.formats import FORMATS, evopress, llama_quantize, mergekit, runs_kept
 from core.export.recipe import read_recipe, recipe
 from core.records.spec import ModelInfo, RunSpec
 from tests.support.commands import Cli
@@ -187,3 +187,12 @@ def test_every_format_has_a_writer_of_its_own() -> None:
     assert yaml.safe_load(written["mergekit"])["merge_method"] == "passthrough"
     assert "--prune-layers 3,7 " in written["llama.cpp"]
     assert written["evopress"].splitlines().count("attn+mlp") == 2
+
+
+@pytest.mark.parametrize(("architecture", "lines"), [("LlamaForCausalLM", 0), ("Gemma3ForCausalLM", 3)])
+def test_recipes_for_tools_that_leave_settings_of_layers_say_so(architecture: str, lines: int) -> None:
+    model = ModelInfo("some/model", architecture, 8, 100, "0123456789abcdef", "float32", "cpu")
+    for text in (mergekit(model, (2, 5)), llama_quantize(model, (2, 5))):
+        comments = [line for line in text.splitlines() if line.startswith("# ")]
+        assert len(comments) == lines and all(architecture in line for line in comments[:1])
+        assert text.splitlines()[lines].startswith(("slices:", "llama-quantize"))
