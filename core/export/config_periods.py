@@ -45,10 +45,9 @@ def find_period(config: Any, field: str, flags: NDArray[np.bool_]) -> None:
 
 def ranged(config: Any, layers: int) -> NDArray[np.bool_] | None:
     """Which layers have experts by a first layer, a last one and an interval (Ernie 4.5), where those are fields."""
-    values = [getattr(config, field, None) for field in (_START, _END, _STEP)]
-    if not all(type(value) is int for value in values) or not values[2]:
+    start, end, step = (getattr(config, field, None) for field in (_START, _END, _STEP))
+    if type(start) is not int or type(end) is not int or type(step) is not int or not step:
         return None
-    start, end, step = values
     numbers = np.arange(layers)
     flags: NDArray[np.bool_] = (numbers >= start) & (numbers <= end) & ((numbers + 1) % step == 0)
     return flags
