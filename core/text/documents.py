@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import CorpusError
-from core.text.rows import Row, at
+from core.text.rows import Row, at, no_text
 
 Chat = list[dict[str, str]]  # role and content of each message
 Document = str | Chat
@@ -85,11 +85,7 @@ def _document(value: Any, where: str, name: str) -> Document:
         return check_text("\n".join(value), where, name)
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
         return [_message(item, where, name) for item in value]
-    kind = type(value).__name__
-    raise CorpusError(
-        f"{at(where, name)} holds {kind}, not text.",
-        "The field must hold text, a list of texts, or messages with a role and a content: --field NAME.",
-    )
+    raise no_text(where, name, type(value).__name__)
 
 
 def _message(item: dict[str, Any], where: str, name: str) -> dict[str, str]:

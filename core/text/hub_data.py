@@ -5,6 +5,8 @@ Programs that a data set is published with are never executed: the Hub keeps a P
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,12 +23,13 @@ from core.errors import CorpusError
 from core.text.hub_names import HubData, HubName
 from core.text.kept_data import kept_file, recall, remember
 from core.text.local_files import file_values, stream_values, within
+from core.text.patience import patiently
 from core.text.rows import Row
 from core.text.streams import unpacked, unpacking
 
 _CONVERTED = "refs/convert/parquet"  # where the Hub keeps its Parquet copies, as config/split/0000.parquet
 _SECONDS = 10  # for the Hub to answer
-_KEPT = 2**26  # bytes of a file that is downloaded and kept; of a larger one is fetched what is read
+_KEPT = 2**26  # bytes of a file that is downloaded and kept, as all Parquet is; of others is fetched what is read
 
 
 def find_data(name: HubName) -> HubData:
@@ -35,10 +38,15 @@ def find_data(name: HubName) -> HubData:
     Raises:
         CorpusError: no such data set, configuration or split, no access to it, no network, or a program alone.
     """
-    return recall(name) or _asked(name)
+    with _hub_errors(name.repository):
+        return recall(name) or _asked(name)
 
 
 def _asked(name: HubName) -> HubData:
+    return patiently(partial(_found, name), name.repository)
+
+
+def _found(name: HubName) -> HubData:
     with _hub_errors(name.repository):
         info = HfApi().dataset_info(name.repository, revision=name.revision, timeout=_SECONDS)
         names = [file.rfilename for file in info.siblings or []]
@@ -60,20 +68,22 @@ def _asked(name: HubName) -> HubData:
 def hub_values(name: HubName, data: HubData, split: str, field: str) -> Iterator[Row]:
     """What a field holds in the files of a split, with where each is; files are fetched as they are read."""
     if data == recall(name) and not all(kept_file(data, file) for file in data.files[split]):
-        data = _asked(name)  # the commit of another split may be gone by now
+        with _hub_errors(name.repository):
+            data = _asked(name)  # the commit of another split may be gone by now
     whole = True
     for file in data.files.get(split, []):
         kept = kept_file(data, file)
         with _hub_errors(data.repository), unpacking(PurePosixPath(file).name):
             if kept is None:
                 hub, address = HfFileSystem(), f"datasets/{data.repository}@{data.commit}/{file}"
-                if hub.info(address)["size"] > _KEPT:
+                if not file.endswith(".parquet") and hub.info(address)["size"] > _KEPT:
                     whole = False
                     with hub.open(address, "rb") as raw:
-                        stream = unpacked(raw, PurePosixPath(file).name)
+                        stream = unpacked(BufferedReader(raw), PurePosixPath(file).name)
                         yield from within(file, stream_values(stream, PurePosixPath(file).name, field))
                     continue
-                kept = Path(hf_hub_download(data.repository, file, repo_type="dataset", revision=data.commit))
+                fetch = partial(hf_hub_download, data.repository, file, repo_type="dataset", revision=data.commit)
+                kept = Path(patiently(fetch, data.repository))
             yield from within(file, file_values(kept, field))
     if whole:
         remember(name, data)

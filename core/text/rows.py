@@ -2,20 +2,20 @@
 
 import csv
 import json
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from core.errors import CorpusError
+from core.text import columns
 from core.text.streams import LONGEST, text_blocks, text_lines
 
 Row = tuple[str, Any]  # where it is ("line 3"), and what is there
 _SPACE = " \t\r\n"
-_BATCH = 64  # rows of Parquet that are unpacked at once
-_UNPACKED, _THOUSANDFOLD = 2**27, 1000  # bytes from which on a column's packing is looked at, and what is too much
 _TABLES = {".csv": ",", ".tsv": "\t"}
 FORMS = (".jsonl", ".ndjson", ".json", *_TABLES, ".parquet", ".arrow")
 
@@ -35,10 +35,8 @@ def rows(stream: BinaryIO, name: str, form: str, field: str) -> Iterator[Row]:
             return _json(stream, name)
         case ".csv" | ".tsv":
             return _table(stream, name, _TABLES[form])
-        case ".parquet":
-            return _parquet(stream, name, field)
-        case ".arrow":
-            return _arrow(stream, name, field)
+        case ".parquet" | ".arrow":
+            return _columns(stream, name, form, field)
     return _json_lines(text_lines(stream, name), name)
 
 
@@ -107,58 +105,49 @@ def _table(stream: BinaryIO, name: str, separator: str) -> Iterator[Row]:
         ) from cause
 
 
-def _parquet(stream: BinaryIO, name: str, field: str) -> Iterator[Row]:
-    with _arrow_errors(name, "Parquet"):
-        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=2**20)
-        kind = _kind(file.schema_arrow, field, name)
-        _check_stated(file.metadata, field, name)
-        # A dictionary stays one: a value that a thousand rows share is unpacked once.
-        plain = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-        if plain:
-            stream.seek(0)
-            file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=2**20, read_dictionary=[field])
-        # One row of lists may refer to one long value a thousand times.
-        size = 1 if pa.types.is_nested(kind) else _BATCH
-        yield from _values(file.iter_batches(size, columns=[field]), name, field)
+def _columns(stream: BinaryIO, name: str, form: str, field: str) -> Iterator[Row]:
+    """What a process of its own finds in a column of Parquet or Arrow."""
+    command = [sys.executable, str(Path(columns.__file__)), form.removeprefix("."), field, str(LONGEST)]
+    environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    with Popen(command, stdin=stream.fileno(), stdout=PIPE, stderr=DEVNULL, env=environment) as process:
+        assert process.stdout is not None
+        try:
+            for number, line in enumerate(process.stdout, 1):
+                found, where = json.loads(line), f"row {number:,}"
+                if found.get("end"):
+                    return
+                if "value" not in found:
+                    raise _refused(found, where, name, form, field)
+                yield where, {field: found["value"]}
+        finally:
+            process.kill()
+    raise _refused({"error": "it is damaged, or takes more than a GiB to unpack"}, "row 1", name, form, field)
 
 
-def _check_stated(footer: pq.FileMetaData, field: str, name: str) -> None:
-    """Before anything is unpacked: no text packs a thousandfold, and its values are no longer than are read."""
-    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
-    for chunk in (group.column(index) for group in groups for index in range(group.num_columns)):
-        size = chunk.total_uncompressed_size
-        packed = size > _UNPACKED and size > _THOUSANDFOLD * chunk.total_compressed_size
-        if chunk.path_in_schema.split(".")[0] == field and (packed or size > LONGEST * max(1, chunk.num_values)):
-            raise CorpusError(
-                f"{name} unpacks {chunk.total_compressed_size:,} bytes to {size:,} for {chunk.num_values:,} values.",
-                "This is no text: give another file.",
-            )
+def _refused(found: dict[str, Any], where: str, name: str, form: str, field: str) -> CorpusError:
+    if "columns" in found:
+        return no_field("row 1", name, field, found["columns"])
+    if "holds" in found:
+        return no_text(where, name, found["holds"])
+    if "long" in found:
+        return CorpusError(f"{at(where, name)} is longer than {LONGEST:,} bytes.", "Spread its text over several rows.")
+    if "unpacks" in found:
+        packed, size, values = found["unpacks"]
+        return CorpusError(
+            f"{name} unpacks {packed:,} bytes to {size:,} for {values:,} values.", "This is no text: give another file."
+        )
+    kind = form.removeprefix(".").capitalize()
+    return CorpusError(
+        f"{name} cannot be read as {kind}: {found['error']}.", f"Give a whole {kind} file, or the text in another form."
+    )
 
 
-def _arrow(stream: BinaryIO, name: str, field: str) -> Iterator[Row]:
-    with _arrow_errors(name, "Arrow"):
-        reader = pa.ipc.open_stream(stream)
-        _kind(reader.schema, field, name)
-        yield from _values(iter(reader), name, field)
-
-
-def _values(batches: Iterator[pa.RecordBatch], name: str, field: str) -> Iterator[Row]:
-    number = 0
-    for batch in batches:
-        for value in batch.column(field):
-            number += 1
-            text = value.value if isinstance(value, pa.DictionaryScalar) else value
-            if hasattr(text, "as_buffer") and text.is_valid and text.as_buffer().size > LONGEST:
-                raise CorpusError(
-                    f"Row {number:,} of {name} is longer than {LONGEST:,} bytes.", "Spread its text over several rows."
-                )
-            yield f"row {number:,}", {field: text.as_py()}
-
-
-def _kind(schema: pa.Schema, field: str, name: str) -> pa.DataType:
-    if field not in schema.names:
-        raise no_field("row 1", name, field, schema.names)
-    return schema.field(field).type
+def no_text(where: str, name: str, kind: str) -> CorpusError:
+    """The error of a value that is neither text nor anything that stands for it."""
+    return CorpusError(
+        f"{at(where, name)} holds {kind}, not text.",
+        "The field must hold text, a list of texts, or messages with a role and a content: --field NAME.",
+    )
 
 
 def at(where: str, name: str) -> str:
@@ -217,14 +206,3 @@ def _ends_early(cause: ValueError) -> bool:
     return isinstance(cause, json.JSONDecodeError) and (
         cause.pos >= len(cause.doc.rstrip()) or cause.msg.startswith("Unterminated")
     )
-
-
-@contextmanager
-def _arrow_errors(name: str, kind: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError, ValueError) as cause:
-        raise CorpusError(
-            f"{name} cannot be read as {kind}: {str(cause).splitlines()[0][:200] if str(cause) else type(cause)}.",
-            f"Give a whole {kind} file, or the text in another form.",
-        ) from cause

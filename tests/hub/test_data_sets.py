@@ -112,10 +112,10 @@ def test_a_protocol_takes_the_first_documents(hub: Hub) -> None:
 
 def test_of_a_large_file_is_fetched_what_is_read(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_data, "_KEPT", 1000)
-    hub.add(data_set({"train.parquet": parquet(LINES["train"]), "test.parquet": parquet(LINES["test"])}))
+    hub.add(data_set({"train.jsonl": rows(LINES["train"]), "test.jsonl": rows(LINES["test"])}))
     assert read("some/data", "whole").text == "\n\n".join(LINES["test"])
-    asked = [request.range for request in hub.fetched("test.parquet")]
-    assert asked and all(asked) and not hub.fetched("train.parquet")
+    asked = [request.range for request in hub.fetched("test.jsonl")]
+    assert asked and all(asked) and not hub.fetched("train.jsonl")
 
 
 def test_what_was_read_whole_needs_no_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +207,15 @@ def test_faults(hub: Hub, monkeypatch: pytest.MonkeyPatch, fault: Fault, said: s
     hub.faults = [fault]
     with pytest.raises(CorpusError, match=said):
         read("some/data", "whole")
+
+
+@pytest.mark.parametrize("fault", [Fault("/api/", silent=600), Fault("resolve", silent=600), Fault("parquet", stall=9)])
+def test_silence_ends(hub: Hub, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+    monkeypatch.setattr("core.text.patience.SILENCE", 1.0)
+    hub.add(wikitext(LINES))
+    hub.faults = [fault]
+    with pytest.raises(CorpusError, match="TimeoutError"):
+        read("wikitext2", "whole")
 
 
 def test_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
