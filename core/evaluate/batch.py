@@ -8,6 +8,7 @@ this forward gives them.
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -15,10 +16,18 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from core.evaluate.losses import sequence_kl, sequence_nll
-from core.model.blocks import hidden_of
+from core.model.blocks import hidden_of, probe_ids
 from core.model.masked import halved, playing
 from core.model.model import LoadedModel
-from core.model.skipping import answering
+from core.model.skipping import FAILURES, answering
+
+# Of the proof that a hidden state is all: tokens, coalitions, and how far apart, relatively, two losses may be that are
+# computed in the same order.
+_PROVING, _COALITIONS, _ROUNDING = 32, 12, 1e-5
+# What was proved of the models in memory, by their players.
+_proved: "WeakKeyDictionary[torch.nn.Module, dict[tuple[str, ...], bool]]" = WeakKeyDictionary()
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Batch:
@@ -114,23 +123,80 @@ class Batch:
         blocks = self._loaded.blocks
         return blocks.hidden_in(blocks.modules[index](*args, **kwargs))
 
-    def _record(self) -> tuple[list[torch.Tensor], list[tuple[tuple[Any, ...], dict[str, Any]]]]:
+    def _record(self) -> tuple[list[torch.Tensor], list[Call]]:
         """The hidden state that enters the first block, and the arguments of each block's call."""
-        calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-        blocks = self._loaded.blocks
-        handles = [
-            block.register_forward_pre_hook(lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True)
-            for block in blocks.modules
-        ]
-        try:
-            with torch.inference_mode(), answering(blocks, dict.fromkeys(range(len(blocks)), _pass_on)):
-                self._loaded.model.base_model(input_ids=self._ids, use_cache=False)
-        finally:
-            for handle in handles:
-                handle.remove()
+        with (
+            torch.inference_mode(),
+            answering(self._loaded.blocks, dict.fromkeys(range(len(self._loaded.blocks)), _pass_on)),
+        ):
+            calls = _calls(self._loaded, self._ids)
         start = hidden_of(*calls[0])
         assert start is not None  # find_blocks has seen it
         return [start], calls
+
+
+def hidden_state_is_all(loaded: LoadedModel) -> bool:
+    """Whether a hidden state is all that a block hands on to those after it, so that prefixes can be shared.
+
+    Some families hand on more: a stack of earlier states, keys and values, what a router has chosen. On a short
+    sequence, every tensor that a block is given is the same whether the blocks before it compute or not; and the whole
+    model, no model, and coalitions of all sizes have the losses of the model's own forwards. Found once a model.
+    """
+    known = _proved.setdefault(loaded.model, {})
+    if loaded.info.players not in known:
+        with torch.inference_mode():
+            known[loaded.info.players] = _prove(loaded)
+    return known[loaded.info.players]
+
+
+def _prove(loaded: LoadedModel) -> bool:
+    ids = probe_ids(loaded.model, _PROVING)[None]
+    try:
+        batch = Batch(loaded, ids, 1, keep=True)
+        if not all(map(_same, map(_given, _calls(loaded, ids)), map(_given, batch._calls))):
+            return False
+        players, draws = len(loaded.info.players), np.random.default_rng(0)
+        sizes = np.linspace(0, players, _COALITIONS + 2).round().astype(int)
+        for mask in draws.permuted(np.arange(players)[None] < sizes[:, None], axis=1):
+            with playing(loaded, mask):
+                own = sequence_nll(loaded.model(input_ids=ids, use_cache=False).logits, ids)
+            if not torch.allclose(batch.losses(mask), own, rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True):
+                return False
+    except FAILURES:
+        return False
+    return True
+
+
+def _calls(loaded: LoadedModel, ids: torch.Tensor) -> list[Call]:
+    """The arguments of each block's call in the model's own forward, and of the blocks alone."""
+    calls: list[Call] = []
+    handles = [
+        block.register_forward_pre_hook(lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True)
+        for block in loaded.blocks.modules
+    ]
+    try:
+        loaded.model.base_model(input_ids=ids, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
+def _given(call: Call) -> Any:
+    """What a block is given beside the hidden state."""
+    args, kwargs = call
+    return args[1:] if args else (), {name: value for name, value in kwargs.items() if args or name != "hidden_states"}
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two arguments hold the same tensors; what else they hold is of no account here."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(one, other)
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if isinstance(one, (tuple, list)) and isinstance(other, (tuple, list)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return not isinstance(other, torch.Tensor)
 
 
 def _pass_on(hidden: torch.Tensor) -> torch.Tensor:

@@ -13,12 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
-from core.evaluate.batch import Batch
+from core.evaluate.batch import Batch, hidden_state_is_all
 from core.evaluate.limits import ACCELERATOR, CPU, STATES
 from core.evaluate.packing import PackedLinears
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel
-from core.model.skipping import FAILURES
 from core.records.spec import Losses
 
 # Elements that the whole model's log probabilities may take, kept for divergences: 512 MiB in fp32.
@@ -78,7 +77,7 @@ class Evaluator:
         tokens, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
         length = ids.shape[1]
         at_once = max(1, logits // (length * config.vocab_size))
-        if states and not self._shares(loaded, ids[:1]):
+        if states and not (hidden_state_is_all(loaded) and self._packing_holds(loaded, ids[:1])):
             states = 0
         a_sequence = (len(loaded.blocks) + 1) * length * config.hidden_size * loaded.model.dtype.itemsize
         self._batches: list[Batch] = []
@@ -136,17 +135,14 @@ class Evaluator:
                 losses = batch.losses(mask)
             yield losses
 
-    def _shares(self, loaded: LoadedModel, ids: torch.Tensor) -> bool:
-        """Whether a coalition without some blocks, and a half of one, has the same loss by the model's own forward."""
+    def _packing_holds(self, loaded: LoadedModel, ids: torch.Tensor) -> bool:
+        """Whether a coalition has the loss of the model's own forward with packed weights, too, to their rounding."""
         places = np.arange(len(loaded.info.players))
         mask = (places % 4 < 2) & (places % 8 > 0)
         here = ids.to(loaded.info.device)
         own = sequence_losses(loaded, ids, mask)
-        try:
-            with torch.inference_mode(), self._packed.in_use():
-                ours = Batch(loaded, here, 1, keep=True).losses(mask).cpu().numpy()
-        except FAILURES:
-            return False
+        with torch.inference_mode(), self._packed.in_use():
+            ours = Batch(loaded, here, 1, keep=True).losses(mask).cpu().numpy()
         tolerance = 1e-3 if loaded.info.dtype == "float32" else 3e-2
         return bool(np.allclose(ours, own, rtol=tolerance, equal_nan=True))
 

@@ -70,10 +70,10 @@ def find_blocks(model: PreTrainedModel) -> Blocks:
     return Blocks(name, blocks, _probe(model, blocks), entry if isinstance(entry, nn.Module) else None)
 
 
-def probe_ids(model: PreTrainedModel) -> torch.Tensor:
+def probe_ids(model: PreTrainedModel, tokens: int = _PROBE_TOKENS) -> torch.Tensor:
     """A few token ids (tokens,), for forwards that only look at how the model works."""
     device = "cpu" if model.device.type == "meta" else model.device  # offloaded: its hooks move what comes in
-    return torch.arange(_PROBE_TOKENS, device=device).remainder(model.config.get_text_config().vocab_size)
+    return torch.arange(tokens, device=device).remainder(model.config.get_text_config().vocab_size)
 
 
 def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | None:
