@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+)
 
 from core.checkpoint.headers import Header, headers, read_object
 from core.errors import ModelError, NotCausal, UnsafeWeights, UnsupportedModel
@@ -42,16 +47,11 @@ def read_config(source: str, folder: Path) -> Any:
             else f"{source} is of an architecture that this transformers release does not know.",
             "Use a model whose architecture is part of transformers.",
         ) from cause
-    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())
     named = config.architectures or []
-    if (
-        config.is_encoder_decoder
-        or config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        or (named and not known.intersection(named))
-    ):
+    if causal_class(config) is None or (named and not _read_as_causal(config.model_type).intersection(named)):
         raise NotCausal(
             f"{source} is not a causal language model ({', '.join(named) or config.model_type}).",
-            "Use a decoder-only model: its class ends in ForCausalLM or LMHeadModel.",
+            "Use a model that transformers' AutoModelForCausalLM reads, with its head.",
         )
     return config
 
@@ -66,11 +66,32 @@ def reason(cause: BaseException) -> str:
     return text if isinstance(inner, ValueError) and text else f"{type(inner).__name__} {text}".rstrip()
 
 
+def causal_class(config: Any) -> Any:
+    """What reads the causal model of a configuration: AutoModelForCausalLM, or a class that it leaves out; else None.
+
+    It leaves out the decoders of some models of text and pictures, when they are saved by themselves.
+    """
+    if config.is_encoder_decoder:
+        return None
+    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        return AutoModelForCausalLM
+    known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()).intersection(config.architectures or [])
+    found = [getattr(transformers, name) for name in sorted(known)]
+    return next((one for one in found if one.config_class is type(config)), None)
+
+
+def _read_as_causal(kind: str) -> set[str]:
+    """The classes whose checkpoints a causal model is read from: causal ones, and those of this kind around one."""
+    around = MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES.get(kind, ())
+    return {*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values(), *((around,) if isinstance(around, str) else around)}
+
+
 def skeleton(config: Any) -> PreTrainedModel:
     """The model of a configuration, its shapes alone: it takes no memory for weights. `config` is left as it is."""
-    build: Any = AutoModelForCausalLM.from_config
+    reader = causal_class(config)
+    build = reader.from_config if reader is AutoModelForCausalLM else reader._from_config
     with torch.device("meta"):
-        model: PreTrainedModel = build(copy.deepcopy(config), trust_remote_code=False)
+        model: PreTrainedModel = build(copy.deepcopy(config))
     return model
 
 

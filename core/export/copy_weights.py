@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
+from torch import nn
 
 from core.checkpoint.headers import Header, headers
 from core.errors import ExportError
@@ -18,15 +20,15 @@ from core.model.blocks import ENTRY
 SHARD, _PIECE = 5_000_000_000, 2**24  # bytes in a file, which Hubs and readers take well; bytes in memory
 
 
-def check_copying(folder: Path, path: str, layers: int) -> None:
+def check_copying(folder: Path, path: str, layers: int, block: nn.Module | None = None) -> None:
     """ExportError for files that describe each tensor in metadata of their own, as torchao's do, beside the headers.
 
     Args:
-        folder, path: as of `write_weights`.
+        folder, path, block: as of `write_weights`.
         layers: of the whole model.
     """
     tensors = headers(folder)
-    prefix = _prefix(tensors, path, layers) + "."
+    prefix = _prefix(tensors, path, layers, block) + "."
     for file in {tensor.file for tensor in tensors.values()}:
         with safe_open(file, framework="numpy") as opened:
             own = [name for name in opened.metadata() or {} if name.startswith(prefix)]
@@ -38,7 +40,14 @@ def check_copying(folder: Path, path: str, layers: int) -> None:
             )
 
 
-def write_weights(folder: Path, out: Path, path: str, mask: NDArray[np.bool_], shard: int = SHARD) -> None:
+def write_weights(
+    folder: Path,
+    out: Path,
+    path: str,
+    mask: NDArray[np.bool_],
+    block: nn.Module | None = None,
+    shard: int = SHARD,
+) -> None:
     """Writes the safetensors files of a model without some blocks; the others are numbered anew.
 
     Args:
@@ -46,12 +55,13 @@ def write_weights(folder: Path, out: Path, path: str, mask: NDArray[np.bool_], s
         out: a folder that exists.
         path: dotted name of the list of blocks in the model; in the files it may have another prefix.
         mask: (layers,).
+        block: the first one as it was loaded, which tells the decoder's from those of a tower beside it.
         shard: bytes in a file, unless a single tensor is larger.
 
     Raises:
         ExportError: the names in the files do not say which block a tensor belongs to.
     """
-    tensors = _renamed(headers(folder), path, mask)
+    tensors = _renamed(headers(folder), path, mask, block)
     # The widest types first, as the format's own writer does: every tensor then begins at a multiple of its item.
     names = sorted(tensors, key=lambda name: -(tensors[name].size // max(1, tensors[name].elements)))
     shards: list[list[str]] = [[]]
@@ -75,31 +85,33 @@ def write_weights(folder: Path, out: Path, path: str, mask: NDArray[np.bool_], s
     (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def _renamed(tensors: dict[str, Header], path: str, mask: NDArray[np.bool_]) -> dict[str, Header]:
+def _renamed(
+    tensors: dict[str, Header], path: str, mask: NDArray[np.bool_], block: nn.Module | None
+) -> dict[str, Header]:
     """The tensors that stay, under their new names."""
-    prefix = _prefix(tensors, path, len(mask)) + "."
+    prefix = _prefix(tensors, path, len(mask), block) + "."
     number = {str(old): str(new) for new, old in enumerate(np.flatnonzero(mask))}
     kept: dict[str, Header] = {}
     for name, tensor in tensors.items():
         if not name.startswith(prefix):
             kept[name] = tensor
             continue
-        block, dot, rest = name.removeprefix(prefix).partition(".")
-        if block == "0" and rest.startswith(f"{ENTRY}."):  # no part of the first block: see core.model.blocks
+        at, dot, rest = name.removeprefix(prefix).partition(".")
+        if at == "0" and rest.startswith(f"{ENTRY}."):  # no part of the first block: see core.model.blocks
             kept[name] = tensor
-        elif block in number or not block.isdigit():
-            kept[prefix + number.get(block, block) + dot + rest] = tensor
+        elif at in number or not at.isdigit():
+            kept[prefix + number.get(at, at) + dot + rest] = tensor
     return kept
 
 
-def _prefix(names: Sequence[str] | dict[str, Header], path: str, layers: int) -> str:
+def _prefix(tensors: dict[str, Header], path: str, layers: int, block: nn.Module | None) -> str:
     """What the names of all blocks' tensors begin with, before the number of the block.
 
     Files may leave out the front of `path`, or have another one. Blocks past the last one are for other uses, such as
     predicting several tokens at once; no causal model loads them.
     """
     numbers: dict[str, set[int]] = {}
-    for name in names:
+    for name in tensors:
         parts = name.split(".")
         for position, part in enumerate(parts):
             if part.isdigit():
@@ -110,9 +122,28 @@ def _prefix(names: Sequence[str] | dict[str, Header], path: str, layers: int) ->
             f"The names in the model's files do not say which of the {layers} blocks a tensor belongs to.",
             "Load the model with transformers, save it with save_pretrained, and use that folder.",
         )
+    weights = dict(block.named_parameters()) if block is not None else {}
+    agreeing = {prefix: _agreeing(tensors, f"{prefix}.0.", weights) for prefix in complete}
     # Of lists inside blocks, such as experts, there may be as many; the list of blocks is outside.
     last = path.rpartition(".")[2]
-    return min(complete, key=lambda prefix: (prefix.rpartition(".")[2] != last, prefix.count(".")))
+    return min(complete, key=lambda prefix: (-agreeing[prefix], prefix.rpartition(".")[2] != last, prefix.count(".")))
+
+
+def _agreeing(tensors: dict[str, Header], prefix: str, weights: dict[str, nn.Parameter]) -> int:
+    """How many of a block's weights stand in the files under a prefix; those on the disk are told by shape alone."""
+    found = 0
+    for name, weight in weights.items():
+        tensor = tensors.get(prefix + name)
+        if tensor is not None and tensor.shape == tuple(weight.shape):
+            found += weight.is_meta or _begins_as(weight, tensor, prefix + name)
+    return found
+
+
+def _begins_as(weight: torch.Tensor, tensor: Header, name: str) -> bool:
+    with safe_open(tensor.file, framework="pt") as file:
+        first = file.get_slice(name)[:1] if tensor.shape else file.get_tensor(name)
+    mine = weight.detach()[:1] if tensor.shape else weight.detach()
+    return torch.equal(mine.cpu().float().nan_to_num(), first.to(weight.dtype).float().nan_to_num())
 
 
 def _write(file: Path, names: Sequence[str], tensors: dict[str, Header]) -> None:

@@ -71,7 +71,7 @@ def export(
     out = check_target(out)
     mask = mask_without(loaded.info.players, recipe.removed)
     check_zeroing(loaded, loaded.kept(mask))
-    check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers)
+    check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers, loaded.blocks.modules[0])
     left = computed(loaded.kept(mask))
     if not uncached:
         check_cache(loaded.checkpoint.config, left)
@@ -135,7 +135,7 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
         save(model, folder)
     else:
         config.save_pretrained(folder)
-        write_weights(parent, folder, loaded.blocks.path, computed(kept))
+        write_weights(parent, folder, loaded.blocks.path, computed(kept), loaded.blocks.modules[0])
     settings = model.generation_config if model.can_generate() else None
     if (parent / GENERATION_CONFIG_NAME).is_file():
         settings = GenerationConfig.from_pretrained(parent) if uncached else None

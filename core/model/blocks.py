@@ -63,11 +63,30 @@ def find_blocks(model: PreTrainedModel) -> Blocks:
     ]
     if not lists:
         raise unsupported(model, "it holds no list of blocks")
+    called = _called(model, [module for *_, module in lists])
     # A list of experts inside a block has fewer parameters than the list of blocks around it; max() keeps the first.
-    _, name, module = max(lists, key=lambda item: item[0])
+    # A tower for pictures or sound may have more, and no text passes through it.
+    _, name, module = max(lists, key=lambda item: (item[2] in called, item[0]))
     blocks = tuple(module)
     entry = getattr(blocks[0], ENTRY, None)
     return Blocks(name, blocks, _probe(model, blocks), entry if isinstance(entry, nn.Module) else None)
+
+
+def _called(model: PreTrainedModel, lists: list[nn.ModuleList]) -> list[nn.ModuleList]:
+    """Those lists of which a forward of text calls every item."""
+    if len(lists) == 1:
+        return lists
+    seen: set[nn.Module] = set()
+    handles = [
+        item.register_forward_pre_hook(lambda module, _: seen.add(module)) for module in lists for item in module
+    ]
+    try:
+        with torch.inference_mode():
+            model(input_ids=probe_ids(model)[None], use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [module for module in lists if seen.issuperset(module)]
 
 
 def probe_ids(model: PreTrainedModel, tokens: int = _PROBE_TOKENS) -> torch.Tensor:

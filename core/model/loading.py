@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from core.checkpoint.checkpoint import Checkpoint
-from core.checkpoint.config import check_given
+from core.checkpoint.config import causal_class, check_given
 from core.checkpoint.device import DTYPES, choose_device, free_memory, placement
 from core.checkpoint.headers import headers
 from core.checkpoint.memory import amount
@@ -50,7 +50,7 @@ def read_weights(checkpoint: Checkpoint, dtype: str, device: str = "cpu") -> Pre
 
 
 def _read(checkpoint: Checkpoint, dtype: str, device: str, **options: Any) -> PreTrainedModel:
-    loading: Any = AutoModelForCausalLM.from_pretrained(
+    loading: Any = causal_class(checkpoint.config).from_pretrained(
         checkpoint.folder,
         dtype=DTYPES.get(dtype, dtype),
         use_safetensors=True,
