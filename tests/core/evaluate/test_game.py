@@ -65,7 +65,7 @@ def test_a_warm_game_neither_finds_the_model_nor_reads_the_text(
     def forbidden(*_: Any) -> None:
         raise AssertionError("a warm what-if looks at dates alone")
 
-    for name in ("locate", "read", "load", "cut"):
+    for name in ("finding", "read", "load", "cutting"):
         monkeypatch.setattr(module, name, forbidden)
     assert opened(spec) == (first, [])
 
