@@ -1,5 +1,6 @@
 """Write the smaller model, and its recipe in the forms in which other tools take it."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from app.words import named, saved
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals
+from core.errors import QuorumError
 from core.export.recipe import UNCACHED
-from core.paths import home, user_path
+from core.export.target import named_target
 from core.records.results import RunResult
 
 shared = client.shared()
@@ -30,12 +32,21 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     """The export itself: a folder that plain `from_pretrained` loads."""
     st.header("A folder for transformers")
     name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
-    out = st.text_input("Folder on the machine that runs Quorum", str(home() / "exports" / name))
+    name = st.text_input(
+        "Name of the folder",
+        re.sub(r"[^\w.+@-]", "-", name).lstrip("._+@-")[:120],
+        help="Below the folder exports of $QUORUM_HOME, on the machine that runs Quorum",
+    )
     last = shared.newest("export", run.run)
     # Asked only where an export has been refused for it.
     asked = last is not None and last.status == "failed" and UNCACHED in last.hint
     uncached = asked and st.checkbox("Write it although it generates without a cache alone, and slowly")
     if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
+        try:
+            out = named_target(name)
+        except QuorumError as error:
+            parts.show_error(error)
+            return
         shared.task(
             "export",
             run.resolved,
@@ -43,7 +54,7 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
             run=run.run,
             result=asdict(result),
             removed=removed,
-            out=str(user_path(out).resolve()),
+            out=str(out),
             uncached=uncached,
         )
         st.rerun()

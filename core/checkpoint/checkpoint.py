@@ -16,7 +16,7 @@ from core.checkpoint import gguf
 from core.checkpoint.config import read_config
 from core.checkpoint.gguf_parts import parts_of
 from core.checkpoint.headers import headers, weight_files
-from core.checkpoint.safety import check_code, check_folder
+from core.checkpoint.safety import check_adapter, check_code, check_folder
 from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
 from core.hub.fetch import fetch
 from core.hub.hub_id import HubId
@@ -129,6 +129,7 @@ def _check(folder: Path) -> None:
         raise ModelNotFound(
             f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json."
         )
+    check_adapter(folder)
     if any(folder.glob("*.safetensors")):
         if not (folder / "config.json").is_file():
             raise ModelNotFound(

@@ -6,6 +6,7 @@ variants, shards that the index does not name, the weights of another program.
 """
 
 import json
+import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ from core.errors import UnsafeWeights, UnsupportedModel
 _SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # Where config.json may name another file or index; transformers reads it before the usual names.
 _EXPLICIT = "transformers_weights"
-# Real JSON files have a megabyte or two, the index of the largest model included.
-_LARGEST = 2**26
+# Real JSON files have a megabyte or two, the index of the largest model included; in memory it takes thirty times that.
+_LARGEST = 2**25
 _AGAIN = "Download or copy the model again."
 
 
@@ -122,14 +123,23 @@ def shards_of(name: str, index: dict[str, Any]) -> dict[str, str]:
 def read_object(file: Path) -> dict[str, Any]:
     """The JSON object in a file, or UnsupportedModel: too large, too deep, or something else."""
     try:
-        if file.stat().st_size > _LARGEST:
-            raise ValueError(f"it has {file.stat().st_size:,} bytes")
+        size = regular_size(file)
+        if size > _LARGEST:
+            raise ValueError(f"it has {size:,} bytes")
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as cause:
         raise UnsupportedModel(f"{file.name} cannot be read: {str(cause)[:200]}.", _AGAIN) from cause
     if not isinstance(content, dict):
         raise UnsupportedModel(f"{file.name} holds no JSON object.", _AGAIN)
     return content
+
+
+def regular_size(file: Path) -> int:
+    """Bytes of a regular file; ValueError for a pipe, a device, or anything else that reading might wait for."""
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    return found.st_size
 
 
 def leaves(name: str) -> bool:
@@ -157,12 +167,17 @@ def _explicit(folder: Path) -> str | None:
 
 def _read(file: Path) -> dict[str, Header]:
     try:
+        regular_size(file)
+        with file.open("rb") as content:
+            (length,) = struct.unpack("<Q", content.read(8))
+        if length > _LARGEST:
+            raise ValueError(f"its header says that it has {length:,} bytes")
         with safe_open(file, framework="numpy"):  # the library's own checks: sizes, offsets, overlaps, depth
             pass
         with file.open("rb") as content:
             (length,) = struct.unpack("<Q", content.read(8))
             described = json.loads(content.read(length))
-    except (SafetensorError, OSError, ValueError, struct.error) as cause:
+    except (SafetensorError, OSError, ValueError, RecursionError, struct.error) as cause:
         raise UnsupportedModel(
             f"{file.name} is damaged: {str(cause).strip()[:200]}.",
             "Download or copy the model again: the file is shorter or longer than its own header says.",

@@ -6,10 +6,11 @@ what it follows out of the folder changes from release to release.
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint.headers import INDEX, headers, leaves, read_object, shards_of
+from core.checkpoint.headers import INDEX, headers, leaves, read_object, regular_size, shards_of
 from core.errors import UnsafeWeights, UnsupportedModel
 
 # Files of settings, which name classes and other files.
@@ -22,7 +23,9 @@ _SETTINGS = (
 )
 # Numbers that configurations make lists of, one item for each; the deepest and widest models have some hundreds.
 # `n_layer` is such a number; `feature_layer` and `select_layer` are which layer, and -2 is the last but one.
-_COUNTS, _MOST = re.compile(r"^((n|num)_(\w+_)?layer|(\w+_)?(layers|heads?|experts?))$"), 10_000
+_COUNTS, _MOST = re.compile(r"^((n|num)_(\w+_)?(layer|block)|(\w+_)?(layers|heads?|experts?|blocks|depths?))$"), 10_000
+# Bytes of files that transformers reads whole, and makes much larger things of; by their endings.
+_LONGEST = {".json": 2**26, ".txt": 2**26, ".model": 2**26, ".jinja": 2**21, ".jsonl": 2**26, ".tiktoken": 2**26}
 # Earlier releases of transformers left the path of a cache there, and nothing opens it.
 _NEVER_OPENED = {"special_tokens_map_file"}
 
@@ -37,18 +40,42 @@ def check_folder(folder: Path) -> None:
     for file in [*folder.iterdir(), *folder.glob("additional_chat_templates/*")]:
         if not file.is_dir():  # nothing reads other folders
             _check_link(folder, file)
+            _check_size(file)
     settings = {name: read_object(folder / name) for name in _SETTINGS if (folder / name).is_file()}
     for name, fields in settings.items():
         _check_fields(name, fields)
-    if (folder / "adapter_config.json").exists():
-        raise UnsafeWeights(
-            "adapter_config.json makes this an adapter, whose weights belong to a model elsewhere.",
-            "Merge it into its model first (peft's merge_and_unload, then save_pretrained).",
-        )
+    check_adapter(folder)
     if (folder / INDEX).is_file():  # whether it is read or not
         shards_of(INDEX, read_object(folder / INDEX))
     if not headers(folder):
         raise UnsupportedModel("The safetensors files hold no tensors.", "Download or copy the model again.")
+
+
+def check_adapter(folder: Path) -> None:
+    """Refuses an adapter, and a whole model whose folder would make peft load one.
+
+    Where weights are whole and no adapter's lie beside them, adapter_config.json is left over from merging, and
+    transformers does not look at it unless peft is installed.
+    """
+    if not (folder / "adapter_config.json").exists():
+        return
+    whole = (
+        any((folder / name).is_file() for name in (INDEX, "model.safetensors")) and (folder / "config.json").exists()
+    )
+    if not whole:
+        raise UnsafeWeights(
+            f"{folder.name} is an adapter: its weights belong to a model elsewhere, which adapter_config.json names.",
+            "Merge it into its model first (peft's merge_and_unload, then save_pretrained), and give that folder.",
+        )
+    beside = any(folder.glob("adapter_model*"))
+    if beside or find_spec("peft") is not None:
+        raise UnsafeWeights(
+            f"{folder.name} holds a whole model and "
+            + ("an adapter beside it" if beside else "adapter_config.json, which peft, installed here, would follow")
+            + ": which of them is meant cannot be told.",
+            "If the adapter has been merged into the weights, delete adapter_config.json and adapter_model files; "
+            "otherwise merge it first (peft's merge_and_unload, then save_pretrained into a new folder).",
+        )
 
 
 def check_code(folder: Path) -> None:
@@ -79,6 +106,18 @@ def _check_link(folder: Path, file: Path) -> None:
         )
 
 
+def _check_size(file: Path) -> None:
+    """Refuses what reading would wait for, and text that is longer than any model's."""
+    try:
+        size = regular_size(file)
+    except (OSError, ValueError) as cause:
+        raise UnsupportedModel(f"{file.name} cannot be read: {cause}.", "Take it out of the folder.") from cause
+    if size > _LONGEST.get(file.suffix.lower(), size):
+        raise UnsupportedModel(
+            f"{file.name} has {size:,} bytes, which no model needs.", "Download or copy the model again."
+        )
+
+
 def _check_fields(name: str, fields: dict[str, Any]) -> None:
     for key, value in _entries(fields):
         if "implementation" in key and any("/" in str(item) for item in _values(value)):
@@ -92,11 +131,20 @@ def _check_fields(name: str, fields: dict[str, Any]) -> None:
                 f"{name} points out of the folder ({key}: {str(value)[:100]}).",
                 f"Delete the entry {key} from {name}, and put the file itself into the folder.",
             )
-        if name == "config.json" and _COUNTS.search(key) and isinstance(value, int) and not 0 <= value <= _MOST:
+        if name == "config.json" and _absurd(key, value):
             raise UnsupportedModel(
-                f"config.json asks for {key}: {value}, which no model has.",
+                f"config.json asks for {key}: {str(value)[:60]}, which no model has.",
                 "Correct config.json, or download the model again.",
             )
+
+
+def _absurd(key: str, value: Any) -> bool:
+    """Whether a number counts what things are made for, one by one, and is none that a model has."""
+    if _COUNTS.search(key) is None:
+        return False
+    if isinstance(value, int | float):
+        return not 0 <= value <= _MOST
+    return any(isinstance(item, int | float) and not abs(item) <= _MOST for item in _values(value))
 
 
 def _entries(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:

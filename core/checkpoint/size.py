@@ -1,12 +1,12 @@
 """The size of a model, from the headers of its files: no weights are read, and no torch is needed."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint.headers import headers
-from core.errors import BadPath, UnsupportedModel
+from core.checkpoint.headers import headers, read_object
+from core.checkpoint.safety import check_folder
+from core.errors import BadPath, ModelError
 from core.hub.snapshot import on_disk
 from core.paths import user_path
 from core.records.spec import BUNDLED
@@ -60,27 +60,30 @@ def shape_of(source: str) -> Shape | None:
     try:
         folder = user_path(source)
         return _read(folder if folder.is_dir() else on_disk(source))
-    except (BadPath, UnsupportedModel, OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (BadPath, ModelError, OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def _read(folder: Path | None) -> Shape | None:
     if folder is None:
         return None
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config) if isinstance(config, dict) else None
+    check_folder(folder)
+    whole = read_object(folder / "config.json")
+    config = whole.get("text_config", whole)
     if not isinstance(config, dict):
         return None
     tensors = headers(folder).values()
     layers, hidden = _first(config, _LAYERS), _first(config, _HIDDEN)
-    if layers is None or hidden is None:
+    if layers is None or hidden is None or not 0 < layers <= len(tensors) or hidden <= 0:
         return None
     plain = [tensor for tensor in tensors if tensor.dtype in PLAIN]
     stored = sum(tensor.size for tensor in tensors if tensor.dtype not in PLAIN)
     quantised = stored * 8 // _bits(config)
     vocabulary, parameters = int(config["vocab_size"]), sum(tensor.elements for tensor in plain) + quantised
     matrices = sum(tensor.shape == (vocabulary, hidden) for tensor in plain)
-    if parameters <= vocabulary * hidden * max(1, matrices):  # an embedding without blocks, or no weights at all
+    if vocabulary <= 0 or parameters <= vocabulary * hidden * max(
+        1, matrices
+    ):  # an embedding without blocks, or no weights at all
         return None
     return Shape(layers, parameters, hidden, vocabulary, matrices < 2, quantised, stored)
 

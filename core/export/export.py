@@ -1,14 +1,12 @@
 """A smaller model on disk: blocks deleted, configuration mended, loaded again and measured again."""
 
 import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from transformers import GenerationConfig
-from transformers.utils import GENERATION_CONFIG_NAME
 
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.config import skeleton
@@ -19,30 +17,18 @@ from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import check_finite, sequence_losses
 from core.export.cache_layers import check_cache, last_attention
 from core.export.card import Outcome, card
+from core.export.carried import copy_generation, copy_terms
 from core.export.copy_weights import check_copying, write_weights
 from core.export.delete_blocks import delete_blocks
 from core.export.recipe import Recipe
+from core.export.target import check_target, unfinished
 from core.export.zero_sublayers import check_zeroing, is_halved, read_zeroed, save
 from core.model.masked import missing_projections
 from core.model.model import LoadedModel, load
-from core.paths import user_path, write_errors
+from core.paths import write_errors
 from core.records.events import Exported
 from core.records.spec import Losses
 from core.text.windows import Windows
-
-# What files with the terms of a model are called, and how long they may be, in bytes.
-_TERMS, _LONGEST_TERMS = ("LICENSE", "LICENCE", "COPYING", "NOTICE", "USE_POLICY"), 2**20
-
-
-def check_target(out: Path) -> Path:
-    """The absolute path of a folder that export may create, or ExportError."""
-    out = user_path(out).resolve()
-    with write_errors(out):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ExportError(f"{out} exists already.", "Choose a new folder with --out DIR.")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _unfinished(out).rmdir()
-    return out
 
 
 def export(
@@ -80,21 +66,21 @@ def export(
     check_finite(loaded, windows.ids, np.ones_like(mask), whole)
     check_finite(loaded, windows.ids, mask, masked)
     with write_errors(out):
-        unfinished = _unfinished(out)
+        incomplete = unfinished(out)
         try:
-            _write(loaded, mask, unfinished)
-            parameters, losses = _verify(loaded, masked, unfinished, windows)
+            _write(loaded, mask, incomplete)
+            parameters, losses = _verify(loaded, masked, incomplete, windows)
             outcome = Outcome(windows.protocol, perplexity(whole), perplexity(losses), parameters)
             text = recipe.text(loaded.info, **asdict(outcome))
-            (unfinished / "quorum.json").write_text(text, encoding="utf-8")
-            licences = _copy_licences(loaded.checkpoint.folder, unfinished)
+            (incomplete / "quorum.json").write_text(text, encoding="utf-8")
+            licences = copy_terms(loaded.checkpoint.folder, incomplete)
             text = card(loaded.info, recipe, outcome, licences)
-            (unfinished / "README.md").write_text(text, encoding="utf-8")
+            (incomplete / "README.md").write_text(text, encoding="utf-8")
             if out.exists():
                 out.rmdir()
-            unfinished.rename(out)
+            incomplete.rename(out)
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.rmtree(incomplete, ignore_errors=True)
     return parameters, losses
 
 
@@ -137,25 +123,12 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
         config.save_pretrained(folder)
         write_weights(parent, folder, loaded.blocks.path, computed(kept), loaded.blocks.modules[0])
     settings = model.generation_config if model.can_generate() else None
-    if (parent / GENERATION_CONFIG_NAME).is_file():
-        settings = GenerationConfig.from_pretrained(parent) if uncached else None
-        shutil.copyfile(parent / GENERATION_CONFIG_NAME, folder / GENERATION_CONFIG_NAME)
+    if copy_generation(parent, folder):
+        settings = GenerationConfig.from_pretrained(folder) if uncached else None
     if settings is not None:
         settings.use_cache = settings.use_cache and not uncached
         settings.save_pretrained(folder)
     loaded.checkpoint.tokenizer.save_pretrained(folder)  # with its chat templates
-
-
-def _copy_licences(parent: Path, folder: Path) -> list[str]:
-    """Copies the files that state the terms of the parent, and tells their names."""
-    found = [
-        file
-        for file in sorted(parent.iterdir())
-        if file.is_file() and file.name.upper().startswith(_TERMS) and file.stat().st_size <= _LONGEST_TERMS
-    ]
-    for file in found:
-        shutil.copyfile(file, folder / file.name)
-    return [file.name for file in found]
 
 
 def _verify(loaded: LoadedModel, masked: Losses, folder: Path, windows: Windows) -> tuple[int, Losses]:
@@ -168,10 +141,3 @@ def _verify(loaded: LoadedModel, masked: Losses, folder: Path, windows: Windows)
             f"Please report this with the architecture, {loaded.info.architecture}; nothing was left at the target.",
         )
     return exported.info.parameters, losses
-
-
-def _unfinished(out: Path) -> Path:
-    """A new folder beside `out`, readable like any other."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    folder.chmod(0o755)
-    return folder

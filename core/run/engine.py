@@ -27,8 +27,9 @@ from core.evaluate.latency import REPEATS, seconds
 from core.evaluate.meter import nothing
 from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
-from core.export.export import check_target, export, exported
+from core.export.export import export, exported
 from core.export.recipe import Recipe
+from core.export.target import check_target
 from core.records.events import (
     Compared,
     Event,

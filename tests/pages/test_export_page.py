@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM
 from app.example import shipped
 from app.export.report import report
 from app.worker.client import Jobs
+from core.paths import home
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import wait
@@ -24,8 +25,12 @@ def test_report_escapes_what_a_file_may_say() -> None:
 def test_export_from_the_page(shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
     [run] = finished(spec)
     page = open_page("export", run=run, remove="2,5")
-    out = tmp_path / "smaller"
-    page.text_input[0].set_value(str(out)).run()
+    for elsewhere in ("../smaller", "/tmp/smaller", ".smaller", "a/b", ""):
+        page.text_input[0].set_value(elsewhere).run()
+        button(page, "Export").click().run()
+        assert "no name of a folder" in said(page) and shared.newest("export", run) is None
+    out = home() / "exports" / f"smaller-{tmp_path.name}"
+    page.text_input[0].set_value(out.name).run()
     button(page, "Export").click().run()
     job = shared.newest("export", run)
     assert job is not None

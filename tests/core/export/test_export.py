@@ -11,7 +11,8 @@ import torch
 
 from core.checkpoint.checkpoint import locate
 from core.errors import ExportError
-from core.export.export import check_target, export
+from core.export.export import export
+from core.export.target import check_target
 from core.model.model import LoadedModel, load
 from core.model.skipping import skipping
 from core.records.spec import TextSpec

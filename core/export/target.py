@@ -1,0 +1,69 @@
+"""Where an export may be written: never over what exists, and never where a program looks for code of its own."""
+
+import re
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from core.errors import BadPath, ExportError
+from core.paths import home, user_path, write_errors
+
+# Folders whose files are run, or say what is run, by name.
+_CODE = {"site-packages", "dist-packages", "__pycache__", ".git", "node_modules"}
+_NAME = re.compile(r"[^\W_][\w.+@ -]{0,119}")
+
+
+def check_target(out: Path) -> Path:
+    """The absolute path of a folder that export may create.
+
+    Raises:
+        ExportError: it exists already, or lies inside a Python environment or another place of code.
+        NotWritable, DiskFull.
+    """
+    out = user_path(out).resolve()
+    _check_place(out)
+    with write_errors(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ExportError(f"{out} exists already.", "Choose a new folder with --out DIR.")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        unfinished(out).rmdir()
+    return out
+
+
+def named_target(name: str) -> Path:
+    """The folder of an export that somebody names on the dashboard: $QUORUM_HOME/exports/NAME, or BadPath."""
+    name, folder = name.strip(), home() / "exports"
+    if not _NAME.fullmatch(name) or name.endswith("."):
+        raise BadPath(
+            f"{name[:100] or 'Nothing'} is no name of a folder of exports.",
+            "Name it with letters, digits, spaces and . _ - + @, beginning with a letter or digit, up to 120 of them; "
+            "the command line exports to any folder (--out DIR).",
+        )
+    if (folder / name).resolve().parent != folder.resolve():
+        raise BadPath(f"{name} is a link that leads out of the folder of exports.", "Choose another name.")
+    return folder / name
+
+
+def unfinished(out: Path) -> Path:
+    """A new folder beside `out`, readable like any other."""
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    folder.chmod(0o755)
+    return folder
+
+
+def _check_place(out: Path) -> None:
+    """ExportError for a place whose files Python or git would take for their own."""
+    environments = {Path(sys.prefix), Path(sys.base_prefix), *map(Path, sysconfig.get_paths().values())}
+    environments |= {folder for folder in (out, *out.parents) if (folder / "pyvenv.cfg").exists()}
+    inside = [folder.resolve() for folder in environments if out.is_relative_to(folder.resolve())]
+    searched = any(out == Path(entry or ".").resolve() for entry in sys.path)
+    named = next((part for part in out.parts if part.lower() in _CODE), None)
+    # A system's Python has / or a home as its prefix nowhere; where it had, everything would be inside it.
+    inside = [folder for folder in inside if folder != Path(folder.anchor)]
+    if inside or searched or named:
+        raise ExportError(
+            f"{out} is a place of code: "
+            + (f"it lies in {named}." if named else "Python looks for modules there, or its environment is there."),
+            "Choose a folder of its own, outside Python environments and repositories' own folders: --out DIR.",
+        )
