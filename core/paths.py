@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,12 @@ def user_path(text: str | Path) -> Path:
     except (OSError, RuntimeError, ValueError) as cause:
         raise BadPath(f"{str(text)[:100]} is no usable path: {cause}.", "Give the path of a file or folder.") from cause
     return path
+
+
+def own_name(text: str) -> str:
+    """What others may read of a name that a user gave: of a path on this machine its last part, else all of it."""
+    last = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
+    return last if re.match(r"[/\\~.]|[A-Za-z]:[/\\]", text) and last else text
 
 
 @contextmanager

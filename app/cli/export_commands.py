@@ -10,12 +10,13 @@ from app.words import saved
 from cache import queries
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
-from core.errors import RunNotFound
+from core.errors import ModelNotFound, RunNotFound
 from core.export.formats import FORMATS
 from core.export.recipe import Recipe, read_recipe
+from core.paths import own_name, user_path
 from core.records.events import Exported
 from core.records.results import RunResult
-from core.records.spec import RunSpec
+from core.records.spec import BUNDLED, RunSpec
 from core.selection.removal_paths import least_contributing
 from core.selection.targets import Target
 
@@ -28,7 +29,7 @@ def export(options: argparse.Namespace) -> None:
         options.misused("--model and --corpus go with --recipe; a run names its own")
     database = database_of(options)
     if options.recipe is not None:
-        wanted = read_recipe(options.recipe, options.model, options.corpus)
+        wanted = _here(database, read_recipe(options.recipe, options.model, options.corpus), options)
     else:
         result, spec = _finished(database, options.run)
         wanted = Recipe.of(result, spec, _chosen(database, options, result))
@@ -63,6 +64,27 @@ def write_recipe(options: argparse.Namespace) -> None:
     text = FORMATS[options.format](result, spec, removed)
     answer = {"run": result.run, "removed": names(model.players, removed), "format": options.format, "text": text}
     say(options.json, answer, text.removesuffix("\n"))
+
+
+def _here(database: Database, wanted: Recipe, options: argparse.Namespace) -> Recipe:
+    """The recipe with the paths of its model and text, where its run is in the results file: it tells their names.
+
+    Raises:
+        ModelNotFound: nothing here says where the model is.
+    """
+    spec = wanted.spec
+    for run in queries.runs(database):
+        if run.run == wanted.run and run.result is not None and run.result.model.fingerprint == wanted.fingerprint:
+            if not options.model and own_name(run.spec.model) == spec.model:
+                spec = replace(spec, model=run.spec.model)
+            if not options.corpus and own_name(run.spec.corpus) == spec.corpus:
+                spec = replace(spec, corpus=run.spec.corpus)
+    if spec.model != BUNDLED and "/" not in spec.model and not user_path(spec.model).exists():
+        raise ModelNotFound(
+            f"The recipe names its model {spec.model}, a folder or file of the machine that it was written on.",
+            f"Say where it is here: --model PATH (its fingerprint is {wanted.fingerprint}).",
+        )
+    return replace(wanted, spec=spec)
 
 
 def _chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:

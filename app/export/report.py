@@ -14,6 +14,7 @@ from app.words import named
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.worth import SCORE, WORTHS
+from core.paths import own_name
 from core.records.results import RunResult
 
 _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}code{background:#eee}"
@@ -45,8 +46,8 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
     gone = named(model.players, removed) or "none"
     found = f"{measured:.2f} (measured)" if measured is not None else "not measured"
     lines = [
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(model.source)}</title>",
-        f"<style>{_STYLE}</style><h1>Which layers does {escape(model.source)} need?</h1>",
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(own_name(model.source))}</title>",
+        f"<style>{_STYLE}</style><h1>Which layers does {escape(own_name(model.source))} need?</h1>",
         f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
         f"{escape(model.dtype)}. Run <code>{escape(result.run)}</code>: {result.surrogate.masks} coalitions, "
         f"measured on {escape(str(result.protocol))}.</p>",

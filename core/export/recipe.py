@@ -12,7 +12,7 @@ from core.coalitions.masks import removed as removed_by
 from core.coalitions.players import indexes, mask_without, names, players_of
 from core.errors import ExportError, ModelNotFound, NotRecipe
 from core.hub.hub_id import COMMIT, HubId
-from core.paths import user_path
+from core.paths import own_name, user_path
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import SAMPLERS, ModelInfo, RunSpec
@@ -61,13 +61,17 @@ class Recipe:
         mask_without(players, self.removed)
 
     def text(self, model: ModelInfo, **measured: object) -> str:
-        """The file, as JSON, with the model and what was measured, for whoever reads it."""
+        """The file, as JSON, with the model and what was measured, for whoever reads it.
+
+        Models and texts of this machine go by the names of their folder and file: where those lie is nobody's business.
+        """
+        spec = replace(self.spec, model=own_name(self.spec.model), corpus=own_name(self.spec.corpus))
         entries = {
             "quorum": __version__,
-            "model": asdict(model),
+            "model": asdict(replace(model, source=own_name(model.source))),
             "removed": names(model.players, indexes(model.players, self.removed)),
             "run": self.run,
-            "found_by": asdict(self.spec),
+            "found_by": asdict(spec),
             **measured,
             "command": COMMAND,
         }

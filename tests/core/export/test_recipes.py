@@ -16,6 +16,7 @@ from core.coalitions.players import indexes, players_of
 from core.errors import NotRecipe, SelectionError
 from core.export.formats import FORMATS, evopress, llama_quantize, mergekit, runs_kept
 from core.export.recipe import read_recipe, recipe
+from core.paths import own_name
 from core.records.spec import ModelInfo, RunSpec
 from tests.support.commands import Cli
 from tests.support.finished import Finished
@@ -84,10 +85,18 @@ def test_every_form_from_the_command_line(
     file, out = tmp_path / "recipe.json", tmp_path / "small"
     file.write_text(written["recipe"])
     elsewhere = tmp_path / "another.duckdb"
-    status, first, errors = cli("export", "--recipe", file, "--out", out, cache=elsewhere)
+    status, answer, _ = cli("export", "--recipe", file, "--out", out, cache=elsewhere)
+    assert status == 1 and answer["error"]["kind"] == "ModelNotFound" and "--model PATH" in answer["error"]["hint"]
+    where = ("--model", spec.model, "--corpus", spec.corpus)
+    status, first, errors = cli("export", "--recipe", file, *where, "--out", out, cache=elsewhere)
     assert status == 0, errors
     assert first["removed"] == [2, 5] and first["verified"]
     assert cli("runs", cache=elsewhere)[1]["runs"] == []
+    for text in (written["recipe"], *((out / name).read_text() for name in ("quorum.json", "README.md"))):
+        assert str(Path(spec.model).parent) not in text and str(Path(spec.corpus).parent) not in text
+        assert Path(spec.model).name in text
+    here = cli("export", "--recipe", file, "--out", tmp_path / "here")[1]
+    assert {**here, "path": "", "seconds": {}} == {**first, "path": "", "seconds": {}}
     moved = save_model(tmp_path / "moved")
     again = cli("export", "--recipe", out / "quorum.json", "--model", moved, "--out", tmp_path / "again")[1]
     assert {**again, "path": "", "seconds": {}} == {**first, "path": "", "seconds": {}}
@@ -104,6 +113,12 @@ def test_every_form_from_the_command_line(
         with pytest.raises(SystemExit) as misuse:
             cli("export", *wrong, "--out", tmp_path / "no")
         assert misuse.value.code == 2
+
+
+def test_of_a_path_a_recipe_tells_the_last_part() -> None:
+    names = {"/home/ann/models/small": "small", "~/m/small/": "small", "../small": "small", "C:\\m\\small": "small"}
+    names |= {name: name for name in ("bundled", "owner/name", "owner/name@main", "owner/data:config:split", "c4")}
+    assert {name: own_name(name) for name in names} == names
 
 
 @pytest.fixture
