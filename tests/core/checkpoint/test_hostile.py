@@ -111,7 +111,14 @@ BAD: dict[str, tuple[Change, type[ModelError], str]] = {
     "code for generation": (fields("generation_config.json", auto_map={"G": "own.G"}), UnsafeWeights, "own.G"),
     "code for a processor": (fields("processor_config.json", auto_map={"P": "own.P"}), UnsafeWeights, "own.P"),
     "a kernel": (fields("config.json", attn_implementation="some/kernel"), UnsafeWeights, "kernel"),
-    "an adapter": (fields("adapter_config.json", base_model_name_or_path="some/model"), UnsafeWeights, "adapter"),
+    "an adapter": (
+        lambda folder: (
+            fields("adapter_config.json", base_model_name_or_path="some/model")(folder),
+            content("adapter_model.safetensors", "")(folder),
+        ),
+        UnsafeWeights,
+        "adapter",
+    ),
     "shards up the tree": (index("../other/model.safetensors"), UnsafeWeights, "no safetensors file of the folder"),
     "shards at the root": (index("/tmp/model.safetensors"), UnsafeWeights, "no safetensors file of the folder"),
     "shards in pickles": (index("pytorch_model.bin"), UnsafeWeights, "no safetensors file of the folder"),
