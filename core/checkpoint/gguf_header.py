@@ -49,6 +49,7 @@ class GgufHeader:
     begin: int  # of the keys, from the start of the file
     end: int
     values: dict[str, int | float | str]  # of keys that have one; of arrays there are none
+    listed: int  # elements of all arrays
     tensors: tuple[PackedTensor, ...]
 
     @property
@@ -122,7 +123,7 @@ class _Reader:
                 problem = "is there twice" if name in found else f"of shape {list(shape)} does not fit into the file"
                 raise ValueError(f"the tensor {name[:100]} {problem}")
             found[name] = tensor
-        return GgufHeader(file, version, keys, begin, end, values, tuple(found.values()))
+        return GgufHeader(file, version, keys, begin, end, values, self._elements, tuple(found.values()))
 
     def _tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         name, dimensions = self._text(), self._number("I")

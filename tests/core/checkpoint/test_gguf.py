@@ -269,6 +269,37 @@ def test_headers_that_promise_too_much(tmp_path: Path, name: str) -> None:
     assert said in refused.value.message
 
 
+COUNTS = {
+    "tokens": (
+        head(1, 2) + text("general.architecture") + struct.pack("<I", 8) + text("llama") + text("tokens"),
+        "lists",
+    ),
+    "layers": (head(1, 2) + text("general.architecture") + struct.pack("<I", 8) + text("llama"), "block_count"),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_that_no_tensors_stand_behind(tmp_path: Path, name: str) -> None:
+    """Two million tokens, or a billion layers, beside a tensor of four numbers."""
+    content, said = COUNTS[name]
+    many = struct.pack("<IIQ", 9, 0, 1_900_000) + bytes(1_900_000)
+    content += many if name == "tokens" else text("llama.block_count") + struct.pack("<II", 4, 10**9)
+    (tmp_path / "m.gguf").write_bytes(content + tensor()[24:] + bytes(100))
+    with pytest.raises(UnsupportedModel, match=said):
+        locate(str(tmp_path / "m.gguf"))
+
+
+def test_a_model_larger_than_its_file(tiny: Path, tmp_path: Path) -> None:
+    """The keys ask for more than the tensors hold: nothing of that size is made."""
+    [file] = write(tmp_path, tiny)
+    content = file.read_bytes()
+    key = b"llama.feed_forward_length" + struct.pack("<I", 4)
+    assert content.count(key + struct.pack("<I", 48)) == 1
+    file.write_bytes(content.replace(key + struct.pack("<I", 48), key + struct.pack("<I", 2**31)))
+    with pytest.raises(UnsupportedModel, match="takes"):
+        locate(str(file))
+
+
 def test_what_is_no_file(tiny: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.gguf")
     (tmp_path / "device.gguf").symlink_to("/dev/zero")
