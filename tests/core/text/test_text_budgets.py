@@ -101,3 +101,20 @@ def test_rows_without_text_are_counted(tmp_path: Path, monkeypatch: pytest.Monke
         pq.write_table(pa.table({"text": pa.array(["tale"] + [value] * 5000, pa.string())}), tmp_path / "a.parquet")
         found = read(str(tmp_path / "a.parquet"), "whole")
         assert found.text.strip() == "tale" and not found.ended
+
+
+def test_a_damaged_footer_ends_nobodys_process(tmp_path: Path) -> None:
+    """A type changed in the statistics of a column (0x0c, text, to 0x08, numbers) is no exception but an abort."""
+    texts, file = ["first tale", "second", "", "x" * 300] * 9, tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": texts, "n": range(36)}), file)
+    whole = file.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    refused = 0
+    for place in [place for place in range(footer, len(whole) - 8) if whole[place] == 0x0C][:6]:
+        file.write_bytes(whole[:place] + b"\x08" + whole[place + 1 :])
+        try:
+            assert read(str(file), "whole").text.startswith("first tale")
+        except CorpusError as error:
+            assert "cannot be read as Parquet" in error.message
+            refused += 1
+    assert refused
