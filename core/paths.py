@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from core.errors import BadPath, DiskFull, NotWritable
+from core.errors import BadPath, DiskFull, NotWritable, QuorumError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NUMBER = re.compile(r"\(os error (\d+)\)")
 
 
 def home() -> Path:
@@ -38,8 +39,15 @@ def write_errors(path: Path) -> Iterator[None]:
     """Turns the failures of writing `path` into DiskFull and NotWritable."""
     try:
         yield
+    except QuorumError:
+        raise
     except OSError as cause:
         raise write_error(path, cause) from cause
+    except Exception as cause:  # libraries in Rust have errors of their own, with the system's number in the text
+        number = _NUMBER.search(str(cause))
+        if number is None:
+            raise
+        raise write_error(path, OSError(int(number[1]), os.strerror(int(number[1])))) from cause
 
 
 def write_error(path: Path, cause: OSError) -> DiskFull | NotWritable:

@@ -18,6 +18,7 @@ from app.root import ROOT
 ORDER = (
     ("core.errors",),
     ("core.paths",),
+    ("core.unfinished",),
     ("core.coalitions",),
     ("core.records",),
     ("core.hub",),

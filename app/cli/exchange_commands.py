@@ -9,17 +9,18 @@ from cache import queries
 from cache.parquet import export_evaluations as exported
 from cache.parquet import import_evaluations as imported
 from core.errors import ExportError, NotEvaluations
-from core.paths import user_path, write_errors
+from core.paths import user_path
+from core.unfinished import unfinished
 
 
 def export_evaluations(options: argparse.Namespace) -> None:
     """Writes everything measured in a run's game."""
     database, out = database_of(options), user_path(options.out).resolve()
-    if out.exists():
+    if out.exists() and (not out.is_file() or out.stat().st_size):
         raise ExportError(f"{out} exists already.", "Name a new file with --out FILE.")
     content = exported(database, queries.find_run(database, options.run))
-    with write_errors(out):
-        out.write_bytes(content)
+    with unfinished(out) as file:
+        file.write_bytes(content)
     answer = {"path": str(out), "bytes": len(content)}
     say(options.json, answer, f"{out}: {len(content):,} bytes. Take it in elsewhere: evaluations import {out.name}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cache.database import Database, default_file
 from cache.store import Store
 from core.paths import user_path
+from core.unfinished import sweep
 
 if TYPE_CHECKING:
     from core.run.engine import Engine
@@ -18,6 +19,7 @@ def file_of(options: argparse.Namespace) -> Path:
 
 
 def database_of(options: argparse.Namespace) -> Database:
+    sweep()
     return Database(file_of(options))
 
 

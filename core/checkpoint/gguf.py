@@ -24,6 +24,7 @@ from core.checkpoint.gguf_parts import merge
 from core.checkpoint.memory import amount, available
 from core.errors import DiskFull, ModelNotFound, QuorumError, TooLarge, UnsupportedModel
 from core.paths import home, write_errors
+from core.unfinished import unfinished
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -95,25 +96,19 @@ def _prepare(parts: Sequence[GgufHeader], folder: Path) -> None:
             f"{amount(free)} are free.",
             "Free some space, or let QUORUM_HOME name a folder on a larger disk.",
         )
-    unfinished = folder.with_suffix(".part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    try:
-        file = unfinished / "model.gguf"  # alone, so that nothing beside the parts is read
+    shutil.rmtree(folder.with_suffix(".part"), ignore_errors=True)  # of a release that swept nothing
+    with unfinished(folder) as part:
+        part.mkdir()
+        file = part / "model.gguf"  # alone, so that nothing beside the parts is read
         if len(parts) == 1:
             file.symlink_to(parts[0].file.resolve())
         else:
             merge(parts, file)
         _convert(parts, file)
         file.unlink()
-        names = [part.file.name for part in parts]
-        (unfinished / _CHECKED).write_text(json.dumps({"parts": names}) + "\n", encoding="utf-8")
+        names = [one.file.name for one in parts]
+        (part / _CHECKED).write_text(json.dumps({"parts": names}) + "\n", encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)  # what an earlier release made of it
-        # Only a complete folder ever gets the final name: a process killed here leaves a .part that the next replaces.
-        unfinished.replace(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def _convert(parts: Sequence[GgufHeader], file: Path) -> None:

@@ -1,6 +1,5 @@
 """A smaller model on disk: blocks deleted, configuration mended, loaded again and measured again."""
 
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,14 +20,14 @@ from core.export.carried import copy_generation, copy_terms
 from core.export.copy_weights import check_copying, write_weights
 from core.export.delete_blocks import delete_blocks
 from core.export.recipe import Recipe
-from core.export.target import check_target, unfinished
+from core.export.target import check_target
 from core.export.zero_sublayers import check_zeroing, is_halved, read_zeroed, save
 from core.model.masked import missing_projections
 from core.model.model import LoadedModel, load
-from core.paths import write_errors
 from core.records.events import Exported
 from core.records.spec import Losses
 from core.text.windows import Windows
+from core.unfinished import unfinished
 
 
 def export(
@@ -65,22 +64,16 @@ def export(
     whole, masked = (sequence_losses(loaded, windows.ids, one) for one in (np.ones_like(mask), mask))
     check_finite(loaded, windows.ids, np.ones_like(mask), whole)
     check_finite(loaded, windows.ids, mask, masked)
-    with write_errors(out):
-        incomplete = unfinished(out)
-        try:
-            _write(loaded, mask, incomplete)
-            parameters, losses = _verify(loaded, masked, incomplete, windows)
-            outcome = Outcome(windows.protocol, perplexity(whole), perplexity(losses), parameters)
-            text = recipe.text(loaded.info, **asdict(outcome))
-            (incomplete / "quorum.json").write_text(text, encoding="utf-8")
-            licences = copy_terms(loaded.checkpoint.folder, incomplete)
-            text = card(loaded.info, recipe, outcome, licences)
-            (incomplete / "README.md").write_text(text, encoding="utf-8")
-            if out.exists():
-                out.rmdir()
-            incomplete.rename(out)
-        finally:
-            shutil.rmtree(incomplete, ignore_errors=True)
+    with unfinished(out) as folder:
+        folder.mkdir()
+        _write(loaded, mask, folder)
+        parameters, losses = _verify(loaded, masked, folder, windows)
+        outcome = Outcome(windows.protocol, perplexity(whole), perplexity(losses), parameters)
+        text = recipe.text(loaded.info, **asdict(outcome))
+        (folder / "quorum.json").write_text(text, encoding="utf-8")
+        licences = copy_terms(loaded.checkpoint.folder, folder)
+        text = card(loaded.info, recipe, outcome, licences)
+        (folder / "README.md").write_text(text, encoding="utf-8")
     return parameters, losses
 
 

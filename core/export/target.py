@@ -3,11 +3,11 @@
 import re
 import sys
 import sysconfig
-import tempfile
 from pathlib import Path
 
 from core.errors import BadPath, ExportError
 from core.paths import home, user_path, write_errors
+from core.unfinished import Unfinished
 
 # Folders whose files are run, or say what is run, by name.
 _CODE = {"site-packages", "dist-packages", "__pycache__", ".git", "node_modules"}
@@ -27,7 +27,11 @@ def check_target(out: Path) -> Path:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise ExportError(f"{out} exists already.", "Choose a new folder with --out DIR.")
         out.parent.mkdir(parents=True, exist_ok=True)
-        unfinished(out).rmdir()
+        room = Unfinished(out)
+        try:
+            room.path.mkdir()
+        finally:
+            room.drop()
     return out
 
 
@@ -43,13 +47,6 @@ def named_target(name: str) -> Path:
     if (folder / name).resolve().parent != folder.resolve():
         raise BadPath(f"{name} is a link that leads out of the folder of exports.", "Choose another name.")
     return folder / name
-
-
-def unfinished(out: Path) -> Path:
-    """A new folder beside `out`, readable like any other."""
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    folder.chmod(0o755)
-    return folder
 
 
 def _check_place(out: Path) -> None:

@@ -1,7 +1,5 @@
 """The weights of a checkpoint, read into memory, or laid out over GPUs, memory and disk where they find no room."""
 
-import shutil
-import tempfile
 import weakref
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from core.checkpoint.size import PLAIN, weight_bytes
 from core.errors import TooLarge, UnsupportedModel
 from core.paths import home, write_errors
 from core.records.spec import OFFLOAD
+from core.unfinished import Unfinished
 
 # Tensors of a file of which one must be what was loaded.
 _COMPARED = 8
@@ -37,13 +36,16 @@ def read_weights(checkpoint: Checkpoint, dtype: str, device: str = "cpu") -> Pre
         UnsupportedModel: weights are missing; transformers would have filled them in at random.
     """
     if device == OFFLOAD:
-        spilled = _new_folder()
+        # Where accelerate may keep weights that it cannot read from the checkpoint's own files.
+        spilled = Unfinished(home() / "offload" / "weights")
         try:
-            model = _read(checkpoint, dtype, device, offload_folder=str(spilled))
+            with write_errors(spilled.path):
+                spilled.path.mkdir()
+            model = _read(checkpoint, dtype, device, offload_folder=str(spilled.path))
         except BaseException:
-            shutil.rmtree(spilled, ignore_errors=True)
+            spilled.drop()
             raise
-        weakref.finalize(model, shutil.rmtree, spilled, ignore_errors=True)
+        weakref.finalize(model, spilled.drop)
         return model
     _check_room(checkpoint, dtype, choose_device(device))
     return _read(checkpoint, dtype, device)
@@ -109,11 +111,3 @@ def _check_room(checkpoint: Checkpoint, dtype: str, device: str) -> None:
             f"{amount(free)} free.",
             f"Use {smaller}--device {OFFLOAD}: what does not fit then stays on the disk. Or use a quantised version.",
         )
-
-
-def _new_folder() -> Path:
-    """Where accelerate may keep weights that it cannot read from the checkpoint's own files."""
-    folder = home() / "offload"
-    with write_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=folder))

@@ -51,6 +51,7 @@ from core.run.tally import Tally
 from core.sampling.samplers import begin, check_seed, check_size
 from core.selection.plan import further, plan
 from core.selection.targets import Request
+from core.unfinished import sweep
 
 
 class Engine:
@@ -61,6 +62,7 @@ class Engine:
         self._store = store
         self._between = between
         self._games = Games(store)
+        sweep()
 
     def run(self, spec: RunSpec) -> Iterator[Event]:
         """Measures what is missing of a run, and estimates contributions as it goes on.
