@@ -11,6 +11,7 @@ from app.contributions.what_if import show_what_if
 from app.dashboard import estimated, navigation, parts
 from app.dashboard.progress import show_standing
 from app.dashboard.tables import show_table, value_table
+from app.foreign import plain
 from app.words import KINDS
 from app.worker import client
 from cache.queries import StoredRun
@@ -47,7 +48,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     bars = value_bars(found.items, players, f"{kind} value, {unit}", result.protocol, layer)
     parts.show_chart(bars, "bars", picks="layer")
     st.caption(
-        f"{found.basis}. Whiskers: 90 % intervals for the doubt of having measured some "
+        f"{plain(found.basis)}. Whiskers: 90 % intervals for the doubt of having measured some "
         "coalitions only. Orange bands: 90 % for the doubt of having measured on this text (resampled sequences). "
         "Click on a bar, or pick a layer above: its panel is below."
     )
@@ -67,9 +68,11 @@ def show_run(run: StoredRun, result: RunResult) -> None:
     """Of which model the values are, on which text, and how far the run has come."""
     show_standing(run, shared)
     st.caption(
-        f"{result.model.source} ({result.model.architecture}, {result.model.parameters / 1e6:,.0f} M parameters, "
-        f"{result.model.dtype} on {result.model.device}) · dense perplexity {result.dense_perplexity:.2f} (measured) · "
-        f"{result.protocol} · {result.surrogate.masks} of {result.masks} coalitions measured"
+        f"{plain(result.model.source)} ({plain(result.model.architecture)}, "
+        f"{result.model.parameters / 1e6:,.0f} M parameters, "
+        f"{plain(result.model.dtype)} on {plain(result.model.device)}) · dense perplexity "
+        f"{result.dense_perplexity:.2f} (measured) · "
+        f"{plain(result.protocol)} · {result.surrogate.masks} of {result.masks} coalitions measured"
     )
 
 
@@ -78,7 +81,8 @@ def show_quality(result: RunResult) -> None:
     st.header("How far to trust them")
     fit = result.surrogate
     st.markdown(
-        f"They come from a surrogate ({fit.name}), whose R² on {fit.masks} coalitions that it had **not** seen is "
+        f"They come from a surrogate ({plain(fit.name)}), whose R² on {fit.masks} coalitions that it had "
+        "**not** seen is "
         f"{fit.r2:.3f}. {stability(result)}."
     )
     st.page_link(navigation.surrogate(), label="Predicted against measured, on the page Surrogate")

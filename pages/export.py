@@ -12,6 +12,7 @@ from app.dashboard.progress import watch
 from app.dashboard.tables import value_table
 from app.export.recipe_panel import PLAIN, show_recipes
 from app.export.report import show_report
+from app.foreign import plain
 from app.preview.controls import best, current, ranked
 from app.words import named, saved
 from app.worker import client
@@ -66,11 +67,12 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
     if job.exported is not None:
         done = job.exported
         st.success(
-            f"**{done.path}**: layers {named(result.model.players, done.removed)} removed. Loaded again with "
+            f"**{plain(done.path)}**: layers {plain(named(result.model.players, done.removed))} removed. Loaded "
+            "again with "
             f"transformers, it has the losses of the masked model; perplexity {done.perplexity:.2f} (measured) "
-            f"on {done.protocol}."
+            f"on {plain(done.protocol)}."
         )
-        st.caption("; ".join(saved(done)) + ".")
+        st.caption(plain("; ".join(saved(done)) + "."))
         st.code(
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
             f"model = AutoModelForCausalLM.from_pretrained({done.path!r})\n"
@@ -106,7 +108,7 @@ if chosen is not None and chosen.result is not None:
     plans = best(reads.selection(shared.database, chosen.run))
     gone = current(chosen.run, names, plans or ranked(chosen.result))
     st.markdown(
-        f"Layers to remove: **{named(names, gone) or 'none'}** ({len(gone)} of {len(names)}). "
+        f"Layers to remove: **{plain(named(names, gone) or 'none')}** ({len(gone)} of {len(names)}). "
         "They are chosen on the page Preview."
     )
     st.page_link(navigation.preview(), label="Change them", icon=":material/tune:")

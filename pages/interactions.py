@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import estimated, parts
 from app.dashboard.tables import interaction_table, show_table
+from app.foreign import plain
 from app.interactions.clustered import clustered
 from app.interactions.greedy_panel import show_greedy
 from app.interactions.matrix import interaction_matrix, pair_name
@@ -53,7 +54,7 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
     matrix = interaction_matrix(found, places, players, unit, result.protocol, by_name[name])
     parts.show_chart(matrix, "matrix", picks="pair")
-    st.caption(f"{estimated.basis(found)}. {result.protocol}. Click on a cell, or pick a pair above.")
+    st.caption(f"{plain(estimated.basis(found))}. {plain(result.protocol)}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
     show_pair(shared, run.resolved, result, by_name[name], unit)
     show_halves(result, found, unit)
@@ -71,7 +72,7 @@ def show_halves(result: RunResult, found: PairInteractions, unit: str) -> None:
         "that the layer goes or stays as a whole. Below zero, one makes up for the other."
     )
     parts.show_chart(half_bars(pairs, unit, result.protocol), key="halves")
-    st.caption(f"Whiskers: 90 % intervals over coalitions. {result.protocol}.")
+    st.caption(f"Whiskers: 90 % intervals over coalitions. {plain(result.protocol)}.")
 
 
 def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import estimated, navigation, parts, reads
 from app.dashboard.tables import plan_table
+from app.foreign import plain
 from app.preview.controls import Sets, best, current, ranked, show_controls, usual
 from app.preview.readings import perplexities, show_curve, show_readings
 from app.preview.search_panel import show_rivals, show_search
@@ -49,8 +50,9 @@ def show_plans(run: str, result: RunResult, found: Selection) -> None:
         st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
         stayed = f" Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
         st.caption(
-            f"Measured on {found.protocol}; {found.coalitions} coalitions looked at for {found.spent:.2f} units. "
-            f"Intervals: 90 %, for other text of this kind.{stayed}"
+            f"Measured on {plain(found.protocol)}; {found.coalitions} coalitions looked at for "
+            f"{found.spent:.2f} units. "
+            f"Intervals: 90 %, for other text of this kind.{plain(stayed)}"
         )
 
 

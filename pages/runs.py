@@ -6,6 +6,7 @@ from app.contributions.bars import contribution_bars
 from app.dashboard import login, parts
 from app.dashboard.progress import cancel_button, show_progress
 from app.example import shipped
+from app.foreign import plain
 from app.runs.form import show_form
 from app.runs.history import show_history
 from app.worker import client
@@ -29,7 +30,9 @@ def live() -> None:
         show_progress(job, shared)
         for other in shared.waiting(behind=job):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"Next: {other.spec.model} on {other.spec.corpus}, {other.spec.masks} coalitions")
+                st.markdown(
+                    f"Next: {plain(other.spec.model)} on {plain(other.spec.corpus)}, {other.spec.masks} coalitions"
+                )
                 cancel_button(other, shared)
     if job.revision != seen:
         st.rerun(scope="app")
@@ -42,13 +45,15 @@ def show_example() -> None:
         return
     result = example.result
     st.info(
-        f"**This is an example**, measured elsewhere ({result.model.dtype} on {result.model.device}) with the default "
+        f"**This is an example**, measured elsewhere ({plain(result.model.dtype)} on "
+        f"{plain(result.model.device)}) with the default "
         "settings. Press **Start run** to measure on your machine: your own model or text, or the same again, which "
         "finds what the example has measured if your machine computes in the same precision."
     )
     st.header("Contributions in the example")
     st.caption(
-        f"Estimated from {result.surrogate.masks} measured coalitions of {result.model.source}: {result.protocol}. "
+        f"Estimated from {result.surrogate.masks} measured coalitions of {plain(result.model.source)}: "
+        f"{plain(result.protocol)}. "
         "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
     )
     parts.show_chart(contribution_bars(result), key="example-bars")
@@ -67,8 +72,10 @@ def show_newest() -> None:
     elif job.status == "finished" and job.result is not None:
         result = job.result
         st.success(
-            f"Run {result.run} is finished: {result.measured} coalitions measured, {result.cached} taken from the "
-            f"cache, {result.seconds:.0f} s. Dense perplexity {result.dense_perplexity:.2f} on {result.protocol}."
+            f"Run {plain(result.run)} is finished: {result.measured} coalitions measured, {result.cached} taken "
+            "from the "
+            f"cache, {result.seconds:.0f} s. Dense perplexity {result.dense_perplexity:.2f} on "
+            f"{plain(result.protocol)}."
         )
     if job.result is not None:
         st.header("Contributions" + (" so far" if job.active else ""))

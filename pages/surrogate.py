@@ -6,6 +6,7 @@ import streamlit as st
 from app.dashboard import parts
 from app.dashboard.progress import show_standing
 from app.dashboard.tables import show_table
+from app.foreign import plain
 from app.surrogate.explain import show_why
 from app.surrogate.extrapolation import show_beyond
 from app.surrogate.fit_figures import learning_curve, predicted_against_measured, residuals_by_size
@@ -26,7 +27,7 @@ def show_kinds(result: RunResult) -> None:
     fit = result.surrogate
     st.markdown(
         "A surrogate predicts the score of a set of layers. These figures compare its predictions with measurements of "
-        f"sets that it has **not** seen (five folds). In use: **{fit.name}**."
+        f"sets that it has **not** seen (five folds). In use: **{plain(fit.name)}**."
     )
     with st.container(horizontal=True):
         st.metric("R²", f"{fit.r2:.3f}", help="1 is perfect, 0 is no better than the mean")
@@ -40,7 +41,7 @@ def show_kinds(result: RunResult) -> None:
             "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
         )
     if result.precision is not None:
-        st.caption(f"{result.precision}.")
+        st.caption(f"{plain(result.precision)}.")
     if result.not_finite:
         st.warning(f"{result.not_finite} coalitions have a loss that is not a number; they are in no fit.")
 
@@ -53,7 +54,7 @@ def show_held_out(result: RunResult, found: Diagnostics) -> None:
     held = kinds[parts.pick("surrogate", "Kind of surrogate", list(kinds))]
     parts.show_chart(predicted_against_measured(result, found, held), key="against")
     st.caption(
-        f"Predicted in five folds against measured on {result.protocol}. {len(found.masks)} of "
+        f"Predicted in five folds against measured on {plain(result.protocol)}. {len(found.masks)} of "
         f"{result.surrogate.masks} coalitions. A score below 1e-5 is that of a ruined model and is drawn as 1e-5."
     )
     st.header("Residuals by number of layers kept")
@@ -81,7 +82,8 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
     """What more measurements would bring."""
     st.header("Learning curve")
     st.markdown(
-        f"**{result.surrogate.name}**, learnt from a part of the coalitions and always tested on the same held-out "
+        f"**{plain(result.surrogate.name)}**, learnt from a part of the coalitions and always tested on the "
+        "same held-out "
         "ones. Where the curve is flat, more coalitions would change little."
     )
     parts.show_chart(learning_curve(result, curve), key="curve")

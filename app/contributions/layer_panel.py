@@ -9,6 +9,7 @@ from app.contributions.layer_figures import depth_bars
 from app.dashboard import parts
 from app.dashboard.estimated import Valued
 from app.dashboard.perplexity_metric import show_cost
+from app.foreign import plain
 from app.words import Players, labels
 from core.coalitions.measurements import Floats
 from core.records.results import RunResult
@@ -30,7 +31,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
         fitted: a surrogate of the log score, for what has not been measured.
     """
     players = result.model.players
-    st.header(f"Layer {players[layer]}")
+    st.header(f"Layer {plain(players[layer])}")
     item, (rank, low, high) = found.items[layer], ranks[layer]
     with st.container(horizontal=True):
         text = f", ± {item.calibration:.4f} over texts" if math.isfinite(item.calibration) else ""
@@ -40,7 +41,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
             f"90 % intervals: {item.low:.4f} to {item.high:.4f} over coalitions{text}",
             delta_color="off",
             delta_arrow="off",
-            help=f"{found.basis}; {result.protocol}",
+            help=f"{plain(found.basis)}; {plain(result.protocol)}",
         )
         st.metric(
             "Rank (1 is needed least)",

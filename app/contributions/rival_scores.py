@@ -12,6 +12,7 @@ from app.dashboard.progress import watch
 from app.dashboard.tables import show_table
 from app.example import shipped
 from app.figures.heatmaps import rank_heatmap
+from app.foreign import plain
 from app.words import duration, labels
 from app.worker.client import Jobs
 from cache.queries import StoredRun
@@ -84,7 +85,8 @@ def _show(result: RunResult, found: MethodRanks, scores: Scores) -> None:
         table[method], table[f"rank by {method}"] = values, ranks
     show_table(table, "Value and rank of each layer by each method", f"rivals-{result.run}")
     st.caption(
-        f"Measured by each method on {scores.protocol}; ours estimated. Which choice is the better one, perplexity on "
+        f"Measured by each method on {plain(scores.protocol)}; ours estimated. Which choice is the better one, "
+        "perplexity on "
         "other text decides: the page Preview compares whole methods."
     )
 

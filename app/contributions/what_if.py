@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import parts, state
 from app.dashboard.measured import show_under_way
+from app.foreign import plain
 from app.words import named
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -33,18 +34,18 @@ def _answer(job: Job, result: RunResult) -> None:
     """The measurement, or that it is under way."""
     layers = ("layers " if len(job.removed) > 1 else "layer ") + named(result.model.players, job.removed)
     if job.active:
-        st.markdown(f"Measuring without {layers} …")
+        st.markdown(f"Measuring without {plain(layers)} …")
         show_under_way(job, result)
     elif job.measured is not None:
         measured = job.measured
         comparable = parts.all_compare([measured], result)
         change = measured.perplexity / result.dense_perplexity - 1
         st.metric(
-            f"Perplexity without {layers} (measured)",
+            f"Perplexity without {plain(layers)} (measured)",
             f"{measured.perplexity:.2f}",
             f"{change:+.1%} against the whole model's {result.dense_perplexity:.2f}" if comparable else None,
             delta_color="inverse",
-            help=str(measured.protocol),
+            help=plain(measured.protocol),
         )
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)

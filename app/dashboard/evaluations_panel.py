@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.dashboard import parts
+from app.foreign import code
 from cache.database import Database
 from cache.parquet import export_evaluations, import_evaluations
 from cache.queries import StoredRun
@@ -45,12 +46,6 @@ def show_upload(database: Database) -> None:
             parts.show_error(error)
             return
         st.success(
-            f"{found.evaluations:,} evaluations of {_code(found.model.source)} in {_code(found.model.dtype)} are here "
-            f"now, {found.fresh:,} of them new: measured on {_code(str(found.protocol))}."
+            f"{found.evaluations:,} evaluations of {code(found.model.source)} in {code(found.model.dtype)} are here "
+            f"now, {found.fresh:,} of them new: measured on {code(found.protocol)}."
         )
-
-
-def _code(text: str) -> str:
-    """What a file says, as code in Markdown: no link or image of its own gets onto the page."""
-    plain = " ".join(text.replace("`", "'").split())
-    return f"`{plain}`"

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from app.dashboard import parts
+from app.foreign import plain
 from core.errors import NotAllowed
 from core.paths import home, user_path
 from core.records.spec import RunSpec
@@ -39,7 +40,7 @@ def ask() -> None:
         st.title("Quorum")
         st.markdown("Which layers does a language model need? Log in to see the runs and to start some.")
         for provider in _providers():
-            if st.button(f"Log in with {provider}" if provider else "Log in", type="primary"):
+            if st.button(f"Log in with {plain(provider)}" if provider else "Log in", type="primary"):
                 _log_in(provider)
         st.stop()
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.dashboard import parts, reads, state
 from app.dashboard.progress import show_stage
+from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.database import Database
@@ -44,7 +45,7 @@ def show_known(result: RunResult, found: Known) -> None:
         f"{perplexity:.2f}",
         f"{perplexity / result.dense_perplexity - 1:+.1%} against {result.dense_perplexity:.2f}",
         delta_color="inverse",
-        help=str(result.protocol),
+        help=plain(result.protocol),
     )
     if math.isfinite(high):
         st.caption(f"90 % interval for other text of this kind: {low:.2f} to {high:.2f}")
@@ -58,7 +59,7 @@ def show_prediction(result: RunResult, found: Prediction) -> None:
         f"{found.perplexity:.2f}",
         f"{found.perplexity / result.dense_perplexity - 1:+.1%}",
         delta_color="inverse",
-        help=f"By a surrogate of all that is measured of this model on this text; {result.protocol}",
+        help=f"By a surrogate of all that is measured of this model on this text; {plain(result.protocol)}",
     )
     if math.isfinite(found.high):
         st.caption(
@@ -76,7 +77,7 @@ def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, 
         job = shared.preview(f"{state.session()}-preview", spec, removed)
         state.remember_job("preview", job)
     if job.measured is not None:  # and yet the results file does not know it: it is another game's
-        st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=str(job.measured.protocol))
+        st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=plain(job.measured.protocol))
         parts.all_compare([job.measured], result)
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)
@@ -106,7 +107,7 @@ def show_under_way(job: Job, result: RunResult) -> None:
             f"{so_far.perplexity:.2f}",
             f"{so_far.perplexity / result.dense_perplexity - 1:+.1%}",
             delta_color="inverse",
-            help=str(result.protocol),
+            help=plain(result.protocol),
         )
         if math.isfinite(so_far.high):
             st.caption(f"90 % interval of the end result: {so_far.low:.2f} to {so_far.high:.2f}")

@@ -8,6 +8,7 @@ import streamlit as st
 from app.dashboard import reads, state
 from app.example import shipped
 from app.figures.charts import Chart, darken
+from app.foreign import plain
 from app.words import legend
 from cache import queries
 from cache.database import Database
@@ -29,7 +30,7 @@ def show_error(error: QuorumError) -> None:
 
 def show_failure(message: str, hint: str) -> None:
     """What went wrong, and the next step."""
-    st.error(f"**{message}**\n\n{hint}", icon="⚠️")
+    st.error(f"**{plain(message)}**\n\n{plain(hint)}", icon="⚠️")
 
 
 def pick_run(database: Database) -> StoredRun | None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.foreign import plain
 from core.attribution.prediction import Predictor
 from core.records.results import RunResult
 from core.surrogate.surrogate import Surrogate
@@ -20,14 +21,14 @@ def show_cost(name: str, removed: tuple[int, ...], fitted: Surrogate, result: Ru
     measured = fitted.measured.perplexity(removed)
     if measured is not None:
         change = f"{measured / result.dense_perplexity - 1:+.1%} against the whole model's"
-        st.metric(f"{name} (measured)", f"{measured:.2f}", change, delta_color="inverse", help=whole)
+        st.metric(f"{plain(name)} (measured)", f"{measured:.2f}", change, delta_color="inverse", help=plain(whole))
     elif result.bands:
         expected = Predictor(fitted, result.bands).predict(removed)
         st.metric(
-            f"{name} (predicted{', extrapolated' if expected.extrapolated else ''})",
+            f"{plain(name)} (predicted{', extrapolated' if expected.extrapolated else ''})",
             f"{expected.perplexity:.2f}",
             f"90 % interval {expected.low:.2f} to {expected.high:.2f}",
             delta_color="off",
             delta_arrow="off",
-            help=whole,
+            help=plain(whole),
         )

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.dashboard import login, parts
+from app.foreign import plain
 from app.words import duration
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -22,7 +23,7 @@ def show_standing(run: StoredRun, jobs: Jobs) -> None:
     if job is not None and job.active and job.run == run.run:
         st.fragment(_watch, run_every=1.0)(job, jobs, job.revision)
     elif run.status != "finished":
-        st.warning(f"This run is {run.status}: this is what it has found so far. Resume it on the page Runs.")
+        st.warning(f"This run is {plain(run.status)}: this is what it has found so far. Resume it on the page Runs.")
 
 
 def _watch(job: Job, jobs: Jobs, seen: int) -> None:
@@ -40,7 +41,9 @@ def show_progress(job: Job, jobs: Jobs) -> None:
     progress = job.progress
     label = _HELD_UP.get(job.status, job.stage or "Starting")
     done = progress.done / progress.total if progress else 0.0
-    st.progress(done, text=f"**{label}**" + (f": {progress.done} of {progress.total} coalitions" if progress else ""))
+    st.progress(
+        done, text=f"**{plain(label)}**" + (f": {progress.done} of {progress.total} coalitions" if progress else "")
+    )
     if progress is not None:
         with st.container(horizontal=True):
             rate = f"{60 * progress.per_second:.0f}" if progress.per_second else "–"
@@ -57,7 +60,7 @@ def show_progress(job: Job, jobs: Jobs) -> None:
 def _show_download(event: Downloading) -> None:
     """Bytes of a model that have come, how fast, and how long the rest takes."""
     done = min(1.0, event.done / max(1, event.total))
-    st.progress(done, text=f"**Downloading {event.model}**: {amount(event.done)} of {amount(event.total)}")
+    st.progress(done, text=f"**Downloading {plain(event.model)}**: {amount(event.done)} of {amount(event.total)}")
     with st.container(horizontal=True):
         rate = f"{amount(event.per_second)}/s" if event.per_second else "–"
         st.metric("Rate", rate, help="Since this attempt began; what arrived earlier is not fetched again")
@@ -69,7 +72,7 @@ def show_stage(job: Job) -> None:
     if job.downloading is not None and job.status == "running":
         _show_download(job.downloading)
         return
-    st.caption(job.stage or "Waiting for the evaluation under way")
+    st.caption(plain(job.stage or "Waiting for the evaluation under way"))
 
 
 def watch(job: Job, jobs: Jobs, title: str) -> None:
@@ -85,7 +88,7 @@ def watch(job: Job, jobs: Jobs, title: str) -> None:
             _show_download(job.downloading)
             cancel_button(job, jobs)
             return
-        st.progress(min(1.0, job.share or 0.0), text=f"**{_HELD_UP.get(job.status, title)}** {job.stage}")
+        st.progress(min(1.0, job.share or 0.0), text=f"**{plain(_HELD_UP.get(job.status, title))}** {plain(job.stage)}")
         cancel_button(job, jobs)
 
     seen = job.revision

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.foreign import plain
 from app.words import named
 from cache.queries import StoredRun
 from core.errors import SelectionError
@@ -30,7 +31,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     try:
         whole = whole_layers(model, removed)
     except SelectionError as error:
-        st.info(f"{error.message} {error.hint}")
+        st.info(f"{plain(error.message)} {plain(error.hint)}")
     else:
         yaml = mergekit(model, whole)
         st.code(yaml, language=PLAIN, wrap_lines=True)

@@ -43,7 +43,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         charts: by their titles.
     """
     model = result.model
-    gone = named(model.players, removed) or "none"
+    gone = escape(named(model.players, removed)) or "none"
     found = f"{measured:.2f} (measured)" if measured is not None else "not measured"
     lines = [
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(own_name(model.source))}</title>",
@@ -53,7 +53,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         f"measured on {escape(str(result.protocol))}.</p>",
         f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has {result.dense_perplexity:.2f} "
         f"(measured).</p><p><code>python -m app export {escape(result.run)} "
-        f"--remove {named(model.players, removed, ',')} --out DIR</code></p>",
+        f"--remove {escape(named(model.players, removed, ','))} --out DIR</code></p>",
     ]
     for index, (title, chart) in enumerate(charts.items()):
         drawn = chart.figure.to_html(full_html=False, include_plotlyjs=index == 0)

@@ -11,6 +11,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from app.foreign import untagged
+
 BLUE, VERMILION, ORANGE, GREEN, PURPLE, SKY, GREY = (
     "#0072B2",
     "#D55E00",
@@ -28,10 +30,15 @@ MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure and its description in words."""
+    """A figure and its description in words. What is not ours in the figure is text: no tag of it leaves it."""
 
     figure: go.Figure
     alt: str
+
+    def __post_init__(self) -> None:
+        drawn = self.figure.to_plotly_json()
+        if (shown := untagged(drawn)) != drawn:
+            object.__setattr__(self, "figure", go.Figure(shown))
 
 
 def tick(layers: int) -> int:

@@ -5,6 +5,7 @@ import streamlit as st
 from app.dashboard import estimated, parts, state
 from app.dashboard.perplexity_metric import show_cost
 from app.figures.strip import strip_figure
+from app.foreign import plain
 from app.words import named
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -61,7 +62,7 @@ def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
     with st.container(horizontal=True):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
             show_cost(f"{name}, without {named(result.model.players, removed)}", removed, fitted, result)
-    st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}.")
+    st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {plain(result.protocol)}.")
 
 
 def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
@@ -82,6 +83,6 @@ def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
     names = [named(result.model.players, measured.removed) for measured in found]
     verdict = "the one-by-one choice **is worse**" if one.perplexity > other.perplexity else "it is **not** worse"
     st.markdown(
-        f"Measured last: {one.perplexity:.2f} without {names[0]} (one by one), {other.perplexity:.2f} without "
-        f"{names[1]}: {verdict}. The example above takes this into account."
+        f"Measured last: {one.perplexity:.2f} without {plain(names[0])} (one by one), {other.perplexity:.2f} without "
+        f"{plain(names[1])}: {verdict}. The example above takes this into account."
     )

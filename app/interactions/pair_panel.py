@@ -5,6 +5,7 @@ import math
 import streamlit as st
 
 from app.dashboard import parts, state
+from app.foreign import plain
 from app.words import named
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -23,8 +24,8 @@ def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteract
     """What the surrogate says of a pair, and the measurement that it can be held against."""
     both = named(result.model.players, (pair.first, pair.second), " and ")
     st.markdown(
-        f"Estimated interaction of layers {both}: **{pair.value:+.3f}** {unit} "
-        f"(90 % interval {pair.low:+.3f} to {pair.high:+.3f}): {pair.meaning}, {WORDS[pair.meaning]}."
+        f"Estimated interaction of layers {plain(both)}: **{pair.value:+.3f}** {unit} "
+        f"(90 % interval {pair.low:+.3f} to {pair.high:+.3f}): {plain(pair.meaning)}, {WORDS[pair.meaning]}."
     )
     if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
         sets = ((pair.first,), (pair.second,), (pair.first, pair.second))
@@ -43,11 +44,11 @@ def _answer(asked: list[Job], result: RunResult) -> None:
         return
     with st.container(horizontal=True):
         protocol = str(result.protocol)
-        st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}", help=protocol)
+        st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}", help=plain(protocol))
         for job in asked:
             without = named(result.model.players, job.removed, " and ")
             number = f"{job.measured.perplexity:.2f}" if job.measured else "…"
-            st.metric(f"Without {without} (measured)", number, help=protocol)
+            st.metric(f"Without {plain(without)} (measured)", number, help=plain(protocol))
     found = [job.measured for job in asked if job.measured is not None]
     if len(found) < len(asked):
         return
@@ -57,5 +58,5 @@ def _answer(asked: list[Job], result: RunResult) -> None:
     if math.isfinite(both):
         st.markdown(
             f"Measured interaction while nothing else is missing: **{first + second - both:+.3f}** nats a token. The "
-            f"two single losses add up to {first + second:.3f}; together they cost {both:.3f}."
+            f"two single losses add up to {first + second:.3f}; together they cost {plain(both):.3f}."
         )

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.dashboard import parts
 from app.dashboard.tables import show_table
+from app.foreign import plain
 from app.learn.games import COST, LAYERS, made_up_model, shapley, table
 from app.learn.sampling_figures import error_curve, estimate_bars
 from app.learn.step_parts import Own, look_for, protocol, step
@@ -68,5 +69,5 @@ def sampling(own: Own | None) -> None:
     if own is not None and game == games[-1]:
         st.caption(
             "**On your run.** The game is what its surrogate predicts (estimated; small coalitions are extrapolated), "
-            f"and exact is that game's value, in closed form. {protocol(own)}"
+            f"and exact is that game's value, in closed form. {plain(protocol(own))}"
         )

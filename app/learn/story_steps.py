@@ -9,6 +9,7 @@ import streamlit as st
 from app.dashboard import parts, state
 from app.dashboard.tables import show_table
 from app.figures.strip import strip_figure
+from app.foreign import plain
 from app.learn.games import PLAYERS, STORIES, alike, idle, shapley, table
 from app.learn.own_run_figures import contribution_by_size
 from app.learn.step_parts import Own, look_for, protocol, step
@@ -95,7 +96,7 @@ def orders(own: Own | None) -> None:
             st.markdown("**On your run.** What a layer adds depends on how many others are there, too.")
             layer = st.selectbox("Layer", range(own.layers), format_func=own.players.__getitem__)
             parts.show_chart(contribution_by_size(own.result, layer), key="by-size")
-            st.caption(f"Estimated by the run's surrogate, with 90 % intervals over coalitions. {protocol(own)}")
+            st.caption(f"Estimated by the run's surrogate, with 90 % intervals over coalitions. {plain(protocol(own))}")
 
 
 def axioms(own: Own | None) -> None:
@@ -165,5 +166,5 @@ def _own_sums(own: Own) -> None:
     st.caption(
         "The first two are of the log score, in nats a token, and extrapolate to sizes that no stratum holds. The "
         "third is of the score, which loses 1 at most: the paper's stratified contribution looks at a few sizes only, "
-        f"and is no division of a whole. {protocol(own)}"
+        f"and is no division of a whole. {plain(protocol(own))}"
     )

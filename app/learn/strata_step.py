@@ -7,6 +7,7 @@ from scipy.stats import binom
 
 from app.dashboard import parts
 from app.dashboard.tables import show_table
+from app.foreign import plain
 from app.learn.coalition_figures import scores_by_size
 from app.learn.games import COST, LAYERS, made_up_model
 from app.learn.step_parts import Own, look_for, protocol, step
@@ -57,7 +58,7 @@ def _own_sizes(own: Own) -> None:
     shares = np.bincount(kept, minlength=own.layers + 1) / len(kept)
     parts.show_chart(scores_by_size(kept, scores, uniform, shares, "measured"), key="own-sizes")
     _size_table(kept, scores, "own-strata", "your run")
-    st.caption(f"Measured. {protocol(own)}")
+    st.caption(f"Measured. {plain(protocol(own))}")
 
 
 def _size_table(kept: Floats, scores: Floats, name: str, whose: str) -> None:

@@ -7,6 +7,7 @@ from sklearn.metrics import r2_score
 
 from app.dashboard import parts
 from app.dashboard.tables import show_table
+from app.foreign import plain
 from app.learn.coalition_figures import predicted_against_true
 from app.learn.games import COST, LAYERS, learning_curve, made_up_model, measured
 from app.learn.sampling_figures import learning_lines
@@ -75,4 +76,4 @@ def _own_fit(own: Own) -> None:
     true = own.measured.log_scores
     st.metric(f"R² on the {total - count} others", f"{r2_score(true[~learnt], predicted[~learnt]):.3f}")
     parts.show_chart(predicted_against_true(predicted, true, learnt, "measured"), key="own-predicted")
-    st.caption(f"Predicted by the surrogate against measured. {protocol(own)}")
+    st.caption(f"Predicted by the surrogate against measured. {plain(protocol(own))}")

@@ -5,6 +5,7 @@ import streamlit as st
 
 from app.dashboard import parts
 from app.dashboard.measured import known, measure, show_known, show_prediction
+from app.foreign import plain
 from app.preview.controls import Sets
 from app.preview.curve import Place, curve
 from app.preview.speed_panel import show_size
@@ -50,7 +51,8 @@ def show_readings(
     with columns[2]:
         show_size(shared, run.resolved, result, removed)
     st.caption(
-        f"On the text of the run, {result.protocol}. The layers were chosen on it, so that these figures are a little "
+        f"On the text of the run, {plain(result.protocol)}. The layers were chosen on it, so that these figures "
+        "are a little "
         "too good; the comparison below and the export measure on text that nobody has seen."
     )
     if here is not None:

@@ -5,6 +5,7 @@ import streamlit as st
 from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
 from app.dashboard.tables import methods_table
+from app.foreign import plain
 from app.preview.curve import rivals
 from app.worker.client import Jobs
 from cache.queries import StoredRun
@@ -45,7 +46,8 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         table = methods_table(found)
         st.dataframe(table, hide_index=True, alt="Perplexity of each method at each number of removed layers")
         st.caption(
-            f"Measured on text that no method has seen: {found.evaluation}. Chosen on {found.calibration}. Dense "
+            f"Measured on text that no method has seen: {plain(found.evaluation)}. Chosen on "
+            f"{plain(found.calibration)}. Dense "
             f"perplexity there: {found.dense_perplexity:.2f}. Units: by forwards that share nothing."
         )
     with st.expander("Compare" if found is None else "Compare again", expanded=found is None):

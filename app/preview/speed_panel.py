@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import parts, state
 from app.dashboard.progress import show_stage
+from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.size import BYTES
@@ -21,7 +22,7 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
         st.metric(
             "Parameters left",
             f"{left:,}",
-            f"{left / result.model.parameters - 1:+.1%}; {mebibytes:,.0f} MiB in {result.model.dtype}",
+            f"{left / result.model.parameters - 1:+.1%}; {mebibytes:,.0f} MiB in {plain(result.model.dtype)}",
             delta_color="off",
             delta_arrow="off",
             help=f"Of {result.model.parameters:,}; what the weights take is computed, the speed below is measured",

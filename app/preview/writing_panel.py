@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import parts, state
 from app.dashboard.progress import show_stage
+from app.foreign import plain
 from app.words import Players, named
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -40,6 +41,6 @@ def _texts(job: Job, players: Players) -> None:
     for column, title, text in zip(
         st.columns(2), ("The whole model", f"Without layers {gone}"), (written.whole, written.pruned), strict=True
     ):
-        column.markdown(f"**{title}**")
+        column.markdown(f"**{plain(title)}**")
         column.text(prompt + text)
     st.caption(f"Greedy: each takes its likeliest token. {written.done} of {written.total} tokens.")

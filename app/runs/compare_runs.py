@@ -6,6 +6,7 @@ import streamlit as st
 from app.dashboard import parts, state
 from app.dashboard.tables import show_table
 from app.example import shipped
+from app.foreign import plain
 from app.runs.compare_figure import comparison_dumbbells, rank_correlation
 from app.runs.settings import parted, settings
 from app.words import labels
@@ -46,11 +47,12 @@ def _show(first: StoredRun, result: RunResult, second: StoredRun) -> None:
     if result.protocol != other.protocol:
         st.warning(
             "The two were measured on different text or by different protocols: their perplexities do not compare. "
-            f"Run {first.run}: {result.protocol}. Run {second.run}: {other.protocol}."
+            f"Run {plain(first.run)}: {plain(result.protocol)}. Run {plain(second.run)}: {plain(other.protocol)}."
         )
     if result.model.players != other.model.players:
         st.info(
-            f"Run {first.run} is of {_players(result)} and run {second.run} of {_players(other)}: their contributions "
+            f"Run {plain(first.run)} is of {plain(_players(result))} and run {plain(second.run)} of "
+            f"{plain(_players(other))}: their contributions "
             "have no layer-by-layer comparison."
         )
         return
@@ -71,7 +73,7 @@ def _show_settings(first: StoredRun, second: StoredRun) -> None:
         rows = [{"setting": name, first.run: ours[name], second.run: theirs[name]} for name in differing]
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The settings in which the two runs differ")
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
-    st.caption(f"The same in both: {same}." if differing else f"All settings are the same: {same}.")
+    st.caption(f"The same in both: {plain(same)}." if differing else f"All settings are the same: {plain(same)}.")
 
 
 def _players(result: RunResult) -> str:

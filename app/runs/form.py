@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.dashboard import parts
+from app.foreign import plain
 from app.foresight import foresee, sentences
 from app.requests import integers, located
 from cache.database import Database
@@ -35,9 +36,9 @@ def _show_forecast(database: Database, spec: RunSpec) -> None:
     try:
         said = sentences(foresee(database, parts.stored_runs(database), spec))
     except QuorumError as error:
-        st.warning(f"**{error.message}** {error.hint}")
+        st.warning(f"**{plain(error.message)}** {plain(error.hint)}")
         return
-    st.markdown("  \n".join(f"**{name}:** {sentence}" for name, sentence in said.items()))
+    st.markdown("  \n".join(f"**{name}:** {plain(sentence)}" for name, sentence in said.items()))
 
 
 def _asked() -> RunSpec:

@@ -8,6 +8,7 @@ import streamlit as st
 from app.dashboard import login, navigation, parts, state
 from app.dashboard.evaluations_panel import download_evaluations, show_upload
 from app.example import shipped
+from app.foreign import plain
 from app.runs.compare_runs import show_comparison
 from app.runs.settings import parted, settings
 from app.worker.client import Jobs
@@ -37,7 +38,7 @@ def _show_table(runs: list[StoredRun]) -> None:
     table = pd.DataFrame([_row(run, differing) for run in runs])
     st.dataframe(table, hide_index=True, alt="All runs, the newest first: their settings that differ, and their ends")
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
-    st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {same}. R² is on coalitions not seen.")
+    st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {plain(same)}. R² is on coalitions not seen.")
 
 
 def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:

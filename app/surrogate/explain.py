@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.dashboard import parts
 from app.dashboard.estimated import predictor_of
+from app.foreign import plain
 from app.surrogate.fit_figures import share_bars
 from app.words import labels
 from cache.database import Database
@@ -45,7 +46,7 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
             f"90 % interval {found.low:,.2f} to {found.high:,.2f}",
             delta_color="off",
             delta_arrow="off",
-            help=str(result.protocol),
+            help=plain(result.protocol),
         )
         measured = predictor.surrogate.measured
         rows = (measured.masks == without(len(players), removed)).all(axis=1)
@@ -53,7 +54,7 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
             st.metric(
                 "Perplexity (measured; the surrogate has seen it)",
                 f"{np.exp(measured.losses[rows].mean()):,.2f}",
-                help=str(result.protocol),
+                help=plain(result.protocol),
             )
     if found.extrapolated:
         st.warning(
@@ -63,7 +64,7 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     st.caption(
         f"Predicted. The bars add up to {sum(share.value for share in found.shares):+.3f} nats a token, the predicted "
         "logarithm of PPL_dense / PPL. Each is a Shapley value of the game among the removed layers while all others "
-        f"stay: what this layer takes away, averaged over all orders of removing them. {result.protocol}."
+        f"stay: what this layer takes away, averaged over all orders of removing them. {plain(result.protocol)}."
     )
     known = labels(players)
     table = pd.DataFrame({"layer": known[s.layer], "share, nats a token": s.value} for s in found.shares)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.foreign import plain
 from app.surrogate.fit_tables import beyond_table
 from core.records.diagnostics import Beyond
 from core.records.results import RunResult
@@ -24,5 +25,5 @@ def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
     st.download_button("Download CSV", table.to_csv(index=False), f"beyond-{result.run}.csv", "text/csv")
     st.caption(
         f"{beyond.masks} coalitions, held out either way. Factors: the exponential of the mean absolute error of the "
-        f"log score. {result.protocol}."
+        f"log score. {plain(result.protocol)}."
     )

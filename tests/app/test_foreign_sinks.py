@@ -1,0 +1,110 @@
+"""No string that is not ours reaches Streamlit's Markdown, or leaves a figure, unescaped: read from the code itself."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.root import ROOT
+
+# What draws Markdown, by its arguments: labels and texts stand first, and `help` is one everywhere.
+SINKS = {
+    "markdown", "caption", "error", "warning", "success", "info", "toast", "title", "header", "subheader", "metric",
+    "progress", "expander", "button", "download_button", "form_submit_button", "page_link", "checkbox", "selectbox",
+    "multiselect", "pills", "segmented_control", "radio", "slider", "select_slider", "number_input", "text_input",
+    "text_area", "file_uploader", "popover", "tabs", "spinner", "status",
+}  # fmt: skip
+TEXTS = {"help", "text", "label", "body", "placeholder"}
+# What gives words of ours, or has made foreign ones plain.
+OURS = {
+    "plain",
+    "code",
+    "len",
+    "duration",
+    "round",
+    "sum",
+    "int",
+    "float",
+    "stability",
+    "lacking",
+    "sentence",
+    "depth_words",
+}
+# Words of ours that stand in a variable or a table.
+WORDS = {
+    "unit", "text", "_STRONGEST", "kind", "how", "verdict", "WORDS[pair.meaning]", "words", "name", "played", "_RUINED",
+    "fewest", "total", "total - count", "layers", "sizes", "KINDS[kind]", "WORTHS[worth].sentence", "INDICES[kind]",
+    "depth_words(result.strata, values)", "amount(event.done)", "amount(event.total)", "', '.join(sizes)",
+    "team_name(chosen)", "', '.join(map(str, sizes))", "story.told",
+}  # fmt: skip
+FILES = sorted([*(ROOT / "app").rglob("*.py"), *(ROOT / "pages").rglob("*.py")])
+
+
+def numbers() -> set[str]:
+    """The fields of records that are numbers wherever they stand."""
+    kinds: dict[str, set[str]] = {}
+    for file in [*(ROOT / "core").rglob("*.py"), *(ROOT / "app").rglob("*.py"), *(ROOT / "cache").rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                for field in node.body:
+                    if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                        kinds.setdefault(field.target.id, set()).add(ast.unparse(field.annotation))
+    return {name for name, found in kinds.items() if found <= {"int", "float", "int | None", "float | None"}}
+
+
+def foreign(node: ast.AST) -> Iterator[str]:
+    """The values of f-strings below a node that are neither numbers nor made plain."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in OURS:
+        return
+    if isinstance(node, ast.FormattedValue):
+        value = node.value
+        if node.format_spec is not None and ast.unparse(node.format_spec)[2:-1][-1:] in set("dfge%,"):
+            return
+        if isinstance(value, ast.JoinedStr | ast.IfExp | ast.Constant | ast.Call):
+            yield from foreign(value)
+            if isinstance(value, ast.Call) and ast.unparse(value.func).split(".")[-1] not in OURS:
+                yield ast.unparse(value)
+            return
+        if isinstance(value, ast.Attribute) and value.attr in NUMBERS:
+            return
+        yield ast.unparse(value)
+        return
+    if isinstance(node, ast.Attribute):
+        yield from [] if node.attr in NUMBERS else [ast.unparse(node)]
+        return
+    if isinstance(node, ast.Call):  # a function's own name is no text
+        for below in [*node.args, *(word.value for word in node.keywords)]:
+            yield from foreign(below)
+        return
+    for below in [node.body, node.orelse] if isinstance(node, ast.IfExp) else ast.iter_child_nodes(node):
+        yield from foreign(below)
+
+
+NUMBERS = numbers() | {"masks", "measured", "tokens"}
+
+
+def unescaped(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SINKS):
+            continue
+        arguments = [*node.args[: 3 if node.func.attr == "metric" else 1]]
+        arguments += [word.value for word in node.keywords if word.arg in TEXTS]
+        for argument in arguments:
+            yield from (value for value in foreign(argument) if value not in WORDS)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_is_not_ours_is_made_plain(file: Path) -> None:
+    assert not list(unescaped(file))
+
+
+def test_a_name_that_is_not_made_plain_is_found() -> None:
+    for sink in (
+        "st.markdown(f'of {model.source}')",
+        "st.caption(job.stage or 'soon')",
+        "st.metric('a', '1', help=f'{a}')",
+    ):
+        call = ast.parse(sink).body[0]
+        assert isinstance(call, ast.Expr) and isinstance(call.value, ast.Call)
+        assert list(foreign(call.value.args[-1])) or list(foreign(call.value.keywords[-1].value)), sink
