@@ -5,6 +5,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NoReturn
 
 from app.cli.opening import database_of, engine_on, file_of
@@ -178,6 +179,12 @@ def doctor(options: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
+def _secrets() -> tuple[Path, ...]:
+    """The folders of secrets.toml, which may ask for a login: those that Streamlit looks in by itself, and our home."""
+    here = [folder / ".streamlit" for folder in (Path.home(), Path.cwd(), ROOT / "app" / "dashboard")]
+    return (*here, home())
+
+
 def serve(options: argparse.Namespace) -> NoReturn:
     """Starts the dashboard; its other settings are in app/dashboard/.streamlit/config.toml."""
     shipped.load_into(database_of(options))  # a results file that cannot be used is said here, not in the browser
@@ -186,7 +193,7 @@ def serve(options: argparse.Namespace) -> NoReturn:
         f"--server.address={options.address}",
         f"--server.baseUrlPath={options.prefix}",
         *(f"--server.allowedHosts={name}" for name in ("localhost", "127.0.0.1", *options.host)),
-        f"--secrets.files={home() / 'secrets.toml'}",
+        *(f"--secrets.files={folder / 'secrets.toml'}" for folder in _secrets()),
     ]
     # The server's matrices are small, and its worker wants the cores: threads of the two would wait for each other.
     environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "QUORUM_CACHE": str(file_of(options))}
