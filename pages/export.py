@@ -68,9 +68,8 @@ def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> 
         done = job.exported
         st.success(
             f"**{plain(done.path)}**: layers {plain(named(result.model.players, done.removed))} removed. Loaded "
-            "again with "
-            f"transformers, it has the losses of the masked model; perplexity {done.perplexity:.2f} (measured) "
-            f"on {plain(done.protocol)}."
+            "again with transformers, it has the losses of the masked model; perplexity "
+            f"{done.perplexity:.2f} (measured) on {plain(done.protocol)}."
         )
         st.caption(plain("; ".join(saved(done)) + "."))
         st.code(
