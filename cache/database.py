@@ -4,6 +4,8 @@ DuckDB lets one process hold a file, and a long-lived writer would lock out ever
 by DuckDB: closing any other descriptor of it would drop DuckDB's own lock.
 """
 
+import copy
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -17,8 +19,8 @@ from cache import schema
 from core.errors import CacheBusy, CacheError, CacheTooNew, CacheUnreadable, DiskFull, NotWritable
 from core.paths import home, user_path, write_errors
 
-# A foreign program may hold the file for a moment, as a `duckdb` shell does.
-_PATIENCE = 10.0
+# How many seconds somebody who looks at a page waits for others that use the file; who has measured waits for ever.
+_PATIENCE, ENDLESS = 10.0, math.inf
 # What DuckDB raises when a statement of ours is at fault, and not the file.
 _OUR_FAULTS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError)
 
@@ -31,13 +33,17 @@ def default_file() -> Path:
 class Database:
     """The results file. Objects are cheap and safe to share between threads: each use opens a connection of its own."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, patience: float = _PATIENCE) -> None:
         """Opens the file once, creating or migrating it.
+
+        Args:
+            file: the results file.
+            patience: seconds to wait while others hold it, among them foreign programs such as a `duckdb` shell.
 
         Raises:
             CacheUnreadable, CacheTooNew, CacheBusy, NotWritable, DiskFull.
         """
-        self.file = user_path(file).resolve()
+        self.file, self._patience = user_path(file).resolve(), patience
         if self.file.is_dir():
             raise CacheUnreadable(f"{self.file} is a folder.", "Name a file with --cache FILE.")
         with write_errors(self.file):
@@ -45,10 +51,16 @@ class Database:
         with self.reading() as connection:
             schema.migrate(connection)
 
+    def patiently(self) -> "Database":
+        """The same file for somebody who has measured: waits for others for as long as it takes."""
+        patient = copy.copy(self)
+        patient._patience = ENDLESS
+        return patient
+
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for reading, held for as short as possible: it locks out every other process."""
-        lock = FileLock(f"{self.file}.lock", timeout=_PATIENCE)
+        lock = FileLock(f"{self.file}.lock", timeout=-1 if self._patience == ENDLESS else self._patience)
         with write_errors(self.file), _named_errors(self.file), lock:
             fresh = not self.file.exists()  # new, or deleted under a server that goes on
             with self._connect() as connection:
@@ -93,7 +105,7 @@ class Database:
             lock.release()
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + self._patience
         while True:
             try:
                 return duckdb.connect(
@@ -113,7 +125,7 @@ def _named_errors(file: Path) -> Iterator[None]:
         yield
     except Timeout as cause:
         raise CacheBusy(
-            f"The results file {file} has been in use for {_PATIENCE:.0f} seconds.",
+            f"The results file {file} is in use all the time.",
             "Wait for the other Quorum process, or name another file with --cache FILE.",
         ) from cause
     except _OUR_FAULTS:

@@ -27,6 +27,10 @@ class InMemory(Database):
         self._written = 0
         schema.migrate(self._held)
 
+    def patiently(self) -> "InMemory":
+        """Itself: nobody else holds it for long."""
+        return self
+
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection, which one thread has at a time."""

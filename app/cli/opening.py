@@ -28,7 +28,7 @@ def engine_on(database: Database) -> "Engine":
     from core.run.engine import Engine
 
     quiet()
-    return Engine(Store(database))
+    return Engine(Store(database.patiently()))
 
 
 def quiet() -> None:

@@ -19,7 +19,7 @@ from typing import Any, TextIO, assert_never, get_args
 
 from app.cli.opening import quiet
 from app.worker.job import Preview, Task
-from cache.database import Database
+from cache.database import ENDLESS, Database
 from cache.store import Store
 from core.baselines.compare import Match
 from core.errors import QuorumError
@@ -212,7 +212,7 @@ def main() -> None:
     inbox: queue.SimpleQueue[Command] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin, inbox), daemon=True).start()
     quiet()
-    Worker(Store(Database(Path(sys.argv[1]))), inbox, out).serve()
+    Worker(Store(Database(Path(sys.argv[1]), patience=ENDLESS)), inbox, out).serve()
 
 
 if __name__ == "__main__":

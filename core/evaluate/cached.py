@@ -21,7 +21,9 @@ from core.records.spec import Losses, TextProtocol
 from core.records.storage import Evaluation, Store
 from core.text.windows import fingerprint
 
-_FLUSH_SECONDS = 1.0
+# Of the time since what was measured was stored last, storing it takes a part of so many at most: a process that is
+# killed has measured as little as that in vain.
+_PARTS = 10
 _COMPARING = "Comparing the predictions with the whole model's"
 
 Rows = list[tuple[int, Losses]]  # of some masks, with what was measured of each
@@ -131,14 +133,17 @@ class Cached:
         missing = sorted({*range(len(names))} - {row for row, _ in found})
         lacking = set(missing)
         fresh: Rows = []
-        kept_at = time.monotonic()
+        kept_at, took = time.monotonic(), 0.0
         try:
             for index, losses in measure(masks[missing], still_wanted):
                 fresh.append((missing[index], losses))
                 lacking.discard(missing[index])
-                if time.monotonic() - kept_at > _FLUSH_SECONDS:
-                    yield self._kept(names, fresh)
+                if time.monotonic() - kept_at > _PARTS * took:
+                    begun = time.monotonic()
+                    rows = self._kept(names, fresh)
                     kept_at = time.monotonic()
+                    took = kept_at - begun
+                    yield rows
         finally:
             last = self._kept(names, fresh)
         last += [(row, losses) for row in sorted(lacking) if (losses := known(names[row])) is not None]

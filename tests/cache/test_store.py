@@ -8,6 +8,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 
 import duckdb
 import numpy as np
@@ -177,19 +178,42 @@ def test_damaged_file_is_refused(cache_file: Path) -> None:
         Database(cache_file)
 
 
-def test_file_held_by_a_foreign_program(cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_held_by_a_foreign_program(cache_file: Path) -> None:
     Database(cache_file)
     holder = python(
         "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)",
         cache_file,
     )
     assert holder.stdout is not None and holder.stdout.readline() == "held\n"
-    monkeypatch.setattr("cache.database._PATIENCE", 0.5)
     with pytest.raises(CacheBusy, match="another program"):
-        Database(cache_file)
+        Database(cache_file, patience=0.5)
     holder.kill()
     holder.wait()
     Database(cache_file)
+
+
+def test_who_has_measured_waits_for_as_long_as_it_takes(cache_file: Path) -> None:
+    """Whether Quorum holds the file, with its own lock, or a foreign program does; a page gives up meanwhile."""
+    hasty, losses = Database(cache_file, patience=0.2), np.ones(3, np.float32)
+    game = Store(hasty).open_game(MODEL, PROTOCOL)
+    holders = [
+        "import sys, time; from filelock import FileLock\n"
+        "lock = FileLock(sys.argv[1] + '.lock'); lock.acquire(); print('held', flush=True); time.sleep(60)",
+        "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)",
+    ]
+    for mask, code in zip(("1101", "1011"), holders, strict=True):
+        holder = python(code, cache_file)
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        writing = Thread(target=Store(hasty.patiently()).record, args=(game, [Evaluation(mask, losses)]), daemon=True)
+        writing.start()
+        for _ in range(2):  # longer than a page waits
+            with pytest.raises(CacheBusy):
+                Store(hasty).measured(game)
+        assert writing.is_alive()
+        holder.kill()
+        holder.wait()
+        writing.join(30)
+        assert mask in Store(hasty).measured(game)
 
 
 def test_a_foreign_program_that_lets_go_is_waited_for(cache_file: Path) -> None:
