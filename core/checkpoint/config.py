@@ -31,6 +31,12 @@ def read_config(source: str, folder: Path) -> Any:
         NotCausal, UnsupportedModel.
     """
     raw = read_object(folder / "config.json")
+    named = raw.get("architectures") or []
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise UnsupportedModel(
+            f"The config.json of {source} makes no sense: architectures is no list of names.",
+            "Correct config.json, or download the model again.",
+        )
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as cause:  # whatever the values in a file lead to, each architecture in its own way
@@ -47,7 +53,6 @@ def read_config(source: str, folder: Path) -> Any:
             else f"{source} is of an architecture that this transformers release does not know.",
             "Use a model whose architecture is part of transformers.",
         ) from cause
-    named = config.architectures or []
     if causal_class(config) is None or (named and not _read_as_causal(config.model_type).intersection(named)):
         raise NotCausal(
             f"{source} is not a causal language model ({', '.join(named) or config.model_type}).",

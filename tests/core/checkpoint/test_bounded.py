@@ -79,6 +79,13 @@ def test_what_has_no_bound(change: Callable[[Path], None], tmp_path: Path) -> No
     assert shape_of(str(tmp_path / "model")) is None
 
 
+@pytest.mark.parametrize("named", [[0], [["LlamaForCausalLM"]], {"a": 1}, "LlamaForCausalLM", 7, [None]], ids=str)
+def test_architectures_that_are_no_names(named: Any, tmp_path: Path) -> None:
+    numbers(architectures=named)(save_model(tmp_path / "model"))
+    with pytest.raises(UnsupportedModel, match="no list of names"):
+        locate(str(tmp_path / "model"))
+
+
 def test_a_forecast_reads_what_the_check_passes_alone(tmp_path: Path) -> None:
     folder = save_model(tmp_path / "model")
     found = shape_of(str(folder))
