@@ -12,7 +12,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from tests.fuzz.damage import Readers
+from benchmarks.damage import Readers
 
 
 def gguf_file(file: Path) -> None:

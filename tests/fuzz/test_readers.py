@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.damage import Readers
 from benchmarks.fuzz import gguf_file
-from tests.fuzz.damage import Readers
 
 
 @pytest.fixture(scope="module")
