@@ -40,7 +40,7 @@ def run(
     that has been measured is kept, also when the cell is interrupted.
 
     Args:
-        model: bundled, a Hub id, a folder, or a GGUF file.
+        model: bundled, owner/name[@revision] of the Hub, a folder, or a GGUF file.
         corpus: python-docs, wikitext2, c4, ptb, bookcorpus, owner/name[:config][:split] of the Hub, a file, or a folder
             that datasets saved.
         masks: coalitions to sample.

@@ -50,7 +50,9 @@ def _asked() -> RunSpec:
     default = RunSpec()
     left, middle, right = st.columns(3)
     model = left.text_input(
-        "Model", default.model, help="bundled, a Hugging Face Hub id, a local folder, or a .gguf file"
+        "Model",
+        default.model,
+        help="bundled, owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf file",
     )
     corpus = middle.selectbox(
         "Calibration text",

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,15 @@ def test_after_a_kill(hub: Hub, parts: Path, tmp_path: Path) -> None:
     assert load(locate(NAME), "float32", "cpu")
     assert [asked.range for asked in hub.fetched(".safetensors") if "00002" in asked.path] == ["bytes=4000-"]
     assert not list(blobs.glob("*.incomplete"))
+
+
+def test_two_at_once_fetch_each_file_once(hub: Hub, parts: Path) -> None:
+    hub.add(model(NAME, parts))
+    hub.faults = [Fault("model-0000", rate=100_000)]
+    with ThreadPoolExecutor(2) as both:
+        one, other = both.map(locate, [NAME, f"{NAME}@main"])
+    assert one.folder == other.folder
+    assert len(hub.fetched(".safetensors")) == len(list(parts.glob("*.safetensors")))
 
 
 def test_whoever_waits_may_leave_at_any_time(hub: Hub, parts: Path) -> None:
