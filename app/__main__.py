@@ -188,13 +188,8 @@ def _add_removal(parser: argparse.ArgumentParser) -> Any:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        default=_DEFAULTS.model,
-        metavar="bundled|ID|DIR",
-        help="ID is a model of the Hugging Face Hub: owner/name, owner/name@revision or owner/name/file.gguf; DIR a "
-        "folder, or a GGUF file",
-    )
+    on_hub = "of the Hub: owner/name, owner/name@revision, owner/name/file.gguf"
+    parser.add_argument("--model", default=_DEFAULTS.model, metavar="bundled|ID|DIR", help=on_hub)
     parser.add_argument("--dtype", default=_DEFAULTS.dtype, help="auto, float32, bfloat16 or float16")
     parser.add_argument("--device", default=_DEFAULTS.device, help="auto, cpu, cuda, cuda:N, mps or offload")
     parser.add_argument("--bos", default=_DEFAULTS.bos, choices=BOS_CHOICES)

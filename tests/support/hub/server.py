@@ -101,6 +101,7 @@ def serving() -> Iterator[Hub]:
     hub.address, hub.content_address = (f"http://127.0.0.1:{server.server_port}" for server in servers)
     for server in servers:
         server.daemon_threads = True
+        server.handle_error = lambda *_: None  # clients that leave are no errors of ours
         server.block_on_close = False
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
