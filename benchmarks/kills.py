@@ -66,8 +66,11 @@ def main(kills: int) -> None:
         random, counts, lost = Random(0), Counter[str](), 0
         for number in range(0, kills, A_ROUND):
             lost += _round(place / str(number), spec, expected, shared, random, counts, min(A_ROUND, kills - number))
-        print(f"{sum(counts.values())} kills ({', '.join(f'{what} {count}' for what, count in counts.items())})")
-        print(f"measured before a kill and not committed: {lost}; committed and lost, or measured twice: 0")
+            print(
+                f"{counts.total()} kills ({', '.join(f'{what} {count}' for what, count in counts.items())}): committed "
+                f"and lost, or measured twice: 0; measured before a kill and not yet committed: {lost}",
+                flush=True,
+            )
 
 
 def _round(
