@@ -19,6 +19,8 @@ _PROBE_TOKENS = 8
 # RWKV normalises the embedding there; that this is no part of the block cannot be seen from outside.
 ENTRY = "pre_ln"
 
+Argument = int | str  # of a block's call, by place or name
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -28,6 +30,8 @@ class Blocks:
     modules: tuple[nn.Module, ...]
     answers: int  # how many values a block returns in a tuple, the hidden state first; 0: the hidden state alone
     entry: nn.Module | None = None  # what the first block does to the embedding, kept or dropped
+    # What else passes from block to block, such as a router's state: place in the tuple, and the argument it becomes.
+    carried: tuple[tuple[int, Argument], ...] = ()
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -39,9 +43,14 @@ class Blocks:
             return entered
         return hidden
 
-    def returned(self, hidden: torch.Tensor) -> Any:
-        """A hidden state in the form in which this model's blocks return theirs."""
-        return (hidden, *[None] * (self.answers - 1)) if self.answers else hidden
+    def returned(self, hidden: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a block that does not compute returns for its arguments: a hidden state, and what else it hands on."""
+        if not self.answers:
+            return hidden
+        answer = [hidden, *[None] * (self.answers - 1)]
+        for place, argument in self.carried:
+            answer[place] = _arguments(args, kwargs).get(argument)
+        return tuple(answer)
 
     def hidden_in(self, output: Any) -> torch.Tensor:
         """The hidden state that a block returned."""
@@ -69,7 +78,8 @@ def find_blocks(model: PreTrainedModel) -> Blocks:
     _, name, module = max(lists, key=lambda item: (item[2] in called, item[0]))
     blocks = tuple(module)
     entry = getattr(blocks[0], ENTRY, None)
-    return Blocks(name, blocks, _probe(model, blocks), entry if isinstance(entry, nn.Module) else None)
+    answers, carried = _probe(model, blocks)
+    return Blocks(name, blocks, answers, entry if isinstance(entry, nn.Module) else None, carried)
 
 
 def _called(model: PreTrainedModel, lists: list[nn.ModuleList]) -> list[nn.ModuleList]:
@@ -101,15 +111,41 @@ def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | N
     return hidden if isinstance(hidden, torch.Tensor) else None
 
 
-def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> int:
-    """Two small forwards that differ in the last token: checks the blocks' calls and causality, tells `answers`."""
+def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Argument, Any]:
+    return {**dict(enumerate(args)), **kwargs}
+
+
+def _carried(given: list[dict[Argument, Any]], outputs: list[Any]) -> tuple[tuple[int, Argument], ...]:
+    """Which further answers of every block are, as the same tensor, an argument of the next one."""
+    found = [
+        {
+            (place, argument)
+            for place, answer in enumerate(output if isinstance(output, tuple) else ())
+            for argument, value in following.items()
+            if place and isinstance(answer, torch.Tensor) and value is answer
+        }
+        for output, following in zip(outputs, given[1:], strict=False)
+    ]
+    return tuple(sorted(set.intersection(*found), key=str)) if found else ()
+
+
+def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> tuple[int, tuple[tuple[int, Argument], ...]]:
+    """Two small forwards that differ in the last token: checks the blocks' calls and causality.
+
+    Returns:
+        `answers` and `carried` of the blocks.
+    """
     calls: list[tuple[int, torch.Size | None, torch.Size | None, int]] = []
+    given: list[dict[Argument, Any]] = []
+    outputs: list[Any] = []
 
     def record(index: int) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             before, after = hidden_of(args, kwargs), output[0] if isinstance(output, tuple) else output
             shapes = [part.shape if isinstance(part, torch.Tensor) else None for part in (before, after)]
             calls.append((index, shapes[0], shapes[1], len(output) if isinstance(output, tuple) else 0))
+            given.append(_arguments(args, kwargs))
+            outputs.append(output)
 
         return hook
 
@@ -120,7 +156,7 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> int:
     try:
         with torch.inference_mode():
             first = model(input_ids=ids[None], use_cache=False).logits[0]
-            seen = list(calls)
+            seen, carried = list(calls), _carried(given[: len(blocks)], outputs[: len(blocks)])
             second = model(input_ids=other[None], use_cache=False).logits[0]
     finally:
         for handle in handles:
@@ -137,7 +173,7 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> int:
             f"{type(model).__name__} sees later tokens when it predicts a token, so it has no perplexity.",
             "Use a causal (decoder-only) language model.",
         )
-    return answers.pop()
+    return answers.pop(), carried
 
 
 def unsupported(model: PreTrainedModel, reason: str) -> UnsupportedModel:

@@ -55,7 +55,7 @@ def _forward(answer: Answer, blocks: Blocks) -> Callable[..., Any]:
     def forward(*args: Any, **kwargs: Any) -> Any:
         hidden = hidden_of(args, kwargs)
         assert hidden is not None  # find_blocks has seen every block receive one
-        return blocks.returned(answer(hidden))
+        return blocks.returned(answer(hidden), args, kwargs)
 
     return forward
 
