@@ -14,8 +14,8 @@ from typing import Any
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from benchmarks.families.probing import probe
+from benchmarks.families.table import RESULTS
 
-RESULTS = Path(__file__).parent / "results.json"
 SECONDS = 120
 
 

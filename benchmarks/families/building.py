@@ -36,7 +36,8 @@ _NAMES: list[tuple[int, str]] = [
     (
         4,
         "num_attention_heads n_head n_heads num_heads encoder_attention_heads decoder_attention_heads "
-        "num_local_experts num_experts qk_rope_head_dim sliding_window linear_num_value_heads index_topk laurel_rank rotary_dim",
+        "num_local_experts num_experts qk_rope_head_dim sliding_window linear_num_value_heads index_topk laurel_rank "
+        "rotary_dim",
     ),
     (
         2,
@@ -47,10 +48,10 @@ _NAMES: list[tuple[int, str]] = [
     (0, "num_kv_shared_layers num_hash_layers num_nextn_predict_layers zero_expert_num"),
 ]
 _SIZES = {name: size for size, names in _NAMES for name in names.split()}
-_COMMON = """
-    vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads
-    max_position_embeddings bos_token_id eos_token_id pad_token_id
-""".split()
+_COMMON = (
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("num_key_value_heads", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id"),
+)
 # What single kinds need beside; "__drop__" takes a field away.
 _OWN: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "fields.json").read_text(encoding="utf-8"))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.root import ROOT
+from benchmarks.families import table
 from tests.support import architectures, cli_reference
 
 _PART = re.compile(r"(<!-- written by make docs: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -37,8 +38,12 @@ def _filled(page: Path, part: Callable[[str], str]) -> str:
 
 
 def _architectures(name: str) -> str:
-    assert name == "architectures"
-    return architectures.table()
+    match name:
+        case "architectures":
+            return architectures.table()
+        case "kinds":
+            return table.table()
+    raise ValueError(name)
 
 
 if __name__ == "__main__":
