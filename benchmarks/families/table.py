@@ -39,8 +39,8 @@ def _cells(found: dict[str, Any]) -> tuple[str, str]:
 
 _NOTES = {
     "to rounding": "to rounding, since some sums are taken in another order",
-    "no cache": "generates without a cache only",
-    "no cache, nor the whole model": "generation with a cache differs, as the whole model's does",
+    "no cache": "generation with a cache fails or differs, and the whole model's does not",
+    "no cache, nor the whole model": "generation with a cache fails or differs, as the whole model's does",
 }
 
 
