@@ -112,7 +112,9 @@ def hidden_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.Tensor | N
 
 
 def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[Argument, Any]:
-    return {**dict(enumerate(args)), **kwargs}
+    given: dict[Argument, Any] = dict(enumerate(args))
+    given.update(kwargs)
+    return given
 
 
 def _carried(given: list[dict[Argument, Any]], outputs: list[Any]) -> tuple[tuple[int, Argument], ...]:
