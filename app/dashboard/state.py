@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.worker.job import Job
+from core.errors import QuorumError
 
 
 def session() -> str:
@@ -149,6 +150,17 @@ def set_widget(key: str, value: object) -> None:
 def widget(key: str) -> Any:
     """What a widget was set to."""
     return st.session_state[key]
+
+
+def tell(name: str, error: QuorumError) -> None:
+    """Keeps what went wrong before the page was drawn, for the place where it is to be said."""
+    st.session_state[f"told-{name}"] = error
+
+
+def told(name: str) -> QuorumError | None:
+    """What went wrong there, once."""
+    error: QuorumError | None = st.session_state.pop(f"told-{name}", None)
+    return error
 
 
 def remember_job(name: str, job: Job) -> None:

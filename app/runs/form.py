@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.dashboard import parts
+from app.dashboard import login, parts
 from app.foreign import plain
 from app.foresight import foresee, sentences
 from app.requests import integers, located
+from app.runs.texts import choose_text, show_upload
 from cache.database import Database
 from core.errors import QuorumError
 from core.records.presets import PRESETS, under_preset
 from core.records.spec import SAMPLERS, RunSpec
-from core.text.corpora import CORPORA
 
 _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "group": "groups of layers"}
 
@@ -23,12 +23,16 @@ def show_form(database: Database, submit: Callable[[RunSpec], None]) -> None:
     with st.container(border=True):
         try:
             spec = located(_asked())
+            login.check_model(spec)
         except QuorumError as error:
             parts.show_error(error)
             return
         _show_forecast(database, spec)
         if st.button("Start run", type="primary", icon=":material/play_arrow:"):
-            submit(spec)
+            try:
+                submit(spec)
+            except QuorumError as error:
+                parts.show_error(error)
 
 
 def _show_forecast(database: Database, spec: RunSpec) -> None:
@@ -54,13 +58,7 @@ def _asked() -> RunSpec:
         default.model,
         help="bundled, owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf file",
     )
-    corpus = middle.selectbox(
-        "Calibration text",
-        CORPORA,
-        accept_new_options=True,
-        help="A named corpus, or type owner/name of a data set on the Hugging Face Hub, or the path of a file "
-        "(.txt, .jsonl, .json, .csv, .parquet, also as .gz or .zst) or of a folder that datasets saved",
-    )
+    corpus = choose_text(middle)
     masks = right.number_input(
         "Coalitions", 10, 100_000, default.masks, help="Random sets of layers to measure; more give narrower intervals"
     )
@@ -120,9 +118,10 @@ def _asked() -> RunSpec:
             placeholder="none",
             help="These are never switched off and do not play, as 0,1,29",
         )
+        show_upload()
     return RunSpec(
         model=model.strip(),
-        corpus=corpus or default.corpus,
+        corpus=corpus,
         sequences=int(sequences),
         window=int(window),
         sampler=sampler,

@@ -1,0 +1,99 @@
+"""The texts that a request may name: named corpora, the files in $QUORUM_HOME/texts, and what somebody has uploaded."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.dashboard import login, parts, state
+from core.errors import BadPath, NotAllowed, QuorumError
+from core.paths import home
+from core.text.corpora import CORPORA
+from core.text.local_files import KINDS
+from core.unfinished import unfinished
+
+_UPLOADS = 20  # of one person
+_KEY = "corpus"
+
+
+def choose_text(column: DeltaGenerator) -> str:
+    """A select box of all that there is; where nobody logs in, any data set, file or folder can be typed as well."""
+    alone = login.visitor() is None
+    known = known_texts(login.visitor())
+    chosen = column.selectbox(
+        "Calibration text",
+        known,
+        key=_KEY,
+        format_func=lambda name: name if name in CORPORA else Path(name).name if name in known else name,
+        accept_new_options=alone,
+        help="A named corpus, or a text that was put here."
+        + (
+            " Or type owner/name of a data set on the Hugging Face Hub, or the path of a file (.txt, .jsonl, .json, "
+            ".csv, .parquet, also as .gz or .zst) or of a folder that datasets saved"
+            if alone
+            else ""
+        ),
+    )
+    chosen = chosen or known[0]
+    if not alone and chosen not in known:
+        raise NotAllowed(f"There is no text {chosen} here.", "Choose one of the list, or upload your own.")
+    return str(chosen)
+
+
+def show_upload() -> None:
+    """Takes in a file, which is then chosen."""
+    st.file_uploader(
+        "A text of your own",
+        [kind.removeprefix(".") for kind in (*KINDS, ".gz", ".zst")],
+        key="upload",
+        on_change=_take_in,
+        help="Kept in the folder texts of Quorum's home. A file of more than 10 MB is put there by hand",
+    )
+    if (failed := state.told("upload")) is not None:
+        parts.show_error(failed)
+
+
+def known_texts(visitor: str | None) -> list[str]:
+    """Named corpora, and the paths of files that everybody, or this visitor alone, finds here."""
+    folders = [_folder(None), *([_folder(visitor)] if visitor is not None else [])]
+    files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
+    return [*CORPORA, *(str(file) for file in files if file.is_file() and not file.name.startswith("."))]
+
+
+def keep(name: str, content: bytes, visitor: str | None) -> Path:
+    """Keeps an uploaded file under its name, in place of an earlier one of the same person.
+
+    Raises:
+        BadPath: a name that is none.
+        NotAllowed: a visitor has as many as one may.
+        NotWritable, DiskFull.
+    """
+    if not re.fullmatch(r"[^\W_][\w .+-]{0,99}", name):
+        raise BadPath(
+            f"{name[:100]} is no name for a text.", "Name it with letters, digits, spaces and . _ + -, up to 100."
+        )
+    folder = _folder(visitor)
+    if visitor is not None and len([*folder.glob("*")]) >= _UPLOADS and not (folder / name).exists():
+        raise NotAllowed(
+            f"You have {_UPLOADS} texts here, as many as one person may.", "Upload under one's name again."
+        )
+    with unfinished(folder / name) as file:
+        file.write_bytes(content)
+    return folder / name
+
+
+def _folder(visitor: str | None) -> Path:
+    own = hashlib.sha256(visitor.encode()).hexdigest()[:16] if visitor is not None else ""
+    return home() / "texts" / "visitors" / own if own else home() / "texts"
+
+
+def _take_in() -> None:
+    file = state.widget("upload")
+    if file is None:
+        return
+    try:
+        state.set_widget(_KEY, str(keep(file.name, file.getvalue(), login.visitor())))
+    except QuorumError as error:
+        state.tell("upload", error)
