@@ -1,7 +1,8 @@
 """The server's handle on the worker process: tasks and previews are asked for, cancelled, and listened to.
 
 One `Jobs` serves all browser sessions. A thread reads the worker's events; pages only look at what it has put down in
-each `app.worker.job.Job`.
+each `app.worker.job.Job`. The queue outlives the worker: when it dies, what was under way fails, and a new one is asked
+for the rest.
 """
 
 import json
@@ -14,13 +15,15 @@ from functools import cache
 from typing import Any, get_args
 
 from app.root import ROOT
+from app.worker import ending
 from app.worker.job import Job, Preview, Task
 from cache.database import Database, default_file
 from core.errors import NotAllowed
-from core.records.events import read_event
+from core.records.events import Cancelled, read_event
 from core.records.spec import RunSpec
 
 MOST_TASKS = 5  # that one person who has logged in may wait for
+_SILENT = 2  # workers in a row that end before they begin anything: the next would do the same
 
 
 class Jobs:
@@ -32,6 +35,7 @@ class Jobs:
         self._worker: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
         self._previews: dict[str, Job] = {}  # the newest of each asker, while it is active
+        self._silent = 0  # workers in a row that have begun nothing
         self.measured = 0  # previews that ended with a measurement, new or known
 
     def submit(self, spec: RunSpec, owner: str | None = None) -> Job:
@@ -68,19 +72,19 @@ class Jobs:
     def ahead(self, asking: str, what: Preview, spec: RunSpec, **details: Any) -> Job:
         """Asks for a preview, ahead of all tasks; it replaces the earlier one of whoever is asking."""
         with self._lock:
-            job, earlier = Job(spec, what, details), self._previews.get(asking)
+            job, earlier = Job(spec, what, details, asking=asking), self._previews.get(asking)
             if earlier is not None:
                 self._jobs.pop(earlier.name, None)
                 earlier.replaced()
             self._previews[asking] = job
-            return self._ask(job, asking=asking)
+            return self._ask(job)
 
     def cancel(self, job: Job) -> None:
         """Asks for the end of a run; it is shown at once and happens after the evaluation under way."""
         with self._lock:
             if job.active:
                 job.status = "cancelling"
-                with suppress(BrokenPipeError):  # the listener is about to say that the worker died
+                with suppress(BrokenPipeError):  # the listener is about to notice that the worker died
                     self._write({"do": "cancel", "job": job.name})
 
     def newest(self, what: str = "run", run: str | None = None) -> Job | None:
@@ -98,32 +102,37 @@ class Jobs:
     def stop(self) -> None:
         """Ends the worker, which then ends its run; everything measured is stored."""
         with self._lock:
-            if self._worker is not None:
-                assert self._worker.stdin is not None
-                self._worker.stdin.close()
-                self._worker.wait(timeout=10)
-                self._worker = None
+            worker, self._worker = self._worker, None
+            for job in self._jobs.values():
+                if job.active:
+                    job.fail("Quorum has been stopped.", "Start it again: everything measured is kept.")
+            if worker is not None:
+                _close(worker)
+                try:
+                    worker.wait(timeout=10)
+                except subprocess.TimeoutExpired:  # it is so busy with its start that it does not hear
+                    worker.kill()
 
-    def _ask(self, job: Job, **details: Any) -> Job:
+    def _ask(self, job: Job) -> Job:
         self._forget()
-        if self._worker is None or self._worker.poll() is not None:
-            self._worker = self._start()
-        command = {
-            "do": job.what,
-            "job": job.name,
-            "spec": asdict(job.spec),
-            "owner": job.owner,
-            **job.details,
-            **details,
-        }
-        try:
-            self._write(command)
-        except BrokenPipeError:  # it died since it was looked at
-            self._worker = self._start()
-            self._write(command)
-        job.worker = self._worker.pid
         self._jobs[job.name] = job
+        self._give(job)
         return job
+
+    def _give(self, job: Job) -> None:
+        """Writes a job to the worker; if that one has just died, `_bury` gives the job to the next."""
+        if self._worker is None:
+            try:
+                self._worker = self._start()
+            except OSError as error:
+                job.fail(f"The process that computes cannot be started: {error}", "Close other programs and try again.")
+                return
+        job.worker = self._worker.pid
+        command = {"do": job.what, "job": job.name, "spec": asdict(job.spec), "owner": job.owner, **job.details}
+        if job.asking is not None:
+            command["asking"] = job.asking
+        with suppress(BrokenPipeError):
+            self._write(command)
 
     def _forget(self) -> None:
         """Drops jobs that have ended and that nobody can ask for: `newest` gives the last task of a kind and run."""
@@ -150,24 +159,54 @@ class Jobs:
         print(json.dumps(command), file=self._worker.stdin, flush=True)
 
     def _listen(self, worker: "subprocess.Popen[str]") -> None:
-        """Hears a worker to its end; whatever that is, its jobs do not go on."""
+        """Hears a worker to its end; whatever that is, what it had not begun goes on with another."""
         assert worker.stdout is not None
+        under_way: list[str] = []  # names of jobs: a task, and last a preview that is answered in the middle of it
+        silent, garbled = True, False
         try:
             for line in worker.stdout:
                 if not line.endswith("\n"):
                     break  # it was killed in the middle of a word
-                self._hear(json.loads(line))
+                fields = json.loads(line)
+                match fields["kind"]:
+                    case "begun":
+                        under_way.append(fields["job"])
+                        silent = False
+                    case "left":
+                        under_way.remove(fields["job"])
+                    case _:
+                        self._hear(fields)
         except Exception:  # what it says is no event of any job, and nobody hears it any more
+            garbled = True
             worker.kill()
         finally:
             code = worker.wait()
+            reason = ending.garbled() if garbled else ending.reason(code)
             with self._lock:
-                for job in self._jobs.values():
-                    if job.active and job.worker == worker.pid:
-                        job.fail(
-                            f"The process that computes has ended unexpectedly (exit status {code}).",
-                            "Start the run again: everything measured is kept. If memory ran out, use fewer sequences.",
-                        )
+                self._silent = self._silent + 1 if silent else 0
+                self._bury(worker, under_way, reason)
+
+    def _bury(self, worker: "subprocess.Popen[str]", under_way: list[str], reason: tuple[str, str]) -> None:
+        """Fails what a worker that has ended was busy with, and asks another for what else was asked of it.
+
+        What it was busy with is not tried again: that may be what ended it. The task that waited in the middle for a
+        preview's end, and previews, are tried again once.
+        """
+        if self._worker is worker:
+            self._worker = None
+        _close(worker)
+        hopeless = self._silent >= _SILENT
+        for job in [job for job in self._jobs.values() if job.active and job.worker == worker.pid]:
+            once = job.asking is not None or job.name in under_way
+            if hopeless or job.name in under_way[-1:] or (once and job.again):
+                job.fail(*reason)
+            elif job.status == "cancelling":
+                job.hear(Cancelled())
+            else:
+                job.wait_again(once)
+                self._give(job)
+        if hopeless:
+            self._silent = 0  # who asks anew has a new chance
 
     def _hear(self, fields: dict[str, Any]) -> None:
         with self._lock:
@@ -185,6 +224,13 @@ class Jobs:
                 if self._worker is not None and self._worker.pid == job.worker:
                     with suppress(BrokenPipeError):
                         self._write({"do": "cancel", "job": job.name})
+
+
+def _close(worker: "subprocess.Popen[str]") -> None:
+    """Closes the input of a worker, which ends it."""
+    if worker.stdin is not None:
+        with suppress(BrokenPipeError):
+            worker.stdin.close()
 
 
 @cache

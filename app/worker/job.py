@@ -41,7 +41,9 @@ class Job:
     what: Task | Preview = "run"
     details: dict[str, Any] = field(default_factory=dict)  # the rest of the command
     owner: str | None = None  # who asked for it, where people log in
+    asking: str | None = None  # whose preview it is
     worker: int = 0  # the process that was asked
+    again: bool = False  # whether it is tried for a second and last time, after a worker died
     status: str = "waiting"
     run: str | None = None  # the name that a run has once it began
     stage: str = ""
@@ -130,6 +132,12 @@ class Job:
         """Nobody waits for it any more: a newer one of the same asker has come."""
         if self.active:
             self._become("cancelled")
+
+    def wait_again(self, once: bool) -> None:
+        """It goes on with another worker from what is stored; `once` if it is not to be tried a third time."""
+        self.again = self.again or once
+        self.stage, self.downloading, self.progress, self.share = "", None, None, None
+        self._become("waiting")
 
     def fail(self, message: str, hint: str) -> None:
         self.message, self.hint = message, hint

@@ -2,7 +2,8 @@
 
 Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare, score and
 export, one of the previews measure, continue and time, which also name who is `asking`, or cancel. Every event carries
-the `job` that it belongs to. Previews overtake: they are answered between two evaluations of a task, and only the
+the `job` that it belongs to; besides events, the process says which job it has begun and which it has left, so that its
+death is laid to the right one. Previews overtake: they are answered between two evaluations of a task, and only the
 newest one of each asker is. One that needs other weights waits for the task's end: two models need not fit into memory.
 When the input ends, whoever started this process is gone, and it goes too.
 """
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO, assert_never, get_args
+from typing import Any, Literal, TextIO, assert_never, get_args
 
 from app.cli.opening import quiet
 from app.worker.job import Preview, Task
@@ -62,14 +63,15 @@ class Worker:
             self._receive(wait=not self._previews and not self._tasks)
             self._answer_previews()
             if self._tasks:
-                self._work(self._tasks.pop(0))
+                command = self._tasks.pop(0)
+                self._say(command, "begun")
+                self._work(command)
+                self._say(command, "left")
 
     def _work(self, command: Command) -> None:
         self._under_way = command
         events = self._guarded(command)
         for event in events:
-            if isinstance(event, Started) and command.get("owner"):
-                self._store.own(event.run, command["owner"])
             self._send(command, event)
             if not isinstance(event, _LAST):
                 try:
@@ -93,6 +95,7 @@ class Worker:
     def _answer_previews(self) -> None:
         """Until there are none, or somebody has cancelled the task under way: what is left is answered after it."""
         while not self._stopped() and (command := self._next_preview()) is not None:
+            self._say(command, "begun")
             for event in self._guarded(command):
                 self._send(command, event)
                 self._receive(wait=False)
@@ -101,6 +104,7 @@ class Worker:
                 if self._stopped():
                     self._previews[command["asking"]] = command
                     break
+            self._say(command, "left")
 
     def _next_preview(self) -> Command | None:
         """The first that can be answered now, taken out of the queue."""
@@ -118,8 +122,8 @@ class Worker:
             return False
         try:
             return weights_of(_spec(command)) != weights_of(_spec(self._under_way))
-        except QuorumError:
-            return False  # it fails in words before anything is loaded
+        except Exception:
+            return False  # it fails in words before anything is loaded, and not the task under way
 
     def _events(self, command: Command) -> Iterator[Event]:
         """What the engine does about a command.
@@ -136,7 +140,7 @@ class Worker:
             )
         match do:
             case "run":
-                return engine.run(spec)
+                return self._owned(engine.run(spec), command.get("owner"))
             case "select":
                 request = Request(command["units"], protected=tuple(command["protected"]))
                 return engine.select(command["run"], command["game"], spec, request)
@@ -156,6 +160,13 @@ class Worker:
                 return engine.measure(spec, spec.text(), command["removed"])
             case _:
                 assert_never(do)
+
+    def _owned(self, events: Iterator[Event], owner: str | None) -> Iterator[Event]:
+        """The events of a run, which belongs from its start to the person who asked for it."""
+        for event in events:
+            if isinstance(event, Started) and owner is not None:
+                self._store.own(event.run, owner)
+            yield event
 
     def _receive(self, *, wait: bool) -> None:
         """Sorts what has arrived; waits for at least one command if asked to."""
@@ -185,9 +196,17 @@ class Worker:
             yield Cancelled()
         except QuorumError as error:
             yield Failed(error.message, error.hint)
-        except Exception as error:  # a bug, or the machine's memory: said in words, with the type for a report
+        except (GeneratorExit, KeyboardInterrupt, SystemExit):
+            raise
+        except (
+            BaseException
+        ) as error:  # a bug, a panic of Rust, or the machine's memory: said with the type for a report
             hint = "Start it again: what was measured is kept. If it fails again, please report it."
             yield Failed(f"{type(error).__name__}: {error}", hint)
+
+    def _say(self, command: Command, kind: Literal["begun", "left"]) -> None:
+        """What the server is told besides events."""
+        print(json.dumps({"job": command["job"], "kind": kind}), file=self._out, flush=True)
 
     def _send(self, command: Command, event: Event) -> None:
         print(json.dumps({"job": command["job"], **asdict(event)}), file=self._out, flush=True)

@@ -243,7 +243,7 @@ class Engine:
         except (GeneratorExit, KeyboardInterrupt):
             self._store.close(tally.run, "cancelled")
             raise
-        except Exception as failure:
+        except BaseException as failure:  # a panic of a library in Rust is no Exception
             message = failure.message if isinstance(failure, QuorumError) else repr(failure)
             self._store.close(tally.run, "failed", message)
             raise

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from app.worker.client import Jobs
+from app.worker.job import Job
 from core.records.spec import RunSpec
 
 
@@ -12,6 +13,10 @@ def wait(condition: Callable[[], object], seconds: float = 180) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def measuring(job: Job) -> bool:
+    return job.progress is not None and job.progress.done > 0
 
 
 def finish(shared: Jobs, spec: RunSpec) -> str:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
@@ -13,42 +12,14 @@ from typing import get_args
 import pytest
 
 from app.root import ROOT
-from app.worker import client
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache import evaluations, queries
-from cache.database import Database
 from core.records import events
 from core.records.events import Cancelled, Event, Failed, Stage, read_event
 from core.records.spec import RunSpec
-from tests.support.jobs import wait
+from tests.support.jobs import measuring, wait
 from tests.support.models import save_model
-from tests.support.workers import Nursery
-
-
-@pytest.fixture
-def of_the_server(cache_file: Path) -> Iterator[Jobs]:
-    """With a worker as the server starts it, which takes seconds."""
-    jobs = Jobs(Database(cache_file))
-    yield jobs
-    jobs.stop()
-
-
-@pytest.fixture
-def jobs(of_the_server: Jobs, nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Jobs:
-    """With a worker that starts at once."""
-    monkeypatch.setattr(client, "subprocess", nursery)
-    return of_the_server
-
-
-@pytest.fixture
-def long(spec: RunSpec) -> RunSpec:
-    """A run of many seconds."""
-    return RunSpec(**{**vars(spec), "sequences": 250, "window": 128, "masks": 100})
-
-
-def measuring(job: Job) -> bool:
-    return job.progress is not None and job.progress.done > 0
 
 
 def test_a_run_goes_through(of_the_server: Jobs, spec: RunSpec) -> None:
@@ -183,10 +154,9 @@ def test_the_end_of_an_old_worker_does_not_touch_the_jobs_of_a_new_one(jobs: Job
 
 def test_worker_that_ends_in_the_middle_of_a_word(jobs: Jobs, spec: RunSpec) -> None:
     job = Job(spec)
-    worker = subprocess.Popen([sys.executable, "-c", "print('{\"job\": ', end='')"], stdout=subprocess.PIPE, text=True)
-    job.worker = worker.pid
-    jobs._jobs[job.name] = job
-    jobs._listen(worker)
+    code = "import sys; print(sys.argv[1]); print('{\"job\": ', end='')"
+    begun = json.dumps({"job": job.name, "kind": "begun"})
+    heard(jobs, subprocess.Popen([sys.executable, "-c", code, begun], stdout=subprocess.PIPE, text=True), job)
     assert job.status == "failed" and "ended unexpectedly" in job.message
 
 
@@ -237,7 +207,8 @@ def test_an_event_that_nobody_knows_fails_its_job_and_no_other(
 )
 def test_a_line_that_is_no_event_ends_the_worker_and_its_jobs(jobs: Jobs, spec: RunSpec, line: str) -> None:
     job = Job(spec)
-    heard(jobs, saying(line, json.dumps({"job": job.name, "kind": "stage", "text": "unheard"})), job)
+    begun = json.dumps({"job": job.name, "kind": "begun"})
+    heard(jobs, saying(begun, line, json.dumps({"job": job.name, "kind": "stage", "text": "unheard"})), job)
     assert job.status == "failed" and "ended unexpectedly" in job.message
 
 
