@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
+from io import TextIOWrapper
 from typing import Any, get_args
 
 from app.root import ROOT
@@ -160,7 +161,8 @@ class Jobs:
 
     def _listen(self, worker: "subprocess.Popen[str]") -> None:
         """Hears a worker to its end; whatever that is, what it had not begun goes on with another."""
-        assert worker.stdout is not None
+        assert isinstance(worker.stdout, TextIOWrapper)
+        worker.stdout.reconfigure(errors="replace")  # a byte that is no text would hide the lines that came with it
         under_way: list[str] = []  # names of jobs: a task, and last a preview that is answered in the middle of it
         silent, garbled = True, False
         try:

@@ -76,10 +76,9 @@ def test_what_waits_goes_on_after_a_kill(jobs: Jobs, long: RunSpec, spec: RunSpe
     """With the real worker: what it measured fails with the reason; owners and what waited stay."""
     first = jobs.submit(long, "ann")
     wait(lambda: measuring(first))
-    few = replace(spec, masks=8, sequences=2)
-    waiting = [jobs.submit(few, "bob"), jobs.submit(replace(few, seed=1), "cleo")]
+    waiting = jobs.submit(replace(spec, masks=20, sequences=2), "bob")
     given_up = jobs.submit(replace(spec, seed=2))
-    other = replace(long, model=str(save_model(tmp_path / "other", seed=1)))
+    other = replace(spec, model=str(save_model(tmp_path / "other", seed=1)))
     held_up = jobs.preview("a browser", other, (1,))
     wait(lambda: held_up.stage)  # it has been heard of, and yet is not under way
     assert jobs._worker is not None
@@ -87,13 +86,13 @@ def test_what_waits_goes_on_after_a_kill(jobs: Jobs, long: RunSpec, spec: RunSpe
     os.kill(died, signal.SIGSTOP)
     jobs.cancel(given_up)
     os.kill(died, signal.SIGKILL)
-    wait(all_ended(first, given_up, held_up, *waiting))
+    wait(all_ended(first, given_up, held_up, waiting))
     assert first.status == "failed" and "memory" in first.message and "everything measured is kept" in first.hint
     assert given_up.status == "cancelled"
     assert held_up.measured is not None and held_up.measured.model.source == other.model
-    assert [job.status for job in waiting] == ["finished"] * 2 and died not in {job.worker for job in waiting}
-    owners = [queries.owner(jobs.database, job.run) for job in (first, *waiting) if job.run]
-    assert owners == ["ann", "bob", "cleo"]
+    assert waiting.status == "finished" and waiting.worker != died
+    owners = [queries.owner(jobs.database, job.run) for job in (first, waiting) if job.run]
+    assert owners == ["ann", "bob"]
 
 
 def test_each_task_that_kills_fails_alone(jobs: Jobs, spec: RunSpec, scripted: Script) -> None:

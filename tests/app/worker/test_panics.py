@@ -80,7 +80,7 @@ def test_a_panic_of_a_preview_leaves_the_task_around_it_going(
         raise PanicException("not a char boundary")
 
     monkeypatch.setattr("core.run.engine.Engine.measure", panic)
-    run = {"do": "run", "job": "run", "spec": asdict(replace(spec, masks=8))}
+    run = {"do": "run", "job": "run", "spec": asdict(replace(spec, masks=20))}
     preview = {"do": "measure", "job": "preview", "asking": "somebody", "spec": asdict(spec), "removed": (1,)}
     inbox_of = process.Worker._receive
     given = iter([preview])
