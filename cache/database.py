@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from filelock import FileLock, Timeout
@@ -21,8 +22,18 @@ from core.paths import home, user_path, write_errors
 
 # How many seconds somebody who looks at a page waits for others that use the file; who has measured waits for ever.
 _PATIENCE, ENDLESS = 10.0, math.inf
+# A file may come from anybody: nothing in it reads, writes, fetches or installs anything outside of it.
+CLOSED: dict[str, Any] = {
+    "enable_external_access": False,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "lock_configuration": True,
+    "threads": 1,
+}
 # What DuckDB raises when a statement of ours is at fault, and not the file.
 _OUR_FAULTS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError)
+# What DuckDB says of a damaged file; whatever else it says is no reason to move a file away.
+_DAMAGE = ("not a valid duckdb", "corrupt", "checksum", "serializ", "truncated", "internal error", "could not read")
 
 
 def default_file() -> Path:
@@ -48,8 +59,27 @@ class Database:
             raise CacheUnreadable(f"{self.file} is a folder.", "Name a file with --cache FILE.")
         with write_errors(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.reading() as connection:
-            schema.migrate(connection)
+        schema.wanted()  # before others wait for us
+        with write_errors(self.file), _named_errors(self.file), self._lock():
+            self._check_ours()
+            with self._connect() as connection:
+                schema.migrate(connection)
+
+    def _check_ours(self) -> None:
+        """Refuses another program's file, which stays as it is; an empty one becomes a results file."""
+        if not self.file.exists():
+            return
+        if self.file.stat().st_size == 0:
+            self.file.unlink()  # DuckDB takes no empty file
+            return
+        with self._connect(read_only=True) as connection:
+            strangers = schema.strangers(connection)
+        if strangers:
+            raise CacheUnreadable(
+                f"{self.file} is no results file of Quorum: {', '.join(strangers[:3])} "
+                f"{'is' if len(strangers) == 1 else 'are'} not what it has.",
+                "It is left as it is. Name another file with --cache FILE.",
+            )
 
     def patiently(self) -> "Database":
         """The same file for somebody who has measured: waits for others for as long as it takes."""
@@ -60,8 +90,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection for reading, held for as short as possible: it locks out every other process."""
-        lock = FileLock(f"{self.file}.lock", timeout=-1 if self._patience == ENDLESS else self._patience)
-        with write_errors(self.file), _named_errors(self.file), lock:
+        with write_errors(self.file), _named_errors(self.file), self._lock():
             fresh = not self.file.exists()  # new, or deleted under a server that goes on
             with self._connect() as connection:
                 if fresh:
@@ -104,14 +133,14 @@ class Database:
         finally:
             lock.release()
 
-    def _connect(self) -> duckdb.DuckDBPyConnection:
+    def _lock(self) -> FileLock:
+        return FileLock(f"{self.file}.lock", timeout=-1 if self._patience == ENDLESS else self._patience)
+
+    def _connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                return duckdb.connect(
-                    self.file,
-                    config={"autoinstall_known_extensions": False, "autoload_known_extensions": False, "threads": 1},
-                )
+                return duckdb.connect(self.file, read_only=read_only, config=CLOSED)
             except duckdb.IOException as cause:
                 if "lock" not in str(cause).lower() or time.monotonic() > deadline:
                     raise
@@ -130,6 +159,11 @@ def _named_errors(file: Path) -> Iterator[None]:
         ) from cause
     except _OUR_FAULTS:
         raise
+    except (duckdb.OutOfMemoryException, MemoryError) as cause:
+        raise CacheError(
+            f"There is not enough memory to work with {file}.",
+            "Close other programs, and try again; the file is whole.",
+        ) from cause
     except duckdb.Error as cause:
         raise _named(file, str(cause)) from cause
 
@@ -152,7 +186,11 @@ def _named(file: Path, text: str) -> CacheError | DiskFull | NotWritable:
         return CacheTooNew(
             f"{file} was written by a newer DuckDB.", "Update Quorum, or name another file with --cache FILE."
         )
+    if any(word in lower for word in _DAMAGE):
+        return CacheUnreadable(
+            f"{file} is corrupt, or no results file: {text.splitlines()[0]}",
+            "Move it away, or name another file with --cache FILE.",
+        )
     return CacheUnreadable(
-        f"{file} is corrupt, or no results file: {text.splitlines()[0]}",
-        "Move it away, or name another file with --cache FILE.",
+        f"{file} cannot be used: {text.splitlines()[0]}", "Try again, or name another file with --cache FILE."
     )

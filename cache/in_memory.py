@@ -11,7 +11,7 @@ from threading import Lock, RLock
 import duckdb
 
 from cache import schema
-from cache.database import Database
+from cache.database import CLOSED, Database
 
 MEMORY = ":memory:"
 
@@ -21,7 +21,7 @@ class InMemory(Database):
 
     def __init__(self) -> None:
         self.file = Path(MEMORY)  # for messages: nothing is written there
-        self._held = duckdb.connect(MEMORY, config={"threads": 1})
+        self._held = duckdb.connect(MEMORY, config=CLOSED)
         self._using, self._claiming = RLock(), Lock()
         self._claimed: set[str] = set()
         self._written = 0

@@ -105,13 +105,13 @@ def test_many_processes_and_threads_lose_nothing(cache_file: Path) -> None:
     writer = """
         import sys; from pathlib import Path; import numpy as np
         from cache.database import Database; from cache.store import Store; from core.records.storage import Evaluation
-        store = Store(Database(Path(sys.argv[1])))
+        store = Store(Database(Path(sys.argv[1]), patience=60))
         for number in range(25):
             store.record("game", [Evaluation(f"{sys.argv[2]}-{number}", np.ones(3, np.float32))])
     """
     writers = [python(writer, cache_file, name) for name in ("a", "b")]
     with ThreadPoolExecutor(8) as pool:
-        counts = list(pool.map(lambda _: evaluations.count_evaluations(Database(cache_file)), range(60)))
+        counts = list(pool.map(lambda _: evaluations.count_evaluations(Database(cache_file, patience=60)), range(60)))
     for process in writers:
         assert process.wait(60) == 0, process.stderr and process.stderr.read()
     assert max(counts) <= 50

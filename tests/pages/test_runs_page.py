@@ -114,11 +114,12 @@ def test_evaluations_are_taken_in(shared: Jobs, finished: Finished, spec: RunSpe
     with shared.database.writing() as connection:
         connection.execute("DELETE FROM evaluations")
     page = open_page()
-    page.file_uploader[0].set_value(("all.parquet", content, "application/vnd.apache.parquet"))
+    uploader = [each.label for each in page.file_uploader].index("Evaluations (Parquet)")
+    page.file_uploader[uploader].set_value(("all.parquet", content, "application/vnd.apache.parquet"))
     button(page, "Take in").click().run()
     assert "51 evaluations" in said(page) and "51 of them new" in said(page)
     assert f"`{spec.model}`" in said(page), "what a file says is code, and no Markdown"
-    page.file_uploader[0].set_value(("wrong.parquet", b"no", "application/vnd.apache.parquet"))
+    page.file_uploader[uploader].set_value(("wrong.parquet", b"no", "application/vnd.apache.parquet"))
     button(page, "Take in").click().run()
     assert "no Parquet file" in said(page) and evaluations.count_evaluations(shared.database) == 51
     button(page, "Take in").click().run()

@@ -1,0 +1,95 @@
+"""A results file from somebody else is data: ours, or refused by name and left as it is."""
+
+import hashlib
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from cache.database import Database
+from cache.schema import MIGRATIONS, migrate
+from core.errors import CacheError, CacheUnreadable
+
+
+def digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE TABLE customers (name VARCHAR)", "table main.customers"),
+        ("CREATE TABLE schema_version (version VARCHAR)", "table main.schema_version"),
+        ("CREATE VIEW runs AS SELECT * FROM read_csv('/etc/passwd')", "view main.runs"),
+        ("CREATE VIEW schema_version AS SELECT 3 AS version", "view main.schema_version"),
+    ],
+)
+def test_another_program_s_file_stays_as_it_is(cache_file: Path, statement: str, named: str) -> None:
+    with duckdb.connect(cache_file) as connection:
+        connection.execute(statement)
+    before = digest(cache_file)
+    with pytest.raises(CacheUnreadable, match=f"no results file of Quorum: .*{named}") as refused:
+        Database(cache_file)
+    assert digest(cache_file) == before and "left as it is" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("CREATE TABLE mine (x INTEGER)", "table main.mine"),
+        ("DROP TABLE texts", "table main.texts"),
+        ("DROP TABLE texts; CREATE VIEW texts AS SELECT 'a' AS fingerprint", "view main.texts"),
+        ("ALTER TABLE runs ADD COLUMN more VARCHAR", "table main.runs"),
+        ("ALTER TABLE scores ALTER COLUMN scores SET DEFAULT (version())", "table main.scores"),
+        ("ALTER TABLE evaluations ALTER COLUMN losses TYPE DOUBLE[]", "table main.evaluations"),
+        ("CREATE MACRO now() AS 'never'", "function main.now"),
+        ("CREATE SCHEMA other", "schema other"),
+        ("CREATE SEQUENCE numbers", "sequence main.numbers"),
+        ("CREATE TYPE mood AS ENUM ('good')", "type main.mood"),
+    ],
+)
+def test_a_results_file_that_was_changed_into_more_is_refused(cache_file: Path, statement: str, named: str) -> None:
+    Database(cache_file)
+    with duckdb.connect(cache_file) as connection:
+        connection.execute(statement)
+    before = digest(cache_file)
+    with pytest.raises(CacheUnreadable, match=named):
+        Database(cache_file)
+    assert digest(cache_file) == before
+
+
+@pytest.mark.parametrize("version", range(len(MIGRATIONS)))
+def test_files_of_earlier_releases_and_empty_ones_are_ours(cache_file: Path, version: int) -> None:
+    cache_file.write_bytes(b"")
+    if version:
+        cache_file.unlink()
+        with duckdb.connect(cache_file) as connection:
+            migrate(connection, version)
+    with Database(cache_file).reading() as connection:
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(len(MIGRATIONS),)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM '/etc/passwd'",
+        "COPY (SELECT 1) TO '{out}'",
+        "ATTACH '{out}' AS other",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+    ],
+)
+def test_a_connection_reaches_nothing_outside_of_its_file(cache_file: Path, tmp_path: Path, statement: str) -> None:
+    out = tmp_path / "out"
+    with pytest.raises((duckdb.Error, CacheError)), Database(cache_file).reading() as connection:
+        connection.execute(statement.format(out=out))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("cause", [duckdb.OutOfMemoryException("Out of Memory Error: failed"), MemoryError()])
+def test_no_memory_is_no_damage(cache_file: Path, cause: Exception) -> None:
+    database = Database(cache_file)
+    with pytest.raises(CacheError, match="not enough memory") as refused, database.reading():
+        raise cause
+    assert "Move" not in str(refused.value)
