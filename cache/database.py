@@ -33,7 +33,16 @@ CLOSED: dict[str, Any] = {
 # What DuckDB raises when a statement of ours is at fault, and not the file.
 _OUR_FAULTS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError)
 # What DuckDB says of a damaged file; whatever else it says is no reason to move a file away.
-_DAMAGE = ("not a valid duckdb", "corrupt", "checksum", "serializ", "truncated", "internal error", "could not read")
+_DAMAGE = (
+    "not a valid duckdb",
+    "corrupt",
+    "checksum",
+    "serializ",
+    "truncated",
+    "internal error",
+    "could not read enough",
+)
+_MEMORY = ("out of memory", "failed to allocate", "could not allocate", "bad_alloc")
 
 
 def default_file() -> Path:
@@ -142,7 +151,7 @@ class Database:
             try:
                 return duckdb.connect(self.file, read_only=read_only, config=CLOSED)
             except duckdb.IOException as cause:
-                if "lock" not in str(cause).lower() or time.monotonic() > deadline:
+                if "lock on file" not in str(cause).lower() or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
 
@@ -159,17 +168,17 @@ def _named_errors(file: Path) -> Iterator[None]:
         ) from cause
     except _OUR_FAULTS:
         raise
-    except (duckdb.OutOfMemoryException, MemoryError) as cause:
-        raise CacheError(
-            f"There is not enough memory to work with {file}.",
-            "Close other programs, and try again; the file is whole.",
-        ) from cause
-    except duckdb.Error as cause:
-        raise _named(file, str(cause)) from cause
+    except (duckdb.Error, MemoryError) as cause:
+        raise _named(file, str(cause) or "out of memory") from cause
 
 
 def _named(file: Path, text: str) -> CacheError | DiskFull | NotWritable:
-    lower = text.lower()
+    lower = text.replace(str(file), "").lower()  # a folder may be called "corrupt"
+    if any(word in lower for word in _MEMORY):
+        return CacheError(
+            f"There is not enough memory to work with {file}.",
+            "Close other programs, and try again; the file is whole.",
+        )
     if "lock on file" in lower:
         return CacheBusy(
             f"The results file {file} is held by another program: {text.splitlines()[0]}",
@@ -191,6 +200,6 @@ def _named(file: Path, text: str) -> CacheError | DiskFull | NotWritable:
             f"{file} is corrupt, or no results file: {text.splitlines()[0]}",
             "Move it away, or name another file with --cache FILE.",
         )
-    return CacheUnreadable(
-        f"{file} cannot be used: {text.splitlines()[0]}", "Try again, or name another file with --cache FILE."
+    return CacheError(
+        f"{file} cannot be used now: {text.splitlines()[0]}", "Try again, or name another file with --cache FILE."
     )

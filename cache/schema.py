@@ -178,23 +178,27 @@ def wanted(version: int = len(MIGRATIONS)) -> frozenset[Object]:
 
 
 def _objects(connection: DuckDBPyConnection) -> frozenset[Object]:
-    """Everything that somebody has made in a file, with the statement that made it."""
+    """Everything that somebody has made in a file, with the statement that made it.
+
+    Functions by their full names, and no operator: a macro in the file may be called like any of them.
+    """
     rows = connection.execute("""
-        SELECT 'table', schema_name || '.' || table_name, sql FROM duckdb_tables() WHERE NOT internal
-        UNION ALL SELECT 'view', schema_name || '.' || view_name, sql FROM duckdb_views() WHERE NOT internal
-        UNION ALL SELECT 'function', schema_name || '.' || function_name, macro_definition
-            FROM duckdb_functions() WHERE NOT internal
-        UNION ALL SELECT 'sequence', schema_name || '.' || sequence_name, sql FROM duckdb_sequences()
-        UNION ALL SELECT 'index', schema_name || '.' || index_name, sql FROM duckdb_indexes()
-        UNION ALL SELECT 'type', schema_name || '.' || type_name, logical_type FROM duckdb_types() WHERE NOT internal
-        UNION ALL SELECT 'schema', schema_name, NULL FROM duckdb_schemas() WHERE NOT internal AND schema_name != 'main'
+        SELECT 'table', schema_name, table_name, sql FROM system.main.duckdb_tables() WHERE NOT internal
+        UNION ALL SELECT 'view', schema_name, view_name, sql FROM system.main.duckdb_views() WHERE NOT internal
+        UNION ALL SELECT 'function', schema_name, function_name, macro_definition
+            FROM system.main.duckdb_functions() WHERE NOT internal
+        UNION ALL SELECT 'sequence', schema_name, sequence_name, sql FROM system.main.duckdb_sequences()
+        UNION ALL SELECT 'index', schema_name, index_name, sql FROM system.main.duckdb_indexes()
+        UNION ALL SELECT 'type', schema_name, type_name, logical_type
+            FROM system.main.duckdb_types() WHERE NOT internal
+        UNION ALL SELECT 'schema', NULL, schema_name, NULL FROM system.main.duckdb_schemas() WHERE NOT internal
     """).fetchall()
-    return frozenset((kind, name, sql) for kind, name, sql in rows)
+    return frozenset((kind, f"{room}.{name}" if room else name, sql) for kind, room, name, sql in rows)
 
 
 def _version(connection: DuckDBPyConnection) -> int:
-    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
-    version = (row[0] if row else None) or 0
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    version = row[0] if row else 0
     if version > len(MIGRATIONS):
         raise CacheTooNew(
             f"The results file has schema {version}; this release knows up to {len(MIGRATIONS)}.",

@@ -8,7 +8,7 @@ import pytest
 
 from cache.database import Database
 from cache.schema import MIGRATIONS, migrate
-from core.errors import CacheError, CacheUnreadable
+from core.errors import CacheError, CacheUnreadable, DiskFull, NotWritable
 
 
 def digest(file: Path) -> str:
@@ -43,6 +43,12 @@ def test_another_program_s_file_stays_as_it_is(cache_file: Path, statement: str,
         ("ALTER TABLE scores ALTER COLUMN scores SET DEFAULT (version())", "table main.scores"),
         ("ALTER TABLE evaluations ALTER COLUMN losses TYPE DOUBLE[]", "table main.evaluations"),
         ("CREATE MACRO now() AS 'never'", "function main.now"),
+        (
+            "CREATE MACRO duckdb_functions() AS TABLE SELECT '' AS function_name WHERE false; "
+            "CREATE MACRO duckdb_tables() AS TABLE SELECT '' AS table_name WHERE false; "
+            """CREATE MACRO max(x) AS 10; CREATE MACRO "||"(a, b) AS 'hidden'""",
+            "function main.duckdb_functions",
+        ),
         ("CREATE SCHEMA other", "schema other"),
         ("CREATE SEQUENCE numbers", "sequence main.numbers"),
         ("CREATE TYPE mood AS ENUM ('good')", "type main.mood"),
@@ -93,3 +99,22 @@ def test_no_memory_is_no_damage(cache_file: Path, cause: Exception) -> None:
     with pytest.raises(CacheError, match="not enough memory") as refused, database.reading():
         raise cause
     assert "Move" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("FATAL Error: database has been invalidated: could not allocate a block", CacheError),
+        ('IO Error: Cannot open file "{file}": Permission denied', NotWritable),
+        ('IO Error: Cannot open file "{file}": Read-only file system', NotWritable),
+        ('IO Error: Could not write file "{file}": No space left on device', DiskFull),
+        ('IO Error: Could not read from file "{file}": Input/output error', CacheError),
+        ('IO Error: Cannot open file "{file}": Too many open files', CacheError),
+    ],
+)
+def test_what_is_no_damage_is_not_called_so(tmp_path: Path, text: str, kind: type[Exception]) -> None:
+    """Whatever the file and its folder are called."""
+    database = Database(tmp_path / "corrupt" / "checksum.duckdb")
+    with pytest.raises(kind) as refused, database.reading():
+        raise duckdb.IOException(text.format(file=database.file))
+    assert not isinstance(refused.value, CacheUnreadable) and "Move" not in str(refused.value)
