@@ -151,7 +151,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     recipe.add_argument("--format", choices=FORMATS, default=next(iter(FORMATS)), help="recipe is Quorum's own")
 
     evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
-    ways = evaluations.add_subparsers(required=True, metavar="export|import")
+    ways = evaluations.add_subparsers(required=True, metavar="export|import|imports|remove")
     out = command("export", exchange_commands.export_evaluations, "write all that was measured in a run's game", ways)
     out.add_argument("run", metavar="RUN")
     out.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new Parquet file")
@@ -159,6 +159,9 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         "import", exchange_commands.import_evaluations, "take in such a file; nothing in it is measured again", ways
     )
     back.add_argument("file", type=Path, metavar="FILE")
+    command("imports", exchange_commands.list_imports, "the files that were taken in", ways)
+    gone = command("remove", exchange_commands.remove_import, "take out again what came with a file", ways)
+    gone.add_argument("file", metavar="SHA256", help="as `evaluations imports` lists it; its beginning will do")
 
     command("doctor", run_commands.doctor, "check this machine and installation")
 

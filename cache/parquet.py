@@ -5,6 +5,7 @@ from the whole model, nats a token; null where nobody asked). The model, the pro
 release of the metric are the file's metadata, as JSON. A file is checked as a whole before anything of it is written.
 """
 
+import hashlib
 import io
 import json
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cache.database import Database
-from cache.evaluations import count_evaluations
+from cache.imports import note
 from cache.keys import METRIC, game_key
 from cache.queries import StoredRun
-from cache.store import Store
+from cache.store import Store, insert
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import BOS_CHOICES, Losses, ModelInfo, TextProtocol
@@ -76,8 +77,10 @@ def export_evaluations(database: Database, run: StoredRun) -> bytes:
     return file.getvalue()
 
 
-def import_evaluations(database: Database, content: bytes) -> Imported:
+def import_evaluations(database: Database, content: bytes, name: str = "a file") -> Imported:
     """Takes the evaluations of a file into the results file; one that is already there stays as it is.
+
+    What is new is noted as that file's, by its name and SHA-256 (`cache.imports`), in the same transaction.
 
     Raises:
         NotEvaluations: the file is something else, damaged, too large, of another metric, or contradicts what is
@@ -94,12 +97,16 @@ def import_evaluations(database: Database, content: bytes) -> Imported:
     _check_game(database, model, protocol)
     store = Store(database)
     game = store.open_game(model, protocol)
-    before = count_evaluations(database, game)
     rows = zip(masks, losses, divergences, strict=True)
-    store.record(game, [Evaluation(mask, found, kl) for mask, found, kl in rows if found is not None])
+    measured = [Evaluation(mask, found, kl) for mask, found, kl in rows if found is not None]
+    with database.writing() as connection:
+        known = {row[0] for row in connection.execute("SELECT mask FROM evaluations WHERE game = ?", [game]).fetchall()}
+        fresh = [mask for mask in masks if mask not in known]
+        insert(connection, game, measured)
+        note(connection, hashlib.sha256(content).hexdigest(), name, game, fresh)
     if precision is not None and store.precision(game) is None:
         store.save_precision(game, precision)
-    return Imported(game, model, protocol, len(masks), count_evaluations(database, game) - before)
+    return Imported(game, model, protocol, len(masks), len(fresh))
 
 
 def _read(content: bytes) -> pa.Table:

@@ -126,6 +126,25 @@ def m010_owners(connection: DuckDBPyConnection) -> None:
     connection.execute("CREATE TABLE owners (run VARCHAR PRIMARY KEY, owner VARCHAR NOT NULL)")
 
 
+def m011_imports(connection: DuckDBPyConnection) -> None:
+    """Which evaluations came from which file: what was taken in can be told from what was measured, and taken out."""
+    connection.execute("""
+        CREATE TABLE imports (
+            sha256 VARCHAR NOT NULL,    -- of the file
+            game VARCHAR NOT NULL,
+            name VARCHAR NOT NULL,      -- that the file had
+            taken TIMESTAMP NOT NULL,
+            PRIMARY KEY (sha256, game)
+        );
+        CREATE TABLE imported (
+            game VARCHAR NOT NULL,
+            mask VARCHAR NOT NULL,
+            sha256 VARCHAR NOT NULL,    -- of the file that brought it
+            PRIMARY KEY (game, mask)
+        );
+    """)
+
+
 Object = tuple[str, str, str | None]  # kind, name, and the statement that makes it
 
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
@@ -139,6 +158,7 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m008_scores,
     m009_texts,
     m010_owners,
+    m011_imports,
 )
 
 

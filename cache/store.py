@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+from duckdb import DuckDBPyConnection
 
 from cache.database import Database
 from cache.keys import game_key, run_key
@@ -88,21 +89,8 @@ class Store:
 
     def record(self, game: str, measured: Sequence[Evaluation]) -> None:
         """Keeps evaluations for ever, losses and divergences in one transaction; what is already there stays."""
-        rows = pd.DataFrame(
-            {
-                "game": game,
-                "mask": [item.mask for item in measured],
-                "losses": [item.losses.tolist() for item in measured],
-                "kl": [item.divergences.tolist() if item.divergences is not None else None for item in measured],
-            }
-        )
         with self._database.writing() as connection:
-            connection.register("fresh", rows)
-            connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
-            if rows["kl"].notna().any():
-                connection.execute(
-                    "INSERT OR IGNORE INTO divergences SELECT game, mask, kl FROM fresh WHERE kl IS NOT NULL"
-                )
+            insert(connection, game, measured)
 
     def save_selection(self, run: str, selection: Selection) -> None:
         """Keeps what a search found for a run, in place of an earlier one with the same layers protected."""
@@ -175,6 +163,22 @@ class Store:
             connection.execute("DELETE FROM diagnostics WHERE run = ?", [run])
             connection.execute("DELETE FROM scores WHERE run = ?", [run])
             connection.execute("DELETE FROM owners WHERE run = ?", [run])
+
+
+def insert(connection: DuckDBPyConnection, game: str, measured: Sequence[Evaluation]) -> None:
+    """Adds evaluations within a transaction; what is already there stays."""
+    rows = pd.DataFrame(
+        {
+            "game": game,
+            "mask": [item.mask for item in measured],
+            "losses": [item.losses.tolist() for item in measured],
+            "kl": [item.divergences.tolist() if item.divergences is not None else None for item in measured],
+        }
+    )
+    connection.register("fresh", rows)
+    connection.execute("INSERT OR IGNORE INTO evaluations SELECT game, mask, losses FROM fresh")
+    if rows["kl"].notna().any():
+        connection.execute("INSERT OR IGNORE INTO divergences SELECT game, mask, kl FROM fresh WHERE kl IS NOT NULL")
 
 
 def _evaluation(mask: str, losses: list[float], divergences: list[float] | None) -> Evaluation:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from app.cli.opening import database_of
 from app.cli.terminal import say
 from cache import queries
+from cache.imports import imports, take_out
 from cache.parquet import export_evaluations as exported
 from cache.parquet import import_evaluations as imported
 from core.errors import ExportError, NotEvaluations
@@ -32,7 +33,7 @@ def import_evaluations(options: argparse.Namespace) -> None:
         content = file.read_bytes()
     except OSError as cause:
         raise NotEvaluations(f"{file} cannot be read: {cause.strerror}.", "Name a Parquet file.") from cause
-    found = imported(database_of(options), content)
+    found = imported(database_of(options), content, file.name)
     answer = {
         "evaluations": found.evaluations,
         "fresh": found.fresh,
@@ -44,3 +45,23 @@ def import_evaluations(options: argparse.Namespace) -> None:
         f"run of the same model and text finds them\n{found.protocol}"
     )
     say(options.json, answer, text)
+
+
+def list_imports(options: argparse.Namespace) -> None:
+    """The files that were taken in."""
+    every = imports(database_of(options))
+    lines = [
+        f"{one.sha256[:12]}  {one.taken:%Y-%m-%d %H:%M}  {one.evaluations:>8,} evaluations  game {one.game}  {one.name}"
+        for one in every
+    ]
+    answer = {"imports": [{**asdict(one), "taken": one.taken.isoformat()} for one in every]}
+    say(options.json, answer, "\n".join(lines) or "No evaluations have been taken in.")
+
+
+def remove_import(options: argparse.Namespace) -> None:
+    """Takes out what came with one file."""
+    gone = take_out(database_of(options), options.file)
+    answer = {**asdict(gone), "taken": gone.taken.isoformat()}
+    say(
+        options.json, answer, f"{gone.evaluations:,} evaluations of {gone.name} are taken out; what was measured stays."
+    )

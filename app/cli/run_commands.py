@@ -16,6 +16,7 @@ from app.root import ROOT
 from app.words import labels
 from cache import evaluations, queries
 from cache.database import Database
+from cache.imports import imports
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import both_halves, names
 from core.coalitions.worth import DIVERGENCES, WORTHS
@@ -55,9 +56,13 @@ def runs(options: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """Shows one run; of one that is not finished, what it has found so far."""
-    found = queries.find_run(database_of(options), options.run)
+    database = database_of(options)
+    found = queries.find_run(database, options.run)
     text = f"run {found.run} is {found.status}" + (f": {found.message}" if found.message else "")
-    answer = _summary(found)
+    taken = [one for one in imports(database, found.game) if one.evaluations]
+    answer = _summary(found) | {"imported": {one.sha256: one.evaluations for one in taken}}
+    for one in taken:
+        text += f"\n{one.evaluations:,} of its game's evaluations were imported from {one.name} ({one.sha256[:12]})"
     if found.result is not None:
         answer |= result_object(found.result)
         text += "\n" + result_text(found.result)

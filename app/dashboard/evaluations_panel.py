@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from app.dashboard import parts
+from app.dashboard import login, parts
 from app.foreign import code
 from cache.database import Database
+from cache.imports import imports, take_out
 from cache.parquet import export_evaluations, import_evaluations
 from cache.queries import StoredRun
 from core.errors import QuorumError
@@ -21,6 +22,25 @@ def download_evaluations(database: Database, run: StoredRun) -> None:
         disabled=run.result is None,
         help="Parquet: every coalition that was measured of this model on this text, and how",
     )
+
+
+def show_imports(database: Database) -> None:
+    """The files that were taken in, each with a way to take it out again."""
+    for one in imports(database):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f"{one.evaluations:,} evaluations imported from {code(one.name)} on {one.taken:%Y-%m-%d} "
+                f"(SHA-256 {code(one.sha256[:12])}, game {code(one.game)})"
+            )
+            if st.button(
+                "Take out",
+                key=f"take-out-{one.sha256}",
+                icon=":material/delete:",
+                disabled=not login.may_end(None),
+                help="What was measured here stays. Where people log in, the command line does it",
+            ):
+                take_out(database, one.sha256)
+                st.rerun()
 
 
 def show_upload(database: Database) -> None:
@@ -41,7 +61,7 @@ def show_upload(database: Database) -> None:
             st.warning("Choose a file first.")
             return
         try:
-            found = import_evaluations(database, file.getvalue())
+            found = import_evaluations(database, file.getvalue(), file.name)
         except QuorumError as error:
             parts.show_error(error)
             return

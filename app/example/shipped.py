@@ -58,7 +58,9 @@ def status(run: StoredRun) -> str:
 def load_into(database: Database) -> None:
     """Puts the example into a results file in which nothing has ever been measured."""
     if queries.is_blank(database):
-        game = import_evaluations(database, (FOLDER / "evaluations.parquet").read_bytes()).game
+        game = import_evaluations(
+            database, (FOLDER / "evaluations.parquet").read_bytes(), "the example that ships"
+        ).game
         store = Store(database)
         store.adopt(game, example().spec, example().result, example().started)
         store.save_diagnostics(example().result.run, example().diagnostics)

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import login, navigation, parts, state
-from app.dashboard.evaluations_panel import download_evaluations, show_upload
+from app.dashboard.evaluations_panel import download_evaluations, show_imports, show_upload
 from app.example import shipped
 from app.foreign import plain
 from app.runs.compare_runs import show_comparison
@@ -30,6 +30,7 @@ def show_history(shared: Jobs, submit: Callable[[RunSpec], None]) -> None:
         st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
         show_comparison(chosen, runs)
     show_upload(shared.database)
+    show_imports(shared.database)
 
 
 def _show_table(runs: list[StoredRun]) -> None:

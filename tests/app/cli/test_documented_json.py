@@ -30,6 +30,8 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
     says("recipe", run, "--remove", "1,2")
     says("evaluations export", run, "--out", tmp_path / "all.parquet")
     says("evaluations import", tmp_path / "all.parquet")
+    [taken] = says("evaluations imports")["imports"]
+    says("evaluations remove", taken["sha256"])
     says("doctor")
     status, answer, _ = cli("show", run)
     assert status == 0 and set(answer) == documented("show") | documented("run")
