@@ -20,6 +20,7 @@ from cache.imports import note
 from cache.keys import METRIC, game_key
 from cache.queries import StoredRun
 from cache.store import Store, insert
+from core.coalitions.players import check
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import BOS_CHOICES, Losses, ModelInfo, TextProtocol
@@ -36,7 +37,6 @@ _SCHEMA = pa.schema(
 # Inside a stored list, a NaN has become a NULL on its way through pandas; a file says what it was.
 _NUMBERS = "list_transform({}, lambda value: coalesce(value, 'nan'::FLOAT))"
 # A few kilobytes can unpack to more than a machine holds. No run measures more than a million coalitions.
-_MOST_LAYERS = 100_000
 _MOST_ROWS, _MOST_NUMBERS, _MOST_BYTES = 2**21, 2**26, 2**28
 _AGAIN = "Export it again from the results file that it came from: python -m app evaluations export RUN --out FILE."
 Fields = TypeVar("Fields", ModelInfo, TextProtocol, Precision)
@@ -164,14 +164,14 @@ def _about(table: pa.Table) -> tuple[ModelInfo, TextProtocol, Precision | None]:
     try:
         metadata = json.loads((table.schema.metadata or {})[_METADATA])
         metric = metadata["metric"]
-        if metadata["model"]["layers"] > _MOST_LAYERS:
-            raise ValueError(f"{metadata['model']['layers']} layers")
         model, protocol = _typed(ModelInfo, metadata["model"]), _typed(TextProtocol, metadata["protocol"])
         precision = _typed(Precision, metadata["precision"]) if metadata["precision"] else None
         if protocol.bos not in BOS_CHOICES or protocol.bos == "auto":
             raise ValueError(f"bos is {protocol.bos!r}")
         if not all(isinstance(name, str) for name in model.players):
             raise ValueError("players without a name")
+        if model.layers > 0:
+            check(model.players, model.layers)
     except (KeyError, TypeError, ValueError, RecursionError) as cause:
         raise NotEvaluations(
             f"The file does not say which model and protocol its losses are of ({cause}).", _AGAIN

@@ -1,18 +1,20 @@
 """The read side of the cache: named reads for the pages and the command line."""
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cache.database import Database
+from cache.stored_records import refusal, stored
 from core.errors import RunNotFound
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
-from core.records.reader import from_json
 from core.records.results import RunResult
 from core.records.spec import ModelInfo, RunSpec
 
@@ -46,7 +48,7 @@ def runs(database: Database) -> list[StoredRun]:
         rows = connection.execute(
             "SELECT run, game, spec, strata, status, message, result, started, changed FROM runs ORDER BY started DESC"
         ).fetchall()
-    return [_stored(row) for row in rows]
+    return [_stored(database.file, row) for row in rows]
 
 
 def settled(database: Database, run: StoredRun) -> StoredRun:
@@ -84,7 +86,7 @@ def last_selection(database: Database, run: str) -> Selection | None:
         row = connection.execute(
             "SELECT selection FROM selections WHERE run = ? ORDER BY changed DESC LIMIT 1", [run]
         ).fetchone()
-    return from_json(Selection, row[0]) if row else None
+    return stored(Selection, row[0], database.file, f"run {run}") if row else None
 
 
 def find_selection(database: Database, run: str) -> Selection:
@@ -105,7 +107,7 @@ def comparison(database: Database, run: str) -> Comparison | None:
     """How methods compared the last time that it was asked for a run."""
     with database.reading() as connection:
         row = connection.execute("SELECT comparison FROM comparisons WHERE run = ?", [run]).fetchone()
-    return from_json(Comparison, row[0]) if row else None
+    return stored(Comparison, row[0], database.file, f"run {run}") if row else None
 
 
 def players(database: Database, run: StoredRun) -> tuple[str, ...]:
@@ -118,7 +120,7 @@ def players(database: Database, run: StoredRun) -> tuple[str, ...]:
         row = connection.execute("SELECT model FROM games WHERE game = ?", [run.game]).fetchone()
     if row is None:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
-    return from_json(ModelInfo, row[0]).players
+    return stored(ModelInfo, row[0], database.file, f"game {run.game}").players
 
 
 def selection(database: Database, run: str, protected: Sequence[int]) -> Selection | None:
@@ -128,21 +130,21 @@ def selection(database: Database, run: str, protected: Sequence[int]) -> Selecti
             "SELECT selection FROM selections WHERE run = ? AND protected = ?",
             [run, json.dumps(sorted(set(protected)))],
         ).fetchone()
-    return from_json(Selection, row[0]) if row else None
+    return stored(Selection, row[0], database.file, f"run {run}") if row else None
 
 
 def diagnostics(database: Database, run: str) -> Diagnostics | None:
     """How far a run's surrogates can be trusted; None before its end, and of a run that ended in an earlier release."""
     with database.reading() as connection:
         row = connection.execute("SELECT diagnostics FROM diagnostics WHERE run = ?", [run]).fetchone()
-    return from_json(Diagnostics, row[0]) if row else None
+    return stored(Diagnostics, row[0], database.file, f"run {run}") if row else None
 
 
 def scores(database: Database, run: str) -> Scores | None:
     """What the literature's criteria say of a run's players, if it was asked for."""
     with database.reading() as connection:
         row = connection.execute("SELECT scores FROM scores WHERE run = ?", [run]).fetchone()
-    return from_json(Scores, row[0]) if row else None
+    return stored(Scores, row[0], database.file, f"run {run}") if row else None
 
 
 def owner(database: Database, run: str) -> str | None:
@@ -158,7 +160,7 @@ def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
         row = connection.execute(
             "SELECT texts FROM texts WHERE fingerprint = ? AND tokens = ?", [fingerprint, tokens]
         ).fetchone()
-    return tuple(json.loads(row[0])) if row else ()
+    return stored(tuple[str, ...], row[0], database.file, "texts") if row else ()
 
 
 def is_blank(database: Database) -> bool:
@@ -168,16 +170,19 @@ def is_blank(database: Database) -> bool:
     return not row or row[0] == 0
 
 
-def _stored(row: tuple[Any, ...]) -> StoredRun:
+def _stored(file: Path, row: tuple[Any, ...]) -> StoredRun:
     run, game, spec, strata, status, message, result, started, changed = row
+    # A name becomes the name of a file, and of a command's argument.
+    if not re.fullmatch(r"[\w-]{1,64}", run, re.ASCII):
+        raise refusal(file, "a run", f"its name is {run!r}")
     return StoredRun(
         run,
         game,
-        from_json(RunSpec, spec),
+        stored(RunSpec, spec, file, f"run {run}"),
         tuple(strata),
         status,
         message,
-        from_json(RunResult, result) if result else None,
+        stored(RunResult, result, file, f"run {run}") if result else None,
         pd.Timestamp(started),
         pd.Timestamp(changed),
     )

@@ -11,10 +11,10 @@ from duckdb import DuckDBPyConnection
 
 from cache.database import Database
 from cache.keys import game_key, run_key
+from cache.stored_records import stored
 from core.coalitions.masks import Masks, encode
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
-from core.records.reader import from_json
 from core.records.results import Precision, RunResult
 from core.records.spec import ModelInfo, RunSpec, TextProtocol
 from core.records.storage import Evaluation
@@ -102,7 +102,7 @@ class Store:
         """What 16 bits cost in this game, if it has been measured."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT precision FROM games WHERE game = ?", [game]).fetchone()
-        return from_json(Precision, row[0]) if row and row[0] else None
+        return stored(Precision, row[0], self._database.file, f"game {game}") if row and row[0] else None
 
     def save_comparison(self, run: str, comparison: Comparison) -> None:
         """Keeps how a run's methods compare; it replaces an earlier comparison of the run."""

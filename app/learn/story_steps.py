@@ -61,7 +61,7 @@ def teams(own: Own | None) -> None:
             st.metric("Score PPL_dense / PPL (measured)", f"{score:.3f}", help="1: nothing is lost")
             gone = removed(own.measured.masks[ranked[rank - 1]])
             parts.show_chart(strip_figure({f"score {score:.3f}": gone}, own.players), key="strip")
-            st.caption(protocol(own))
+            st.caption(plain(protocol(own)))
 
 
 def orders(own: Own | None) -> None:

@@ -78,6 +78,15 @@ def parts(name: str) -> tuple[int, int, str]:
     return int(match[1]), int(match[2] or match[1]), match[3] or HALVES
 
 
+def check(players: Sequence[str], layers: int) -> None:
+    """Whether these could play in a model of so many blocks: ValueError that names who could not."""
+    for name in players:
+        if parts(name)[1] >= layers:
+            raise ValueError(f"there is no player {name} in a model of {layers} layers")
+    if len(set(players)) < len(players):
+        raise ValueError("a player is named twice")
+
+
 def spans(players: Sequence[str]) -> list[tuple[int, int]]:
     """The blocks in which each player plays: (first, one past the last)."""
     return [(first, last + 1) for first, last, _ in map(parts, players)]

@@ -13,6 +13,7 @@ Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, n
 BUNDLED = "bundled"  # the name of the embedded default model
 BUNDLED_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"  # where others find it
 OFFLOAD = "offload"  # the device whose weights lie on GPUs, in memory, or on the disk, wherever there is room
+MOST_LAYERS = 100_000  # more than any model has; each is given a name
 SAMPLERS = ("stratified", "adaptive", "shapley", "exhaustive")
 BOS_CHOICES = ("auto", "none", "corpus", "window")
 
@@ -65,6 +66,8 @@ class ModelInfo:
     commit: str = ""  # of the Hub repository that `source` names; empty elsewhere
 
     def __post_init__(self) -> None:
+        if self.layers > MOST_LAYERS:
+            raise ValueError(f"{self.layers} layers")
         object.__setattr__(self, "players", tuple(self.players or map(str, range(self.layers))))
 
     def parameters_without(self, removed: Sequence[int], each: Sequence[int]) -> int:

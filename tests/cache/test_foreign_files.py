@@ -1,14 +1,18 @@
 """A results file from somebody else is data: ours, or refused by name and left as it is."""
 
 import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from cache import queries
 from cache.database import Database
 from cache.schema import MIGRATIONS, migrate
 from core.errors import CacheError, CacheUnreadable, DiskFull, NotWritable
+from tests.support.stored import store_run
 
 
 def digest(file: Path) -> str:
@@ -118,3 +122,63 @@ def test_what_is_no_damage_is_not_called_so(tmp_path: Path, text: str, kind: typ
     with pytest.raises(kind) as refused, database.reading():
         raise duckdb.IOException(text.format(file=database.file))
     assert not isinstance(refused.value, CacheUnreadable) and "Move" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "change", "cause"),
+    [
+        ("runs", "result", {"players": ["0", "1", "2", "3", "4", "5", "6", "<script>"]}, "'<script>' is no name"),
+        ("runs", "result", {"players": ["0", "1", "2", "3", "4", "5", "6", "6a m"]}, "'6a m' is no name"),
+        ("runs", "result", {"players": ["0", "1", "2", "3", "4", "5", "6", "7-8"]}, "no player 7-8 in a model of 8"),
+        ("runs", "result", {"players": ["0", "1", "2", "3", "4", "5", "6", "7-6"]}, "'7-6' is no name"),
+        ("runs", "result", {"players": ["0", "1", "2", "3", "4", "5", "6", "6"]}, "a player is named twice"),
+        ("runs", "result", {"players": [], "layers": 10**9}, "1000000000 layers"),
+        ("runs", "result", {"layers": "eight"}, "model.layers: "),
+        ("games", "model", {"players": ["![x](http://foreign.invalid/x)"]}, "is no name"),
+        ("games", "model", {"players": [], "layers": 10**9}, "1000000000 layers"),
+    ],
+)
+def test_players_that_are_none_are_refused(
+    cache_file: Path, table: str, column: str, change: dict[str, object], cause: str
+) -> None:
+    run = store_run(Database(cache_file), count=20).run
+    with duckdb.connect(cache_file) as connection:
+        [[text]] = connection.execute(f"SELECT {column} FROM {table}").fetchall()
+        record = json.loads(text)
+        (record if table == "games" else record["model"]).update(change)
+        connection.execute(f"UPDATE {table} SET {column} = ?", [json.dumps(record)])
+    database = Database(cache_file)
+    with pytest.raises(CacheUnreadable, match="never writes") as refused:
+        queries.players(database, queries.find_run(database, run))
+    assert cause in refused.value.message and len(refused.value.message) < 600
+
+
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "a b", "", "<img>", "x" * 300])
+def test_a_run_whose_name_is_no_name_of_a_file_is_refused(cache_file: Path, name: str) -> None:
+    """Whoever asks whether a run goes on opens a file of its name."""
+    run = store_run(Database(cache_file), count=20).run
+    with duckdb.connect(cache_file) as connection:
+        connection.execute("UPDATE runs SET run = ?, status = 'running' WHERE run = ?", [name, run])
+    with pytest.raises(CacheUnreadable, match="its name is"):
+        queries.find_run(Database(cache_file), name)
+
+
+@pytest.mark.parametrize(
+    ("statement", "query"),
+    [
+        ("UPDATE runs SET spec = '{'", queries.runs),
+        ("UPDATE runs SET result = '[]'", queries.runs),
+        ("INSERT INTO texts VALUES ('f', 't', '{\"a\": 1}')", lambda database: queries.texts(database, "f", "t")),
+        ("INSERT INTO scores VALUES ('r', '3')", lambda database: queries.scores(database, "r")),
+        ("INSERT INTO comparisons VALUES ('r', '[[')", lambda database: queries.comparison(database, "r")),
+        ("INSERT INTO diagnostics VALUES ('r', '{}')", lambda database: queries.diagnostics(database, "r")),
+    ],
+)
+def test_records_that_are_none_are_refused(
+    cache_file: Path, statement: str, query: Callable[[Database], object]
+) -> None:
+    store_run(Database(cache_file), count=20)
+    with duckdb.connect(cache_file) as connection:
+        connection.execute(statement)
+    with pytest.raises(CacheUnreadable, match="never writes"):
+        query(Database(cache_file))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from transformers import AutoModelForCausalLM
 
 from app.example import shipped
@@ -22,7 +23,10 @@ def test_report_escapes_what_a_file_may_say() -> None:
     assert "<b>run" not in page and "<b>dtype" not in page and page.count("&lt;b&gt;run") == 2
 
 
-def test_export_from_the_page(shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
+def test_export_from_the_page(
+    shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     [run] = finished(spec)
     page = open_page("export", run=run, remove="2,5")
     for elsewhere in ("../smaller", "/tmp/smaller", ".smaller", "a/b", ""):
