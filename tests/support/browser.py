@@ -100,7 +100,7 @@ def serving(file: Path, prefix: str = "", **variables: str) -> Iterator[Server]:
 
 
 def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # a busy machine is slow to start
     while True:
         try:
             # An unknown path answers 200 with the page: only the body says that the server is well.
