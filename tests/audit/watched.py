@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ CHANGES = {
 STARTS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty"}
 SOCKETS = {"socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+FAILED = 3  # the status of what ended in a traceback
 
 events: list[tuple[str, str, str]] = []  # during which call, of what kind, and what
 now = ["import"]
@@ -85,6 +87,7 @@ def seen(event: str, arguments: tuple[Any, ...]) -> list[tuple[str, str]]:
 
 def main(plan: dict[str, Any]) -> dict[str, Any]:
     sys.addaudithook(hook)
+    run = "none"
     answers: dict[str, tuple[int, str]] = {}
     from app.__main__ import main as command  # noqa: PLC0415
     from app.foresight import foresee  # noqa: PLC0415
@@ -94,9 +97,15 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
 
     for name, arguments in plan["calls"]:
         now[0], said, refused = name, io.StringIO(), io.StringIO()
-        arguments = [json.loads(answers["run"][1])["run"] if part == "THE RUN" else part for part in arguments]
+        arguments = [run if part == "THE RUN" else part for part in arguments]
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(refused):
-            status = command(arguments)
+            try:
+                status = command(arguments)
+            except Exception:
+                status = FAILED
+                traceback.print_exc()
+        if name == "run" and status == 0:
+            run = json.loads(said.getvalue())["run"]
         answers[name] = (status, said.getvalue() if status == 0 else refused.getvalue())
     for name, folder in plan["forecasts"]:
         now[0] = name
@@ -104,6 +113,8 @@ def main(plan: dict[str, Any]) -> dict[str, Any]:
             answers[name] = (0, str(foresee(Database(Path(plan["cache"])), [], RunSpec(model=folder, masks=20))))
         except QuorumError as error:
             answers[name] = (1, error.message)
+        except Exception:
+            answers[name] = (FAILED, traceback.format_exc())
     return {"answers": answers, "events": list(dict.fromkeys(events))}
 
 
