@@ -13,7 +13,7 @@ import pytest
 
 from app.root import ROOT
 from core.text import columns
-from tests.audit.hostile import BESIDE, REFUSED, TEMPLATES, made, template, write_texts
+from tests.support.audit.hostile import BESIDE, REFUSED, TEMPLATES, made, template, write_texts
 
 RUN = ("--sequences", "2", "--window", "16", "--masks", "20", "--dtype", "float32", "--device", "cpu")
 THE_RUN = "THE RUN"  # the watched process knows its name as soon as it is made
@@ -81,7 +81,7 @@ def audit(tiny: Path, text_file: Path, tmp_path_factory: pytest.TempPathFactory)
     environment |= {"HOME": str(base / "user"), "TMPDIR": str(base / "tmp"), "QUORUM_HOME": str(base / "home")}
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     before = contents(base)
-    command = [sys.executable, "-B", str(ROOT / "tests/audit/watched.py"), str(asked), str(answer)]
+    command = [sys.executable, "-B", str(ROOT / "tests/support/audit/watched.py"), str(asked), str(answer)]
     done = subprocess.run(
         command, cwd=base / "here", env=environment, capture_output=True, text=True, timeout=300, check=False
     )
