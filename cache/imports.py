@@ -71,7 +71,11 @@ def take_out(database: Database, name: str) -> Import:
             )
         connection.execute("DELETE FROM imported WHERE game = ? AND sha256 = ?", here)
         connection.execute("DELETE FROM imports WHERE game = ? AND sha256 = ?", here)
-        connection.execute("UPDATE games SET precision = NULL WHERE game = ?", [gone.game])
+        connection.execute(
+            # Nobody knows whose it is where some of the game was measured here: it stays.
+            "UPDATE games SET precision = NULL WHERE game = $1 AND $1 NOT IN (SELECT game FROM evaluations)",
+            [gone.game],
+        )
         connection.execute(
             """
             UPDATE runs SET status = 'cancelled', changed = now(),

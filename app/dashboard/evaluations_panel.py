@@ -5,7 +5,7 @@ import streamlit as st
 from app.dashboard import login, parts
 from app.foreign import code
 from cache.database import Database
-from cache.imports import imports, take_out
+from cache.imports import Import, imports, take_out
 from cache.parquet import export_evaluations, import_evaluations
 from cache.queries import StoredRun
 from core.errors import QuorumError
@@ -26,21 +26,29 @@ def download_evaluations(database: Database, run: StoredRun) -> None:
 
 def show_imports(database: Database) -> None:
     """The files that were taken in, each with a way to take it out again."""
-    for one in imports(database):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(
-                f"{one.evaluations:,} evaluations imported from {code(one.name)} on {one.taken:%Y-%m-%d} "
-                f"(SHA-256 {code(one.sha256[:12])}, game {code(one.game)})"
-            )
-            if st.button(
-                "Take out",
-                key=f"take-out-{one.sha256}",
-                icon=":material/delete:",
-                disabled=not login.may_end(None),
-                help="What was measured here stays. Where people log in, the command line does it",
-            ):
-                take_out(database, one.sha256)
-                st.rerun()
+    taken = imports(database)
+    if not taken:
+        return
+    with st.expander("Evaluations that were taken in"):
+        for one in taken:
+            _show_import(database, one)
+
+
+def _show_import(database: Database, one: Import) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f"{one.evaluations:,} evaluations imported from {code(one.name)} on {one.taken:%Y-%m-%d} "
+            f"(SHA-256 {code(one.sha256[:12])}, game {code(one.game)})"
+        )
+        if st.button(
+            "Take out",
+            key=f"take-out-{one.sha256}",
+            icon=":material/delete:",
+            disabled=not login.may_end(None),
+            help="What was measured here stays. Where people log in, the command line does it",
+        ):
+            take_out(database, one.sha256)
+            st.rerun()
 
 
 def show_upload(database: Database) -> None:

@@ -10,7 +10,6 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
 from core.checkpoint.memory import amount
-from core.records.events import Downloading
 
 # What there is to say of a job that does not do its work now.
 _HELD_UP = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
@@ -34,8 +33,7 @@ def _watch(job: Job, jobs: Jobs, seen: int) -> None:
 
 def show_progress(job: Job, jobs: Jobs) -> None:
     """Stage, bar, rate and time left of an active job, with a button that cancels it."""
-    if job.downloading is not None and job.status == "running":
-        _show_download(job.downloading)
+    if _show_download(job):
         cancel_button(job, jobs)
         return
     progress = job.progress
@@ -57,22 +55,24 @@ def show_progress(job: Job, jobs: Jobs) -> None:
     cancel_button(job, jobs)
 
 
-def _show_download(event: Downloading) -> None:
-    """Bytes of a model that have come, how fast, and how long the rest takes."""
+def _show_download(job: Job) -> bool:
+    """Bytes of a model that have come, how fast, and how long the rest takes, while a job downloads one."""
+    event = job.downloading
+    if event is None or job.status != "running":
+        return False
     done = min(1.0, event.done / max(1, event.total))
     st.progress(done, text=f"**Downloading {plain(event.model)}**: {amount(event.done)} of {amount(event.total)}")
     with st.container(horizontal=True):
         rate = f"{amount(event.per_second)}/s" if event.per_second else "–"
         st.metric("Rate", rate, help="Since this attempt began; what arrived earlier is not fetched again")
         st.metric("Time left", duration(event.seconds_left), help="To download the rest at this rate")
+    return True
 
 
 def show_stage(job: Job) -> None:
     """What a preview that has no figures yet is at."""
-    if job.downloading is not None and job.status == "running":
-        _show_download(job.downloading)
-        return
-    st.caption(plain(job.stage or "Waiting for the evaluation under way"))
+    if not _show_download(job):
+        st.caption(plain(job.stage or "Waiting for the evaluation under way"))
 
 
 def watch(job: Job, jobs: Jobs, title: str) -> None:
@@ -84,11 +84,9 @@ def watch(job: Job, jobs: Jobs, title: str) -> None:
         if job.status == "failed":
             parts.show_failure(job.message, job.hint)
             return
-        if job.downloading is not None and job.status == "running":
-            _show_download(job.downloading)
-            cancel_button(job, jobs)
-            return
-        st.progress(min(1.0, job.share or 0.0), text=f"**{plain(_HELD_UP.get(job.status, title))}** {plain(job.stage)}")
+        if not _show_download(job):
+            label = _HELD_UP.get(job.status, title)
+            st.progress(min(1.0, job.share or 0.0), text=f"**{plain(label)}** {plain(job.stage)}")
         cancel_button(job, jobs)
 
     seen = job.revision

@@ -122,8 +122,8 @@ class Worker:
             return False
         try:
             return weights_of(_spec(command)) != weights_of(_spec(self._under_way))
-        except Exception:
-            return False  # it fails in words before anything is loaded, and not the task under way
+        except Exception:  # it fails in words before anything is loaded, and not the task under way
+            return False
 
     def _events(self, command: Command) -> Iterator[Event]:
         """What the engine does about a command.
@@ -198,9 +198,7 @@ class Worker:
             yield Failed(error.message, error.hint)
         except (GeneratorExit, KeyboardInterrupt, SystemExit):
             raise
-        except (
-            BaseException
-        ) as error:  # a bug, a panic of Rust, or the machine's memory: said with the type for a report
+        except BaseException as error:  # a bug, a panic of Rust, or the machine's memory: the type is for a report
             hint = "Start it again: what was measured is kept. If it fails again, please report it."
             yield Failed(f"{type(error).__name__}: {error}", hint)
 

@@ -44,7 +44,7 @@ def probe(kind: str, folder: Path) -> dict[str, Any]:
         found |= _coalitions(loaded, windows)
     except QuorumError as refusal:
         return {**found, "coalitions": _said(refusal, folder)}
-    except Exception as cause:
+    except Exception as cause:  # a failure of ours is what the table is to show
         return {**found, "failed": f"{type(cause).__name__}: {cause}"[:300]}
     layers = loaded.info.layers
     exports: dict[str, str] = {}

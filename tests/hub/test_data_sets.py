@@ -34,7 +34,7 @@ def rows(texts: list[str], field: str = "text") -> bytes:
 
 def data_set(files: dict[str, bytes], card: str = "", **more: object) -> Repository:
     described = {"README.md": f"---\n{card}---\n".encode()} if card else {}
-    return Repository("some/data", described | files, kind="datasets", **more)  # type: ignore[arg-type]
+    return Repository("some/data", described | files, kind="datasets", **more)
 
 
 def parquet(texts: list[str]) -> bytes:

@@ -184,7 +184,7 @@ def test_asked_of_a_worker_that_died_unnoticed(jobs: Jobs, spec: RunSpec, script
 def test_stopping_ends_all_and_starts_nothing(jobs: Jobs, spec: RunSpec, scripted: Script) -> None:
     workers = scripted("t = read(); say(t, 'begun')\nwhile True: read()")
     asked = [*map(jobs.submit, seeds(spec, 3)), jobs.preview("a browser", spec, (1,))]
-    listening = [thread for thread in threading.enumerate() if thread._target == jobs._listen]  # type: ignore[attr-defined]
+    listening = [thread for thread in threading.enumerate() if thread._target == jobs._listen]
     jobs.stop()
     for thread in listening:
         thread.join()

@@ -158,8 +158,8 @@ def test_searches_and_exports_say_so(tiny: Path, text_file: Path, tmp_path: Path
     class Opened:
         windows, packed = found, None
 
-    Opened.loaded = loaded  # type: ignore[attr-defined]
-    meter = metered(Store(Database(cache_file)), Opened(), (2, 4), divergences=True)  # type: ignore[arg-type]
+    Opened.loaded = loaded
+    meter = metered(Store(Database(cache_file)), Opened(), (2, 4), divergences=True)
     with pytest.raises(EvaluationError, match=DOWN):
         meter.losses(np.stack([meter.whole, np.arange(8) != 2]), 2)
 
