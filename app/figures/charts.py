@@ -36,9 +36,7 @@ class Chart:
     alt: str
 
     def __post_init__(self) -> None:
-        drawn = self.figure.to_plotly_json()
-        if (shown := untagged(drawn)) != drawn:
-            object.__setattr__(self, "figure", go.Figure(shown))
+        object.__setattr__(self, "figure", go.Figure(untagged(self.figure.to_plotly_json())))
 
 
 def tick(layers: int) -> int:
