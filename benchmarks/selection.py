@@ -3,9 +3,10 @@
 Every method chooses on the same model (bundled, in the dtype that a run takes by default) and calibration text (10 x
 128 tokens; ours settles its finalists on further windows, and pays for them). Each plan is judged in float32 by its
 perplexity on 40 windows of 128 tokens of each held-out text. Compute is counted in block-token evaluations, heads as
-their equivalent in blocks; the unit is SLEB's path to 12 removed by plain forwards. Rivals are counted by plain
-forwards, ours as it computes. Seeds draw the calibration windows and whatever a method draws. Evaluations are kept in
-results files, one for each method, so that seconds compare where a file was new: stopped, it goes on.
+their equivalent in blocks, and in two ways for every method: `shared`, with each prefix that coalitions share computed
+once, and `plain`, each coalition for itself; the unit is SLEB's path to 12 removed, plain. Seeds draw the calibration
+windows and whatever a method draws. Evaluations are kept in results files, one for each method, so that seconds compare
+where a file was new: stopped, it goes on.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from core.records.spec import RunSpec, TextSpec
 from core.selection.plan import explore, further, metered, stages
 from core.selection.targets import Request
 
+OUT = Path("benchmarks/selection.json")
 COUNTS = (3, 6, 9, 12)
 MOST = 15
 SEQUENCES = 10
@@ -55,7 +57,7 @@ def main() -> None:
         "--counts", type=int, nargs="+", default=COUNTS, help="removals that are judged, and that EvoPress searches for"
     )
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/selection"), help="a folder of results files")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/selection.json"))
+    parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     quiet()
     options.cache.mkdir(parents=True, exist_ok=True)
@@ -83,7 +85,7 @@ def main() -> None:
                 print(f"   {count:3d}  {'  '.join(f'{value:9.2f}' for value in found)}  {plans[count]}", flush=True)
             options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     answer["summary"] = summary(answer["rows"])
-    print(json.dumps(answer["summary"], indent=1))
+    print(json.dumps(answer["summary"], indent=1), table(answer["rows"]), sep="\n")
     options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
 
 
@@ -114,6 +116,33 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
             "worst removal against the best rival": float(best.max()),
         }
     return answer
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows of the table in docs/measured.md, of each method: means of compute, geometric ones of perplexities."""
+    lines = []
+    for name in dict.fromkeys(row["method"] for row in rows):
+        mine = [row for row in rows if row["method"] == name]
+        compute = (f"{np.mean([row[way] for row in mine]):.3f}" for way in ("shared", "plain"))
+        held = (
+            " / ".join(
+                f"{shown(geometric(column))}" for column in np.array([row["perplexity"][count] for row in mine]).T
+            )
+            for count in COUNTS
+        )
+        lines.append(f"| {name} | {' | '.join(compute)} | {' | '.join(held)} |")
+    return "\n".join(lines)
+
+
+def shown(perplexity: float) -> str:
+    return f"{perplexity:.1f}" if perplexity < 1000 else f"{perplexity:,.0f}"
+
+
+def kept(file: Path = OUT) -> list[dict[str, Any]]:
+    """The rows that a benchmark has written, counts as numbers."""
+    rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    parts = (("plans", tuple), ("perplexity", list))
+    return [row | {part: {int(k): kind(v) for k, v in row[part].items()} for part, kind in parts} for row in rows]
 
 
 def joined(perplexity: dict[int, list[float]], count: int) -> float:
@@ -180,7 +209,7 @@ def known() -> Iterator[tuple[int, list[tuple[int, ...]], np.ndarray]]:
 
 def costs(meter: Meter) -> dict[str, float]:
     unit = meter.unit(SEQUENCES)
-    return {"units": float(meter.spent / unit), "plain_units": float(meter.plain / unit), "tokens": meter.tokens}
+    return {"shared": float(meter.spent / unit), "plain": float(meter.plain / unit), "tokens": meter.tokens}
 
 
 def judge(store: Store, text: str) -> Callable[[tuple[int, ...]], float]:

@@ -85,7 +85,8 @@ def compared(store: Store, spec: RunSpec) -> dict[str, Any]:
         "dense": result.dense_perplexity,
         "methods": {
             method.method: {
-                "units": method.units,
+                "units": method.plain,
+                "shared": method.shared,
                 "perplexity": {plan.count: plan.perplexity for plan in method.plans},
                 "removed": {plan.count: plan.removed for plan in method.plans},
             }

@@ -55,7 +55,7 @@ def select(options: argparse.Namespace) -> None:
     assert found is not None
     plans, path = target.choose(found), found.nested
     text = [
-        f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.spent:.2f} units",
+        f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.compute}",
         f"measured on {found.protocol}",
         f"dense perplexity {found.dense_perplexity:.3f}; ratio: to the dense one; 90 % intervals for other such text",
         "removed  perplexity      low     high   ratio     low     high   parameters  layers",
@@ -86,13 +86,14 @@ def compare(options: argparse.Namespace, spec: RunSpec) -> None:
     lines = [
         f"perplexity of {found.model.source} on {found.evaluation}",
         f"chosen on {found.calibration}; dense perplexity {found.dense_perplexity:.2f}",
-        "compute in units of SLEB's path to two fifths of the layers: as published, and here, with shared prefixes",
-        f"{'removed':12s}{''.join(f'{count:10d}' for count in counts)}  coalitions     units      here",
+        "compute of all counts together, in units of SLEB's path to two fifths of the layers by plain forwards:",
+        "plain, each coalition for itself, and shared, what coalitions have in common computed once",
+        f"{'removed':12s}{''.join(f'{count:10d}' for count in counts)}  coalitions     plain    shared",
     ]
     for method in found.methods:
         by_count = {plan.count: f"{plan.perplexity:10.2f}" for plan in method.plans}
         row = "".join(by_count.get(count, f"{'':10s}") for count in counts)
-        lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.units:8.2f}  {method.spent:8.2f}")
+        lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.plain:8.2f}  {method.shared:8.2f}")
     players = found.model.players
     methods_found = [{**asdict(method), "plans": _plans(method.plans, players)} for method in found.methods]
     say(options.json, {**asdict(found), "methods": methods_found}, "\n".join(lines))

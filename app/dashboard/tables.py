@@ -45,12 +45,13 @@ def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats, playe
 
 
 def methods_table(found: Comparison) -> pd.DataFrame:
-    """Perplexity on other text of each method, by number of removed layers, with its compute."""
+    """Perplexity on other text of each method, by number of removed layers, with its compute both ways."""
     rows = [
         {
             "method": method.method,
             **{f"{plan.count} removed": plan.perplexity for plan in method.plans},
-            "units": method.units,
+            "units, plain": method.plain,
+            "units, shared": method.shared,
             "coalitions": method.coalitions,
         }
         for method in found.methods

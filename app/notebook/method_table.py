@@ -44,7 +44,8 @@ def compare(
 
     Returns:
         A row for each method and count: method, count, removed, parameters, perplexity, low, high, ratio, ratio_low,
-        ratio_high, source, coalitions, tokens, units, spent. `attrs["perplexity"]` is the whole model's.
+        ratio_high, source, coalitions, tokens, plain, shared (compute by forwards that share nothing, and with each
+        shared prefix computed once). `attrs["perplexity"]` is the whole model's.
 
     Raises:
         QuorumError: before any evaluation if the request is wrong.
@@ -78,8 +79,8 @@ def compare(
             **row,
             "coalitions": method.coalitions,
             "tokens": method.tokens,
-            "units": method.units,
-            "spent": method.spent,
+            "plain": method.plain,
+            "shared": method.shared,
         }
         for method in found.methods
         for row in plan_rows(method.plans, found.model.players)

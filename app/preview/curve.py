@@ -118,7 +118,7 @@ def rivals(found: Comparison) -> Chart:
             mode="lines+markers",
             line={"color": BLUE, "width": 3} if ours else {"color": _COLOURS[style], "dash": _DASHES[style]},
             marker={"symbol": "circle" if ours else _SYMBOLS[style], "size": 8},
-            name=f"{method.method} ({method.units:.2g} units)",
+            name=f"{method.method} ({method.plain:.2g} units plain, {method.shared:.2g} shared)",
             customdata=["none", *(named(found.model.players, plan.removed) for plan in method.plans)],
             hovertemplate="%{x} removed: %{customdata}<br>perplexity %{y:.2f} (measured)<br>"
             f"{found.evaluation}<extra></extra>",

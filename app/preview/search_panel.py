@@ -23,7 +23,8 @@ def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selectio
     with st.expander("Search for the best plans" if found is None else "Search again", expanded=found is None):
         st.markdown(
             "The search looks for the best set of every size at once, around what has proved good, and settles the "
-            "finalists on further text. One unit of compute is what SLEB takes to remove two fifths of the layers."
+            "finalists on further text. One unit of compute is what SLEB takes to remove two fifths of the layers "
+            "by plain forwards; the budget is of what is computed here, where prefixes are shared."
         )
         units = st.number_input("Budget in units", 0.1, 64.0, 1.0, step=0.5, key="search-units")
         players = result.model.players
@@ -48,7 +49,9 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         st.caption(
             f"Measured on text that no method has seen: {plain(found.evaluation)}. Chosen on "
             f"{plain(found.calibration)}. Dense "
-            f"perplexity there: {found.dense_perplexity:.2f}. Units: by forwards that share nothing."
+            f"perplexity there: {found.dense_perplexity:.2f}. Compute of all counts together, in units of what SLEB "
+            "takes to remove two fifths of the layers by plain forwards: plain, each coalition for itself, and shared, "
+            "with what coalitions have in common computed once."
         )
     with st.expander("Compare" if found is None else "Compare again", expanded=found is None):
         methods = st.multiselect("Methods", list(METHODS), USUAL_METHODS)

@@ -2,7 +2,8 @@
 
 Two costs are kept, both in block-token evaluations: one block computed for one token. The head, which turns the last
 hidden state into predictions, counts as many blocks as it has the parameters of. `spent` is what was computed, with
-shared prefixes computed once; `plain` is what forwards that share nothing would have computed.
+each prefix that is shared with the coalition before computed once; `plain` counts the kept blocks of every coalition
+for itself, as forwards that share nothing would compute them. Methods compare by the same one of the two.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
 
 from core.records.spec import ModelInfo, TextProtocol
 
@@ -76,19 +79,30 @@ class Selection:
     nested: tuple[Plan, ...]  # each holds the one before, for progressive removal
     coalitions: int  # that were measured for it, on some of the sequences or on all
     units: float  # compute that was asked for, and `spent`: SLEB's path to two fifths of the layers is 1
-    spent: float
+    spent: float  # with each shared prefix computed once, as a budget is spent
+    plain: float | None = None  # the same by forwards that share nothing; None of searches of earlier releases
+
+    @property
+    def compute(self) -> str:
+        """What was computed, both ways, in words."""
+        alone = "" if self.plain is None else f" ({self.plain:.2f} by forwards that share nothing)"
+        return f"{self.spent:.2f} units with shared prefixes{alone}"
 
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What one method chose, and what that took."""
+    """What one method chose, and what that took.
+
+    Compute is given both ways for every method, in units of what SLEB takes, by plain forwards, to remove two fifths of
+    the players. Earlier releases called the two `units` and `spent`.
+    """
 
     method: str
     plans: tuple[Plan, ...]  # measured on the text that judges
     coalitions: int
     tokens: int
-    units: float  # compute as published, by forwards that share nothing
-    spent: float  # compute here, where prefixes are shared
+    plain: Annotated[float, Field(validation_alias=AliasChoices("plain", "units"))]  # by forwards that share nothing
+    shared: Annotated[float, Field(validation_alias=AliasChoices("shared", "spent"))]  # each shared prefix once
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def plan(
         coalitions=meter.coalitions,
         units=request.units,
         spent=meter.spent / meter.unit(raced),
+        plain=meter.plain / meter.unit(raced),
     )
 
 

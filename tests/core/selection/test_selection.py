@@ -145,7 +145,7 @@ def test_compare_judges_every_method_on_other_text(cli: Cli, tiny: Path, text_fi
     for method in found["methods"]:
         assert all(4 not in plan["removed"] and len(plan["removed"]) == plan["count"] for plan in method["plans"])
     by_name = {method["method"]: method for method in found["methods"]}
-    assert by_name["sleb"]["units"] == pytest.approx(1.0, rel=0.5) and by_name["shortgpt"]["units"] < 0.2
+    assert by_name["sleb"]["plain"] == pytest.approx(1.0, rel=0.5) and by_name["shortgpt"]["plain"] < 0.2
     assert cli("compare", *common, "--methods", "nobody")[1]["error"]["kind"] == "SelectionError"
     # Taylor+ keeps the first four layers and the last two: with two more protected, it has no plan.
     none = cli("compare", *common, "--methods", "taylor+", "--protect", "4,5")[1]

@@ -1,0 +1,116 @@
+"""The figures of the documentation are those of the benchmarks' files: each is worked out anew and looked for."""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.root import ROOT
+from benchmarks import selection, trained
+from benchmarks.exhaustive import REMOVALS
+
+TRAINED = ("mamba", "rwkv")
+MEASURED = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+
+
+def of(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "benchmarks" / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def said(heading: str) -> str:
+    """A section of the page, without the breaks of its lines."""
+    return " ".join(MEASURED.split(f"\n## {heading}\n")[1].split("\n## ")[0].split())
+
+
+def short(value: float, digits: int = 3) -> str:
+    """As the page writes shares: without the zero in front."""
+    return re.sub(r"^0(?=\.)", "", f"{value:.{digits}f}")
+
+
+def test_the_comparison_of_methods() -> None:
+    """Perplexities, and compute in both ways for every method; what follows from them in words."""
+    page, rows = said("Which layers each method removes"), selection.kept(ROOT / selection.OUT)
+    lines = selection.table(rows).splitlines()
+    assert len(lines) == 10
+    for line in lines:
+        assert line.split(" | ", 1)[1] in page, line
+    means = {
+        (row["method"], way): np.mean([other[way] for other in rows if other["method"] == row["method"]])
+        for row in rows
+        for way in ("shared", "plain")
+    }
+    full, third = (
+        [means[name, way] / means["sleb", way] for way in ("shared", "plain")] for name in ("ours, 1", "ours, 0.33")
+    )
+    assert f"takes {full[0]:.2f} times SLEB's compute where both share prefixes and {full[1]:.2f} times" in page
+    assert f"with 1/3, {short(third[0], 2)} and {short(third[1], 2)} times" in page
+    one, less = (selection.summary(rows)[name] for name in ("ours, 1", "ours, 0.33"))
+    assert f"{one['against SLEB']:.3f} of SLEB's perplexity, {one['against the best rival']:.3f} of the best" in page
+    assert one["worst removal against the best rival"] == 1 and "at no removal worse than it" in page
+    assert f"{less['against SLEB']:.3f} and {less['against the best rival']:.3f}, at worst " in page
+    assert f"at worst {less['worst removal against the best rival']:.3f}" in page
+
+
+@pytest.mark.skipif(not REMOVALS.exists(), reason="the whole games are not here")
+def test_what_the_search_loses_to_the_optimum() -> None:
+    for row in selection.kept(ROOT / selection.OUT):
+        if row["method"] == "ours, 1":
+            above = selection.above_optimum(row["plans"])
+            assert [f"{100 * above[count]:.2g}" for count in (1, 2, 3)] == ["0", "0.53", "0"]
+    assert "calibration loss 0, 0.53 and 0 % above" in said("Which layers each method removes")
+
+
+def test_the_models_that_are_trained() -> None:
+    page, found = said("A trained Mamba and a trained RWKV"), of("trained")
+    tables = [trained.table(draws(found[name]["seeds"])).splitlines() for name in TRAINED]
+    assert "the whole models have " + " / ".join(lines[0].split()[1] for lines in tables) in page
+    for rows in zip(*(lines[1:] for lines in tables), strict=True):
+        cells = zip(*(row.strip("| ").split(" | ")[1:] for row in rows), strict=True)
+        assert " | ".join(" / ".join(both) for both in cells) in page
+    training = found["training"]
+    for name in TRAINED:
+        assert f"| {training[name]['bits a byte']:.2f} |" in page
+    assert f"| {training['unigram']:.2f} / {training['bigram']:.2f} |" in page
+    layers = [found[name]["layers"] for name in TRAINED]
+    assert f"R² {both([of_model['surrogate']['r2'] for of_model in layers], 3)} (300" in page
+    assert f"correlation of {both([of_model['spearman'] for of_model in layers], 2)}." in page
+
+
+def both(values: list[float], digits: int) -> str:
+    return " / ".join(f"{value:.{digits}f}" for value in values)
+
+
+def draws(seeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What each draw gave, counts as numbers."""
+    for of_method in (of_method for seed in seeds for of_method in seed["methods"].values()):
+        of_method["perplexity"] = {int(count): value for count, value in of_method["perplexity"].items()}
+    return seeds
+
+
+def test_the_errors_of_values() -> None:
+    page, found = said("Errors of Shapley values"), of("attribution")["model"]
+    for name, column in found.items():
+        if name in page:
+            assert " | ".join(map(short, column["error"])) in page, name
+    assert " | ".join(short(share, 2) for share in found["ours"]["coverage"]) in page
+
+
+def test_seconds_of_a_coalition() -> None:
+    page, found = said("A run, its parts, and the dashboard"), of("evaluation")
+    half, single = (found["dtypes"][name] for name in ("bfloat16", "float32"))
+    seconds = {way: (half["seconds"][way], single["seconds"][way]) for way in "ABCD"}
+    assert "{:.2f} s bfloat16, {:.2f} s float32".format(*seconds["A"]) in page
+    assert "plain skipping | {:.2f} s, {:.2f} s |".format(*seconds["B"]) in page
+    twice = "{:.1f} and {:.1f} times faster".format(half["ratios"]["A/C"], single["ratios"]["A/C"])
+    assert "ours | {:.2f} s, {:.2f} s: ".format(*seconds["C"]) + twice in page
+    assert f"{found['A_float32_over_C_bfloat16']:.1f} times across dtypes" in page
+    limit = "ours takes {:.2f} and {:.2f} of it".format(half["ratios"]["C/D"], single["ratios"]["C/D"])
+    assert "{:.2f} s, {:.2f} s: ".format(*seconds["D"]) + limit in page
+    shares = found["layer_evaluations_of_all"]["30"]
+    assert " / ".join(short(shares[masks]) for masks in ("100", "300", "1000", "3000")) in page
+    for of_dtype, name in ((half, "bfloat16"), (single, "float32")):
+        seen = of_dtype["preview"]
+        assert f"{seen['first_number']:.2f} s and {seen['whole_answer']:.1f} s in {name}" in page
