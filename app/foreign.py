@@ -42,7 +42,7 @@ def untagged(drawn: Any) -> Any:
         return {name: untagged(value) for name, value in drawn.items()}
     if isinstance(drawn, list | tuple):
         return type(drawn)(untagged(value) for value in drawn)
-    if getattr(getattr(drawn, "dtype", None), "kind", "") == "O":
+    if getattr(getattr(drawn, "dtype", None), "kind", "") in ("O", "U"):
         return untagged(drawn.tolist())
     return drawn
 

@@ -48,10 +48,10 @@ def show_plans(run: str, result: RunResult, found: Selection) -> None:
         table = plan_table(found.plans, players)
         st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
         st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
-        stayed = f" Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
+        stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
         st.caption(
             f"Measured on {plain(found.protocol)}; {found.coalitions} coalitions looked at for "
-            f"{found.compute}. Intervals: 90 %, for other text of this kind.{plain(stayed)}"
+            f"{found.compute}. Intervals: 90 %, for other text of this kind. {plain(stayed)}"
         )
 
 

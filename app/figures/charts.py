@@ -36,7 +36,9 @@ class Chart:
     alt: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "figure", go.Figure(untagged(self.figure.to_plotly_json())))
+        # Part by part: a figure's own JSON has its arrays packed.
+        data = [untagged(trace.to_plotly_json()) for trace in self.figure.data]
+        object.__setattr__(self, "figure", go.Figure(data, untagged(self.figure.layout.to_plotly_json())))
 
 
 def tick(layers: int) -> int:

@@ -58,5 +58,5 @@ def _answer(asked: list[Job], result: RunResult) -> None:
     if math.isfinite(both):
         st.markdown(
             f"Measured interaction while nothing else is missing: **{first + second - both:+.3f}** nats a token. The "
-            f"two single losses add up to {first + second:.3f}; together they cost {plain(both):.3f}."
+            f"two single losses add up to {first + second:.3f}; together they cost {both:.3f}."
         )

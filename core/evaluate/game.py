@@ -10,7 +10,7 @@ from core.checkpoint.checkpoint import Checkpoint, finding
 from core.checkpoint.device import choose_device, choose_dtype
 from core.checkpoint.memory import give_back
 from core.coalitions.players import players_of
-from core.errors import CorpusError, EvaluationError
+from core.errors import CorpusError, EvaluationError, ModelError
 from core.evaluate.cached import Cached, Ledger
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.limits import STATES
@@ -166,7 +166,7 @@ def _files(checkpoint: Checkpoint, text: TextSpec) -> object | None:
     """Changes when a file of the model or of the text does; None where one is gone."""
     try:
         return checkpoint.stamp, stamp(text.corpus)
-    except OSError:
+    except (OSError, ModelError):  # opening the game anew says which, and what to do
         return None
 
 

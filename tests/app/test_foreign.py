@@ -1,8 +1,16 @@
 """Foreign text as text: its Markdown, read by a parser of its own, holds words and code and nothing else."""
 
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 from markdown_it import MarkdownIt
+from plotly.subplots import make_subplots
 
 from app.figures.charts import Chart
 from app.foreign import code, plain
@@ -38,9 +46,24 @@ def test_ordinary_words_stay_as_they_are_and_commands_stay_code() -> None:
     assert plain("--dtype float32") == "`--dtype` float32"
 
 
-def test_tags_do_not_leave_a_figure() -> None:
+@pytest.mark.parametrize("made", [list, tuple, np.array, partial(np.array, dtype=object), pd.Series, pd.Categorical])
+def test_tags_do_not_leave_a_figure(made: Callable[[list[str]], Any]) -> None:
     hostile = "<a href='http://evil.example'>x</a><br><img src=x>"
-    figure = go.Figure(go.Bar(x=[hostile], y=[1.0], hovertemplate=f"{hostile}<extra></extra>"))
-    figure.update_layout(title=hostile, xaxis={"ticktext": [hostile], "tickvals": [0]})
+    names = made([hostile])
+    bars = go.Bar(x=names, y=[1.0], text=names, customdata=[[hostile]], hovertemplate=f"{hostile}<extra></extra>")
+    figure = go.Figure(bars)
+    figure.update_layout(title=hostile, xaxis={"ticktext": names, "tickvals": [0]})
+    figure.add_annotation(text=hostile)
     drawn = Chart(figure, "").figure.to_json()
     assert "\\u003ca" not in drawn and "\\u003cimg" not in drawn and "&lt;a" in drawn and "<a" not in drawn
+
+
+def test_a_figure_without_tags_is_drawn_as_it_was() -> None:
+    """Arrays of numbers among it, and axes of several charts."""
+    figure = make_subplots(rows=1, cols=2, shared_yaxes=True, subplot_titles=["<b>one</b>", "two"])
+    figure.add_bar(x=np.arange(3), y=np.array([0.5, np.nan, 2.0]), text=np.array(["a", "b", "c"]), row=1, col=1)
+    figure.add_heatmap(z=np.eye(3, dtype=np.float32), x=["a", "b", "c"], customdata=np.ones((3, 3, 2)), row=1, col=2)
+    figure.add_hline(0.5)
+    drawn = Chart(figure, "").figure
+    assert json.loads(drawn.to_json()) == json.loads(figure.to_json())
+    np.testing.assert_array_equal(drawn.data[0].y, [0.5, np.nan, 2.0])

@@ -105,6 +105,30 @@ def test_what_is_not_ours_is_made_plain(file: Path) -> None:
     assert not list(unescaped(file))
 
 
+def texts_as_numbers(tree: ast.AST) -> list[str]:
+    """The values of f-strings that are texts, and are written as numbers are: a traceback when they are drawn."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FormattedValue)
+        and node.format_spec is not None
+        and ast.unparse(node.format_spec)[2:-1][-1:] in set("dfgen%,")
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func).split(".")[-1] in {"plain", "code", "str", "named", "duration", "amount"}
+    ]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_text_is_not_written_as_a_number(file: Path) -> None:
+    assert not texts_as_numbers(ast.parse(file.read_text(encoding="utf-8")))
+
+
+def test_a_text_that_is_written_as_a_number_is_found() -> None:
+    for wrong in ("f'{plain(both):.3f}'", "st.metric('a', f'{1} {app.foreign.code(x):,d}')", "f'{str(a):.1%}'"):
+        assert texts_as_numbers(ast.parse(wrong)), wrong
+    assert not texts_as_numbers(ast.parse("f'{both:.3f} {plain(name)} {plain(name):>10}'"))
+
+
 def test_a_name_that_is_not_made_plain_is_found() -> None:
     for sink in (
         "st.markdown(f'of {model.source}')",

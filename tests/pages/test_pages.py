@@ -137,4 +137,4 @@ def test_unusable_results_file_is_said_in_words(cache_file: Path, monkeypatch: p
     monkeypatch.setenv("QUORUM_CACHE", str(cache_file))
     client.shared.cache_clear()
     app = open_page()
-    assert "corrupt" in said(app) and "--cache FILE" in said(app)
+    assert "corrupt" in said(app) and "`--cache` FILE" in said(app)

@@ -71,7 +71,7 @@ def test_halves_are_switched_off_by_name(shared: Jobs) -> None:
 
 def test_groups_and_the_other_pages(shared: Jobs) -> None:
     groups = tuple(f"{first}-{first + 3}" for first in range(0, 32, 4))
-    result = store_run(shared.database, players=groups)
+    result = store_run(shared.database, layers=32, players=groups)
     for name in ("contributions", "interactions", "surrogate", "export", "learn"):
         assert "groups of layers" in said(open_page(name, run=result.run)), name
     stored = queries.find_run(shared.database, result.run).result

@@ -38,19 +38,23 @@ def loss(masks: np.ndarray) -> np.ndarray:
 def store_run(
     database: Database, layers: int = 8, count: int = 120, *, kl: bool = False, players: tuple[str, ...] = ()
 ) -> RunResult:
-    """Measures coalitions without three layers or more, every removal of one layer but the first, and none of two."""
+    """Measures coalitions without three players or more, every removal of one but the first, and none of two.
+
+    The players are the layers, unless others are named.
+    """
     spec = RunSpec(model="made-up", corpus="made-up", sequences=len(DENSE), window=16, masks=count)
     model = ModelInfo("made-up", "Llama", layers, 1000, "f" * 16, "float32", "cpu", players)
     protocol = TextProtocol("made-up", "calibration", 16, 16, "none", len(DENSE), 0, "0" * 16)
-    strata = default_strata(layers)
-    singles = [without(layers, [layer]) for layer in range(1, layers)]
-    sampled = stratified(layers, strata, count, 0)
+    playing = len(model.players)
+    strata = default_strata(playing)
+    singles = [without(playing, [player]) for player in range(1, playing)]
+    sampled = stratified(playing, strata, count, 0)
     masks = np.concatenate([sampled[(~sampled).sum(axis=1) > 2], singles])
     measured = Measurements(masks, DENSE + loss(masks), DENSE)
     store = Store(database)
     game = store.open_game(model, protocol)
     run = store.begin(game, spec, protocol, strata)
-    rows = [("1" * layers, DENSE), *((encode(mask), row) for mask, row in zip(masks, measured.losses, strict=True))]
+    rows = [("1" * playing, DENSE), *((encode(mask), row) for mask, row in zip(masks, measured.losses, strict=True))]
     made_up = [Evaluation(name, row.astype(np.float32), (row - DENSE).astype(np.float32)) for name, row in rows]
     store.record(game, [item if kl else item._replace(divergences=None) for item in made_up])
     surrogate, quality = fit(measured), of_process(measured, True, 0)

@@ -1,7 +1,9 @@
 """Nothing is told before it is stored, nothing known is measured again, and a mask's two figures are stored as one."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -59,10 +61,10 @@ def store(cache_file: Path) -> Committing:
     return Committing(Database(cache_file))
 
 
-@pytest.fixture(params=[0.0, 1e9], ids=["each", "all"])
+@pytest.fixture(params=[0, math.inf], ids=["each", "all"])
 def flush(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
     """A transaction for each mask, or one for all."""
-    monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", request.param)
+    monkeypatch.setattr("core.evaluate.cached._PARTS", request.param)
     return float(request.param)
 
 
@@ -79,6 +81,30 @@ def test_what_is_told_is_stored(store: Committing, flush: float) -> None:
         assert store.known(game, MASKS[[row]])[0].losses.tolist() == losses.tolist() == [1 + (~MASKS[row]).sum()] * 3
     assert told == set(range(16))
     assert len(store.transactions) == (1 if flush else 16)
+
+
+@pytest.mark.parametrize("storing, transactions", [(0.01, [1] * 16), (0.25, [1, 3, 3, 3, 3, 3]), (9.0, [1, 15])])
+def test_storing_takes_a_tenth_of_the_time_at_most(
+    store: Committing, monkeypatch: pytest.MonkeyPatch, storing: float, transactions: list[int]
+) -> None:
+    """By a clock on which measuring a mask takes a second: the first is stored at once, the last at the end."""
+    now = 0.0
+
+    def pass_by(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    class Slow(Counting):
+        def losses(self, masks: Masks, wanted: Wanted = always) -> Iterator[tuple[int, Losses]]:
+            for item in super().losses(masks, wanted):
+                pass_by(1.0)
+                yield item
+
+    monkeypatch.setattr("core.evaluate.cached.time", SimpleNamespace(monotonic=lambda: now))
+    record = store.record
+    monkeypatch.setattr(store, "record", lambda game, rows: (pass_by(storing), record(game, rows)))
+    list(Cached(Ledger(store, store.open_game(MODEL, PROTOCOL)), Slow()).losses(MASKS))
+    assert [len(rows) for rows in store.transactions] == transactions
 
 
 def test_what_is_known_is_not_measured_again(store: Committing, flush: float) -> None:

@@ -97,9 +97,10 @@ def test_a_model_that_has_changed_is_loaded_again(opened: Open, spec: RunSpec, f
     assert second.key != first.key and any(text.startswith("Loading") for text in said)
 
 
-def test_a_file_that_is_gone_is_said(opened: Open, spec: RunSpec, folder: Path, text: Path) -> None:
+@pytest.mark.parametrize("gone", ["model.safetensors", "config.json", ""])
+def test_a_file_that_is_gone_is_said(opened: Open, spec: RunSpec, folder: Path, text: Path, gone: str) -> None:
     opened(spec)
-    (folder / "model.safetensors").unlink()
+    (folder / gone).rename(folder.with_suffix(".gone"))
     with pytest.raises(ModelNotFound):
         opened(spec)
     text.unlink()

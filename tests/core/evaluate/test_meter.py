@@ -78,7 +78,7 @@ def test_a_store_remembers_across_meters(
         packed = PackedLinears(tiny_loaded.model)
         return cached(store, PROTOCOL, tiny_loaded, IDS[:2], packed, states=2**20)
 
-    monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.evaluate.cached._PARTS", 0)
     walk = part().losses(MASKS)
     for _ in range(5):
         next(walk)

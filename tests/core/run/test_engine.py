@@ -119,7 +119,7 @@ def spec(tiny: Path, text_file: Path, **changes: object) -> RunSpec:
 
 
 def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.evaluate.cached._PARTS", 0)
     engine = Engine(Store(Database(cache_file)))
     events: list[Event] = list(engine.run(spec(tiny, text_file)))
     progress = [event for event in events if isinstance(event, Progress)]
@@ -154,7 +154,7 @@ def test_closing_a_run_keeps_what_was_measured(tiny: Path, text_file: Path, cach
 def test_a_preview_between_two_events_changes_nothing(
     finished: Runs, tiny: Path, text_file: Path, cache_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.evaluate.cached._FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("core.evaluate.cached._PARTS", 0)
     request = spec(tiny, text_file)
     [run] = finished(request)
     alone = queries.find_run(Database(cache_file), run).result
