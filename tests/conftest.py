@@ -105,11 +105,11 @@ def shared(cache_file: Path, nursery: Nursery, monkeypatch: pytest.MonkeyPatch) 
 def dashboard(
     tmp_path_factory: pytest.TempPathFactory, archive: Archive, tiny: Path, text_file: Path
 ) -> Iterator[Server]:
-    """One server for all browser tests that start with two finished runs of the small model."""
+    """One server for all browser tests that start with two finished runs of the small model; a home of its own."""
     file = tmp_path_factory.mktemp("dashboard") / "results.duckdb"
     spec = RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)
     archive.put(file, spec, replace(spec, seed=1))
-    with serving(file) as server:
+    with serving(file, QUORUM_HOME=str(file.parent)) as server:
         yield server
 
 

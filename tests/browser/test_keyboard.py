@@ -100,7 +100,7 @@ def test_interactions(dashboard: Server, page: Page) -> None:
     expect(page.get_by_text("Measured interaction while nothing else is missing")).to_be_visible(timeout=60_000)
 
 
-def test_preview_and_export(dashboard: Server, page: Page, tmp_path: Path) -> None:
+def test_preview_and_export(dashboard: Server, page: Page) -> None:
     """A removal is chosen, measured, changed, taken back and exported; the folder needs nothing of ours."""
     open_page(page, dashboard, "Preview")
     removed = page.get_by_text(re.compile(r"^\d of 8 layers removed"))
@@ -116,12 +116,13 @@ def test_preview_and_export(dashboard: Server, page: Page, tmp_path: Path) -> No
     expect(removed).to_contain_text("3 of 8")
     settle(page)
     press(page, page.get_by_role("link", name="Export this model"))
-    write(page, page.get_by_role("textbox", name=re.compile("Folder")), str(tmp_path / "smaller"))
+    write(page, page.get_by_role("textbox", name="Name of the folder"), "smaller")
     page.keyboard.press("Enter")
     settle(page)
     press(page, page.get_by_role("button", name="Export", exact=True))
     expect(page.get_by_text("Loaded again with transformers")).to_be_visible(timeout=120_000)
-    assert AutoModelForCausalLM.from_pretrained(tmp_path / "smaller").config.num_hidden_layers == LAYERS - 3
+    smaller = AutoModelForCausalLM.from_pretrained(dashboard.file.parent / "exports" / "smaller")
+    assert smaller.config.num_hidden_layers == LAYERS - 3
     visit(page, "Interactions")  # where what Preview keeps in the session is in nobody's way
 
 
