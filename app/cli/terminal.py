@@ -131,7 +131,7 @@ def result_text(result: RunResult) -> str:
         f"MAE {fit.mae:.4f}",
         str(stability(result)),
         *(
-            f"90 % predictive interval with {band.fewest} to {band.most} kept: perplexity times or divided by "
+            f"90 % predictive interval with {band.sizes} kept: perplexity times or divided by "
             f"{band.factor:.2f}; held {band.coverage:.0%} of {band.masks} masks without a part in it"
             for band in result.bands
         ),

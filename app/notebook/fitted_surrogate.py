@@ -74,14 +74,14 @@ class Surrogate:
         Args:
             masks: (masks, players), True for a player who is kept.
         """
-        from core.surrogate.conformal import band_of
+        from core.surrogate.conformal import half_of
 
         asked = masks_of(masks)
         check_fit(asked, self.players)
         whole = asked.all(axis=1)
         found = self._process.predict(np.concatenate([np.ones_like(asked[:1]), asked]))
         mean = np.where(whole, 0.0, found[0] - found[1:]) + self._measured.dense.mean()
-        half = np.array([band_of(self._bands, int(kept)).half for kept in asked.sum(axis=1)])
+        half = np.array([half_of(self._bands, int(kept)) for kept in asked.sum(axis=1)])
         half[whole] = 0.0
         return mean, mean - half, mean + half
 

@@ -23,7 +23,7 @@ def band_table(result: RunResult) -> pd.DataFrame:
     """The predictive intervals by number of layers kept, and how often they held."""
     rows = [
         {
-            "layers kept": f"{band.fewest} to {band.most}" if band.fewest < band.most else str(band.most),
+            "layers kept": band.sizes,
             "within a factor of": band.factor,
             "true of others": f"{band.coverage:.0%}",
             "coalitions": band.masks,

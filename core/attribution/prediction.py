@@ -12,7 +12,7 @@ from core.coalitions.measurements import Measurements
 from core.coalitions.worth import LOG_SCORE
 from core.records.fits import Band, Prediction, ValueShare
 from core.records.results import RunResult
-from core.surrogate.conformal import band_of, bands
+from core.surrogate.conformal import band_of, bands, half_of
 from core.surrogate.surrogate import Surrogate, fit, learnt_of
 from core.surrogate.validation import residuals
 
@@ -33,21 +33,21 @@ class Predictor:
         mask = without(measured.masks.shape[1], removed)
         pruned, whole = process.predict(np.stack([mask, np.ones_like(mask)]))
         expected = float(pruned - whole)  # the whole model's log score is 0
-        band = band_of(self.bands, int(mask.sum()))
+        band, width = band_of(self.bands, int(mask.sum())), half_of(self.bands, int(mask.sum()))
         dense = float(measured.dense.mean())
         with np.errstate(over="ignore"):
-            low, middle, high = (float(np.exp(dense - expected + half)) for half in (-band.half, 0, band.half))
+            low, middle, high = (float(np.exp(dense - expected + half)) for half in (-width, 0, width))
         gone = tuple(sorted(removed))
         blamed = zip(gone, shares(process, gone), strict=True)
         parts = tuple(ValueShare(layer, float(share)) for layer, share in blamed)
         return Prediction(gone, middle, low, high, self._is_far(mask), parts, band)
 
     def _is_far(self, mask: NDArray[np.bool_]) -> bool:
-        """Whether it keeps fewer layers than what was measured, or is unlike all of it."""
+        """Whether it keeps fewer or more layers than what was measured, or is unlike all of it."""
         process = self.surrogate.process
         prior = process.scale * np.sqrt(process.kernel.variance)
-        few = mask.sum() < self.surrogate.measured.fewest_kept
-        return bool(few or process.deviation(mask[None])[0] > prior * _OPEN**0.5)
+        beyond = self.surrogate.measured.is_beyond(int(mask.sum()))
+        return bool(beyond or process.deviation(mask[None])[0] > prior * _OPEN**0.5)
 
 
 def explained(measured: Measurements, removed: Sequence[int], seed: int, known: RunResult | None = None) -> Prediction:

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 RUINED = 1e-5
 # Below this, five folds hold too little to learn from or to test on.
 FEWEST_MASKS = 10
-# Sizes at the lower end that hold less than this share of the measured masks count as not measured.
+# Sizes at either end that hold less than this share of the measured masks count as not measured.
 _STRAY = 0.02
 
 
@@ -54,7 +54,27 @@ class Measurements:
     @property
     def fewest_kept(self) -> float:
         """The number of kept layers below which hardly anything was measured; a few strays do not count."""
-        return float(np.quantile(self.masks.sum(axis=1), _STRAY))
+        return self._size(_STRAY)
+
+    @property
+    def most_kept(self) -> float:
+        """The number of kept layers above which hardly anything was measured but the whole model."""
+        return self._size(1 - _STRAY)
+
+    def _size(self, share: float) -> float:
+        """A quantile of the numbers of kept layers; whole and empty coalitions are ends, and no sizes to learn from."""
+        kept = self.masks.sum(axis=1)
+        between = kept[(kept > 0) & (kept < self.masks.shape[1])]
+        return float(np.quantile(between, share)) if len(between) else float(self.masks.shape[1])
+
+    def is_beyond(self, kept: int) -> bool:
+        """Whether coalitions of that size lie outside of those that were measured.
+
+        Between the largest size and the whole model, which is measured, too, a gap of a tenth of the layers is
+        interpolated; a larger one is not.
+        """
+        layers, most = self.masks.shape[1], self.most_kept
+        return kept < self.fewest_kept or (kept > most and most < layers - max(1, 0.1 * layers))
 
     def __getitem__(self, some: NDArray[np.bool_]) -> "Measurements":
         """Some of the masks."""

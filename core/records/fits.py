@@ -25,7 +25,12 @@ class Band:
     most: int
     half: float  # of the log score, either way
     coverage: float  # share of held-out masks inside an interval that the other half of them was not used to set
-    masks: int
+    masks: int  # of this size, and of those next to it where they share a quantile
+
+    @property
+    def sizes(self) -> str:
+        """The numbers of kept layers, in words."""
+        return f"{self.fewest} to {self.most}" if self.fewest < self.most else str(self.most)
 
     @property
     def factor(self) -> float:

@@ -50,8 +50,10 @@ def _learnt_from(masks: float) -> int:
 def _beyond(measured: Measurements, compared: Validation, seed: int) -> Beyond | None:
     """Every kind, learnt without the smallest sizes and tested on them."""
     kept = measured.masks.sum(axis=1)
-    smallest = kept <= np.quantile(kept, _SMALLEST, method="lower")
-    seen, unseen = measured[~smallest], measured[smallest]
+    some = kept > 0  # what keeps nothing is an end, not a size: neither learnt from here nor predicted
+    least = np.quantile(kept[some], _SMALLEST, method="lower")
+    smallest = some & (kept <= least)
+    seen, unseen = measured[kept > least], measured[smallest]
     if len(seen) < FEWEST_MASKS:
         return None
     predicted = {name: predictor(seen, unseen.masks, seed) for name, predictor in KINDS.items()}

@@ -19,7 +19,7 @@ from core.records.values import Contribution
 from core.records.values import Stability as Settling
 from core.sampling.adaptive import propose
 from core.sampling.strata import stratified
-from core.surrogate.conformal import band_of, bands
+from core.surrogate.conformal import band_of, bands, half_of
 from core.surrogate.surrogate import fit
 
 LAYERS = 10
@@ -49,13 +49,52 @@ def test_bands_cover_new_residuals(seed: int) -> None:
         return rng.standard_t(3, len(masks)) * (1 + LAYERS - masks.sum(axis=1))
 
     found = bands(masks, residuals(), seed)
-    assert found[0].most == 9 and found[-1].fewest == 6 and sum(band.masks for band in found) == len(masks)
+    assert found[0].most == 9 and found[-1].fewest == 6
+    assert sum((band_of(found, kept) is band) for band in found for kept in masks.sum(axis=1)) == len(masks)
+    assert all(30 <= band.masks <= len(masks) for band in found)
     fresh, inside = [np.abs(residuals()) for _ in range(50)], []
     for band in found:
         rows = [band_of(found, kept) is band for kept in masks.sum(axis=1)]
         inside += [(values[rows] <= band.half) for values in fresh]
         assert 0.6 <= band.coverage <= 1
     assert 0.8 <= np.concatenate(inside).mean() <= 0.97
+
+
+def test_sizes_that_share_a_quantile_have_widths_of_their_own() -> None:
+    """Few masks, residuals that grow with what is removed: a width for all would hold .97 at the top and .8 below."""
+    inside: dict[int, list[float]] = {size: [] for size in STRATA}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        kept = stratified(LAYERS, STRATA, 56, seed).sum(axis=1)
+        masks = np.arange(LAYERS) < kept[:, None]
+
+        def drawn(rng: np.random.Generator = rng, kept: np.ndarray = kept) -> np.ndarray:
+            return rng.normal(size=len(kept)) * (LAYERS - kept) ** 1.5
+
+        found = bands(masks, drawn(), seed)
+        assert [band.most for band in found] == list(STRATA)
+        halves = np.array([half_of(found, int(size)) for size in kept])
+        fresh = np.mean([np.abs(drawn()) <= halves for _ in range(20)], axis=0)
+        for size in STRATA:
+            inside[size].append(fresh[kept == size].mean())
+    assert all(0.85 <= np.mean(of_size) <= 0.95 for of_size in inside.values()), inside
+
+
+def test_widths_between_two_sizes_lie_between_theirs() -> None:
+    masks = np.arange(LAYERS) < np.repeat([9, 5], 40)[:, None]
+    found = bands(masks, np.repeat([0.1, 0.9], 40), 0)
+    assert [half_of(found, size) for size in (9, 8, 7, 6, 5)] == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert (half_of(found, 10), half_of(found, 2)) == pytest.approx((0.1, 0.9))
+
+
+def test_the_empty_coalition_is_in_no_band_and_no_size() -> None:
+    nothing = np.zeros((1, LAYERS), dtype=bool)
+    more, residuals = np.concatenate([MASKS, nothing]), np.append(np.ones(len(MASKS)), 50.0)
+    assert bands(more, residuals, 0) == bands(MASKS, residuals[:-1], 0)
+    assert measured(np.repeat(nothing, 20, axis=0)).is_beyond(5)
+    few = measured(np.concatenate([MASKS[:12], nothing]))  # so few that it would be no stray
+    assert few.fewest_kept > 5.5 and few.is_beyond(4) and not few.is_beyond(7)
+    assert explained(few, [0, 2, 4, 6, 8, 9], 0).extrapolated
 
 
 def test_few_masks_make_one_band_that_may_be_infinite() -> None:
@@ -94,6 +133,18 @@ def test_shares_are_the_shapley_values_of_the_removed_layers_by_enumeration(remo
 def test_predictions_far_from_the_masks_say_so() -> None:
     assert explained(measured(MASKS), [0, 2, 4, 6, 8, 9], 0).extrapolated
     assert not explained(measured(MASKS), [9], 0).extrapolated
+
+
+@pytest.mark.parametrize("strata", [(4, 3, 2), (6, 5, 4), (8, 5)])
+def test_larger_sets_than_were_measured_are_far_too(strata: tuple[int, ...]) -> None:
+    """Also where the whole model stands among the masks; a gap of a tenth below it is interpolated."""
+    masks = np.concatenate([stratified(LAYERS, strata, 60, 0), np.ones((1, LAYERS), dtype=bool)])
+    found = {
+        kept: explained(measured(masks), list(range(LAYERS - kept)), 0).extrapolated for kept in (9, max(strata) + 1)
+    }
+    assert all(found.values())
+    assert not explained(measured(masks), list(range(LAYERS - max(strata))), 0).extrapolated
+    assert not explained(measured(stratified(LAYERS, (9, 7), 40, 0)), [3], 0).extrapolated
 
 
 def test_proposals_are_new_and_hold_the_best() -> None:
