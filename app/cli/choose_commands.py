@@ -29,8 +29,12 @@ def predict(options: argparse.Namespace) -> None:
     lines = [
         f"perplexity {found.perplexity:.2f} without layers {','.join(map(str, removed))}: predicted, not measured"
         + (", extrapolated: far from every coalition that was measured" if found.extrapolated else ""),
-        f"90 % predictive interval {found.low:.2f} to {found.high:.2f}; with {band.sizes} kept, "
-        f"it held {band.coverage:.0%} of {band.masks} masks without a part in it",
+        f"90 % predictive interval {found.low:.2f} to {found.high:.2f}; "
+        + (
+            f"predicted better than nearly all of its size: {found.optimism:.4f} nats a token are taken off"
+            if found.optimism
+            else f"with {band.sizes} kept, it held {band.coverage:.0%} of {band.masks} masks without a part in it"
+        ),
         "what each removed layer takes from the log score, nats a token:",
         *(f"{share['layer']:>5} {share['value']:9.4f}" for share in sorted(shares, key=lambda share: share["value"])),
     ]

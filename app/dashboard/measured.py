@@ -62,9 +62,13 @@ def show_prediction(result: RunResult, found: Prediction) -> None:
         help=f"By a surrogate of all that is measured of this model on this text; {plain(result.protocol)}",
     )
     if math.isfinite(found.high):
+        others = f"; held for {found.band.coverage:.0%} of {found.band.masks} others of about that size"
+        held = "" if found.optimism else others
+        st.caption(f"90 % predictive interval: {found.low:.2f} to {found.high:.2f}{held}")
+    if found.optimism:
         st.caption(
-            f"90 % predictive interval: {found.low:.2f} to {found.high:.2f}; held for {found.band.coverage:.0%} of "
-            f"{found.band.masks} others of that size"
+            f"Among the best predicted of its size, which are predicted too well: {math.expm1(found.optimism):.1%} are "
+            "added, as much as such sets were found to fall short."
         )
     if found.extrapolated:
         st.caption("Far from every coalition that was measured: do not trust it.")

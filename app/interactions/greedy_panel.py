@@ -1,5 +1,6 @@
 """Removing layers one by one is not optimal: where it goes wrong in a run's own game, and the measurement of it."""
 
+import numpy as np
 import streamlit as st
 
 from app.dashboard import estimated, parts, state
@@ -25,8 +26,8 @@ def show_greedy(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     st.header("Greedy is not optimal")
     st.markdown(
         "Removing layers one by one never takes a choice back, and pairs that make up for each other mislead it. Below "
-        "is the smallest number of layers at which that is worse in **this** run's game, measured or predicted beyond "
-        "doubt (95 %); or else the likeliest one, which a measurement can settle."
+        "is the smallest number of layers at which that is worse in **this** run's game, measured beyond the chance of "
+        "the text or predicted beyond doubt (95 %); or else the likeliest one, which a measurement can settle."
     )
     path = parts.pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
     found = estimated.counterexample(shared.database, run, path)
@@ -57,12 +58,24 @@ def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
     doubt = f" ± {found.deviation:.3f} (standard deviation): worse with a probability of {found.probability:.0%}"
     st.markdown(
         f"With **{found.count}** layers removed, the one-by-one choice loses **{found.gap:.3f}** nats a token more "
-        f"({how}){'' if found.measured else doubt}."
+        f"({how}){_over_texts(found) if found.measured else doubt}."
     )
     with st.container(horizontal=True):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
             show_cost(f"{name}, without {named(result.model.players, removed)}", removed, fitted, result)
     st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {plain(result.protocol)}.")
+
+
+def _over_texts(found: Counterexample) -> str:
+    """How sure a measured gap is."""
+    if not np.isfinite(found.low):
+        return ". From this text alone nobody can tell whether that holds on other text: **it does not count yet**"
+    interval = f"; 90 % interval for other text of this kind {found.low:.3f} to {found.high:.3f}"
+    return (
+        interval
+        if found.settled
+        else f"{interval}, which holds 0: **it may be chance of the text, and does not count**"
+    )
 
 
 def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:

@@ -61,6 +61,9 @@ class Prediction:
     extrapolated: bool  # far from every coalition that was measured
     shares: tuple[ValueShare, ...]
     band: Band
+    # Of a set that is predicted better than nearly all of its size: what was taken off its log score, nats a token,
+    # since the best of many predictions is too good. `shares` are those of the prediction before.
+    optimism: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from core.coalitions.masks import Masks, removed, without
+from core.coalitions.measurements import Measurements
 from core.records.values import Contribution
 from core.selection.removal_paths import least_contributing
 from core.surrogate.gaussian_process import GaussianProcess
@@ -37,11 +38,18 @@ class Counterexample:
     gap: float  # by so much its mean NLL is higher, nats a token
     deviation: float  # of a predicted gap: the posterior's; 0 for a measured one
     measured: bool
+    low: float = 0.0  # of a measured gap: its 90 % interval for other text of this kind
+    high: float = 0.0
 
     @property
     def probability(self) -> float:
-        """That it loses more, by the surrogate's posterior; 1 where both are measured."""
+        """That it loses more, by the surrogate's posterior; on the measured text, 1 where both are measured."""
         return 1.0 if self.measured else float(norm.cdf(self.gap / self.deviation))
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is measured, and not by chance of the text: the interval of the gap excludes zero."""
+        return self.measured and self.low > 0
 
     @property
     def count(self) -> int:
@@ -68,7 +76,9 @@ def by_prediction(surrogate: Surrogate) -> Path:
 def find_counterexample(surrogate: Surrogate, path: Path) -> Counterexample | None:
     """The smallest step of a path that is worse than another removal of as many layers, or else the likeliest one.
 
-    Where the step has been measured and so has a better removal, that settles it. Otherwise the surrogate compares the
+    Where the step has been measured and so has a better removal, that settles it if the 90 % interval of the gap, by
+    Student's t of the paired differences over sequences, excludes zero; if it does not, this is told only where there
+    is nothing better to tell. Where they are not measured, the surrogate compares the
     step with the best predicted removal, and counts where its posterior is sure to 95 %. Where no step counts, it is
     the one that is most probably worse; None where none is to 2/3. No measurement of both may say otherwise.
 
@@ -80,13 +90,20 @@ def find_counterexample(surrogate: Surrogate, path: Path) -> Counterexample | No
     rises = {removed(mask): float(rise) for mask, rise in zip(measured.masks, measured.rises, strict=True)}
     beam = np.ones((1, measured.masks.shape[1]), dtype=np.bool_)
     likeliest: Counterexample | None = None
+    by_chance: Counterexample | None = None
     for step in path:
         beam = _best(process, beam)
         if len(step) == 1:
             continue  # one layer is no path
         known = _measured_better(rises, step)
         if known is not None:
-            return Counterexample(step, known, rises[step] - rises[known], 0.0, measured=True)
+            found = Counterexample(
+                step, known, rises[step] - rises[known], 0.0, True, *_interval(measured, step, known)
+            )
+            if found.settled:
+                return found
+            by_chance = by_chance or found
+            continue
         better = removed(beam[0])
         if step == better or {step, better} <= rises.keys():
             continue
@@ -95,7 +112,19 @@ def find_counterexample(surrogate: Surrogate, path: Path) -> Counterexample | No
             return likely
         if likely.probability > (likeliest.probability if likeliest else _LIKELY):
             likeliest = likely
-    return likeliest
+    return likeliest or by_chance
+
+
+def _interval(measured: Measurements, step: tuple[int, ...], better: tuple[int, ...]) -> tuple[float, float]:
+    """The 90 % interval of how much more the step loses on other text of this kind; infinite from one sequence."""
+    sets = [without(measured.masks.shape[1], gone) for gone in (step, better)]
+    rows = [int((measured.masks == mask).all(axis=1).argmax()) for mask in sets]
+    with np.errstate(invalid="ignore"):
+        gaps = measured.losses[rows[0]] - measured.losses[rows[1]]
+    if len(gaps) < 2 or not np.isfinite(gaps).all():
+        return -np.inf, np.inf
+    half = float(t.ppf(0.95, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps)))
+    return float(gaps.mean()) - half, float(gaps.mean()) + half
 
 
 def _measured_better(rises: dict[tuple[int, ...], float], step: tuple[int, ...]) -> tuple[int, ...] | None:

@@ -5,6 +5,7 @@ It is a Gaussian process on the score, or on the logarithm of the score; `valida
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from core.records.fits import Learnt
 from core.records.results import RunResult
 from core.surrogate.gaussian_process import GaussianProcess, Kernel, Process, condition
 from core.surrogate.hyperparameters import LEARNT_FROM, learn
+from core.surrogate.optimism import optimism
 
 # Random halves of the masks that hyperparameters are learnt from once more.
 _HALVES = 4
@@ -77,6 +79,11 @@ class Surrogate(ScoreOf):
     def learnt(self) -> Learnt:
         """Its hyperparameters, to be kept: `fit` takes them."""
         return Learnt(self.log, self.process.kernel.numbers, tuple(half.numbers for half in self.halves))
+
+    @cached_property
+    def optimism(self) -> float:
+        """By how many posterior deviations the best predicted sets fall short of their prediction, 0 or more."""
+        return optimism(self.process, self._targets(), int(self.measured.fewest_kept))
 
     def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Surrogate"]:
         """Games as they may be on other text of the same kind: the doubt of calibration."""

@@ -49,6 +49,8 @@ def _as_then(answer: dict[str, Any]) -> dict[str, Any]:
     for part, added in ADDED.items():
         if isinstance(answer.get(part), dict):
             assert {name: answer[part].pop(name) for name in added} == added
+    if "shares" in answer:
+        assert answer.pop("optimism") == 0.0, "no set stood out then"
     if "spent" in answer:
         assert answer.pop("plain") is None, "nobody counted it then"
     if "imported" in answer:

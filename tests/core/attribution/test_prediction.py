@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.attribution import exact
 from core.attribution.closed_form import shares
-from core.attribution.prediction import explained
+from core.attribution.prediction import Predictor, explained
 from core.attribution.stability import SETTLED, stability
 from core.coalitions.masks import everything, without
 from core.coalitions.measurements import Measurements
@@ -145,6 +145,36 @@ def test_larger_sets_than_were_measured_are_far_too(strata: tuple[int, ...]) -> 
     assert all(found.values())
     assert not explained(measured(masks), list(range(LAYERS - max(strata))), 0).extrapolated
     assert not explained(measured(stratified(LAYERS, (9, 7), 40, 0)), [3], 0).extrapolated
+
+
+def test_what_is_chosen_for_its_prediction_is_corrected_and_covered() -> None:
+    """The best predicted of each size in games that are no draw from the prior; nothing is taken off random sets."""
+    every = everything(LAYERS)
+    plain, mended, inside = [], [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        cost = rng.exponential(0.3, LAYERS)
+        partners = rng.permutation(LAYERS).reshape(-1, 2)
+
+        def rise(masks: np.ndarray, cost: np.ndarray = cost, partners: np.ndarray = partners) -> np.ndarray:
+            return (~masks) @ cost + 1.2 * (~masks[:, partners]).all(axis=2).sum(axis=1)
+
+        masks = stratified(LAYERS, STRATA, 60, seed)
+        data = Measurements(masks, 3 + rise(masks)[:, None] + np.zeros(2), np.full(2, 3.0))
+        surrogate = fit(data)
+        predictor = Predictor(surrogate, bands(masks, np.zeros(len(masks)) + 0.5, 0))
+        new = every[~(every[:, None] == masks).all(axis=2).any(axis=1)]
+        for size in (8, 7, 6):
+            some = new[new.sum(axis=1) == size]
+            best = some[surrogate.process.predict(some).argmax()]
+            found, truth = predictor.predict(np.flatnonzero(~best)), 3 + rise(best[None])[0]
+            mended.append(truth - np.log(found.perplexity))
+            plain.append(truth - np.log(found.perplexity) + found.optimism)
+            inside.append(found.low <= np.exp(truth) <= found.high)
+            other = predictor.predict(np.flatnonzero(~some[surrogate.process.predict(some).argmin()]))
+            assert other.optimism == 0
+    assert np.mean(plain) > 0 and abs(np.mean(mended)) < np.mean(plain)
+    assert np.mean(inside) >= 0.75
 
 
 def test_proposals_are_new_and_hold_the_best() -> None:

@@ -5,6 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from app.interactions.clustered import clustered
 from core.attribution.breakdown import breakdown
@@ -74,6 +75,25 @@ def test_measurements_settle_it_either_way() -> None:
         assert (found is not None and found.measured) == expected
         if found is not None:
             assert found.gap == pytest.approx(losses[0] - losses[1]) and found.better == brute_force(2)
+
+
+@pytest.mark.parametrize(("noise", "settled"), [(0.02, True), (1.5, False)])
+def test_a_measured_gap_counts_where_the_noise_of_the_text_allows(noise: float, settled: bool) -> None:
+    """A paired t test over sequences, by scipy; where it does not settle it, that is said."""
+    pair = np.array([without(LAYERS, (0, 1)), without(LAYERS, brute_force(2))])
+    rng = np.random.default_rng(3)
+    masks = np.concatenate([sampled().masks, pair])
+    losses = game(masks)[:, None] + np.linspace(3, 5, 6)
+    losses[-2:] += rng.normal(0, noise, (2, 6))
+    losses[-2:] += (game(pair) + 4 - losses[-2:].mean(axis=1))[:, None]  # the gap stays what it is
+    surrogate = fit(Measurements(masks, losses, np.linspace(3, 5, 6)))
+    found = find_counterexample(surrogate, by_contribution(RANKED)[:2])
+    assert found is not None and found.measured and found.settled == settled
+    tested = ttest_1samp(losses[-2] - losses[-1], 0.0).confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((tested.low, tested.high))
+    one = fit(Measurements(masks, losses[:, :1], np.array([3.0])))
+    alone = find_counterexample(one, by_contribution(RANKED)[:2])
+    assert alone is None or not alone.settled
 
 
 def test_greedy_by_prediction_takes_the_best_next_layer() -> None:
