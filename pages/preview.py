@@ -51,7 +51,7 @@ def show_plans(run: str, result: RunResult, found: Selection) -> None:
         stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
         st.caption(
             f"Measured on {plain(found.protocol)}; {found.coalitions} coalitions looked at for "
-            f"{found.compute}. Intervals: 90 %, for other text of this kind. {plain(stayed)}"
+            f"{plain(found.compute)}. Intervals: 90 %, for other text of this kind. {plain(stayed)}"
         )
 
 
