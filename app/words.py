@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from core.coalitions.masks import removed
 from core.coalitions.players import are_halves, mask_without, names
 from core.records.events import Exported
+from core.records.spec import ModelInfo
 
 Players = Sequence[str]
 
@@ -64,6 +65,18 @@ def legend(players: Players) -> str:
             "go together. Where a page says layer, it means such a group."
         )
     return ""
+
+
+def uncached(model: ModelInfo, removed: Sequence[int]) -> str:
+    """What a hybrid loses with its last layer of attention, and what to do; empty where it keeps one, or needs none."""
+    if not model.is_uncached_without(removed):
+        return ""
+    some = ", ".join(map(str, model.attention[:8])) + (", …" if len(model.attention) > 8 else "")
+    return (
+        f"Without {'layers' if len(model.attention) > 1 else 'layer'} {some} this hybrid model has no attention left, "
+        f"and generates no more with a cache: keep one of them, such as layer "
+        f"{model.attention[len(model.attention) // 2]}, or it writes slowly."
+    )
 
 
 def duration(seconds: float) -> str:

@@ -104,14 +104,14 @@ def show_data(run: StoredRun, result: RunResult) -> None:
 
 if chosen is not None and chosen.result is not None:
     names = chosen.result.model.players
-    plans = best(reads.selection(shared.database, chosen.run))
-    gone = current(chosen.run, names, plans or ranked(chosen.result))
+    gone = current(chosen.run, names, best(reads.selection(shared.database, chosen.run)) or ranked(chosen.result))
     st.markdown(
         f"Layers to remove: **{plain(named(names, gone) or 'none')}** ({len(gone)} of {len(names)}). "
         "They are chosen on the page Preview."
     )
     st.page_link(navigation.preview(), label="Change them", icon=":material/tune:")
     if gone:
+        parts.show_uncached(chosen.result.model, gone)
         show_folder(chosen, chosen.result, gone)
         show_recipes(chosen, chosen.result, gone)
         show_report(shared.database, chosen, chosen.result, gone)

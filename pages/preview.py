@@ -45,7 +45,7 @@ def show_plans(run: str, result: RunResult, found: Selection) -> None:
     """What the search has found, as a table that opens on demand."""
     players = result.model.players
     with st.expander("Plans as a table"):
-        table = plan_table(found.plans, players)
+        table = plan_table(found.plans, result.model)
         st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
         st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
         stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
@@ -63,6 +63,7 @@ def show(run: StoredRun, result: RunResult) -> None:
     expected = {count: predict.predict(gone) for count, gone in sets.items()} if predict is not None else {}
     removed = removal_of(run.run, result, sets)
     show_controls(run.run, result, removed, sets, perplexities(result, found, sets, expected))
+    parts.show_uncached(result.model, removed)
     place = show_readings(shared, run, result, removed, predict)
     if expected and place is not None:
         show_curve(result, found, expected, place)

@@ -7,12 +7,15 @@ from typing import Any
 
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
+from app.words import uncached
 from cache import evaluations, queries
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
 from core.records.plans import USUAL_METHODS, Plan, methods_for
-from core.records.spec import RunSpec
+from core.records.spec import ModelInfo, RunSpec
 from core.selection.targets import Request, Target
+
+_NO_CACHE = "(no cache)"  # beside a plan that a hybrid generates slowly with
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -38,7 +41,9 @@ def predict(options: argparse.Namespace) -> None:
         "what each removed layer takes from the log score, nats a token:",
         *(f"{share['layer']:>5} {share['value']:9.4f}" for share in sorted(shares, key=lambda share: share["value"])),
     ]
-    answer = {"run": run.run, **asdict(found), "removed": removed, "shares": shares}
+    lost = uncached(run.result.model, found.removed) if run.result is not None else ""
+    lines += [lost] if lost else []
+    answer = {"run": run.run, **asdict(found), "removed": removed, "shares": shares, "uncached": bool(lost)}
     say(options.json, answer, "\n".join(lines))
 
 
@@ -63,16 +68,19 @@ def select(options: argparse.Namespace) -> None:
         f"measured on {found.protocol}",
         f"dense perplexity {found.dense_perplexity:.3f}; ratio: to the dense one; 90 % intervals for other such text",
         "removed  perplexity      low     high   ratio     low     high   parameters  layers",
-        *_rows(plans, players),
+        *_rows(plans, found.model),
     ]
     if len(plans) == len(found.plans):
-        text += ["", "nested, each holds the one before", *_rows(path, players)]
+        text += ["", "nested, each holds the one before", *_rows(path, found.model)]
+    lost = [words for plan in (*plans, *path) if (words := uncached(found.model, plan.removed))]
+    if lost:
+        text += ["", f"{_NO_CACHE}: {lost[0]} `select {run.run} --protect` keeps it."]
     answer = {
         "run": run.run,
         **asdict(found),
         "protected": names(players, found.protected),
-        "plans": _plans(plans, players),
-        "nested": _plans(path, players),
+        "plans": _plans(plans, found.model),
+        "nested": _plans(path, found.model),
     }
     say(options.json, answer, "\n".join(text))
 
@@ -98,19 +106,26 @@ def compare(options: argparse.Namespace, spec: RunSpec) -> None:
         by_count = {plan.count: f"{plan.perplexity:10.2f}" for plan in method.plans}
         row = "".join(by_count.get(count, f"{'':10s}") for count in counts)
         lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.plain:8.2f}  {method.shared:8.2f}")
-    players = found.model.players
-    methods_found = [{**asdict(method), "plans": _plans(method.plans, players)} for method in found.methods]
+    methods_found = [{**asdict(method), "plans": _plans(method.plans, found.model)} for method in found.methods]
     say(options.json, {**asdict(found), "methods": methods_found}, "\n".join(lines))
 
 
-def _plans(plans: Sequence[Plan], players: Sequence[str]) -> list[dict[str, Any]]:
-    return [{**asdict(plan), "removed": names(players, plan.removed)} for plan in plans]
+def _plans(plans: Sequence[Plan], model: ModelInfo) -> list[dict[str, Any]]:
+    return [
+        {
+            **asdict(plan),
+            "removed": names(model.players, plan.removed),
+            "uncached": model.is_uncached_without(plan.removed),
+        }
+        for plan in plans
+    ]
 
 
-def _rows(plans: Sequence[Plan], players: Sequence[str]) -> list[str]:
+def _rows(plans: Sequence[Plan], model: ModelInfo) -> list[str]:
     return [
         f"{plan.count:7d} {plan.perplexity:11.3f} {plan.low:8.2f} {plan.high:8.2f} {plan.ratio:7.3f} "
         f"{plan.ratio_low:7.3f} {plan.ratio_high:8.3f} {plan.parameters:12,d}  "
-        + ",".join(map(str, names(players, plan.removed)))
+        + ",".join(map(str, names(model.players, plan.removed)))
+        + (f"  {_NO_CACHE}" if model.is_uncached_without(plan.removed) else "")
         for plan in plans
     ]

@@ -23,6 +23,7 @@ def show_what_if(shared: Jobs, spec: RunSpec, result: RunResult) -> None:
         max_selections=len(players) - 1,
         help="The model is measured without them, on the text of this run",
     )
+    parts.show_uncached(result.model, removed)
     if removed and st.button("Measure", type="primary", icon=":material/speed:"):
         state.remember_job("what-if", shared.preview(f"{state.session()}-what-if", spec, tuple(sorted(removed))))
     job = state.remembered_job("what-if")

@@ -9,13 +9,14 @@ from app.dashboard import reads, state
 from app.example import shipped
 from app.figures.charts import Chart, darken
 from app.foreign import plain
-from app.words import legend
+from app.words import legend, uncached
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
 from core.errors import QuorumError
 from core.records.events import Measured
 from core.records.results import RunResult
+from core.records.spec import ModelInfo
 
 
 def stored_runs(database: Database) -> list[StoredRun]:
@@ -106,3 +107,9 @@ def all_compare(found: Sequence[Measured], result: RunResult) -> bool:
     if not every:
         st.warning("The model or the text has changed since the run, so that what is measured now does not compare.")
     return every
+
+
+def show_uncached(model: ModelInfo, removed: Sequence[int]) -> None:
+    """Says where a hybrid would lose its last layer of attention."""
+    if lost := uncached(model, removed):
+        st.warning(lost)

@@ -8,6 +8,7 @@ import streamlit as st
 from app.words import Players, labels, named
 from core.coalitions.measurements import Floats
 from core.records.plans import Comparison, Plan
+from core.records.spec import ModelInfo
 from core.records.values import Contribution, PairInteractions
 
 
@@ -59,17 +60,18 @@ def methods_table(found: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def plan_table(plans: Sequence[Plan], players: Players) -> pd.DataFrame:
-    """Plans with what was measured of them."""
+def plan_table(plans: Sequence[Plan], model: ModelInfo) -> pd.DataFrame:
+    """Plans with what was measured of them; of a hybrid, whether it still generates with a cache."""
     rows = [
         {
             "removed": plan.count,
-            "layers": named(players, plan.removed),
+            "layers": named(model.players, plan.removed),
             "perplexity": plan.perplexity,
             "low (90 %)": plan.low,
             "high (90 %)": plan.high,
             "ratio": plan.ratio,
             "parameters": plan.parameters,
+            **({"with a cache": not model.is_uncached_without(plan.removed)} if model.attention else {}),
         }
         for plan in plans
     ]

@@ -9,6 +9,7 @@ import pandas as pd
 from core.records.events import Exported, Measured
 from core.records.fits import Prediction as Predicted
 from core.records.plans import Plan
+from core.records.spec import ModelInfo
 from core.records.values import Contribution, LayerValues, PairInteractions
 
 
@@ -70,9 +71,16 @@ def interaction_table(found: PairInteractions, players: Sequence[str]) -> pd.Dat
     return pd.DataFrame(rows, columns=["first", "second", "value", "low", "high", "meaning"])
 
 
-def plan_rows(plans: Iterable[Plan], players: Sequence[str]) -> list[dict[str, object]]:
+def plan_rows(plans: Iterable[Plan], model: ModelInfo) -> list[dict[str, object]]:
     """A row for each plan, its removed players by name."""
-    return [{**asdict(plan), "removed": _named(plan.removed, players)} for plan in plans]
+    return [
+        {
+            **asdict(plan),
+            "removed": _named(plan.removed, model.players),
+            "uncached": model.is_uncached_without(plan.removed),
+        }
+        for plan in plans
+    ]
 
 
 def prediction(found: Predicted, players: Sequence[str]) -> Prediction:

@@ -142,7 +142,8 @@ class Run:
             nested: instead, plans of which each holds the one before.
 
         Returns:
-            count, removed, parameters, perplexity, low, high, ratio, ratio_low, ratio_high, source; the fewest first.
+            count, removed, parameters, perplexity, low, high, ratio, ratio_low, ratio_high, source, uncached; the
+            fewest first. `uncached` is True where a hybrid would lose its last attention, and generate with no cache.
         """
         run, players = self._stored(), self.players
         target = target_of(count, ratio, parameters, max_increase)
@@ -156,7 +157,7 @@ class Run:
             found = done.selection
         assert found is not None
         plans = found.nested if nested else target.choose(found)
-        return pd.DataFrame(answers.plan_rows(plans, players))
+        return pd.DataFrame(answers.plan_rows(plans, found.model))
 
     def export(self, remove: Players, out: str | PathLike[str]) -> answers.ExportedModel:
         """Writes the model without some players as a new folder that plain transformers loads, and measures it."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers.cache_utils import CacheLayerMixin, DynamicCache
 
 from core.errors import ExportError
 from core.export.recipe import UNCACHED
+from core.model.cached_attention import cached_attention
 
 
 def last_attention(config: Any, kept: NDArray[np.bool_]) -> list[int]:
@@ -19,14 +19,8 @@ def last_attention(config: Any, kept: NDArray[np.bool_]) -> list[int]:
         config: of the whole model. One whose cache holds no attention, such as Mamba, asks for none.
         kept: True where a layer stays, or half of it.
     """
-    try:
-        layers = DynamicCache(config=config.get_text_config(decoder=True)).layers
-    except Exception:  # architectures that keep their state in ways of their own
-        return []
-    found = [number for number, layer in enumerate(layers) if isinstance(layer, CacheLayerMixin)]
-    if len(layers) != len(kept) or kept[found].any():
-        return []
-    return found
+    found = cached_attention(config, len(kept))
+    return [] if kept[list(found)].any() else list(found)
 
 
 def check_cache(config: Any, kept: NDArray[np.bool_]) -> None:

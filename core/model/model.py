@@ -18,6 +18,7 @@ from core.coalitions.masks import Masks
 from core.coalitions.players import HALVES, Switches, are_halves, kept, parts, switches
 from core.errors import UnsupportedModel
 from core.model.blocks import Blocks, find_blocks
+from core.model.cached_attention import cached_attention
 from core.model.loading import read_weights
 from core.model.skipping import check_skipping
 from core.model.sublayers import Halves, find_halves
@@ -144,5 +145,6 @@ def load(checkpoint: Checkpoint, dtype: str = "auto", device: str = "auto") -> L
         device=on,
         quantisation=packed,
         commit=checkpoint.commit,
+        attention=cached_attention(checkpoint.config, len(blocks)),
     )
     return LoadedModel(info, model, blocks, checkpoint)

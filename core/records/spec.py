@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.coalitions.players import gone
+from core.coalitions.players import dropped, gone
 
 Losses = NDArray[np.float32]  # mean negative log-likelihood of each sequence, nats a token, (sequences,)
 
@@ -64,6 +64,9 @@ class ModelInfo:
     players: tuple[str, ...] = ()
     quantisation: str = ""  # how the weights are packed in memory, such as "bitsandbytes 4-bit"; empty if they are not
     commit: str = ""  # of the Hub repository that `source` names; empty elsewhere
+    # Layers of attention of which a hybrid needs one to generate with a cache (core.model.cached_attention); empty of
+    # other models, and in records of earlier releases.
+    attention: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.layers > MOST_LAYERS:
@@ -78,6 +81,10 @@ class ModelInfo:
             each: the parameters of each player.
         """
         return self.parameters - sum(each[player] for player in gone(self.players, self.layers, removed))
+
+    def is_uncached_without(self, removed: Sequence[int]) -> bool:
+        """Whether a hybrid loses its last layer of attention with some players, and with it the use of a cache."""
+        return bool(self.attention) and {*self.attention} <= {*dropped(self.players, self.layers, removed)[0]}
 
 
 @dataclass(frozen=True)
