@@ -6,6 +6,7 @@ import numpy as np
 
 from cache.database import Database
 from cache.queries import StoredRun
+from cache.stored_records import check_rows
 from core.coalitions.masks import decode
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import DIVERGENCES, LOSSES, WORTHS
@@ -20,8 +21,11 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
         EvaluationError: its loss is not a number.
     """
     with database.reading() as connection:
-        rows = connection.execute("SELECT mask, losses FROM evaluations WHERE game = ? ORDER BY mask", [run.game])
-        found = {mask: np.array(losses, dtype=np.float64) for mask, losses in rows.fetchall()}
+        rows = connection.execute(
+            "SELECT mask, losses FROM evaluations WHERE game = ? ORDER BY mask", [run.game]
+        ).fetchall()
+        check_rows(connection, database.file, run.game, rows)
+    found = {mask: np.array(losses, dtype=np.float64) for mask, losses in rows}
     dense = next((losses for mask, losses in found.items() if "0" not in mask), None)
     if dense is None:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
@@ -36,14 +40,18 @@ def losses(database: Database, game: str, masks: Sequence[str]) -> dict[str, Flo
         rows = connection.execute(
             "SELECT mask, losses FROM evaluations WHERE game = ? AND list_contains(?, mask)", [game, list(masks)]
         ).fetchall()
+        check_rows(connection, database.file, game, rows)
     return {mask: np.array(found, dtype=np.float64) for mask, found in rows}
 
 
 def divergences(database: Database, run: StoredRun) -> Measurements:
     """Every KL from the whole model that was measured in a run's game, in place of losses; its own is zero."""
     with database.reading() as connection:
-        rows = connection.execute("SELECT mask, kl FROM divergences WHERE game = ? ORDER BY mask", [run.game])
-        found = {mask: np.array(kl, dtype=np.float64) for mask, kl in rows.fetchall()}
+        rows = connection.execute(
+            "SELECT mask, kl FROM divergences WHERE game = ? ORDER BY mask", [run.game]
+        ).fetchall()
+        check_rows(connection, database.file, run.game, rows)
+    found = {mask: np.array(kl, dtype=np.float64) for mask, kl in rows}
     if not found:
         raise RunNotFound(
             f"Run {run.run} has measured no KL yet.", f"Ask for it: python -m app values {run.run} --worth kl."

@@ -13,14 +13,16 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cache.consistent import check_record
 from cache.database import Database
 from cache.imports import note
 from cache.keys import METRIC, game_key
 from cache.queries import StoredRun
 from cache.store import Store, insert
-from core.coalitions.players import check
+from cache.stored_records import check_rows
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import BOS_CHOICES, Losses, ModelInfo, TextProtocol
@@ -65,6 +67,7 @@ def export_evaluations(database: Database, run: StoredRun) -> bytes:
             "FROM evaluations LEFT JOIN divergences USING (game, mask) WHERE game = ? ORDER BY mask",
             [run.game],
         ).fetchall()
+        check_rows(connection, database.file, run.game, rows)
         about = connection.execute("SELECT model, protocol, precision FROM games WHERE game = ?", [run.game]).fetchone()
     if not rows or about is None:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
@@ -111,23 +114,44 @@ def import_evaluations(database: Database, content: bytes, name: str = "a file")
 
 def _read(content: bytes) -> pa.Table:
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
+        # A dictionary stays one: a value that a million rows share would be unpacked a million times.
+        file = pq.ParquetFile(io.BytesIO(content), read_dictionary=["mask"])
         _check_size(file.metadata)
-        table = file.read()
+        _check_schema(file.schema_arrow)
+        table = file.read(_SCHEMA.names, use_threads=False)
+        _check_length(table["mask"])
+        table = table.set_column(table.column_names.index("mask"), "mask", table["mask"].cast(pa.string()))
     except (pa.ArrowException, OSError) as cause:
         raise NotEvaluations(f"This is no Parquet file: {str(cause).splitlines()[0][:200]}", _AGAIN) from cause
-    for field in _SCHEMA:
-        if field.name not in table.column_names:
-            raise NotEvaluations(
-                f"The column {field.name} is missing; there are {', '.join(table.column_names) or 'none'}.", _AGAIN
-            )
-        if table.schema.field(field.name).type != field.type:
-            raise NotEvaluations(
-                f"The column {field.name} is {table.schema.field(field.name).type}, not {field.type}.", _AGAIN
-            )
     if not table.num_rows:
         raise NotEvaluations("The file holds no evaluation.", _AGAIN)
     return table
+
+
+def _check_schema(found: pa.Schema) -> None:
+    for field in _SCHEMA:
+        if field.name not in found.names:
+            raise NotEvaluations(
+                f"The column {field.name} is missing; there are {', '.join(found.names) or 'none'}.", _AGAIN
+            )
+        kind = found.field(field.name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if kind != field.type:
+            raise NotEvaluations(f"The column {field.name} is {kind}, not {field.type}.", _AGAIN)
+
+
+def _check_length(masks: pa.ChunkedArray) -> None:
+    """Before masks are written out, row by row: their values may be few, and long."""
+    size = 0
+    for chunk in masks.chunks:
+        encoded = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
+        lengths = pc.binary_length(encoded.dictionary).cast(pa.int64())
+        size += pc.sum(lengths.take(encoded.indices)).as_py() or 0
+    if size > _MOST_BYTES:
+        raise NotEvaluations(
+            f"The file is too large: its masks have {size:,} characters when unpacked.",
+            f"At most {_MOST_BYTES:,} are read.",
+        )
 
 
 def _check_size(footer: pq.FileMetaData) -> None:
@@ -171,7 +195,7 @@ def _about(table: pa.Table) -> tuple[ModelInfo, TextProtocol, Precision | None]:
         if not all(isinstance(name, str) for name in model.players):
             raise ValueError("players without a name")
         if model.layers > 0:
-            check(model.players, model.layers)
+            check_record(model)
     except (KeyError, TypeError, ValueError, RecursionError) as cause:
         raise NotEvaluations(
             f"The file does not say which model and protocol its losses are of ({cause}).", _AGAIN

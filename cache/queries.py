@@ -11,15 +11,18 @@ from typing import Any
 import pandas as pd
 
 from cache.database import Database
-from cache.stored_records import refusal, stored
+from cache.stored_records import refusal, stored, stored_of
 from core.errors import RunNotFound
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import RunResult
-from core.records.spec import ModelInfo, RunSpec
+from core.records.spec import MOST_LAYERS, ModelInfo, RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
 _LOOKS = 3
+# The model of a run's game, if the file has it.
+_MODEL = "SELECT any_value(model) FROM runs JOIN games USING (game) WHERE runs.run = $1"
+_STATUS = ("running", "cancelled", "failed", "finished")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ def runs(database: Database) -> list[StoredRun]:
     """All runs as they are written, the newest first; `settled` tells the killed ones."""
     with database.reading() as connection:
         rows = connection.execute(
-            "SELECT run, game, spec, strata, status, message, result, started, changed FROM runs ORDER BY started DESC"
+            """
+            SELECT run, game, spec, strata, status, message, result, started, changed, model
+            FROM runs LEFT JOIN games USING (game) ORDER BY started DESC
+            """
         ).fetchall()
     return [_stored(database.file, row) for row in rows]
 
@@ -84,9 +90,9 @@ def last_selection(database: Database, run: str) -> Selection | None:
     """What the last search found for a run, if there was one."""
     with database.reading() as connection:
         row = connection.execute(
-            "SELECT selection FROM selections WHERE run = ? ORDER BY changed DESC LIMIT 1", [run]
+            f"SELECT selection, ({_MODEL}) FROM selections WHERE run = $1 ORDER BY changed DESC LIMIT 1", [run]
         ).fetchone()
-    return stored(Selection, row[0], database.file, f"run {run}") if row else None
+    return stored_of(Selection, row[0], database.file, run, row[1]) if row else None
 
 
 def find_selection(database: Database, run: str) -> Selection:
@@ -106,8 +112,8 @@ def find_selection(database: Database, run: str) -> Selection:
 def comparison(database: Database, run: str) -> Comparison | None:
     """How methods compared the last time that it was asked for a run."""
     with database.reading() as connection:
-        row = connection.execute("SELECT comparison FROM comparisons WHERE run = ?", [run]).fetchone()
-    return stored(Comparison, row[0], database.file, f"run {run}") if row else None
+        row = connection.execute(f"SELECT comparison, ({_MODEL}) FROM comparisons WHERE run = $1", [run]).fetchone()
+    return stored_of(Comparison, row[0], database.file, run, row[1]) if row else None
 
 
 def players(database: Database, run: StoredRun) -> tuple[str, ...]:
@@ -127,24 +133,24 @@ def selection(database: Database, run: str, protected: Sequence[int]) -> Selecti
     """What a search found for a run with these layers protected, if there was one."""
     with database.reading() as connection:
         row = connection.execute(
-            "SELECT selection FROM selections WHERE run = ? AND protected = ?",
+            f"SELECT selection, ({_MODEL}) FROM selections WHERE run = $1 AND protected = $2",
             [run, json.dumps(sorted(set(protected)))],
         ).fetchone()
-    return stored(Selection, row[0], database.file, f"run {run}") if row else None
+    return stored_of(Selection, row[0], database.file, run, row[1]) if row else None
 
 
 def diagnostics(database: Database, run: str) -> Diagnostics | None:
     """How far a run's surrogates can be trusted; None before its end, and of a run that ended in an earlier release."""
     with database.reading() as connection:
-        row = connection.execute("SELECT diagnostics FROM diagnostics WHERE run = ?", [run]).fetchone()
-    return stored(Diagnostics, row[0], database.file, f"run {run}") if row else None
+        row = connection.execute(f"SELECT diagnostics, ({_MODEL}) FROM diagnostics WHERE run = $1", [run]).fetchone()
+    return stored_of(Diagnostics, row[0], database.file, run, row[1]) if row else None
 
 
 def scores(database: Database, run: str) -> Scores | None:
     """What the literature's criteria say of a run's players, if it was asked for."""
     with database.reading() as connection:
-        row = connection.execute("SELECT scores FROM scores WHERE run = ?", [run]).fetchone()
-    return stored(Scores, row[0], database.file, f"run {run}") if row else None
+        row = connection.execute(f"SELECT scores, ({_MODEL}) FROM scores WHERE run = $1", [run]).fetchone()
+    return stored_of(Scores, row[0], database.file, run, row[1]) if row else None
 
 
 def owner(database: Database, run: str) -> str | None:
@@ -171,18 +177,25 @@ def is_blank(database: Database) -> bool:
 
 
 def _stored(file: Path, row: tuple[Any, ...]) -> StoredRun:
-    run, game, spec, strata, status, message, result, started, changed = row
-    # A name becomes the name of a file, and of a command's argument.
-    if not re.fullmatch(r"[\w-]{1,64}", run, re.ASCII):
-        raise refusal(file, "a run", f"its name is {run!r}")
-    return StoredRun(
+    run, game, spec, strata, status, message, result, started, changed, model = row
+    # These become the names of files, and of a command's argument.
+    for what, name in (("a run", run), (f"run {run}", game)):
+        if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
+            raise refusal(file, what, f"its {'name' if name is run else 'game'} is {name!r}")
+    if status not in _STATUS:
+        raise refusal(file, f"run {run}", f"its status is {status!r}")
+    found = StoredRun(
         run,
         game,
         stored(RunSpec, spec, file, f"run {run}"),
         tuple(strata),
         status,
         message,
-        stored(RunResult, result, file, f"run {run}") if result else None,
+        stored_of(RunResult, result, file, run, model) if result else None,
         pd.Timestamp(started),
         pd.Timestamp(changed),
     )
+    most = len(found.result.model.players) if found.result is not None else MOST_LAYERS
+    if any(kept is None or not 0 < kept <= most for kept in found.strata):
+        raise refusal(file, f"run {run}", f"its strata are {list(found.strata)[:20]}")
+    return found

@@ -11,7 +11,7 @@ from duckdb import DuckDBPyConnection
 
 from cache.database import Database
 from cache.keys import game_key, run_key
-from cache.stored_records import stored
+from cache.stored_records import check_rows, stored
 from core.coalitions.masks import Masks, encode
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
@@ -79,12 +79,14 @@ class Store:
             rows = connection.execute(
                 f'SELECT "row", mask, losses, kl FROM asked JOIN ({_EVALUATIONS}) USING (mask)', [game]
             ).fetchall()
+            check_rows(connection, self._database.file, game, [found for _, *found in rows])
         return {row: _evaluation(*found) for row, *found in rows}
 
     def measured(self, game: str) -> dict[str, Evaluation]:
         """Everything that was measured of a game, by mask."""
         with self._database.reading() as connection:
             rows = connection.execute(_EVALUATIONS, [game]).fetchall()
+            check_rows(connection, self._database.file, game, rows)
         return {row[0]: _evaluation(*row) for row in rows}
 
     def record(self, game: str, measured: Sequence[Evaluation]) -> None:

@@ -72,6 +72,7 @@ class ModelInfo:
         if self.layers > MOST_LAYERS:
             raise ValueError(f"{self.layers} layers")
         object.__setattr__(self, "players", tuple(self.players or map(str, range(self.layers))))
+        object.__setattr__(self, "attention", tuple(self.attention))
 
     def parameters_without(self, removed: Sequence[int], each: Sequence[int]) -> int:
         """Parameters of the model that is left without some players; a half alone leaves zeros behind.

@@ -19,7 +19,7 @@ EARLIER: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "release_
 
 # What later releases say beside that, of a run that knew nothing of it.
 ADDED: dict[str, dict[str, Any]] = {
-    "model": {"commit": ""},
+    "model": {"commit": "", "attention": []},
     "spec": {"field": "", "preset": ""},
     "protocol": {"field": "", "preset": ""},
 }
@@ -55,6 +55,8 @@ def _as_then(answer: dict[str, Any]) -> dict[str, Any]:
         assert answer.pop("plain") is None, "nobody counted it then"
     if "imported" in answer:
         assert answer.pop("imported") == {}
+    for part in (answer, *answer.get("plans", ()), *answer.get("nested", ())):
+        assert part.pop("uncached", False) is False
     return answer
 
 

@@ -103,10 +103,10 @@ def test_everything_else_comes_back(database: Database) -> None:
     run, game = result.run, queries.find_run(database, result.run).game
     assert queries.find_run(database, run).result == result
     plan = Plan(1, (2,), 900, 8.0, 7.0, 9.0, 1.1, 1.0, 1.2)
-    selection = Selection(MODEL, PROTOCOL, 7.5, (0,), (plan,), (plan,), 10, 1.0, 0.9)
-    comparison = Comparison(MODEL, PROTOCOL, replace(PROTOCOL, split="evaluation"), 7.5, ())
-    scores = Scores(PROTOCOL, {"one-shot": (0.1, 0.2)})
-    diagnostics = Diagnostics(("0111",), (0.5,), (), (), None)
+    selection = Selection(result.model, PROTOCOL, 7.5, (0,), (plan,), (plan,), 10, 1.0, 0.9)
+    comparison = Comparison(result.model, PROTOCOL, replace(PROTOCOL, split="evaluation"), 7.5, ())
+    scores = Scores(PROTOCOL, {"one-shot": (0.1, 0.2, *[0.3] * 6)})
+    diagnostics = Diagnostics(("01111111",), (0.5,), (), (), None)
     precision = Precision("bfloat16", 0.01, 0.99, 10, 3)
     for write in (store.save_selection, store.save_comparison, store.save_scores, store.save_diagnostics):
         kept: Any = {"selection": selection, "comparison": comparison, "scores": scores, "diagnostics": diagnostics}

@@ -190,3 +190,28 @@ def test_commands_refuse_in_words(cli: Cli, tmp_path: Path) -> None:
     assert "cannot be read" in cli("evaluations", "import", tmp_path / "none.parquet")[1]["error"]["message"]
     assert cli("evaluations", "export", "zzzz", "--out", tmp_path / "new")[1]["error"]["kind"] == "RunNotFound"
     assert cli("evaluations", "export", "zzzz", "--out", wrong)[1]["error"]["kind"] == "ExportError"
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_small_file_of_long_masks_is_refused_before_it_is_unpacked(cache_file: Path, shared: bool) -> None:
+    """One mask of a megabyte that a thousand rows refer to: less than a kilobyte, and a gigabyte when unpacked."""
+    rows = 1000
+    column = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array(["1" * 2**20]))
+    kind = pa.list_(pa.float32())
+    table = pa.table(
+        {
+            "mask": column if shared else column.take(pa.array(range(300))).cast(pa.string()),
+            "losses": pa.array([[1.0]] * (rows if shared else 300), kind),
+            "kl": pa.array([None] * (rows if shared else 300), kind),
+        }
+    )
+    file = io.BytesIO()
+    pq.write_table(
+        table, file, compression="zstd", store_schema=False, dictionary_pagesize_limit=2**30, use_dictionary=shared
+    )
+    assert len(file.getvalue()) < 2**17
+    del table, column
+    before = pa.total_allocated_bytes()
+    with pytest.raises(NotEvaluations, match="The file is too large"):
+        import_evaluations(Database(cache_file), file.getvalue())
+    assert pa.default_memory_pool().max_memory() - before < 2**29 or not shared

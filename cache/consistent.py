@@ -1,0 +1,94 @@
+"""Whether a record is one of its model: players that there are, masks over them, one number for each of them.
+
+Records of a results file may come from anybody; whoever draws or measures them takes places in masks as they are.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from core.coalitions.players import check
+from core.records.diagnostics import Diagnostics
+from core.records.plans import Comparison, Plan, Scores, Selection
+from core.records.results import RunResult
+from core.records.spec import ModelInfo
+
+
+def check_record(record: object) -> None:
+    """ValueError that says what of a record is not of its own model; other records than those of players pass."""
+    match record:
+        case ModelInfo():
+            check(record.players, record.layers)
+            _check_places(record.attention, record.layers, "a layer of attention")
+        case RunResult():
+            check_record(record.model)
+            _check_result(record, len(record.model.players))
+        case Selection():
+            check_record(record.model)
+            players = len(record.model.players)
+            _check_places(record.protected, players, "a protected player")
+            if not record.plans:
+                raise ValueError("a search without a plan")
+            _check_plans((*record.plans, *record.nested), players)
+        case Comparison():
+            check_record(record.model)
+            _check_plans((plan for method in record.methods for plan in method.plans), len(record.model.players))
+        case Diagnostics():
+            for scores in (record.scores, *(held.scores for held in record.predicted)):
+                if len(scores) != len(record.masks):
+                    raise ValueError(f"{len(scores)} scores of {len(record.masks)} masks")
+
+
+def check_players(record: object, players: Sequence[str]) -> None:
+    """ValueError where a record, consistent in itself, is not of a game with these players."""
+    model = getattr(record, "model", None)
+    if isinstance(model, ModelInfo) and model.players != tuple(players):
+        raise ValueError(f"{len(model.players)} players that are not the {len(players)} of its game")
+    match record:
+        case Scores():
+            for name, scores in record.by_method.items():
+                _check_count(scores, len(players), f"scores by {name}")
+        case Diagnostics():
+            for mask in record.masks:
+                check_mask(mask, len(players))
+
+
+def check_mask(mask: str, players: int) -> None:
+    """ValueError for what is no mask over so many players."""
+    if len(mask) != players or mask.strip("01"):
+        raise ValueError(f"{mask[:100]!r} is no mask over {players} players")
+
+
+def _check_result(result: RunResult, players: int) -> None:
+    _check_places(result.strata, players + 1, "a number of kept players", least=1)
+    for stratum in (None, *result.strata):
+        layers = [item.layer for item in result.contributions if item.stratum == stratum]
+        if layers != list(range(players)):
+            raise ValueError(f"contributions of other players than the model's {players}")
+    for pair in result.interactions.pairs if result.interactions is not None else ():
+        _check_places((pair.first, pair.second), players, "a player of a pair")
+        if pair.first == pair.second:
+            raise ValueError(f"a pair of player {pair.first} with itself")
+    if result.layer_parameters:
+        _check_count(result.layer_parameters, players, "numbers of parameters")
+    for learnt in result.learnt:
+        for kernel in (learnt.kernel, *learnt.halves):
+            _check_count(kernel, players + 2, "numbers of a kernel")
+
+
+def _check_plans(plans: Iterable[Plan], players: int) -> None:
+    for plan in plans:
+        _check_places(plan.removed, players, "a removed player")
+        if not 0 < len(plan.removed) < players or plan.count != len(plan.removed):
+            raise ValueError(f"a plan of {plan.count} that removes {len(plan.removed)} of {players} players")
+
+
+def _check_places(places: Sequence[int], beyond: int, what: str, least: int = 0) -> None:
+    wrong = next((place for place in places if not least <= place < beyond), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong} is {what}, where there are {least} to {beyond - 1}")
+    if len(set(places)) < len(places):
+        raise ValueError(f"{what} is named twice")
+
+
+def _check_count(numbers: Sequence[object], wanted: int, what: str) -> None:
+    if len(numbers) != wanted:
+        raise ValueError(f"{len(numbers)} {what}, where there are {wanted}")
