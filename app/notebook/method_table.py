@@ -44,8 +44,8 @@ def compare(
 
     Returns:
         A row for each method and count: method, count, removed, parameters, perplexity, low, high, ratio, ratio_low,
-        ratio_high, source, uncached, coalitions, tokens, plain, shared (compute by forwards that share nothing, and with
-        each shared prefix computed once). `attrs["perplexity"]` is the whole model's.
+        ratio_high, source, uncached, coalitions, tokens, plain, shared (compute by forwards that share nothing, and
+        with each shared prefix computed once). `attrs["perplexity"]` is the whole model's.
 
     Raises:
         QuorumError: before any evaluation if the request is wrong.
