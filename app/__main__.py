@@ -84,20 +84,21 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     show.add_argument("run", metavar="RUN")
 
     values = command("values", run_commands.values, "one kind of value of every layer of a run")
-    values.add_argument("run", metavar="RUN")
     values.add_argument("--value", choices=VALUES, default="stratified")
     values.add_argument("--worth", choices=WORTHS, default=SCORE.name)
     values.add_argument("--check", action="store_true", help="hold Shapley values against those that shap finds")
 
     interactions = command("interactions", run_commands.interactions, "how pairs of layers depend on each other")
-    interactions.add_argument("run", metavar="RUN")
     interactions.add_argument("--value", choices=INTERACTIONS, default="shapley")
     interactions.add_argument("--worth", choices=WORTHS, default=LOG_SCORE.name)
     interactions.add_argument("--top", type=_positive, default=20, metavar="N", help="pairs to print; --json has all")
 
     predict = command("predict", choose_commands.predict, "what the surrogate expects without some layers, and why")
-    predict.add_argument("run", metavar="RUN")
     predict.add_argument("--remove", type=_names, required=True, metavar="I,J,…", help="players to remove")
+
+    for estimates in (values, interactions, predict):
+        estimates.add_argument("run", metavar="RUN")
+        estimates.add_argument("--refit", action="store_true", help="rest on all that is measured of the run's game")
 
     compare = command(
         "compare", lambda options: choose_commands.compare(options, spec_of(options)), "ours and the rivals"
@@ -129,9 +130,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     target.add_argument("--max-increase", type=_share, metavar="X", help="perplexity at most this much higher: 5%%")
     select.add_argument("--protect", type=_names, default=(), metavar="I,J,…", help="players that stay")
     select.add_argument("--most", type=_positive, metavar="K", help="plans of 1 to K players (default: half of them)")
-    select.add_argument(
-        "--units", type=float, default=1.0, help="compute; 1 is SLEB's path to two fifths of the layers"
-    )
+    select.add_argument("--units", type=float, default=1.0, help="compute; 1 is SLEB's path to 2/5 of the layers")
 
     export = command("export", export_commands.export, "write a smaller model that plain transformers loads")
     export.set_defaults(misused=export.error)

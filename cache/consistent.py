@@ -69,6 +69,8 @@ def _check_result(result: RunResult, players: int) -> None:
             raise ValueError(f"a pair of player {pair.first} with itself")
     if result.layer_parameters:
         _check_count(result.layer_parameters, players, "numbers of parameters")
+    for mask in result.added or ():
+        check_mask(mask, players)
     for learnt in result.learnt:
         for kernel in (learnt.kernel, *learnt.halves):
             _check_count(kernel, players + 2, "numbers of a kernel")

@@ -4,17 +4,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cache.basis import asked, taken
 from cache.database import Database
 from cache.queries import StoredRun
 from cache.stored_records import check_rows
-from core.coalitions.masks import decode
+from core.coalitions.masks import decode, encode, without
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import DIVERGENCES, LOSSES, WORTHS
 from core.errors import EvaluationError, RunNotFound
+from core.evaluate.perplexity import perplexity_interval
+
+Perplexity = tuple[float, float, float]  # and its 90 % interval
 
 
 def measurements(database: Database, run: StoredRun) -> Measurements:
-    """Everything measured in a run's game, also by previews and other runs, in an order that favours no kind of mask.
+    """What the estimates of a run rest on (`cache.basis`), in an order that favours no kind of mask.
 
     Raises:
         RunNotFound: the whole model has not been measured yet.
@@ -31,7 +35,7 @@ def measurements(database: Database, run: StoredRun) -> Measurements:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
     if not np.isfinite(dense).all():
         raise EvaluationError("The whole model's loss is not a number on this text.", "Try --dtype float32.")
-    return usable(found, dense)
+    return usable(_taken(database, run, found), dense)
 
 
 def losses(database: Database, game: str, masks: Sequence[str]) -> dict[str, Floats]:
@@ -45,7 +49,7 @@ def losses(database: Database, game: str, masks: Sequence[str]) -> dict[str, Flo
 
 
 def divergences(database: Database, run: StoredRun) -> Measurements:
-    """Every KL from the whole model that was measured in a run's game, in place of losses; its own is zero."""
+    """The same with KL from the whole model in place of losses, where it was measured; the whole model's is zero."""
     with database.reading() as connection:
         rows = connection.execute(
             "SELECT mask, kl FROM divergences WHERE game = ? ORDER BY mask", [run.game]
@@ -56,33 +60,33 @@ def divergences(database: Database, run: StoredRun) -> Measurements:
         raise RunNotFound(
             f"Run {run.run} has measured no KL yet.", f"Ask for it: python -m app values {run.run} --worth kl."
         )
-    return usable(found, np.zeros_like(next(iter(found.values()))))
+    return usable(_taken(database, run, found), np.zeros_like(next(iter(found.values()))))
 
 
 def measured_for(database: Database, run: StoredRun, worth: str) -> Measurements:
-    """What a worth of that name follows from, of every coalition that was measured in a run's game."""
+    """What a worth of that name follows from, of the coalitions that the estimates of a run rest on."""
     return {LOSSES: measurements, DIVERGENCES: divergences}[WORTHS[worth].measured](database, run)
 
 
-def size(database: Database, game: str) -> tuple[int, int]:
-    """How many losses and how many divergences, as in `worth.MEASURED`, a game has: what its estimates depend on."""
-    with database.reading() as connection:
-        row = connection.execute(
-            "SELECT (SELECT count(*) FROM evaluations WHERE game = $game), "
-            "(SELECT count(*) FROM divergences WHERE game = $game)",
-            {"game": game},
-        ).fetchone()
-    assert row is not None
-    return int(row[0]), int(row[1])
-
-
 def lacks_divergences(database: Database, run: StoredRun) -> bool:
-    """Whether a coalition was measured in a run's game of which KL is not known."""
+    """Whether KL is not known of a coalition that the estimates of a run rest on."""
     with database.reading() as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM evaluations ANTI JOIN divergences USING (game, mask) WHERE game = ?", [run.game]
-        ).fetchone()
-    return bool(row and row[0])
+        rows = connection.execute("SELECT mask FROM divergences WHERE game = ?", [run.game]).fetchall()
+    return not taken(database, asked(database, run)) <= {mask for (mask,) in rows}
+
+
+def perplexity_without(found: dict[str, Floats], players: int, removed: Sequence[int]) -> Perplexity | None:
+    """The perplexity without some players, if it is among what `losses` has found, and its 90 % interval.
+
+    The interval is for other text of this kind, of the ratio to the whole model's perplexity, times the latter: paired,
+    since sequences that are hard for one are hard for the other.
+    """
+    mask, whole = encode(without(players, removed)), "1" * players
+    if mask not in found or whole not in found:
+        return None
+    ratio, low, high = perplexity_interval(found[mask] - found[whole])
+    dense = float(np.exp(found[whole].mean()))
+    return ratio * dense, low * dense, high * dense
 
 
 def usable(found: dict[str, Floats], dense: Floats) -> Measurements:
@@ -98,3 +102,9 @@ def count_evaluations(database: Database, game: str | None = None) -> int:
     with database.reading() as connection:
         row = connection.execute("SELECT count(*) FROM evaluations WHERE game = coalesce(?, game)", [game]).fetchone()
     return int(row[0]) if row else 0
+
+
+def _taken(database: Database, run: StoredRun, found: dict[str, Floats]) -> dict[str, Floats]:
+    """Of all that is known of a game, the part that the estimates of a run rest on."""
+    masks = taken(database, asked(database, run))
+    return {mask: values for mask, values in found.items() if mask in masks}

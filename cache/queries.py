@@ -38,6 +38,13 @@ class StoredRun:
     result: RunResult | None
     started: pd.Timestamp
     changed: pd.Timestamp
+    # Coalitions of its game that somebody wants its estimates to rest on; None: the run's own (`cache.basis`).
+    refit: int | None = None
+
+    @property
+    def kept(self) -> RunResult | None:
+        """The result, where estimates may take from it what its surrogates have learnt: a refit learns anew."""
+        return self.result if self.refit is None else None
 
     @property
     def resolved(self) -> RunSpec:

@@ -10,6 +10,7 @@ from app.contributions.rival_scores import show_rival_scores
 from app.contributions.what_if import show_what_if
 from app.dashboard import estimated, navigation, parts
 from app.dashboard.progress import show_standing
+from app.dashboard.refitting import offered
 from app.dashboard.tables import show_table, value_table
 from app.foreign import plain
 from app.words import KINDS
@@ -54,8 +55,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     )
     table = value_table(found.items, ranks, players, _HEADS[kind])
     show_table(table, f"{kind} value of each layer, least needed first", f"{kind}-{worth}-{run.run}")
-    fitted = estimated.surrogate(shared.database, run)
-    show_layer(layer, result, found, ranks, unit, fitted)
+    show_layer(shared.database, run, layer, found, ranks, unit)
     show_strata(result, found, unit)
     show_ranks(result, ranks)
     show_worths(shared.database, run, result, kind)
@@ -76,10 +76,12 @@ def show_run(run: StoredRun, result: RunResult) -> None:
     )
 
 
-def show_quality(result: RunResult) -> None:
+def show_quality(run: StoredRun, result: RunResult) -> None:
     """How settled the contributions are, and how good the surrogate is that they come from."""
     st.header("How far to trust them")
     fit = result.surrogate
+    if run.refit is not None:
+        st.caption("These are the figures of the run's own contributions, without what the refit takes in.")
     st.markdown(
         f"They come from a surrogate ({plain(fit.name)}), whose R² on {fit.masks} coalitions that it had "
         "**not** seen is "
@@ -92,9 +94,11 @@ def show_quality(result: RunResult) -> None:
 
 if chosen is not None and chosen.result is not None:
     show_run(chosen, chosen.result)
+    chosen = offered(shared.database, chosen)
+    assert chosen.result is not None
     try:
         show_values(chosen, chosen.result)
     except QuorumError as error:  # too few coalitions so far: the rest of the page goes on
         parts.show_error(error)
-    show_quality(chosen.result)
+    show_quality(chosen, chosen.result)
     show_what_if(shared, chosen.resolved, chosen.result)

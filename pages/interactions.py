@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.dashboard import estimated, parts
+from app.dashboard.refitting import offered
 from app.dashboard.tables import interaction_table, show_table
 from app.foreign import plain
 from app.interactions.clustered import clustered
@@ -54,7 +55,8 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
     places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
     matrix = interaction_matrix(found, places, players, unit, result.protocol, by_name[name])
     parts.show_chart(matrix, "matrix", picks="pair")
-    st.caption(f"{plain(estimated.basis(found))}. {plain(result.protocol)}. Click on a cell, or pick a pair above.")
+    basis = estimated.basis(shared.database, run, found)
+    st.caption(f"{plain(basis)}. {plain(result.protocol)}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")
     show_pair(shared, run.resolved, result, by_name[name], unit)
     show_halves(result, found, unit)
@@ -93,6 +95,8 @@ def show_network(result: RunResult, found: PairInteractions, unit: str) -> None:
 
 
 if chosen is not None and chosen.result is not None:
+    chosen = offered(shared.database, chosen)
+    assert chosen.result is not None
     st.markdown(
         "**Blue** pairs are worth more together than apart (synergy). **Vermilion** pairs make up for each other "
         "(redundancy): each looks dispensable while the other is there, so removing layers one by one by their own "

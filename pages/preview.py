@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.dashboard import estimated, navigation, parts, reads
+from app.dashboard.refitting import offered
 from app.dashboard.tables import plan_table
 from app.foreign import plain
 from app.preview.controls import Sets, best, current, ranked, show_controls, usual
@@ -57,6 +58,7 @@ def show_plans(run: str, result: RunResult, found: Selection) -> None:
 
 def show(run: StoredRun, result: RunResult) -> None:
     """The page for one run."""
+    run = offered(shared.database, run)
     found = reads.selection(shared.database, run.run)
     predict = estimated.predictor_of(shared.database, run)
     sets = sets_of(result, found)

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from app.cli.opening import database_of, engine_on
+from app.cli.opening import asked_run, database_of, engine_on
 from app.cli.terminal import follow, say
 from app.words import uncached
 from cache import evaluations, queries
+from cache.basis import asked, counted
+from core.coalitions.masks import encode, without
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
 from core.records.plans import USUAL_METHODS, Plan, methods_for
@@ -23,15 +25,28 @@ def predict(options: argparse.Namespace) -> None:
     from core.attribution.prediction import explained
 
     database = database_of(options)
-    run = queries.find_run(database, options.run)
+    run = asked_run(database, options)
     players = queries.players(database, run)
-    measured = evaluations.measurements(database, run)
-    found = explained(measured, indexes(players, options.remove), run.spec.seed, run.result)
+    seen = evaluations.measurements(database, run)
+    found = explained(seen, indexes(players, options.remove), run.spec.seed, run.kept)
+    rests = counted(database, asked(database, run))
+    gone = encode(without(len(players), found.removed))
+    known = evaluations.losses(database, run.game, [gone, "1" * len(players)])
+    measured = evaluations.perplexity_without(known, len(players), found.removed)
     band, removed = found.band, names(players, found.removed)
     shares = [{**asdict(share), "layer": names(players, [share.layer])[0]} for share in found.shares]
+    far = ", extrapolated: far from every coalition that was measured" if found.extrapolated else ""
+    layers = f"without layers {','.join(map(str, removed))}"
+    if measured is None:
+        first = f"perplexity {found.perplexity:.2f} {layers}: predicted, not measured{far}"
+    elif seen.perplexity(found.removed) is not None:
+        first = f"perplexity {measured[0]:.2f} {layers}: measured (the surrogate, which has learnt from it, says "
+        first += f"{found.perplexity:.2f})"
+    else:
+        first = f"perplexity {measured[0]:.2f} {layers}: measured (was predicted as {found.perplexity:.2f}{far})"
     lines = [
-        f"perplexity {found.perplexity:.2f} without layers {','.join(map(str, removed))}: predicted, not measured"
-        + (", extrapolated: far from every coalition that was measured" if found.extrapolated else ""),
+        first,
+        f"by a surrogate ({rests})",
         f"90 % predictive interval {found.low:.2f} to {found.high:.2f}; "
         + (
             f"predicted better than nearly all of its size: {found.optimism:.4f} nats a token are taken off"
@@ -44,6 +59,9 @@ def predict(options: argparse.Namespace) -> None:
     lost = uncached(run.result.model, found.removed) if run.result is not None else ""
     lines += [lost] if lost else []
     answer = {"run": run.run, **asdict(found), "removed": removed, "shares": shares, "uncached": bool(lost)}
+    answer |= {"basis": asdict(rests), "measured": None}
+    if measured is not None:
+        answer["measured"] = dict(zip(("perplexity", "low", "high"), measured, strict=True))
     say(options.json, answer, "\n".join(lines))
 
 

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cache import queries
+from cache.basis import refitted
 from cache.database import Database, default_file
 from cache.store import Store
 from core.paths import user_path
@@ -38,3 +40,9 @@ def quiet() -> None:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+
+
+def asked_run(database: Database, options: argparse.Namespace) -> queries.StoredRun:
+    """The run that the options name, refitted if they say so."""
+    run = queries.find_run(database, options.run)
+    return refitted(database, run) if options.refit else run

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app.cli.opening import database_of, engine_on, file_of
+from app.cli.opening import asked_run, database_of, engine_on, file_of
 from app.cli.terminal import announce, follow, result_object, result_text, say
 from app.example import shipped
 from app.foresight import foresee, sentences
 from app.root import ROOT
 from app.words import labels
 from cache import evaluations, queries
+from cache.basis import Basis, asked, counted
 from cache.database import Database
 from cache.imports import imports
 from core.coalitions.measurements import Measurements
@@ -72,22 +73,23 @@ def show(options: argparse.Namespace) -> None:
 
 
 def values(options: argparse.Namespace) -> None:
-    """One kind of value of every layer, from everything measured in the run's game."""
+    """One kind of value of every layer, from the run's coalitions, or from all that is measured of its game."""
     from core.attribution.named_values import check_kind, layer_values
 
     check_kind(options.value, VALUES, options.worth)
     if options.check and options.value != "shapley":
         raise SelectionError("Only Shapley values can be checked by shap.", "Use --value shapley --check.")
     database = database_of(options)
-    run = queries.find_run(database, options.run)
+    run = asked_run(database, options)
     measured = _worths(database, run, options.worth)
-    found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed, run.result)
+    found = layer_values(measured, options.value, options.worth, run.strata, run.spec.seed, run.kept)
     label = labels(queries.players(database, run))
     rows = [{**asdict(item), "layer": label[item.layer]} for item in found.values]
-    answer = {"run": run.run, **asdict(found), "values": rows}
+    rests = counted(database, asked(database, run), WORTHS[options.worth].measured)
+    answer = {"run": run.run, **asdict(found), "values": rows, "basis": asdict(rests)}
     lines = [
         f"{found.kind} value of {found.worth}, least first; 90 % interval of the surrogate's posterior",
-        *_basis(found),
+        *_basis(found, rests),
     ]
     lines += [
         f"{label[item.layer]:>5} {item.value:9.4f} {item.low:9.4f} {item.high:9.4f}"
@@ -98,7 +100,7 @@ def values(options: argparse.Namespace) -> None:
     if options.check:
         from core.attribution.check_by_shap import shapley_check
 
-        check = shapley_check(measured, options.worth, run.spec.seed, run.result)
+        check = shapley_check(measured, options.worth, run.spec.seed, run.kept)
         answer["check"] = asdict(check)
         how = f"estimated from {check.orders} sampled orders" if check.orders else "exact"
         lines.append(
@@ -114,9 +116,9 @@ def interactions(options: argparse.Namespace) -> None:
     from core.attribution.named_values import pair_interactions
 
     database = database_of(options)
-    run = queries.find_run(database, options.run)
+    run = asked_run(database, options)
     measured = _worths(database, run, options.worth)
-    found = pair_interactions(measured, options.value, options.worth, run.spec.seed, run.result)
+    found = pair_interactions(measured, options.value, options.worth, run.spec.seed, run.kept)
     label = labels(players := queries.players(database, run))
     pairs = [
         {**asdict(pair), "first": label[pair.first], "second": label[pair.second], "meaning": pair.meaning}
@@ -124,14 +126,16 @@ def interactions(options: argparse.Namespace) -> None:
     ]
     by_places = {(pair.first, pair.second): row for pair, row in zip(found.pairs, pairs, strict=True)}
     halves = [{"layer": block, **by_places[places]} for block, places in both_halves(players).items()]
+    rests = counted(database, asked(database, run), WORTHS[options.worth].measured)
     lines = [
         f"{found.kind} interactions in {found.worth}, strongest first; 90 % interval of the posterior",
-        *_basis(found),
+        *_basis(found, rests),
     ]
     lines += map(_pair, pairs[: options.top])
     if halves:
         lines += ["", "each block's attention with its MLP", *map(_pair, halves)]
-    say(options.json, {"run": run.run, **asdict(found), "pairs": pairs, "halves": halves}, "\n".join(lines))
+    answer = {"run": run.run, **asdict(found), "pairs": pairs, "halves": halves, "basis": asdict(rests)}
+    say(options.json, answer, "\n".join(lines))
 
 
 def perplexity(options: argparse.Namespace) -> None:
@@ -223,12 +227,13 @@ def _pair(pair: dict[str, Any]) -> str:
     )
 
 
-def _basis(found: LayerValues | PairInteractions) -> list[str]:
+def _basis(found: LayerValues | PairInteractions, rests: Basis) -> list[str]:
     """What an estimate rests on."""
     fit = found.surrogate
     if fit is None:
-        return ["exact: every coalition has been measured"]
-    lines = [f"{fit.name}: R2 of the score {fit.r2:.3f} on {fit.masks} masks it has not seen"]
+        return [f"exact: every coalition has been measured ({rests})"]
+    lines = [f"by a surrogate ({rests})"]
+    lines += [f"{fit.name}: R2 of the score {fit.r2:.3f} on {fit.masks} masks it has not seen"]
     if found.extrapolated > _NOTICEABLE:
         lines.append(
             f"extrapolated: {found.extrapolated:.0%} of it rests on numbers of kept layers that were never measured"

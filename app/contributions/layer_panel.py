@@ -6,30 +6,33 @@ import pandas as pd
 import streamlit as st
 
 from app.contributions.layer_figures import depth_bars
-from app.dashboard import parts
+from app.dashboard import estimated, parts
 from app.dashboard.estimated import Valued
-from app.dashboard.perplexity_metric import show_cost
+from app.dashboard.measured import show_cost
 from app.foreign import plain
 from app.words import Players, labels
+from cache.database import Database
+from cache.queries import StoredRun
 from core.coalitions.measurements import Floats
-from core.records.results import RunResult
+from core.coalitions.worth import LOG_SCORE
 from core.records.values import PairInteractions
-from core.surrogate.surrogate import Surrogate
 
 _STRONGEST = 5
 
 
-def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit: str, fitted: Surrogate) -> None:
+def show_layer(database: Database, run: StoredRun, layer: int, found: Valued, ranks: Floats, unit: str) -> None:
     """The panel of a layer.
 
     Args:
+        database: which knows what was measured.
+        run: with a result.
         layer: which.
-        result: of the run.
         found: the values on show, in `unit`.
         ranks: of all layers, (n, 3), from `core.attribution.stability.rank_intervals`.
         unit: of the values.
-        fitted: a surrogate of the log score, for what has not been measured.
     """
+    result = run.result
+    assert result is not None
     players = result.model.players
     st.header(f"Layer {plain(players[layer])}")
     item, (rank, low, high) = found.items[layer], ranks[layer]
@@ -51,7 +54,7 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
             delta_arrow="off",
             help="Among all layers by this value, and where the posterior's draws put it",
         )
-        show_cost("Perplexity without it alone", (layer,), fitted, result)
+        show_cost("Perplexity without it alone", (layer,), database, run)
     left, right = st.columns(2)
     with left:
         values = [float(row[layer]) for row in found.by_stratum]
@@ -63,7 +66,8 @@ def show_layer(layer: int, result: RunResult, found: Valued, ranks: Floats, unit
             st.info("Interactions are estimated at the end of a run.")
         else:
             alt = f"The strongest interactions of layer {players[layer]}"
-            st.dataframe(partner_table(layer, result.interactions, players), hide_index=True, alt=alt)
+            pairs = estimated.pairs(database, run, "local", LOG_SCORE.name)
+            st.dataframe(partner_table(layer, pairs, players), hide_index=True, alt=alt)
 
 
 def partner_table(layer: int, found: PairInteractions, players: Players) -> pd.DataFrame:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
-from app.dashboard import parts, reads
-from app.worker.client import shared
+from app.dashboard import reads
 from cache import evaluations
 from cache.database import Database
 from cache.queries import StoredRun
@@ -19,9 +18,12 @@ from core.attribution.prediction import Predictor
 from core.coalitions.measurements import FEWEST_MASKS, Floats
 from core.coalitions.worth import LOG_SCORE, LOSSES, MEASURED, SCORE, WORTHS
 from core.errors import QuorumError
+from core.records.fits import Band
 from core.records.values import Contribution, LayerValues, PairInteractions
 from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
+from core.surrogate.conformal import bands
 from core.surrogate.surrogate import Surrogate, fit_worth
+from core.surrogate.validation import residuals
 
 Key = tuple[str | int, ...]
 
@@ -39,29 +41,30 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
     """The values of layers; those that the run itself has found where these are asked for."""
     result = run.result
     assert result is not None
-    if (kind, worth) == ("stratified", SCORE.name):
+    if (kind, worth) == ("stratified", SCORE.name) and run.kept is not None:
         by_stratum = [[item.value for item in result.contributions if item.stratum == kept] for kept in result.strata]
         return Valued(
             result.overall,
             np.array(by_stratum),
-            f"Estimated by a surrogate: {result.surrogate.name}, as the run found them",
+            f"Estimated by a surrogate ({reads.basis(database, run)}): {result.surrogate.name}, as the run found them",
         )
     found, apart = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
     items = tuple(
         Contribution(item.layer, item.value, item.low, item.high, float(half))
         for item, half in zip(found.values, apart.calibration, strict=True)
     )
-    return Valued(items, apart.by_stratum, basis(found))
+    return Valued(items, apart.by_stratum, basis(database, run, found))
 
 
-def basis(found: LayerValues | PairInteractions) -> str:
+def basis(database: Database, run: StoredRun, found: LayerValues | PairInteractions) -> str:
     """What values rest on, in words: the first part of a sentence."""
+    rests = reads.basis(database, run, WORTHS[found.worth].measured)
     if found.surrogate is None:
-        return "Exact: every coalition was measured"
+        return f"Exact: every coalition was measured ({rests})"
     quality = f"R² of the score {found.surrogate.r2:.3f} on {found.surrogate.masks} coalitions that it has not seen"
-    rests = f"; {found.extrapolated:.1%} of it rests on sizes that were never measured (extrapolated)"
-    return f"Estimated by a surrogate: {found.surrogate.name}, {quality}" + (
-        rests if found.extrapolated >= 0.0005 else ""
+    far = f"; {found.extrapolated:.1%} of it rests on sizes that were never measured (extrapolated)"
+    return f"Estimated by a surrogate ({rests}): {found.surrogate.name}, {quality}" + (
+        far if found.extrapolated >= 0.0005 else ""
     )
 
 
@@ -72,15 +75,15 @@ def taken_apart(database: Database, run: StoredRun, kind: str, worth: str) -> Br
 
 def pairs(database: Database, run: StoredRun, kind: str, worth: str) -> PairInteractions:
     """The interactions of layers; those that the run itself has found where these are asked for."""
-    if (kind, worth) == ("local", LOG_SCORE.name) and run.result is not None and run.result.interactions is not None:
-        return run.result.interactions
+    if (kind, worth) == ("local", LOG_SCORE.name) and run.kept is not None and run.kept.interactions is not None:
+        return run.kept.interactions
     return _pairs(_key(database, run), kind, worth, database, run)
 
 
 def lacks(database: Database, run: StoredRun, worth: str) -> bool:
     """Whether what a worth follows from, beside losses, is not measured yet of enough coalitions."""
     measured = WORTHS[worth].measured
-    return measured != LOSSES and reads.size(database, run.game)[MEASURED.index(measured)] < FEWEST_MASKS
+    return measured != LOSSES and reads.basis(database, run, measured).total < FEWEST_MASKS
 
 
 def lacking(run: StoredRun, worth: str, command: str = "values") -> str:
@@ -90,18 +93,24 @@ def lacking(run: StoredRun, worth: str, command: str = "values") -> str:
 
 
 def surrogate(database: Database, run: StoredRun) -> Surrogate:
-    """A surrogate of the log score of everything measured."""
+    """A surrogate of the log score, of what the run's estimates rest on."""
     return _surrogate(_key(database, run), database, run)
 
 
 def predictor_of(database: Database, run: StoredRun) -> Predictor | None:
-    """Predictions by everything measured in the run's game, at once; None while the run has no predictive intervals."""
+    """Predictions by what the run's estimates rest on, at once; None while it has no predictive intervals."""
     if run.result is None or not run.result.bands:
         return None
     try:
-        return Predictor(surrogate(database, run), run.result.bands)
+        return Predictor(surrogate(database, run), widths(database, run))
     except QuorumError:  # too little is left of what the run measured
         return None
+
+
+def widths(database: Database, run: StoredRun) -> tuple[Band, ...]:
+    """The widths of predictive intervals: the run's own, or a refit's; none while the run goes on."""
+    assert run.result is not None
+    return run.result.bands if run.kept is not None else _widths(_key(database, run), database, run)
 
 
 def counterexample(database: Database, run: StoredRun, path: str) -> Counterexample | None:
@@ -110,46 +119,49 @@ def counterexample(database: Database, run: StoredRun, path: str) -> Counterexam
 
 
 def _key(database: Database, run: StoredRun) -> Key:
-    """By what changes the estimates of a run: its result, and how much of its game is measured.
+    """By what changes the estimates of a run: its result, and which evaluations they rest on.
 
-    While a run of that game goes on, its own estimates tell, with what people have had measured: not every coalition.
+    While a run goes on, its own estimates tell: not every coalition.
     """
     assert run.result is not None
-    going = [
-        other.result for other in parts.stored_runs(database) if (other.game, other.status) == (run.game, "running")
-    ]
-    if going:
-        known = sum(result.surrogate.masks for result in going if result is not None), shared().measured
-    else:
-        known = reads.size(database, run.game)
-    return str(database.file), run.run, run.status, run.result.surrogate.masks, *known
+    known: Key = ()
+    if run.status != "running":
+        rests = (reads.basis(database, run, measured) for measured in MEASURED)
+        known = tuple(number for basis in rests for number in (basis.own, basis.further))
+    return str(database.file), run.run, run.status, run.result.surrogate.masks, run.refit or 0, *known
 
 
 @st.cache_data(max_entries=16, show_spinner="Estimating values …")
 def _values(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> LayerValues:
     return layer_values(
-        evaluations.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
+        evaluations.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.kept
     )
 
 
 @st.cache_data(max_entries=16, show_spinner="Taking values apart …")
 def _breakdown(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> Breakdown:
     return breakdown(
-        evaluations.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.result
+        evaluations.measured_for(_database, _run, worth), kind, worth, _run.strata, _run.spec.seed, _run.kept
     )
 
 
 @st.cache_data(max_entries=8, show_spinner="Estimating interactions …")
 def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun) -> PairInteractions:
     measured = evaluations.measured_for(_database, _run, worth)
-    return pair_interactions(measured, kind, worth, _run.spec.seed, _run.result)
+    return pair_interactions(measured, kind, worth, _run.spec.seed, _run.kept)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the surrogate …")
 def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
     measured = evaluations.measurements(_database, _run)
     measured.check_enough()
-    return fit_worth(measured, LOG_SCORE.name, _run.result)
+    return fit_worth(measured, LOG_SCORE.name, _run.kept)
+
+
+@st.cache_data(max_entries=4, show_spinner="Testing predictions …")
+def _widths(key: Key, _database: Database, _run: StoredRun) -> tuple[Band, ...]:
+    measured, seed = evaluations.measurements(_database, _run), _run.spec.seed
+    return bands(measured.masks, residuals(measured, seed), seed)
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for a better removal …")

@@ -5,39 +5,41 @@ import math
 import streamlit as st
 
 from app.dashboard import parts, reads, state
+from app.dashboard.estimated import predictor_of
 from app.dashboard.progress import show_stage
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
+from cache.basis import Basis
 from cache.database import Database
+from cache.evaluations import Perplexity, perplexity_without
 from cache.queries import StoredRun
+from core.attribution.prediction import Predictor
 from core.coalitions.masks import encode, without
-from core.evaluate.perplexity import perplexity_interval
 from core.records.fits import Prediction
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
-Known = tuple[float, float, float]  # perplexity, and its ratio's 90 % interval times the whole model's
 
-
-def known(database: Database, run: StoredRun, removed: tuple[int, ...]) -> Known | None:
-    """The measured perplexity without some layers on the run's text, if it is in the results file.
-
-    The interval is for other text of this kind, of the ratio to the whole model's perplexity, times the latter: paired,
-    since sequences that are hard for one are hard for the other.
-    """
+def known(database: Database, run: StoredRun, removed: tuple[int, ...]) -> Perplexity | None:
+    """The measured perplexity without some layers on the run's text, if it is in the results file."""
     assert run.result is not None
     layers = len(run.result.model.players)
-    mask, whole = encode(without(layers, removed)), "1" * layers
-    found = reads.losses(database, run.game, (mask, whole))
-    if mask not in found or whole not in found:
-        return None
-    ratio, low, high = perplexity_interval(found[mask] - found[whole])
-    dense = run.result.dense_perplexity
-    return ratio * dense, low * dense, high * dense
+    found = reads.losses(database, run.game, (encode(without(layers, removed)), "1" * layers))
+    return perplexity_without(found, layers, removed)
 
 
-def show_known(result: RunResult, found: Known) -> None:
+def was_predicted(predictor: Predictor, removed: tuple[int, ...]) -> str:
+    """What the surrogate says of a set that is measured, in small print: it was not asked, and stays as it was."""
+    found = predictor.predict(removed)
+    if predictor.surrogate.measured.perplexity(removed) is not None:
+        return f"The surrogate has learnt from this measurement, and says {found.perplexity:,.2f}."
+    interval = f", 90 % interval {found.low:,.2f} to {found.high:,.2f}" if math.isfinite(found.high) else ""
+    how = "extrapolated" if found.extrapolated else "predicted"
+    return f"Was {how} as {found.perplexity:,.2f}{interval}."
+
+
+def show_known(result: RunResult, found: Perplexity) -> None:
     """A measured perplexity beside the whole model's."""
     perplexity, low, high = found
     st.metric(
@@ -51,15 +53,15 @@ def show_known(result: RunResult, found: Known) -> None:
         st.caption(f"90 % interval for other text of this kind: {low:.2f} to {high:.2f}")
 
 
-def show_prediction(result: RunResult, found: Prediction) -> None:
-    """What the surrogate expects, and how sure it is."""
+def show_prediction(result: RunResult, found: Prediction, basis: Basis) -> None:
+    """What a surrogate of some evaluations expects, and how sure it is."""
     how = "extrapolated" if found.extrapolated else "predicted"
     st.metric(
         f"Perplexity ({how})",
         f"{found.perplexity:.2f}",
         f"{found.perplexity / result.dense_perplexity - 1:+.1%}",
         delta_color="inverse",
-        help=f"By a surrogate of all that is measured of this model on this text; {plain(result.protocol)}",
+        help=f"By a surrogate ({basis}). {plain(result.protocol)}",
     )
     if math.isfinite(found.high):
         others = f"; held for {found.band.coverage:.0%} of {found.band.masks} others of about that size"
@@ -72,6 +74,39 @@ def show_prediction(result: RunResult, found: Prediction) -> None:
         )
     if found.extrapolated:
         st.caption("Far from every coalition that was measured: do not trust it.")
+
+
+def show_cost(name: str, removed: tuple[int, ...], database: Database, run: StoredRun) -> None:
+    """The perplexity without some layers; nothing while there are neither measurement nor predictive intervals.
+
+    Args:
+        name: what stands above the figure.
+        removed: the layers.
+        database: which knows what was measured.
+        run: with a result.
+    """
+    result = run.result
+    assert result is not None
+    whole = f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}"
+    measured, predictor = known(database, run, removed), predictor_of(database, run)
+    if measured is not None:
+        change = f"{measured[0] / result.dense_perplexity - 1:+.1%} against the whole model's"
+        with st.container(width="content"):
+            st.metric(
+                f"{plain(name)} (measured)", f"{measured[0]:.2f}", change, delta_color="inverse", help=plain(whole)
+            )
+            if predictor is not None:
+                st.caption(was_predicted(predictor, removed))
+    elif predictor is not None:
+        expected = predictor.predict(removed)
+        st.metric(
+            f"{plain(name)} (predicted{', extrapolated' if expected.extrapolated else ''})",
+            f"{expected.perplexity:.2f}",
+            f"90 % interval {expected.low:.2f} to {expected.high:.2f}",
+            delta_color="off",
+            delta_arrow="off",
+            help=plain(f"By a surrogate ({reads.basis(database, run)}). {whole}"),
+        )
 
 
 def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, ...]) -> None:

@@ -8,9 +8,11 @@ from threading import Lock
 from typing import Any
 
 from cache import evaluations, queries
+from cache.basis import Basis, asked, count_usable, counted
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Floats
+from core.coalitions.worth import LOSSES
 from core.records.plans import Comparison, Scores, Selection
 
 _MOST = 64  # questions whose answers are kept
@@ -22,9 +24,15 @@ def runs(database: Database) -> list[StoredRun]:
     return found
 
 
-def size(database: Database, game: str) -> tuple[int, int]:
-    """How many losses and how many divergences are known in a game."""
-    found: tuple[int, int] = _read(database, evaluations.size, game)
+def basis(database: Database, run: StoredRun, measured: str = LOSSES) -> Basis:
+    """How many coalitions the estimates of a run rest on, of what is measured of them, as in `worth.MEASURED`."""
+    found: Basis = _read(database, counted, asked(database, run), measured)
+    return found
+
+
+def usable(database: Database, game: str) -> int:
+    """How many coalitions of a game could be fitted to."""
+    found: int = _read(database, count_usable, game)
     return found
 
 

@@ -24,7 +24,7 @@ def remember_run(run: str) -> None:
     """Puts the run into the address, so that the page can be sent to a colleague."""
     if st.query_params.get("run") != run:
         if "run" in st.query_params:
-            for name in ("remove", "k"):
+            for name in ("remove", "k", "refit"):
                 st.query_params.pop(name, None)  # it was the other run's
         st.query_params["run"] = run
     st.session_state["run"] = run
@@ -33,6 +33,24 @@ def remember_run(run: str) -> None:
 def remembered_run() -> str | None:
     """The run that this session looked at last, on any page."""
     return st.session_state.get("run")
+
+
+def refit(run: str) -> str | None:
+    """How many coalitions a run's estimates are to rest on: by the address (?refit=341), or else by this session."""
+    asked: str | None = st.query_params.get("refit")
+    return asked if asked is not None else st.session_state.get("refits", {}).get(run)
+
+
+def remember_refit(run: str, coalitions: int | None) -> None:
+    """Puts a refit into the address and the session, or None for the run's own coalitions."""
+    refits = st.session_state.setdefault("refits", {})
+    if coalitions is None:
+        refits.pop(run, None)
+        st.query_params.pop("refit", None)
+    else:
+        refits[run] = str(coalitions)
+        if st.query_params.get("refit") != str(coalitions):
+            st.query_params["refit"] = str(coalitions)
 
 
 def other_in_address() -> str | None:

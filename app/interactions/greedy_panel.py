@@ -1,19 +1,23 @@
 """Removing layers one by one is not optimal: where it goes wrong in a run's own game, and the measurement of it."""
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
-from app.dashboard import estimated, parts, state
-from app.dashboard.perplexity_metric import show_cost
+from app.dashboard import estimated, parts, reads, state
+from app.dashboard.measured import show_cost
 from app.figures.strip import strip_figure
 from app.foreign import plain
 from app.words import named
 from app.worker.client import Jobs
 from app.worker.job import Job
+from cache.database import Database
 from cache.queries import StoredRun
+from core.coalitions.masks import encode, without
+from core.evaluate.perplexity import perplexity_interval
 from core.records.results import RunResult
 from core.selection.counterexample import Counterexample
-from core.surrogate.surrogate import Surrogate
 
 PATHS = {
     "contribution": "the layers of least contribution (the paper's ranking)",
@@ -37,8 +41,9 @@ def show_greedy(shared: Jobs, run: StoredRun, result: RunResult) -> None:
             "by measurement, or by prediction with a probability of two thirds."
         )
     else:
-        _show(found, estimated.surrogate(shared.database, run), result)
-        if not found.measured and st.button("Measure both removals", icon=":material/speed:"):
+        shown = _as_measured(shared.database, run, found)
+        _show(shared.database, run, found, shown)
+        if not shown.measured and st.button("Measure both removals", icon=":material/speed:"):
             sets = (found.one_by_one, found.better)
             asked = [
                 shared.preview(f"{state.session()}-removal-{slot}", run.resolved, one) for slot, one in enumerate(sets)
@@ -50,19 +55,35 @@ def show_greedy(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         st.fragment(_answer, run_every=0.25 if active else None)(asked, result, active)
 
 
-def _show(found: Counterexample, fitted: Surrogate, result: RunResult) -> None:
-    """The two removals and what they cost."""
-    how = "measured" if found.measured else "predicted"
+def _as_measured(database: Database, run: StoredRun, found: Counterexample) -> Counterexample:
+    """The same with the gap that was measured, where both removals are by now; the choice of the two stays."""
+    assert run.result is not None
+    layers = len(run.result.model.players)
+    one, better = (encode(without(layers, removed)) for removed in (found.one_by_one, found.better))
+    losses = reads.losses(database, run.game, (one, better))
+    if found.measured or len(losses) < 2:
+        return found
+    with np.errstate(divide="ignore"):
+        gap, low, high = np.log(perplexity_interval(losses[one] - losses[better])).tolist()
+    return replace(found, gap=gap, low=low, high=high, deviation=0.0, measured=True)
+
+
+def _show(database: Database, run: StoredRun, found: Counterexample, shown: Counterexample) -> None:
+    """The two removals and what they cost; `shown` with what is measured by now."""
+    result = run.result
+    assert result is not None
+    how = "measured" if shown.measured else "predicted"
     names = {"one by one": found.one_by_one, f"better ({how})": found.better}
     parts.show_chart(strip_figure(names, result.model.players), key="strips")
     doubt = f" ± {found.deviation:.3f} (standard deviation): worse with a probability of {found.probability:.0%}"
+    before = "" if found.measured else f"; was predicted as {found.gap:.3f} ± {found.deviation:.3f}"
     st.markdown(
-        f"With **{found.count}** layers removed, the one-by-one choice loses **{found.gap:.3f}** nats a token more "
-        f"({how}){_over_texts(found) if found.measured else doubt}."
+        f"With **{found.count}** layers removed, the one-by-one choice loses **{abs(shown.gap):.3f}** nats a token "
+        f"{'more' if shown.gap >= 0 else 'less'} ({how}){_over_texts(shown) + before if shown.measured else doubt}."
     )
     with st.container(horizontal=True):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
-            show_cost(f"{name}, without {named(result.model.players, removed)}", removed, fitted, result)
+            show_cost(f"{name}, without {named(result.model.players, removed)}", removed, database, run)
     st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {plain(result.protocol)}.")
 
 
@@ -97,5 +118,6 @@ def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
     verdict = "the one-by-one choice **is worse**" if one.perplexity > other.perplexity else "it is **not** worse"
     st.markdown(
         f"Measured last: {one.perplexity:.2f} without {plain(names[0])} (one by one), {other.perplexity:.2f} without "
-        f"{plain(names[1])}: {verdict}. The example above takes this into account."
+        f"{plain(names[1])}: {verdict}. The example above stays; "
+        "a refit looks for one again, with all that is measured in hand."
     )

@@ -23,6 +23,8 @@ class Prediction:
     high: float
     extrapolated: bool  # far from every coalition that was measured
     shares: pd.DataFrame = field(repr=False)  # player, value: what each takes from the log score, nats a token
+    measured: float | None  # the perplexity that was measured, if it was: it is the number, and stays out of the fit
+    basis: str  # what the surrogate rests on, in words
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,13 @@ def plan_rows(plans: Iterable[Plan], model: ModelInfo) -> list[dict[str, object]
     ]
 
 
-def prediction(found: Predicted, players: Sequence[str]) -> Prediction:
-    """A prediction with players by name."""
+def prediction(found: Predicted, players: Sequence[str], measured: float | None, basis: str) -> Prediction:
+    """A prediction with players by name, what was measured of them, and what it rests on."""
     rows = [(players[share.layer], share.value) for share in found.shares]
     shares = pd.DataFrame(rows, columns=["player", "value"])
     removed = _named(found.removed, players)
-    return Prediction(removed, found.perplexity, found.low, found.high, found.extrapolated, shares)
+    interval = found.low, found.high
+    return Prediction(removed, found.perplexity, *interval, found.extrapolated, shares, measured, basis)
 
 
 def measurement(found: Measured) -> Measurement:

@@ -10,7 +10,9 @@ from app.notebook import answers
 from app.notebook.given import Players, at_least_one, integers_of, names_of, path_of, positive, target_of
 from app.notebook.sessions import work
 from cache import evaluations, queries
+from cache.basis import asked, counted, refitted
 from cache.database import Database
+from core.coalitions.masks import encode
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import indexes, mask_without
 from core.coalitions.worth import DIVERGENCES, WORTHS
@@ -69,46 +71,56 @@ class Run:
         result = self._result()
         return answers.contribution_table(result.overall, result.model.players)
 
-    def values(self, kind: str = "stratified", worth: str = "score") -> pd.DataFrame:
+    def values(self, kind: str = "stratified", worth: str = "score", *, refit: bool = False) -> pd.DataFrame:
         """One kind of value of every player: player, value, low, high (90 %), in units of the worth.
 
         Args:
             kind: stratified, shapley, banzhaf, local, or paper.
             worth: score (PPL_dense / PPL), log_score (nats a token) or kl (which is measured first where it is not).
+            refit: rest on all that is measured of the run's game, and not on the run's own coalitions. What values rest
+                on is in the table's `attrs["basis"]`, in words.
         """
         from core.attribution.named_values import check_kind, layer_values
 
         check_kind(kind, VALUES, worth)
-        run = self._stored()
-        found = layer_values(self._worths(worth), kind, worth, run.strata, run.spec.seed, run.result)
-        return answers.value_table(found, self.players)
+        run = self._asked(refit)
+        found = layer_values(self._worths(run, worth), kind, worth, run.strata, run.spec.seed, run.kept)
+        return self._based(answers.value_table(found, self.players), run, worth)
 
-    def interactions(self, kind: str = "shapley", worth: str = "log_score") -> pd.DataFrame:
+    def interactions(self, kind: str = "shapley", worth: str = "log_score", *, refit: bool = False) -> pd.DataFrame:
         """How pairs depend on each other, the strongest first: first, second, value, low, high (90 %), meaning.
 
         Args:
             kind: shapley, faithful, banzhaf or local.
-            worth: as of `values`.
+            worth, refit: as of `values`.
         """
         from core.attribution.named_values import check_kind, pair_interactions
 
         check_kind(kind, INTERACTIONS, worth)
-        run = self._stored()
-        found = pair_interactions(self._worths(worth), kind, worth, run.spec.seed, run.result)
-        return answers.interaction_table(found, self.players)
+        run = self._asked(refit)
+        found = pair_interactions(self._worths(run, worth), kind, worth, run.spec.seed, run.kept)
+        return self._based(answers.interaction_table(found, self.players), run, worth)
 
-    def predict(self, remove: Players) -> answers.Prediction:
-        """What the surrogate expects without some players, one or more, and what each of them takes."""
+    def predict(self, remove: Players, *, refit: bool = False) -> answers.Prediction:
+        """What the surrogate expects without some players, one or more, and what each of them takes.
+
+        Args:
+            remove: players.
+            refit: as of `values`.
+        """
         from core.attribution.prediction import explained
 
-        run, players = self._stored(), self.players
+        run, players = self._asked(refit), self.players
         places = indexes(players, at_least_one(remove))
-        mask_without(players, places)
-        measured = evaluations.measurements(self._database, run)
-        return answers.prediction(explained(measured, places, run.spec.seed, run.result), players)
+        mask = mask_without(players, places)
+        found = explained(evaluations.measurements(self._database, run), places, run.spec.seed, run.kept)
+        known = evaluations.losses(self._database, run.game, [encode(mask), "1" * len(players)])
+        measured = evaluations.perplexity_without(known, len(players), places)
+        basis = str(counted(self._database, asked(self._database, run)))
+        return answers.prediction(found, players, measured[0] if measured else None, basis)
 
     def measure(self, remove: Players = (), *, kl: bool = False) -> answers.Measurement:
-        """The perplexity without some players on the run's own sequences; it is kept, and `predict` learns from it.
+        """The perplexity without some players on the run's own sequences; it is kept, and a refit learns from it.
 
         Args:
             remove: players; none gives the whole model's.
@@ -189,9 +201,17 @@ class Run:
             raise RunNotFound(f"Run {run.run} is {run.status} and has found nothing yet.", "Start it again to go on.")
         return run.result
 
-    def _worths(self, worth: str) -> Measurements:
+    def _asked(self, refit: bool) -> queries.StoredRun:
+        return refitted(self._database, self._stored()) if refit else self._stored()
+
+    def _based(self, table: pd.DataFrame, run: queries.StoredRun, worth: str) -> pd.DataFrame:
+        """A table that says what it rests on."""
+        rests = counted(self._database, asked(self._database, run), WORTHS[worth].measured)
+        table.attrs["basis"] = str(rests)
+        return table
+
+    def _worths(self, run: queries.StoredRun, worth: str) -> Measurements:
         """What a worth is made of; KL is measured when it is first asked for."""
-        run = self._stored()
         if WORTHS[worth].measured == DIVERGENCES and evaluations.lacks_divergences(self._database, run):
             work(self._database, "diverge", run.game, run.resolved)
         return evaluations.measured_for(self._database, run, worth)

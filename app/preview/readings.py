@@ -3,8 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from app.dashboard import parts
-from app.dashboard.measured import known, measure, show_known, show_prediction
+from app.dashboard import parts, reads
+from app.dashboard.measured import known, measure, show_known, show_prediction, was_predicted
 from app.foreign import plain
 from app.preview.controls import Sets
 from app.preview.curve import Place, curve
@@ -44,10 +44,12 @@ def show_readings(
         else:
             measure(shared, run.resolved, result, removed)
     with columns[1]:
-        if guess is not None:
-            show_prediction(result, guess)
-        elif predict is None:
+        if predict is None:
             st.caption("Predictions appear when the run is finished.")
+        elif guess is not None and here is None:
+            show_prediction(result, guess, reads.basis(shared.database, run))
+        elif guess is not None:
+            st.caption(was_predicted(predict, removed))
     with columns[2]:
         show_size(shared, run.resolved, result, removed)
     st.caption(

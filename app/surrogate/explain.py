@@ -1,17 +1,17 @@
 """Why one coalition gets its prediction: the perplexity that the surrogate expects, and which layers it blames."""
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import parts
+from app.dashboard import parts, reads
 from app.dashboard.estimated import predictor_of
+from app.dashboard.measured import known, show_known, was_predicted
+from app.dashboard.refitting import offered
 from app.foreign import plain
 from app.surrogate.fit_figures import share_bars
 from app.words import labels
 from cache.database import Database
 from cache.queries import StoredRun
-from core.coalitions.masks import without
 from core.records.results import RunResult
 from core.selection.removal_paths import least_contributing
 
@@ -22,6 +22,7 @@ _AT_FIRST = 3
 def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     """The prediction without the layers that the user names, at once, and the share of each of them."""
     st.header("Why one set gets its prediction")
+    chosen = offered(database, chosen)
     players = result.model.players
     removed = st.multiselect(
         "Layers to remove",
@@ -31,6 +32,7 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
         max_selections=len(players) - 1,
         help="The Gaussian process on the log score predicts at once; nothing is measured",
     )
+    gone = tuple(sorted(removed))
     if not removed:
         st.info("Pick one layer or more.")
         return
@@ -38,8 +40,11 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     if predictor is None:
         st.info("Predictions appear when the run is finished.")
         return
-    found = predictor.predict(removed)
-    with st.container(horizontal=True):
+    found, measured = predictor.predict(gone), known(database, chosen, gone)
+    if measured is not None:
+        show_known(result, measured)
+        st.caption(was_predicted(predictor, gone))
+    else:
         st.metric(
             f"Perplexity ({'extrapolated' if found.extrapolated else 'predicted'})",
             f"{found.perplexity:,.2f}",
@@ -48,26 +53,19 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
             delta_arrow="off",
             help=plain(result.protocol),
         )
-        measured = predictor.surrogate.measured
-        rows = (measured.masks == without(len(players), removed)).all(axis=1)
-        if rows.any():
-            st.metric(
-                "Perplexity (measured; the surrogate has seen it)",
-                f"{np.exp(measured.losses[rows].mean()):,.2f}",
-                help=plain(result.protocol),
-            )
     if found.extrapolated:
         st.warning(
             "Extrapolated: this set is unlike everything that was measured, or smaller. The interval is too sure."
         )
     parts.show_chart(share_bars(result, found), key="shares")
     st.caption(
-        f"Predicted. The bars add up to {sum(share.value for share in found.shares):+.3f} nats a token, the predicted "
-        "logarithm of PPL_dense / PPL. Each is a Shapley value of the game among the removed layers while all others "
-        f"stay: what this layer takes away, averaged over all orders of removing them. {plain(result.protocol)}."
+        f"Predicted by a surrogate ({reads.basis(database, chosen)}). The bars add up to "
+        f"{sum(share.value for share in found.shares):+.3f} nats a token, the predicted logarithm of PPL_dense / PPL. "
+        "Each is a Shapley value of the game among the removed layers while all others stay: what this layer takes "
+        f"away, averaged over all orders of removing them. {plain(result.protocol)}."
     )
-    known = labels(players)
-    table = pd.DataFrame({"layer": known[s.layer], "share, nats a token": s.value} for s in found.shares)
+    names = labels(players)
+    table = pd.DataFrame({"layer": names[s.layer], "share, nats a token": s.value} for s in found.shares)
     with st.expander("Shares as a table"):
         st.dataframe(table, hide_index=True, alt="Share of each removed layer in the predicted log score")
         st.download_button("Download CSV", table.to_csv(index=False), f"shares-{chosen.run}.csv", "text/csv")

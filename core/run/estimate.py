@@ -33,6 +33,7 @@ def early_result(tally: Tally) -> RunResult | None:
         cached=tally.cached,
         seconds=time.monotonic() - tally.started,
         layer_parameters=tally.layer_parameters,
+        added=tally.added,
     )
 
 
@@ -66,4 +67,5 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
         bands=bands(measured.masks, compared.residuals, seed),
         layer_parameters=tally.layer_parameters,
         learnt=(chosen.learnt, other.learnt),
+        added=tally.added,
     )

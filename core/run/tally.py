@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from core.coalitions.masks import Masks
+from core.coalitions.masks import Masks, encode
 from core.coalitions.measurements import Measurements
 from core.evaluate.perplexity import perplexity
 from core.records.events import Progress
@@ -34,6 +34,7 @@ class Tally:
     def __post_init__(self) -> None:
         self.losses = self.known(self.masks)  # by row of masks
         self.cached = len(self.losses)
+        self._begun = len(self.masks)
         self.total = wanted(self.spec, self.masks)
         self._measuring_since = time.monotonic()
         self._lowest: dict[int, float] = {}
@@ -57,6 +58,11 @@ class Tally:
         self.masks = np.concatenate([self.masks, masks])
         self.losses |= found
         self.cached += len(found)
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The masks that were taken in on the way, encoded; what the run began with follows from its specification."""
+        return tuple(map(encode, self.masks[self._begun :]))
 
     def lacks(self, row: int) -> bool:
         """Whether the mask in this row has not been measured yet."""

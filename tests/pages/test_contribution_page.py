@@ -11,6 +11,7 @@ from app.dashboard import estimated
 from app.figures.heatmaps import sequence_heatmap, worth_heatmap
 from app.worker.client import Jobs
 from cache import evaluations, queries
+from cache.basis import asked
 from cache.store import Store
 from core.attribution.named_values import layer_values
 from core.coalitions.masks import without
@@ -34,9 +35,10 @@ def test_depth_compares_sizes_and_not_places(strata: tuple[int, ...], values: li
     assert depth_words(strata[:1], values[:1]) == ""
 
 
-def test_exact_values_are_not_called_estimated() -> None:
+def test_exact_values_are_not_called_estimated(shared: Jobs) -> None:
+    run = queries.find_run(shared.database, store_run(shared.database).run)
     exact = LayerValues("shapley", "score", (), None, 0.0)
-    assert estimated.basis(exact) == "Exact: every coalition was measured"
+    assert estimated.basis(shared.database, run, exact).startswith("Exact: every coalition was measured")
 
 
 def test_every_value_and_worth_can_be_chosen_and_is_explained(shared: Jobs) -> None:
@@ -111,25 +113,23 @@ def test_figures_say_what_they_show() -> None:
     assert "layer 1 moves most, from 1 to 3" in ranks.alt
 
 
-def test_estimates_follow_a_run_that_goes_on_round_by_round(shared: Jobs) -> None:
-    """Another run of the same game must not have everything estimated anew for each of its coalitions."""
+def test_estimates_are_not_made_anew_for_what_others_measure(shared: Jobs) -> None:
+    """Neither a what-if nor the coalitions of another run of the game; a refit, and what a run itself finds, are."""
     result, database = store_run(shared.database), shared.database
     run, store = queries.find_run(database, result.run), Store(database)
     other = store.begin(run.game, replace(run.spec, seed=1), result.protocol, result.strata)
-
-    def measure_one_more(bits: str) -> None:
-        store.record(run.game, [Evaluation(bits, DENSE.astype(np.float32))])
-
-    with store.claim(other):
-        before = estimated._key(database, run)
-        measure_one_more("00000001")
-        assert estimated._key(database, run) == before
-        shared.measured += 1
-        assert estimated._key(database, run) != before, "somebody asked for a measurement"
-        store.save(replace(result, run=other), "running")
-        rounds = estimated._key(database, run)
-        assert rounds != before
-    assert estimated._key(database, run) != rounds, "it goes on no longer"
     before = estimated._key(database, run)
-    measure_one_more("00000011")
-    assert estimated._key(database, run) != before
+    with store.claim(other):
+        store.record(run.game, [Evaluation("00000001", DENSE.astype(np.float32))])
+        store.save(replace(result, run=other), "running")
+        assert estimated._key(database, run) == before
+        going = queries.find_run(database, other)
+        early = estimated._key(database, going)
+        own = sorted(asked(database, going).own)
+        store.record(run.game, [Evaluation(mask, DENSE.astype(np.float32)) for mask in own])
+        assert estimated._key(database, going) == early, "its next estimate is the next that pages show"
+    assert estimated._key(database, run) == before
+    refit = estimated._key(database, replace(run, refit=len(store.measured(run.game)) - 1))
+    assert refit != before
+    store.record(run.game, [Evaluation("00000111", DENSE.astype(np.float32), DENSE.astype(np.float32))])
+    assert estimated._key(database, replace(run, refit=refit[4])) == refit
