@@ -90,9 +90,15 @@ def _attempts(kind: str) -> list[dict[str, Any]]:
         default = {}
     small, own = _small(default), _OWN.get(kind, {})
     without = [(), ("head_dim", "global_head_dim"), ("num_key_value_heads",)]
-    found = [{**{name: size for name, size in small.items() if name not in left}, **own} for left in without]
+    found = [_over({name: size for name, size in small.items() if name not in left}, own) for left in without]
     found.append({**{name: _SIZES[name] for name in _COMMON}, **own})
     return [{name: value for name, value in fields.items() if value != "__drop__"} for fields in found]
+
+
+def _over(small: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What a kind needs beside, put over its small fields, inside of configurations in it too."""
+    inner = {name for name in own if isinstance(small.get(name), dict) and "model_type" in small[name]}
+    return {**small, **own, **{name: _over(small[name], own[name]) for name in inner}}
 
 
 def _small(fields: dict[str, Any]) -> dict[str, Any]:

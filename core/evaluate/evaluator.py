@@ -79,7 +79,7 @@ class Evaluator:
         at_once = max(1, logits // (length * config.vocab_size))
         if states and not (hidden_state_is_all(loaded) and self._packing_holds(loaded, ids[:1])):
             states = 0
-        a_sequence = (len(loaded.blocks) + 1) * length * config.hidden_size * loaded.model.dtype.itemsize
+        a_sequence = (len(loaded.blocks) + 1) * length * loaded.blocks.width * loaded.model.dtype.itemsize
         self._batches: list[Batch] = []
         begin = 0
         for size in _sizes(len(ids), max(1, tokens // length), growing):

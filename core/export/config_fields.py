@@ -5,6 +5,7 @@ layer's number, lists of numbers of layers. A short table names the numbers whos
 no longer repeat are written out as lists where the architecture has a list for them.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -41,6 +42,8 @@ def mend(config: Any, mask: NDArray[np.bool_]) -> None:
     single = config.to_dict().get("per_layer_config")  # what differs from the fields for all layers, by number
     config.per_layer_config = None
     write_out(config, layers)
+    if hasattr(config, "scale_depth"):  # MiniCPM3: divided by the root of the number of layers
+        config.scale_depth *= math.sqrt(np.count_nonzero(mask) / layers)
     for field, value in list(vars(config).items()):
         if field.startswith(("_", _APART)) or field in _NOT_PER_LAYER:
             continue

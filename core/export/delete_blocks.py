@@ -6,6 +6,7 @@ by part. Numbers of blocks inside (`layer_idx`, `layer_id`, …), which caches g
 """
 
 import copy
+import math
 import re
 from collections import defaultdict
 from typing import Any
@@ -25,6 +26,7 @@ from core.model.blocks import ENTRY
 
 # A number of a block, by its name.
 _NUMBER = re.compile("layer|idx|index")
+_PLACE = re.compile("^layer_(idx|id|index)$")
 
 
 def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) -> None:
@@ -39,7 +41,7 @@ def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) ->
         UnsupportedModel: no configuration of this architecture gives the model that is left.
     """
     kept = [int(number) for number in np.flatnonzero(mask)]
-    config = model.config.get_text_config(decoder=True)
+    config = _config_of(model, path)
     if getattr(config, "scale_attn_by_inverse_layer_idx", False) and kept != list(range(len(kept))):
         raise _inexpressible(model, "each block divides its attention scores by its own number")
     parent_path, _, name = path.rpartition(".")
@@ -55,6 +57,19 @@ def delete_blocks(model: PreTrainedModel, path: str, mask: NDArray[np.bool_]) ->
         raise _inexpressible(model, f"transformers refuses its configuration: {reason(cause)}") from cause
     _compare_parts(model, twin, path, kept, len(mask))
     _compare_weights(model, twin)
+
+
+def _config_of(model: PreTrainedModel, path: str) -> Any:
+    """The part of a model's configuration that describes its blocks: that of the model inside which holds their list.
+
+    A configuration of several models may call another of them its decoder, as BLT's does.
+    """
+    inside = [module for name, module in model.named_modules() if name and path.startswith(f"{name}.")]
+    kinds = [type(module.config) for module in inside if isinstance(module, PreTrainedModel)]
+    parts = [getattr(model.config, name, None) for name in model.config.sub_configs]
+    return next(
+        (part for part in parts if kinds and type(part) is kinds[-1]), model.config.get_text_config(decoder=True)
+    )
 
 
 def _move_entry(blocks: nn.ModuleList, first: int) -> None:
@@ -101,10 +116,13 @@ def _compare_parts(model: PreTrainedModel, twin: PreTrainedModel, path: str, kep
             module.all_tied_weights_keys = other.all_tied_weights_keys
         for field, new in vars(other).items():
             old = vars(module).get(field, new)
-            if field.startswith("_") or field == "training" or not (_plain(new) and _plain(old)) or old == new:
+            if field.startswith("_") or field == "training" or not (_plain(new) and _plain(old)) or _equal(old, new):
                 continue
-            renumbered = bool(_NUMBER.search(field)) and _renumbered(old, numbers) == new
             inside = name.startswith(f"{path}.")
+            renumbered = bool(_NUMBER.search(field)) and (
+                _renumbered(old, numbers) == new
+                or (inside and _place(field, old, new, name.removeprefix(f"{path}."), kept))
+            )
             shortened = _counts(old, layers, inside) and _counts(new, len(kept), inside)
             if renumbered or shortened:
                 setattr(module, field, new)
@@ -118,8 +136,12 @@ def _compare_weights(model: PreTrainedModel, twin: PreTrainedModel) -> None:
         return
     ours, theirs = ({name: weight.shape for name, weight in one.state_dict().items()} for one in (model, twin))
     unlike = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
-    if unlike:
-        raise _inexpressible(model, f"{unlike[0]} would have another shape, or is not there at all")
+    for name in unlike[:1]:
+        if name in ours and name in theirs:
+            raise _inexpressible(model, f"{name} would be {tuple(theirs[name])} where {tuple(ours[name])} is kept")
+        raise _inexpressible(
+            model, f"it would have no {name}" if name in ours else f"it would need {name}, which is not there"
+        )
     if _shared(model) != _shared(twin):
         raise _inexpressible(model, "some blocks share weights, and others would share them after the deletion")
 
@@ -130,6 +152,13 @@ def _shared(model: PreTrainedModel) -> set[frozenset[str]]:
     for name, weight in model.named_parameters(remove_duplicate=False):
         names[id(weight)].add(name)
     return {frozenset(found) for found in names.values() if len(found) > 1}
+
+
+def _equal(old: Any, new: Any) -> bool:
+    """Equal, or a number that was divided by another depth and is the same but for the last of its 64 bits."""
+    if isinstance(old, float) and isinstance(new, float):
+        return old == new or math.isclose(old, new, rel_tol=1e-14)
+    return bool(old == new)
 
 
 def _plain(value: Any) -> bool:
@@ -147,6 +176,16 @@ def _renumbered(value: Any, numbers: dict[int, int]) -> Any:
     if isinstance(value, list | tuple):
         return [numbers[number] for number in value if type(number) is int and number in numbers]
     return numbers.get(value) if type(value) is int else None
+
+
+def _place(field: str, old: Any, new: Any, name: str, kept: list[int]) -> bool:
+    """Whether a number is that of a place in the cache, of which each block has several, and moves with its block."""
+    block = int(name.partition(".")[0])
+    was = kept[block]
+    if not _PLACE.search(field) or type(old) is not int or type(new) is not int or was == block:
+        return False
+    places, rest = divmod(old - new, was - block)
+    return rest == 0 < places and old // places == was
 
 
 def _counts(value: Any, layers: int, inside: bool) -> bool:

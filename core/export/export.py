@@ -130,7 +130,8 @@ def _verify(loaded: LoadedModel, masked: Losses, folder: Path, windows: Windows)
     losses = sequence_losses(exported, windows.ids, np.ones(len(exported.blocks), dtype=np.bool_))
     if not np.allclose(losses, masked, rtol=1e-3):
         raise ExportError(
-            f"The exported model has perplexity {perplexity(losses):.4g}, the masked one {perplexity(masked):.4g}.",
-            f"Please report this with the architecture, {loaded.info.architecture}; nothing was left at the target.",
+            f"The exported model has perplexity {perplexity(losses):.4g}, the masked one {perplexity(masked):.4g}: the"
+            f" forward of {loaded.info.architecture} does more for one of these layers than to call it.",
+            "Remove other layers, and please report this with the architecture; nothing was left at the target.",
         )
     return exported.info.parameters, losses

@@ -4,6 +4,7 @@ No table of architectures: the blocks are the module list that holds the most pa
 after a forward has shown that each is called once, in order, and hands a hidden state of one shape to the next.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,10 +29,11 @@ class Blocks:
 
     path: str  # dotted name of their list inside the model, for example `model.layers`
     modules: tuple[nn.Module, ...]
-    answers: int  # how many values a block returns in a tuple, the hidden state first; 0: the hidden state alone
+    answers: int  # how many values a block returns in a tuple or list, the hidden state first; 0: that alone
     entry: nn.Module | None = None  # what the first block does to the embedding, kept or dropped
     # What else passes from block to block, such as a router's state: place in the tuple, and the argument it becomes.
     carried: tuple[tuple[int, Argument], ...] = ()
+    width: int = 0  # numbers that a hidden state has for each token, at most
 
     def __len__(self) -> int:
         return len(self.modules)
@@ -78,8 +80,8 @@ def find_blocks(model: PreTrainedModel) -> Blocks:
     _, name, module = max(lists, key=lambda item: (item[2] in called, item[0]))
     blocks = tuple(module)
     entry = getattr(blocks[0], ENTRY, None)
-    answers, carried = _probe(model, blocks)
-    return Blocks(name, blocks, answers, entry if isinstance(entry, nn.Module) else None, carried)
+    answers, carried, width = _probe(model, blocks)
+    return Blocks(name, blocks, answers, entry if isinstance(entry, nn.Module) else None, carried, width)
 
 
 def _called(model: PreTrainedModel, lists: list[nn.ModuleList]) -> list[nn.ModuleList]:
@@ -122,7 +124,7 @@ def _carried(given: list[dict[Argument, Any]], outputs: list[Any]) -> tuple[tupl
     found = [
         {
             (place, argument)
-            for place, answer in enumerate(output if isinstance(output, tuple) else ())
+            for place, answer in enumerate(output if isinstance(output, tuple | list) else ())
             for argument, value in following.items()
             if place and isinstance(answer, torch.Tensor) and value is answer
         }
@@ -131,11 +133,11 @@ def _carried(given: list[dict[Argument, Any]], outputs: list[Any]) -> tuple[tupl
     return tuple(sorted(set.intersection(*found), key=str)) if found else ()
 
 
-def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> tuple[int, tuple[tuple[int, Argument], ...]]:
+def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> tuple[int, tuple[tuple[int, Argument], ...], int]:
     """Two small forwards that differ in the last token: checks the blocks' calls and causality.
 
     Returns:
-        `answers` and `carried` of the blocks.
+        `answers`, `carried` and `width` of the blocks.
     """
     calls: list[tuple[int, torch.Size | None, torch.Size | None, int]] = []
     given: list[dict[Argument, Any]] = []
@@ -143,9 +145,10 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> tuple[int, 
 
     def record(index: int) -> Any:
         def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            before, after = hidden_of(args, kwargs), output[0] if isinstance(output, tuple) else output
+            several = type(output) in (tuple, list)  # one with names of its own is handed on by them
+            before, after = hidden_of(args, kwargs), output[0] if several else output
             shapes = [part.shape if isinstance(part, torch.Tensor) else None for part in (before, after)]
-            calls.append((index, shapes[0], shapes[1], len(output) if isinstance(output, tuple) else 0))
+            calls.append((index, shapes[0], shapes[1], len(output) if several else 0))
             given.append(_arguments(args, kwargs))
             outputs.append(output)
 
@@ -164,10 +167,11 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> tuple[int, 
         for handle in handles:
             handle.remove()
     if [index for index, *_ in seen] != list(range(len(blocks))):
-        raise unsupported(model, "its blocks are not called once each, in order")
+        raise unsupported(model, _out_of_order([index for index, *_ in seen], len(blocks)))
     shapes = {shape for _, before, after, _ in seen for shape in (before, after)}
     answers = {answer for *_, answer in seen}
-    if len(shapes) != 1 or None in shapes or len(answers) != 1:
+    shape = shapes.pop()
+    if shapes or shape is None or len(answers) != 1:
         raise unsupported(model, "its blocks do not pass one hidden state of one shape along")
     # Equal to rounding: some kernels choose their order of summation by the content of a batch.
     if not torch.allclose(first[:-1], second[:-1], rtol=1e-3, atol=1e-3, equal_nan=True):
@@ -175,7 +179,18 @@ def _probe(model: PreTrainedModel, blocks: tuple[nn.Module, ...]) -> tuple[int, 
             f"{type(model).__name__} sees later tokens when it predicts a token, so it has no perplexity.",
             "Use a causal (decoder-only) language model.",
         )
-    return answers.pop(), carried
+    return answers.pop(), carried, math.ceil(shape.numel() / len(ids))
+
+
+def _out_of_order(called: list[int], blocks: int) -> str:
+    """What is the matter with the calls of blocks that are not called once each, in order."""
+    uncalled = sorted(set(range(blocks)) - set(called))
+    if uncalled:
+        numbers = ", ".join(map(str, uncalled))
+        return f"no text passes through block {numbers} of its {blocks}, as where those attend to pictures"
+    if len(called) > blocks:
+        return f"its {blocks} blocks are called {len(called)} times, as where hidden states go round and round"
+    return "its blocks are not called in the order of their list"
 
 
 def unsupported(model: PreTrainedModel, reason: str) -> UnsupportedModel:

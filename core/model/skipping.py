@@ -44,11 +44,20 @@ def check_skipping(model: PreTrainedModel, blocks: Blocks) -> None:
             with torch.inference_mode(), skipping(blocks, np.arange(len(blocks)) == alone):
                 model.base_model(input_ids=probe_ids(model)[None], use_cache=False)
         except FAILURES as cause:
-            raise unsupported(
-                model,
-                f"block {alone} needs more of earlier ones than the hidden state, such as their keys and values, so"
-                f" that those cannot be dropped ({type(cause).__name__}: {str(cause).strip()[:100]})",
-            ) from cause
+            raise unsupported(model, _missed(model, alone, cause)) from cause
+
+
+def _missed(model: PreTrainedModel, block: int, cause: Exception) -> str:
+    """Why a block cannot do without earlier ones, as far as the configuration says."""
+    config = model.config.get_text_config(decoder=True)
+    if sharing := getattr(config, "num_kv_shared_layers", 0):
+        return f"its last {sharing} blocks reuse keys and values of earlier ones, which then cannot be dropped"
+    if "shared" in (getattr(config, "indexer_types", None) or ()):
+        return "some blocks attend to the tokens that an earlier one has chosen, which then cannot be dropped"
+    return (
+        f"block {block} needs more of earlier ones than the hidden state, so that those cannot be dropped"
+        f" ({type(cause).__name__}: {str(cause).strip()[:100]})"
+    )
 
 
 def _forward(answer: Answer, blocks: Blocks) -> Callable[..., Any]:
