@@ -26,7 +26,7 @@ def _cells(found: dict[str, Any]) -> tuple[str, str]:
     if "failed" in found:
         return f"WRONG: {_reason(found['failed'])}", ""
     if "unbuilt" in found:
-        return "not tried: no small model of it could be built", ""
+        return f"not tried: transformers builds no small model of it here: {_reason(found['unbuilt'])}", ""
     if "exports" not in found:
         return f"refused: {_reason(found['coalitions'])}", "refused"
     answers = list(found["exports"].values())

@@ -32,9 +32,11 @@ def read_config(source: str, folder: Path) -> Any:
     """
     raw = read_object(folder / "config.json")
     named = raw.get("architectures") or []
-    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+    listed = isinstance(named, list) and all(isinstance(name, str) for name in named)
+    if not listed or not isinstance(raw.get("model_type", ""), str):
         raise UnsupportedModel(
-            f"The config.json of {source} makes no sense: architectures is no list of names.",
+            f"The config.json of {source} makes no sense: "
+            + ("model_type is no name." if listed else "architectures is no list of names."),
             "Correct config.json, or download the model again.",
         )
     try:

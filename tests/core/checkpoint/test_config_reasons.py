@@ -20,6 +20,8 @@ WRONG: dict[str, dict[str, Any]] = {
     "a kind of layer that nobody has": {"layer_types": ["full"] * 8},
     "a function that nobody has": {"hidden_act": "magic"},
     "positions that nobody has": {"rope_parameters": {"rope_type": "magic", "rope_theta": 1e4}},
+    "a list for the kind of model": {"model_type": ["llama"]},
+    "an object for the kind of model": {"model_type": {"a": 1}},
     "a number for settings": {"rope_parameters": 4},
     "a layer past the last": {"per_layer_config": {"99": {"intermediate_size": 24}}},
     "a layer by name": {"per_layer_config": {"first": {"intermediate_size": 24}}},
