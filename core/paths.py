@@ -28,6 +28,14 @@ def user_path(text: str | Path) -> Path:
     return path
 
 
+def is_there(file: Path) -> bool:
+    """Whether a file is there whose name somebody else wrote; one with a name that no system takes is not."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False
+
+
 def own_name(text: str) -> str:
     """What others may read of a name that a user gave: of a path on this machine its last part, else all of it."""
     last = re.split(r"[/\\]", text.rstrip("/\\"))[-1]

@@ -17,6 +17,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from core.errors import UnsafeWeights, UnsupportedModel
+from core.paths import is_there
 
 _SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # Where config.json may name another file or index; transformers reads it before the usual names.
@@ -70,7 +71,7 @@ def weight_files(folder: Path) -> WeightFiles:
     index = read_object(folder / chosen)
     shards = shards_of(chosen, index)
     names = sorted(set(shards.values()))
-    if missing := next((name for name in names if not (folder / name).is_file()), None):
+    if missing := next((name for name in names if not is_there(folder / name)), None):
         raise UnsupportedModel(f"The file {missing[:100]} is missing.", _AGAIN)
     if not isinstance(index.get("metadata"), dict):
         raise UnsupportedModel(
@@ -160,7 +161,7 @@ def _explicit(folder: Path) -> str | None:
             "safetensors file of the folder.",
             f"Delete the entry {_EXPLICIT} from config.json, and name the file {_SINGLE}.",
         )
-    if not (folder / name).is_file():
+    if not is_there(folder / name):
         raise UnsupportedModel(f"The file {name[:100]}, which config.json names, is missing.", _AGAIN)
     return name
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from core.checkpoint.headers import INDEX, headers, leaves, read_object, regular_size, shards_of
 from core.errors import UnsafeWeights, UnsupportedModel
+from core.paths import is_there
 
 # Files of settings, which name classes and other files.
 _SETTINGS = (
@@ -88,7 +89,7 @@ def check_code(folder: Path) -> None:
         fields = read_object(folder / name) if (folder / name).is_file() else {}
         for reference in map(str, _values(fields.get("auto_map", {}))):
             module = reference.rpartition(".")[0]
-            if "--" in module or (folder / f"{module}.py").exists():
+            if "--" in module or is_there(folder / f"{module}.py"):
                 raise UnsafeWeights(
                     f"{name} asks for code of its own, {reference[:100]}, which Quorum never executes.",
                     f"If transformers' own class computes the same model, delete the entry auto_map from {name}.",

@@ -14,6 +14,7 @@ from huggingface_hub import constants
 
 from core.errors import ModelNotFound
 from core.hub.hub_id import COMMIT, HubId
+from core.paths import is_there
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 _TOKENIZER = re.compile(r"tokenizer.*|vocab.*|merges\.txt|.+\.model|spiece.*", re.ASCII)
@@ -54,7 +55,7 @@ def missing(folder: Path, file: str = "") -> list[str]:
     needed = [CONFIG, WEIGHTS]
     if (folder / INDEX).is_file() and not (folder / WEIGHTS).is_file():
         needed = [CONFIG, *shards(folder / INDEX)]
-    absent = [name for name in needed if not (folder / name).is_file()]
+    absent = [name for name in needed if not is_there(folder / name)]
     tokenizer = any(_TOKENIZER.fullmatch(found.name) and found.is_file() for found in folder.iterdir())
     return absent if tokenizer else [*absent, "tokenizer.json"]
 

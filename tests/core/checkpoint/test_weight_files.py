@@ -221,7 +221,18 @@ REFUSED: dict[str, tuple[Change, type[ModelError], str]] = {
     "weights that are gone": (
         fields("config.json", transformers_weights="x.safetensors"), UnsupportedModel, "which config.json names"
     ),
+    "a name that no system takes": (
+        fields("config.json", transformers_weights=f"{'x' * 300}.safetensors"), UnsupportedModel, "is missing"
+    ),
+    "a shard's name that no system takes": (
+        lambda one: shards(one, **{"lm_head.weight": f"{'x' * 5000}.safetensors"}), UnsupportedModel, "xx is missing"
+    ),
 }  # fmt: skip
+
+
+def test_code_with_a_name_that_no_system_takes_is_not_there(folder: Path) -> None:
+    fields("config.json", auto_map={"AutoModel": f"{'x' * 5000}.Model"})(folder)
+    assert locate(str(folder)).config.model_type
 
 
 @pytest.mark.parametrize("name", REFUSED)
