@@ -39,7 +39,7 @@ def _cells(found: dict[str, Any]) -> tuple[str, str]:
 
 _NOTES = {
     "to rounding": "to rounding, since some sums are taken in another order",
-    "no cache": "generation with a cache fails or differs, and the whole model's does not",
+    "no cache": "generation with a cache fails or differs, and the whole model's does not on the same text",
     "no cache, nor the whole model": "generation with a cache fails or differs, as the whole model's does",
 }
 
