@@ -10,6 +10,7 @@ from typing import Any
 
 from app.cli import choose_commands, exchange_commands, export_commands, run_commands
 from app.cli.terminal import complain
+from app.panics import named_panics
 from app.requests import located
 from core import __version__
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
@@ -35,7 +36,8 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     options = parser(program).parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end a run as cancelled, with everything kept
     try:
-        return int(options.command(options) or 0)
+        with named_panics():
+            return int(options.command(options) or 0)
     except QuorumError as error:
         complain(options.json, error)
         return 1

@@ -20,6 +20,7 @@
     │   ├── NotEvaluations    a file to import that holds something else
     │   └── RunNotFound
     ├── NotAllowed            something of somebody else's, or too much at once, where people log in
+    ├── LibraryPanic          a library written in Rust has given up in the middle
     ├── BadPath               a path that no system takes
     ├── NotWritable           a folder or file that may not be written
     └── DiskFull
@@ -95,6 +96,9 @@ class RunNotFound(CacheError): ...
 
 
 class NotAllowed(QuorumError): ...
+
+
+class LibraryPanic(QuorumError): ...
 
 
 class BadPath(QuorumError): ...

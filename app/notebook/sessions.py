@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.opening import engine_on
 from app.notebook.progress_bar import follow
+from app.panics import named_panics
 from cache.database import Database, default_file
 from cache.in_memory import MEMORY, InMemory
 from core.errors import BadPath
@@ -33,7 +34,8 @@ def open_results(cache: Cache) -> Database:
 
 def work(database: Database, command: str, *arguments: Any, **options: Any) -> tuple[Any, Any]:
     """Lets the engine do what it has a command for: its last event, and what it returned."""
-    return follow(getattr(_engine(database), command)(*arguments, **options))
+    with named_panics():
+        return follow(getattr(_engine(database), command)(*arguments, **options))
 
 
 @cache
