@@ -12,7 +12,7 @@ from cache.database import Database
 from cache.queries import StoredRun
 from cache.store import Store
 from core.checkpoint.memory import amount, available
-from core.checkpoint.size import BYTES, shape_of
+from core.checkpoint.size import BYTES, admitted_shape
 from core.coalitions.masks import Masks
 from core.coalitions.players import computed, kept, players_of, switches
 from core.errors import SelectionError
@@ -49,10 +49,10 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     """What `spec` will take, given the runs in the results file.
 
     Raises:
-        SelectionError: a request that no run could begin with.
+        SelectionError, ModelError: a request that no run could begin with, or a model's folder that it would refuse.
     """
     check_size(spec)
-    shape = shape_of(spec.model)
+    shape = admitted_shape(spec.model)
     here = [run for run in runs if run.result is not None and not shipped.is_example(run)]
     alike = [_found(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
     dtype = spec.dtype if spec.dtype != "auto" else alike[0].model.dtype if alike else None

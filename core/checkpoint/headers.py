@@ -24,6 +24,8 @@ _SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _EXPLICIT = "transformers_weights"
 # Real JSON files have a megabyte or two, the index of the largest model included; in memory it takes thirty times that.
 _LARGEST = 2**25
+# Values of such a file: the index of a model of a hundred thousand tensors, each with its place, has as many.
+_MOST_VALUES = 2_000_000
 _AGAIN = "Download or copy the model again."
 
 
@@ -127,12 +129,20 @@ def read_object(file: Path) -> dict[str, Any]:
         size = regular_size(file)
         if size > _LARGEST:
             raise ValueError(f"it has {size:,} bytes")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_bytes()
+        if (values := most_values(text)) > _MOST_VALUES:
+            raise ValueError(f"it has up to {values:,} values")
+        content = json.loads(text.decode("utf-8"))
     except (OSError, ValueError, RecursionError) as cause:
         raise UnsupportedModel(f"{file.name} cannot be read: {str(cause)[:200]}.", _AGAIN) from cause
     if not isinstance(content, dict):
         raise UnsupportedModel(f"{file.name} holds no JSON object.", _AGAIN)
     return content
+
+
+def most_values(text: bytes) -> int:
+    """No JSON text has more values than this: each but the first comes after a comma or a bracket."""
+    return 1 + sum(text.count(sign) for sign in (b",", b"[", b"{"))
 
 
 def regular_size(file: Path) -> int:
@@ -173,11 +183,14 @@ def _read(file: Path) -> dict[str, Header]:
             (length,) = struct.unpack("<Q", content.read(8))
         if length > _LARGEST:
             raise ValueError(f"its header says that it has {length:,} bytes")
-        with safe_open(file, framework="numpy"):  # the library's own checks: sizes, offsets, overlaps, depth
-            pass
         with file.open("rb") as content:
             (length,) = struct.unpack("<Q", content.read(8))
-            described = json.loads(content.read(length))
+            text = content.read(length)
+        if (values := most_values(text)) > _MOST_VALUES:
+            raise ValueError(f"its header has up to {values:,} values")
+        with safe_open(file, framework="numpy"):  # the library's own checks: sizes, offsets, overlaps, depth
+            pass
+        described = json.loads(text)
     except (SafetensorError, OSError, ValueError, RecursionError, struct.error) as cause:
         raise UnsupportedModel(
             f"{file.name} is damaged: {str(cause).strip()[:200]}.",

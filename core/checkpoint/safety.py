@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from core.checkpoint.headers import INDEX, headers, leaves, read_object, regular_size, shards_of
-from core.errors import UnsafeWeights, UnsupportedModel
+from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
 from core.paths import is_there
 
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Files of settings, which name classes and other files.
 _SETTINGS = (
     "config.json",
@@ -29,6 +30,41 @@ _COUNTS, _MOST = re.compile(r"^((n|num)_(\w+_)?(layer|block)|(\w+_)?(layers|head
 _LONGEST = {".json": 2**26, ".txt": 2**26, ".model": 2**26, ".jinja": 2**21, ".jsonl": 2**26, ".tiktoken": 2**26}
 # Earlier releases of transformers left the path of a cache there, and nothing opens it.
 _NEVER_OPENED = {"special_tokens_map_file"}
+
+
+def packed_in(path: Path) -> Path | None:
+    """What a path names of GGUF files: one of them, or a folder that holds no safetensors beside them."""
+    if path.is_dir():
+        return path if any(path.glob("*.gguf")) and not any(path.glob("*.safetensors")) else None
+    return path if path.exists() and path.suffix.lower() == ".gguf" else None
+
+
+def check_local(folder: Path) -> None:
+    """Refuses what is no folder with safetensors that may be read.
+
+    Raises:
+        ModelNotFound: it holds no weights, or no settings beside them.
+        UnsafeWeights, UnsupportedModel: as of `check_folder`, and pickles.
+    """
+    if not folder.is_dir():
+        raise ModelNotFound(
+            f"{folder} is neither a folder nor a .gguf file.", "Give the folder that holds config.json."
+        )
+    check_adapter(folder)
+    if any(folder.glob("*.safetensors")):
+        if not (folder / "config.json").is_file():
+            raise ModelNotFound(
+                f"{folder} has weights and no config.json.", "Give the folder that save_pretrained wrote."
+            )
+        check_folder(folder)
+        check_code(folder)
+        return
+    if any(any(folder.glob(pattern)) for pattern in _PICKLES):
+        raise UnsafeWeights(
+            f"{folder} holds pickle weights only, and loading those can execute code.",
+            "Save them as safetensors first: model.save_pretrained(folder) in a place where you trust the file.",
+        )
+    raise ModelNotFound(f"{folder} holds no weights.", "Give a folder with config.json and .safetensors files.")
 
 
 def check_folder(folder: Path) -> None:

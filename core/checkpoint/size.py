@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from core.checkpoint.headers import headers, read_object
-from core.checkpoint.safety import check_folder
-from core.errors import BadPath, ModelError
+from core.checkpoint.safety import check_folder, check_local, packed_in
+from core.errors import BadPath, ModelError, QuorumError
 from core.hub.snapshot import on_disk
 from core.paths import user_path
 from core.records.spec import BUNDLED
@@ -53,21 +53,42 @@ _BUNDLED = Shape(layers=30, parameters=134_515_008, hidden=576, vocabulary=49_15
 def shape_of(source: str) -> Shape | None:
     """The shape of the bundled model, of a folder with safetensors, or of a Hub model that is on this machine.
 
-    None where that cannot be told without loading it: a GGUF file, a model still to be downloaded, unusual files.
+    None where that cannot be told without loading it: a GGUF file, a model still to be downloaded, unusual files, and
+    a folder that is refused.
+    """
+    try:
+        return admitted_shape(source)
+    except QuorumError:
+        return None
+
+
+def admitted_shape(source: str) -> Shape | None:
+    """The same; a folder of this machine that a run would refuse raises the error with which it would.
+
+    Raises:
+        ModelError: what is wrong with the folder.
     """
     if source == BUNDLED:
         return _BUNDLED
     try:
-        folder = user_path(source)
-        return _read(folder if folder.is_dir() else on_disk(source))
-    except (BadPath, ModelError, OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
+        path = user_path(source)
+        here = path.is_dir()
+    except (BadPath, OSError, ValueError):
         return None
+    if here and packed_in(path) is not None:
+        return None
+    if here:
+        check_local(path)
+    try:
+        folder = path if here else on_disk(source)
+        if folder is not None and not here:
+            check_folder(folder)
+        return _read(folder) if folder is not None else None
+    except (ModelError, OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # of the Hub, what is missing would be fetched
 
 
-def _read(folder: Path | None) -> Shape | None:
-    if folder is None:
-        return None
-    check_folder(folder)
+def _read(folder: Path) -> Shape | None:
     whole = read_object(folder / "config.json")
     config = whole.get("text_config", whole)
     if not isinstance(config, dict):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.checkpoint.checkpoint import locate
-from core.checkpoint.size import shape_of
+from core.checkpoint.size import admitted_shape, shape_of
 from core.errors import ModelError, UnsafeWeights, UnsupportedModel
 from tests.support.models import save_model
 
@@ -101,6 +101,42 @@ def test_a_forecast_reads_what_the_check_passes_alone(tmp_path: Path) -> None:
         save_model(folder)
         change(folder)
         assert shape_of(str(folder)) in (None, found)
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=list(BAD))
+def test_a_forecast_gives_the_reason_of_the_check(change: Callable[[Path], None], tmp_path: Path) -> None:
+    """In the words in which a run is refused; only what needs torch to be told is left to the run."""
+    folder = save_model(tmp_path / "model")
+    change(folder)
+    with pytest.raises(ModelError) as refused:
+        locate(str(folder))
+    try:
+        assert admitted_shape(str(folder)) is None
+    except ModelError as said:
+        assert (said.message, said.hint) == (refused.value.message, refused.value.hint)
+
+
+def test_a_forecast_refuses_what_a_run_would_and_nothing_else(tmp_path: Path) -> None:
+    folder = save_model(tmp_path / "model")
+    assert admitted_shape(str(folder)) is not None
+    for source in ("nobody/has-made-this-model", "~no-such-user/x", str(tmp_path / "none"), "a\0b", "x" * 5000):
+        assert admitted_shape(source) is None
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    (packed / "model.gguf").write_bytes(b"GGUF")
+    assert admitted_shape(str(packed)) is None is admitted_shape(str(packed / "model.gguf"))
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(UnsafeWeights, match="pickle weights only"):
+        admitted_shape(str(folder))
+
+
+@pytest.mark.parametrize("file", ["model.safetensors.index.json", "config.json", "generation_config.json"])
+def test_small_files_of_many_values_are_not_read_at_all(file: str, tmp_path: Path) -> None:
+    """Each of them takes some hundred bytes of memory, in the process of the server."""
+    folder = save_model(tmp_path / "model")
+    (folder / file).write_text('{"a": [' + "[]," * 2_100_000 + "0]}")
+    with pytest.raises(UnsupportedModel, match=rf"{file} cannot be read: it has up to [\d,]+ values"):
+        admitted_shape(str(folder))
 
 
 def test_an_adapter_and_what_is_left_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
