@@ -1,6 +1,7 @@
 """How the whole model and a pruned one go on after a prompt, word by word, side by side."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from core.errors import CorpusError
 from core.model.masked import playing
 from core.model.model import LoadedModel
+from core.text.tokens import check_known
 
 # Tokens of a prompt that count, the last ones; every token is a forward over all before it.
 _PROMPT = 256
@@ -23,12 +25,14 @@ def continuations(
     and values: one whose first layers are skipped would count positions wrongly. A text ends where its model ends it.
 
     Raises:
-        CorpusError: the prompt has no tokens.
+        CorpusError: the prompt has no tokens, or one that the model does not embed.
     """
     tokenizer = loaded.checkpoint.tokenizer
     start = tokenizer(prompt, return_tensors="pt").input_ids[:, -_PROMPT:]
     if not start.numel():
         raise CorpusError("The prompt is empty.", "Write a few words for the models to go on with.")
+    embeddings: Any = loaded.model.get_input_embeddings()
+    check_known(start, tokenizer, int(embeddings.weight.shape[0]), loaded.info.source, what="prompt")
     texts = [start.to(loaded.info.device)] * 2
     masks = np.ones_like(mask), mask
     for done in range(1, tokens + 1):

@@ -4,7 +4,9 @@ What has arrived of a file lies beside it as `.incomplete`; after a kill, the ne
 huggingface_hub's own download begins such a file anew.
 """
 
+import errno
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Generator, Iterable
@@ -149,7 +151,8 @@ class Download:
             for chunk in response.iter_bytes():
                 if self._stop.is_set():
                     raise Stopped
-                part.write(chunk)
+                if part.write(chunk) < len(chunk):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 self._heard = time.monotonic()
                 if part.tell() >= file.size:  # more than is listed is left out
                     part.truncate(file.size)
