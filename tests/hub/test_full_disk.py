@@ -100,8 +100,9 @@ def test_a_download(disk: Path, hub: Hub, parts: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(disk / "hub"))
     ballast = fill(disk, 2**17)
     # As if the room had gone in the middle: nobody is told before.
-    monkeypatch.setattr("core.hub.download.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1, 0, 2**40))
-    with pytest.raises(DiskFull):
-        locate(NAME)
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**41, 0, 2**40))
+        with pytest.raises(DiskFull, match="disk is full"):
+            locate(NAME)
     ballast.unlink()
     assert locate(NAME).layers == 8
