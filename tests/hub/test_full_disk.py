@@ -102,7 +102,7 @@ def test_a_download(disk: Path, hub: Hub, parts: Path, monkeypatch: pytest.Monke
     # As if the room had gone in the middle: nobody is told before.
     with monkeypatch.context() as patched:
         patched.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(2**41, 0, 2**40))
-        with pytest.raises(DiskFull, match="disk is full"):
+        with pytest.raises(DiskFull, match="is full, and some/model is not whole"):
             locate(NAME)
     ballast.unlink()
     assert locate(NAME).layers == 8
