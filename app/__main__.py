@@ -36,8 +36,7 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     options = parser(program).parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end a run as cancelled, with everything kept
     try:
-        with named_panics():
-            return int(options.command(options) or 0)
+        return int(named_panics()(options.command)(options) or 0)
     except QuorumError as error:
         complain(options.json, error)
         return 1
@@ -51,9 +50,8 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
 
 def spec_of(options: argparse.Namespace) -> RunSpec:
     """The run specification among the parsed options."""
-    given = vars(options)
-    asked = RunSpec(**{field.name: given[field.name] for field in fields(RunSpec) if field.name in given})
-    return located(under_preset(asked))
+    names = {field.name for field in fields(RunSpec)}
+    return located(under_preset(RunSpec(**{name: value for name, value in vars(options).items() if name in names})))
 
 
 def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
