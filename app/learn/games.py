@@ -10,7 +10,8 @@ from itertools import combinations
 import numpy as np
 
 from core.attribution import exact
-from core.attribution.closed_form import measure, sizes, values
+from core.attribution.closed_form import measure, sizes
+from core.attribution.hybrid import averaging, hybrid
 from core.attribution.permutations import draw, marginals
 from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Floats, Measurements
@@ -100,11 +101,11 @@ def learning_curve(game: Floats, evaluations: Sequence[int], seeds: int) -> list
     Each is the mean over `seeds` samples. An order takes n - 1 evaluations besides those of nobody and of all.
     """
     players, right = game.ndim, shapley(game)
-    how, rows = measure("shapley", players), []
+    how, rows = [averaging("shapley", players)], []
     for count in evaluations:
         drawn = [draw(players, max(1, (count - 2) // (players - 1)), seed) for seed in range(seeds)]
         sampled = [marginals(table(game), orders).mean(axis=0) for orders in drawn]
-        fitted = [values([fit(measured(game, count, seed)).process], how)[0] for seed in range(seeds)]
+        fitted = [hybrid(fit(measured(game, count, seed)), True).values(how, seed)[0] for seed in range(seeds)]
         rows.append((count, _error(np.array(sampled), right), _error(np.array(fitted), right)))
     return rows
 

@@ -49,7 +49,7 @@ def sampling(own: Own | None) -> None:
     left, right = st.columns(2)
     seed = right.number_input("Seed", 0, 9999, 0)
     if own is not None and game == games[-1]:
-        exact = values([own.surrogate.process], measure("shapley", own.layers))[0]
+        exact = values(own.surrogate.process, measure("shapley", own.layers))
         gains, players = _own_gains(own.run.run, len(own.measured), seed, own), own.players
     else:
         exact = shapley(made_up_model(COST))

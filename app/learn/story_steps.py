@@ -14,7 +14,7 @@ from app.learn.games import PLAYERS, STORIES, alike, idle, shapley, table
 from app.learn.own_run_figures import contribution_by_size
 from app.learn.step_parts import Own, look_for, protocol, step
 from app.learn.story_figures import coalition_lattice, linearity_bars, order_steps, team_name
-from core.attribution.closed_form import measure, values
+from core.attribution.hybrid import averaging, hybrid
 from core.attribution.permutations import marginals
 from core.coalitions.masks import removed
 from core.coalitions.measurements import Floats
@@ -154,11 +154,12 @@ def _axiom_rows(game: Floats, value: Floats, added: Floats, together: Floats) ->
 
 def _own_sums(own: Own) -> None:
     """Efficiency on the reader's surrogate, and for the paper's number, which does not claim it."""
-    process = own.surrogate.process
-    none, whole = process.predict(np.array([np.zeros(own.layers), np.ones(own.layers)], dtype=bool))
-    st.markdown("**On your run.** The Shapley values of its surrogate add up to the whole, as they must:")
+    game = hybrid(own.surrogate, log=True)
+    none, whole = game.predict(np.array([np.zeros(own.layers), np.ones(own.layers)], dtype=bool))
+    [shapley] = game.values([averaging("shapley", own.layers)], own.run.spec.seed)
+    st.markdown("**On your run.** Its Shapley values add up to the whole, as they must:")
     with st.container(horizontal=True):
-        st.metric("Sum of Shapley values (estimated)", f"{values([process], measure('shapley', own.layers)).sum():.2f}")
+        st.metric("Sum of Shapley values (estimated)", f"{shapley.sum():.2f}")
         st.metric("All layers less no layers (estimated)", f"{whole - none:.2f}", help="Log score, nats a token")
         st.metric(
             "Sum of the paper's contributions (estimated)", f"{sum(item.value for item in own.result.overall):.2f}"

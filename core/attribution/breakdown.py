@@ -1,17 +1,17 @@
 """Where a layer's value comes from: the number of layers kept beside it, and the calibration text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.attribution.closed_form import stratified, values
-from core.attribution.named_values import measure_of
-from core.attribution.stratified import DRAWS
+from core.attribution import doubt
+from core.attribution.hybrid import Hybrid, averaging, hybrid
+from core.attribution.named_values import fitted
+from core.attribution.stratified import MOVE_SAMPLES
 from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.worth import WORTHS
 from core.records.results import RunResult
-from core.records.values import Z90
-from core.surrogate.surrogate import fit_worth
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,17 @@ def breakdown(
         SelectionError: too few coalitions to fit.
     """
     measured.check_enough()
-    layers = measured.masks.shape[1]
-    how = measure_of(kind, layers, strata)
-    surrogate = fit_worth(measured, worth, known)
+    layers, log = measured.masks.shape[1], WORTHS[worth].log
+    asked = [averaging(kind, layers, strata)]
+    surrogate, _ = fitted(measured, worth, seed, known)
 
-    def on(some: Iterable[Measurements]) -> Floats:
-        return values([surrogate.on(other).process for other in some], how)
+    def figure(game: Hybrid) -> Floats:
+        return np.asarray(game.values(asked, seed, MOVE_SAMPLES)[0])
 
     alone = [
         replace(measured, losses=measured.losses[:, [sequence]], dense=measured.dense[[sequence]])
         for sequence in range(len(measured.dense))
     ]
-    half = np.full(layers, np.nan)
-    if len(measured.dense) > 1:
-        resampled = on(measured.on_other_sequences(DRAWS, np.random.default_rng(seed)))
-        half = Z90 * resampled.std(axis=0, ddof=1)
-    by_stratum = np.concatenate([values([surrogate.process], stratified(layers, [kept])) for kept in strata])
-    return Breakdown(tuple(strata), by_stratum, on(alone), half)
+    by_stratum = hybrid(surrogate, log).values([averaging("stratified", layers, [kept]) for kept in strata], seed)
+    by_sequence = np.array([figure(hybrid(surrogate.on(other), log)) for other in alone])
+    return Breakdown(tuple(strata), by_stratum, by_sequence, doubt.of_calibration(surrogate, log, figure))

@@ -1,4 +1,4 @@
-"""The surrogate's Shapley values in closed form, held against those that `shap` finds by asking the surrogate."""
+"""Shapley values of a game that is known in part, held against those that `shap` finds by asking the same game."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,11 @@ import numpy as np
 import shap
 from scipy.stats import spearmanr
 
-from core.attribution.closed_form import measure, values
+from core.attribution.hybrid import averaging, hybrid
+from core.attribution.named_values import fitted
 from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.worth import WORTHS
 from core.records.results import RunResult
-from core.surrogate.surrogate import fit_worth
 
 # Up to so many layers shap asks for every coalition; beyond it goes through sampled orders, forwards and backwards.
 _EXACT, _ORDERS = 12, 200
@@ -26,15 +27,15 @@ class Check:
 
 
 def shapley_check(measured: Measurements, worth: str, seed: int, known: RunResult | None = None) -> Check:
-    """Fits the surrogate of a worth, as `layer_values` does, and asks both for its Shapley values.
+    """Takes the game that `layer_values` takes values of, and asks both for its Shapley values.
 
     The game of a mask is that of a row of ones, explained against a background of zeros.
     """
-    process = fit_worth(measured, worth, known).process
+    game = hybrid(fitted(measured, worth, seed, known)[0], WORTHS[worth].log)
     layers = measured.masks.shape[1]
 
     def worths(rows: Floats) -> Floats:
-        return process.predict(np.asarray(rows) > 0.5)
+        return game.predict(np.asarray(rows) > 0.5)
 
     masker = shap.maskers.Independent(np.zeros((1, layers)))
     if layers <= _EXACT:
@@ -44,7 +45,7 @@ def shapley_check(measured: Measurements, worth: str, seed: int, known: RunResul
         orders = _ORDERS
         explain = shap.explainers.Permutation(worths, masker, seed=seed % 2**32)
         theirs = explain(np.ones((1, layers)), max_evals=orders * (2 * layers + 1), silent=True).values[0]
-    [ours] = values([process], measure("shapley", layers))
+    [ours] = game.values([averaging("shapley", layers)], seed)
     return Check(
         largest_difference=float(np.abs(ours - theirs).max()),
         largest_value=float(np.abs(ours).max()),

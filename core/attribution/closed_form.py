@@ -8,8 +8,8 @@ the interactions of the faithful quadratic game (Faith-Shap of order 2: Tsai et 
 The posterior mean is a sum of products over layers, sum_m w_m prod_j g_mj(z_j), so its expectation over independent
 layers is the product of their expectations, and a marginal contribution changes one factor. For the Shapley value the
 integrand is a polynomial of degree n - 1 in p, for the faithful interactions one of degree n, which Gauss and
-Legendre's rule with floor(n/2) + 1 nodes integrates exactly. A draw adds Walsh functions, whose integrals are
-elementary. The stratified contribution, of fixed sizes, is an integral over complex p (`stratified`).
+Legendre's rule with floor(n/2) + 1 nodes integrates exactly. The stratified contribution, of fixed sizes, is an
+integral over complex p (`stratified`).
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from scipy.stats import binom
 
 from core.coalitions.measurements import Floats
 from core.sampling.strata import stratified_sizes
-from core.surrogate.gaussian_process import Draw, GaussianProcess, Process
+from core.surrogate.gaussian_process import GaussianProcess
 
 # Kept with this probability, nine layers of ten are there on average.
-_LOCAL = 0.9
+LOCAL = 0.9
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def measure(kind: str, layers: int) -> Measure:
         nodes, weights = np.polynomial.legendre.leggauss(layers // 2 + 1)
         p = (nodes + 1) / 2
         return Measure(p, weights / 2 * (6 * p * (1 - p) if kind == "faithful" else 1))
-    return Measure(np.array([{"banzhaf": 0.5, "local": _LOCAL}[kind]]), np.ones(1))
+    return Measure(np.array([{"banzhaf": 0.5, "local": LOCAL}[kind]]), np.ones(1))
 
 
 def stratified(layers: int, strata: Sequence[int]) -> Measure:
@@ -79,23 +79,13 @@ def sizes(how: Measure, others: int) -> Floats:
     return np.asarray(how.weight @ binom.pmf(np.arange(others + 1), others, how.p[:, None]))
 
 
-def values(games: Sequence[Process], how: Measure) -> Floats:
-    """The value of each layer in each of some games, (games, n), in the units of the processes' targets.
-
-    The games share their kernel and their masks, as a process with its draws and its retargeted twins does: a value is
-    linear in the weights of the masks, so that many games cost little more than one.
-    """
-    processes = _processes(games)
-    weights = np.array([process.weights for process in processes])
-    found = np.zeros((len(games), processes[0].masks.shape[1]))
+def values(game: GaussianProcess, how: Measure) -> Floats:
+    """The value of each layer, (n,), in the units of the process' targets."""
+    found = np.zeros(game.masks.shape[1])
     for p, weight in zip(how.p, how.weight, strict=True):
-        slope, product = _factors(processes[0], p)
-        found += np.real(weight * ((weights * product) @ slope))
-    for row, game in zip(found, games, strict=True):
-        if isinstance(game, Draw):
-            mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(game.sets.sum(axis=1) - 1, 0)
-            row += (2 * game.heights * np.real(mean)) @ game.sets
-    return np.asarray(found * [[process.scale] for process in processes])
+        slope, product = _factors(game, p)
+        found += np.real(weight * ((game.weights * product) @ slope))
+    return np.asarray(found * game.scale)
 
 
 def shares(game: GaussianProcess, removed: Sequence[int]) -> Floats:
@@ -115,39 +105,23 @@ def shares(game: GaussianProcess, removed: Sequence[int]) -> Floats:
         masks=game.masks[:, players],
         weights=game.weights * away,
     )
-    return np.asarray(-values([among], measure("shapley", len(players)))[0])
+    return -values(among, measure("shapley", len(players)))
 
 
-def interactions(games: Sequence[Process], how: Measure) -> Floats:
-    """The interaction of each pair of layers in each of some games, (games, n, n), symmetric, with zeros on diagonals.
+def interactions(game: GaussianProcess, how: Measure) -> Floats:
+    """The interaction of each pair of layers, (n, n), symmetric, with zeros on the diagonal.
 
     It is the expected second difference v(S+i+j) - v(S+i) - v(S+j) + v(S) under the same measure: with the Shapley
     measure, the Shapley interaction index (Grabisch and Roubens 1999). Positive: the two layers are worth more together
     than apart (synergy); negative: one makes up for the other (redundancy).
     """
-    processes = _processes(games)
-    layers = processes[0].masks.shape[1]
-    found = np.zeros((len(games), layers, layers))
+    layers = game.masks.shape[1]
+    found = np.zeros((layers, layers))
     for p, weight in zip(how.p, how.weight, strict=True):
-        slope, product = _factors(processes[0], p)
-        for matrix, process in zip(found, processes, strict=True):
-            matrix += weight * (slope.T * (process.weights * product)) @ slope
-    for matrix, game, process in zip(found, games, processes, strict=True):
-        if isinstance(game, Draw):
-            mean = how.weight @ (2 * how.p[:, None] - 1) ** np.maximum(game.sets.sum(axis=1) - 2, 0)
-            inside = game.sets.astype(np.float64)
-            matrix += (inside.T * (4 * game.heights * mean)) @ inside
-        matrix *= process.scale
-        np.fill_diagonal(matrix, 0)
-    return found
-
-
-def _processes(games: Sequence[Process]) -> list[GaussianProcess]:
-    """The process of each game, without what a draw adds to it; all of one kernel on the same masks."""
-    processes = [game.corrected if isinstance(game, Draw) else game for game in games]
-    first = processes[0]
-    assert all(process.kernel is first.kernel and process.masks is first.masks for process in processes)
-    return processes
+        slope, product = _factors(game, p)
+        found += weight * (slope.T * (game.weights * product)) @ slope
+    np.fill_diagonal(found, 0)
+    return np.asarray(found * game.scale)
 
 
 def _factors(game: GaussianProcess, p: float) -> tuple[Floats, Floats]:

@@ -1,22 +1,21 @@
 """Measured coalitions -> named values of the layers and interactions of their pairs, with intervals and their reach."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from core.attribution import exact
-from core.attribution.closed_form import Measure, interactions, measure, sizes, stratified, values
-from core.attribution.stratified import DRAWS, SAMPLES, stratified_contributions
+from core.attribution import doubt, exact
+from core.attribution.closed_form import measure, sizes
+from core.attribution.hybrid import Hybrid, averaging, hybrid
+from core.attribution.stratified import MOVE_SAMPLES, SAMPLES, stratified_contributions
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
 from core.errors import SelectionError
 from core.records.fits import Fit
 from core.records.results import RunResult
-from core.records.values import INTERACTIONS, VALUES, Z90, LayerValues, PairInteraction, PairInteractions, ValueEstimate
-from core.sampling.strata import stratified_sizes
-from core.surrogate.gaussian_process import Process
-from core.surrogate.surrogate import Surrogate, fit, learnt_of
+from core.records.values import INTERACTIONS, VALUES, LayerValues, PairInteraction, PairInteractions, ValueEstimate
+from core.surrogate.surrogate import Surrogate, fit, fit_worth, learnt_of
 from core.surrogate.validation import PROCESSES, of_paper, of_process
 
 
@@ -25,33 +24,36 @@ def layer_values(
 ) -> LayerValues:
     """One kind of value of every layer.
 
-    Where every coalition has been measured, values are exact (`attribution.exact`). Otherwise they are exact for the
-    surrogate (`attribution.closed_form`); intervals are 90 % of its posterior and do not hold its misfit. `paper` is
-    the stratified contribution just as the paper has it, by its own network and over 80,000 masks; it has no interval.
+    What was measured counts as measured, and a surrogate speaks for the rest (`attribution.hybrid`): where every
+    coalition was measured, values are exact; Shapley values sum to what the whole model is worth more than none of its
+    layers. Intervals are 90 % for the coalitions that were not measured (`attribution.doubt`). `paper` is the
+    stratified contribution just as the paper has it, by its own network and over 80,000 masks; it has no interval.
 
     Args:
         measured: the coalitions; for the worth kl, with KL in place of losses and zeros for the whole model.
         kind: stratified, shapley, banzhaf, local or paper.
         worth: by its name, of `coalitions.worth`.
         strata: numbers of kept layers, for the stratified contribution.
-        seed: of masks and draws.
+        seed: of masks and folds.
         known: a run of this game, whose surrogates are neither learnt nor tested again where it has kept what they are.
     """
     check_kind(kind, VALUES, worth)
     measured.check_enough()
-    layers = measured.masks.shape[1]
+    layers, log = measured.masks.shape[1], WORTHS[worth].log
     if kind == "paper":
         return _paper(measured, strata, seed)
 
+    kinds = [averaging(kind, layers, strata)]
     complete = _complete(measured, worth)
     if complete is not None:
-        by_size = stratified_sizes(layers, strata) if kind == "stratified" else sizes(measure(kind, layers), layers - 1)
-        found = exact.values(complete, by_size)
-        return LayerValues(kind, worth, _estimates(found, np.zeros(layers)), None, 0.0)
+        return LayerValues(kind, worth, _estimates(exact.values(complete, kinds[0].sizes), np.zeros(layers)), None, 0.0)
 
-    how = measure_of(kind, layers, strata)
+    def figure(game: Hybrid) -> Floats:
+        return game.values(kinds, seed, MOVE_SAMPLES)
+
     surrogate, quality = fitted(measured, worth, seed, known)
-    centre, half = with_doubt(surrogate, lambda games: values(games, how), seed)
+    [centre] = hybrid(surrogate, log).values(kinds, seed, SAMPLES)
+    [half] = doubt.of_sampling(surrogate, log, figure, seed)
     return LayerValues(
         kind=kind,
         worth=worth,
@@ -61,44 +63,62 @@ def layer_values(
     )
 
 
-def measure_of(kind: str, layers: int, strata: Sequence[int]) -> Measure:
-    """Which sizes of coalition a kind of value weighs."""
-    return stratified(layers, strata) if kind == "stratified" else measure(kind, layers)
-
-
 def pair_interactions(
     measured: Measurements, kind: str, worth: str, seed: int, known: RunResult | None = None
 ) -> PairInteractions:
-    """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`."""
+    """The interaction of every pair of layers, the strongest first; arguments as for `layer_values`.
+
+    They are read off the process on the worth itself, in closed form.
+    """
     check_kind(kind, INTERACTIONS, worth)
     measured.check_enough()
-    layers = measured.masks.shape[1]
     complete = _complete(measured, worth)
     if complete is not None:
-        found = exact.interactions(complete, sizes(measure(kind, layers), layers - 2))
+        found = exact.interactions(complete, sizes(measure(kind, complete.ndim), complete.ndim - 2))
         return PairInteractions(kind, worth, _pairs(found, np.zeros_like(found)), None, 0.0)
-    return replace(interactions_of(*fitted(measured, worth, seed, known), kind, seed), worth=worth)
+    surrogate = fit_worth(measured, worth, known).with_fifths(seed)
+    return replace(interactions_of(surrogate, own_quality(surrogate, worth, seed, known), kind, seed), worth=worth)
 
 
 def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
-    """The surrogate of a worth and its quality, as a run of this game found them where that serves (`learnt_of`)."""
-    log, learnt = WORTHS[worth].log, learnt_of(known, worth, measured)
-    surrogate = fit(measured, log=log, learnt=learnt)
-    if known is None or learnt is None:
-        return surrogate, of_process(measured, log, seed)
-    return surrogate, next(found for found in (known.surrogate, *known.others) if found.name == PROCESSES[not log])
+    """The surrogate that values of a worth come from, and how well it predicts that worth.
+
+    For a logarithm, it is the process on it. Scores come from that process on the score, or on its logarithm, which
+    predicts scores better, as a run of this game found where that serves (`learnt_of`).
+    """
+    if WORTHS[worth].log:
+        surrogate = fit_worth(measured, worth, known).with_fifths(seed)
+        return surrogate, own_quality(surrogate, worth, seed, known)
+    if known is not None and learnt_of(known, worth, measured) is not None:
+        log = known.surrogate.name == PROCESSES[0]
+        learnt = learnt_of(known, LOG_SCORE.name if log else worth, measured)
+        return fit(measured, log=log, learnt=learnt).with_fifths(seed), known.surrogate
+    both = [fit(measured, log=log).with_fifths(seed) for log in (True, False)]
+    qualities = [of_process(surrogate, seed) for surrogate in both]
+    best = int(qualities[1].r2 > qualities[0].r2)
+    return both[best], qualities[best]
+
+
+def own_quality(surrogate: Surrogate, worth: str, seed: int, known: RunResult | None) -> Fit:
+    """How well a process predicts the worth that it is on, as a run of this game found it where that serves."""
+    learnt = learnt_of(known, worth, surrogate.measured)
+    if learnt is not None and learnt.quality is not None:
+        return learnt.quality
+    return of_process(surrogate, seed, log=surrogate.log)
 
 
 def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) -> PairInteractions:
-    """`pair_interactions` by a surrogate that is fitted already, of known quality."""
-    how = measure(kind, surrogate.measured.masks.shape[1])
-    centre, half = with_doubt(surrogate, lambda games: interactions(games, how), seed)
+    """`pair_interactions` by a process on the worth that is fitted already, of known quality."""
+    log, layers = surrogate.log, surrogate.measured.masks.shape[1]
+    how, game = measure(kind, layers), hybrid(surrogate, log)
+    centre = game.interactions(how)
+    half = doubt.of_sampling(surrogate, log, lambda some: some.interactions(how), seed)
     return PairInteractions(
         kind=kind,
-        worth=(LOG_SCORE if surrogate.log else SCORE).name,
-        pairs=_pairs(centre, half),
-        surrogate=quality,
-        extrapolated=_extrapolated(surrogate.measured, kind, 2),
+        worth=(LOG_SCORE if log else SCORE).name,
+        pairs=_pairs(centre, np.zeros_like(half) if game.complete else (half + half.T) / 2),
+        surrogate=None if game.complete else quality,
+        extrapolated=0.0 if game.complete else _extrapolated(surrogate.measured, kind, 2),
     )
 
 
@@ -110,8 +130,8 @@ def _complete(measured: Measurements, worth: str) -> Floats | None:
 
 def _estimates(centre: Floats, half: Floats) -> tuple[ValueEstimate, ...]:
     return tuple(
-        ValueEstimate(layer, float(value), float(value - doubt), float(value + doubt))
-        for layer, (value, doubt) in enumerate(zip(centre, half, strict=True))
+        ValueEstimate(layer, float(value), float(value - width), float(value + width))
+        for layer, (value, width) in enumerate(zip(centre, half, strict=True))
     )
 
 
@@ -123,24 +143,6 @@ def _pairs(centre: Floats, half: Floats) -> tuple[PairInteraction, ...]:
         for i, j in zip(*np.triu_indices(len(centre), 1), strict=True)
     ]
     return tuple(sorted(pairs, key=lambda pair: -abs(pair.value)))
-
-
-def with_doubt(surrogate: Surrogate, of: Callable[[Sequence[Process]], Floats], seed: int) -> tuple[Floats, Floats]:
-    """A figure of the surrogate, and half the width of its 90 % interval.
-
-    Its variance is that of draws from the posterior, larger by as much as the posterior is too sure of masks that it
-    has not seen, and that of hyperparameters, which half of the masks would have set otherwise.
-
-    Args:
-        surrogate: fitted.
-        of: the figure of each of some games of one kernel, (games, …).
-        seed: of draws and halves.
-    """
-    process, rng = surrogate.process, np.random.default_rng(seed)
-    centre, *drawn = of([process, *(process.draw(rng) for _ in range(DRAWS))])
-    relearnt = [(of([other])[0] - centre) ** 2 for other in surrogate.with_halves(seed).relearnt()]
-    variance = process.overconfidence() ** 2 * np.var(drawn, axis=0, ddof=1) + np.mean(relearnt, axis=0)
-    return centre, np.asarray(Z90 * np.sqrt(variance))
 
 
 def _extrapolated(measured: Measurements, kind: str, together: int) -> float:

@@ -1,21 +1,18 @@
-"""What each layer contributes: the paper's stratified contribution, vectorised, and how sure it is."""
+"""The paper's stratified contribution of any game that can be asked for many coalitions at once, by sampling."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol as Interface
 
 import numpy as np
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
-from core.records.values import Z90, Contribution
 from core.sampling.strata import uniform
-from core.surrogate.surrogate import Surrogate
 
-# Masks q in the mean: the paper's number. What is shown while a run goes on, and each draw of an interval, need fewer.
+# Masks q in the mean: the paper's number. What is shown while a run goes on, and the moves of an interval, need fewer.
 SAMPLES = 80_000
 EARLY_SAMPLES = 8_000
-_DRAW_SAMPLES = 2_000
-DRAWS = 40
+MOVE_SAMPLES = 2_000
 _CHUNK = 4_000
 
 
@@ -54,54 +51,3 @@ def _mean_effect(game: Flips, masks: Masks) -> Floats:
         whole, flipped = game.with_flips(part)
         total += (np.where(part, 1, -1) * (whole[:, None] - flipped)).sum(axis=0)
     return np.asarray(total / len(masks))
-
-
-def estimate(
-    surrogate: Surrogate, other: Surrogate, strata: Sequence[int], seed: int, samples: int = SAMPLES
-) -> tuple[Contribution, ...]:
-    """Contributions of the layers by a surrogate, with two doubts that are told apart.
-
-    Both intervals are 90 %: 1.645 standard deviations either way. For the doubt of sampling, the variance is that over
-    40 games drawn from the surrogate's posterior, plus the square of its distance to the other surrogate: a posterior
-    knows only what its own model leaves open. For the doubt of calibration, it is that over bootstrap resamples of the
-    calibration sequences.
-
-    Args:
-        surrogate: what predicts the score.
-        other: another model of the same measurements.
-        strata: numbers of kept layers to average over.
-        seed: of the masks q and of the draws.
-        samples: masks q in the mean.
-
-    Returns:
-        The mean over strata, layer by layer, then each stratum in the order given.
-    """
-    layers = surrogate.measured.masks.shape[1]
-
-    def contributions(game: Flips, samples: int = _DRAW_SAMPLES) -> Floats:
-        """The mean over strata, then each stratum, (1 + strata, n)."""
-        found = stratified_contributions(game, layers, strata, samples, seed)
-        return np.concatenate([found.mean(axis=0, keepdims=True), found])
-
-    def variance(games: Iterable[Flips]) -> Floats:
-        return np.asarray(np.var([contributions(game) for game in games], axis=0, ddof=1))
-
-    rng = np.random.default_rng(seed)
-    value = contributions(surrogate, samples)
-    model = (contributions(other) - contributions(surrogate)) ** 2
-    sampling = Z90 * np.sqrt(variance(surrogate.draws(DRAWS, rng)) + model)
-    calibration = Z90 * np.sqrt(variance(surrogate.on_other_sequences(DRAWS, rng)))
-    if len(surrogate.measured.dense) < 2:
-        calibration[:] = np.nan  # one sequence says nothing about others
-    return tuple(
-        Contribution(
-            layer=layer,
-            value=float(mean[layer]),
-            low=float(mean[layer] - half[layer]),
-            high=float(mean[layer] + half[layer]),
-            calibration=float(text[layer]),
-            stratum=stratum,
-        )
-        for stratum, mean, half, text in zip((None, *strata), value, sampling, calibration, strict=True)
-        for layer in range(layers)
-    )

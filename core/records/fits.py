@@ -8,7 +8,10 @@ _LARGEST = 700.0  # whose exponential is still a number
 
 @dataclass(frozen=True)
 class Fit:
-    """How well a surrogate predicts the score of masks that it has not seen (five-fold cross-validation)."""
+    """How well a surrogate predicts a worth of masks that it has not seen (five-fold cross-validation).
+
+    The worth is the score where nothing else is said: the fits of a run side by side are of the score.
+    """
 
     name: str  # of the kind of surrogate
     r2: float
@@ -72,4 +75,5 @@ class Learnt:
 
     log: bool  # of the surrogate of the log score, or of the score
     kernel: tuple[float, ...]  # the decay of each player, the variance, the noise
-    halves: tuple[tuple[float, ...], ...]  # the same from random halves of the masks
+    fifths: tuple[tuple[float, ...], ...] = ()  # the same without each fold of the masks; () of earlier releases
+    quality: Fit | None = None  # on its own worth, the score or its logarithm; None of earlier releases

@@ -1,15 +1,17 @@
 """Measured coalitions of a run -> its result: contributions, the surrogate's quality, and how wide predictions are."""
 
 import time
+from dataclasses import replace
 
+from core.attribution.contributions import contributions
 from core.attribution.named_values import interactions_of
-from core.attribution.stratified import EARLY_SAMPLES, SAMPLES, estimate
+from core.attribution.stratified import EARLY_SAMPLES
 from core.coalitions.measurements import FEWEST_MASKS
 from core.records.results import Precision, RunResult
 from core.run.tally import Tally
 from core.surrogate.conformal import bands
 from core.surrogate.surrogate import fit
-from core.surrogate.validation import Validation, of_process
+from core.surrogate.validation import PROCESSES, Validation, of_process
 
 
 def early_result(tally: Tally) -> RunResult | None:
@@ -17,7 +19,7 @@ def early_result(tally: Tally) -> RunResult | None:
     measured, seed = tally.measurements(), tally.spec.seed
     if len(measured) < FEWEST_MASKS:
         return None
-    surrogate, other = fit(measured, log=True), fit(measured, log=False)
+    surrogate = fit(measured).with_fifths(seed)
     return RunResult(
         run=tally.run,
         model=tally.model,
@@ -25,8 +27,8 @@ def early_result(tally: Tally) -> RunResult | None:
         strata=tally.strata,
         masks=tally.total - 1,
         dense_perplexity=tally.dense_perplexity,
-        contributions=estimate(surrogate, other, tally.strata, seed, EARLY_SAMPLES),
-        surrogate=of_process(measured, True, seed),
+        contributions=contributions(surrogate, tally.strata, seed, EARLY_SAMPLES),
+        surrogate=of_process(surrogate, seed),
         others=(),
         not_finite=len(tally.losses) - 1 - len(measured),
         measured=tally.measured,
@@ -46,8 +48,9 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
         precision: what 16 bits cost.
     """
     measured, seed = tally.measurements(), tally.spec.seed
-    chosen, other = (fit(measured, log=log).with_halves(seed) for log in (compared.log, not compared.log))
-    on_log = (chosen, compared.best) if compared.log else (other, compared.others[0])
+    on_log, on_score = compared.processes
+    own = of_process(on_log, seed, log=True)
+    fits = compared.best, *compared.others
     return RunResult(
         run=tally.run,
         model=tally.model,
@@ -55,7 +58,7 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
         strata=tally.strata,
         masks=len(tally.masks) - 1,
         dense_perplexity=tally.dense_perplexity,
-        contributions=estimate(chosen, other, tally.strata, seed, SAMPLES),
+        contributions=contributions(on_log if compared.log else on_score, tally.strata, seed),
         surrogate=compared.best,
         others=compared.others,
         not_finite=len(tally.losses) - 1 - len(measured),
@@ -63,9 +66,12 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
         cached=tally.cached,
         seconds=time.monotonic() - tally.started,
         precision=precision,
-        interactions=interactions_of(*on_log, "local", seed),
+        interactions=interactions_of(on_log, own, "local", seed),
         bands=bands(measured.masks, compared.residuals, seed),
         layer_parameters=tally.layer_parameters,
-        learnt=(chosen.learnt, other.learnt),
+        learnt=(
+            replace(on_log.learnt, quality=own),
+            replace(on_score.learnt, quality=next(item for item in fits if item.name == PROCESSES[1])),
+        ),
         added=tally.added,
     )

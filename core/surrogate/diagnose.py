@@ -7,7 +7,8 @@ from core.coalitions.masks import encode
 from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
 from core.records.diagnostics import Beyond, Diagnostics, Extrapolation, HeldOut, Step
 from core.surrogate.conformal import band_of, bands
-from core.surrogate.validation import FOLDS, KINDS, PROCESSES, Validation, held_out, log_residuals, quality, residuals
+from core.surrogate.surrogate import FOLDS
+from core.surrogate.validation import KINDS, PROCESSES, Validation, held_out, log_residuals, quality, residuals
 
 # A page draws no more points than this.
 _KEPT = 1000

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
 from core.coalitions.masks import Masks
@@ -22,8 +21,6 @@ from core.records.values import Z90
 _SEEN = 3000
 # Masks predicted at once: their kernel then takes a hundred megabytes at most.
 _CHUNK = 4000
-# Walsh functions in a draw from the prior.
-_FEATURES = 512
 
 
 @dataclass(frozen=True)
@@ -108,48 +105,6 @@ class GaussianProcess:
         targets = targets[:_SEEN]
         mean, scale = float(targets.mean()), float(targets.std()) or 1.0
         return replace(self, weights=cho_solve(self.factor, (targets - mean) / scale), mean=mean, scale=scale)
-
-    def draw(self, rng: np.random.Generator) -> "Draw":
-        """One function from the posterior (Matheron's rule: a prior draw, corrected by how it misses the targets).
-
-        The prior draw is a random Walsh series: the factor of layer i is (1 + rho_i)/2 + (1 - rho_i)/2 s s' for signs
-        s, so a product over a random set of layers, layer i in it with probability (1 - rho_i)/2, has that covariance.
-        """
-        odd = (1 - np.exp(-self.kernel.decay)) / 2
-        sets = rng.random((_FEATURES, len(odd))) < odd
-        heights = rng.normal(size=_FEATURES) * np.sqrt(self.kernel.variance / _FEATURES)
-        miss = _signs(self.masks, sets) @ heights + rng.normal(size=len(self.masks)) * np.sqrt(self.kernel.noise)
-        corrected = replace(self, weights=self.weights - cho_solve(self.factor, miss))
-        return Draw(corrected, sets, heights)
-
-
-@dataclass(frozen=True)
-class Draw:
-    """A function drawn from a posterior: `corrected`, and a series of Walsh functions of the sets (features, n)."""
-
-    corrected: GaussianProcess
-    sets: NDArray[np.bool_]
-    heights: Floats
-
-    def predict(self, masks: Masks) -> Floats:
-        """Its value, (masks,)."""
-        return self.corrected.predict(masks) + self.corrected.scale * (_signs(masks, self.sets) @ self.heights)
-
-    def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
-        """Its value at masks (q, n), and at each with one layer flipped: a Walsh function that holds it turns over."""
-        whole, flipped = self.corrected.with_flips(masks)
-        signs = _signs(masks, self.sets) * self.heights
-        scale = self.corrected.scale
-        return whole + scale * signs.sum(axis=1), flipped + scale * (signs @ np.where(self.sets, -1.0, 1.0))
-
-
-Process = GaussianProcess | Draw  # what a surrogate reads
-
-
-def _signs(masks: Masks, sets: NDArray[np.bool_]) -> Floats:
-    """The Walsh functions of sets (features, n) at masks (q, n): +1 for an even number of dropped layers in the set."""
-    dropped = (~masks).astype(np.float32) @ sets.T.astype(np.float32)
-    return 1.0 - 2.0 * (dropped % 2).astype(np.float64)
 
 
 def condition(kernel: Kernel, masks: Masks, targets: Floats) -> GaussianProcess:

@@ -10,11 +10,14 @@ from core.coalitions.measurements import Floats
 from core.surrogate.gaussian_process import Kernel
 
 # Masks that they are learnt from. Where more were measured, the first ones are a balanced part of the sample.
-LEARNT_FROM = 400
+LEARNT_FROM = 800
 _STEPS = 60
 _START_DECAY, _START_NOISE, _JITTER = 0.2, 0.02, 1e-6
-# Precisions of the prior on the logarithms of a decay, the noise and the variance.
-_OF_DECAY, _OF_NOISE, _OF_VARIANCE = 0.25, 0.25, 1.0
+# The least noise beside a large variance, so that thousands of masks can be factored.
+_ROUNDED = 1e-9
+# Precisions of the prior on logarithms: of a decay about the mean of all, of that mean, of the noise, of the variance.
+# The last is weak: a nearly additive game is a large variance with small decays.
+_OF_DECAY, _OF_MEAN, _OF_NOISE, _OF_VARIANCE = 1.0, 0.1, 0.25, 0.25
 # What a step costs that leaves where the covariance can be factored: it is taken back.
 _NOWHERE = 1e12
 
@@ -22,7 +25,7 @@ _NOWHERE = 1e12
 def learn(masks: Masks, targets: Floats) -> Kernel:
     """Hyperparameters from the first few hundred masks.
 
-    The prior holds the decays near a common size, and variance and noise near what a game looks like. Without it, a
+    The prior holds the decays near each other, and variance and noise near what a game looks like. Without it, a
     layer that few masks drop would be declared irrelevant, and a few ruined models among good ones would make all of it
     noise. The gradient is in closed form (Rasmussen and Williams 2006, equation 5.9).
 
@@ -34,7 +37,8 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
     values = (values - values.mean()) / (values.std(ddof=1) or 1.0)
     layers = some.shape[1]
     start = np.log([*np.full(layers, _START_DECAY), 1.0, _START_NOISE])
-    precision = np.array([*np.full(layers, _OF_DECAY), _OF_VARIANCE, _OF_NOISE])
+    precision = np.diag([*np.full(layers, _OF_DECAY), _OF_VARIANCE, _OF_NOISE])
+    precision[:layers, :layers] += (_OF_MEAN / layers - _OF_DECAY) / layers
 
     def loss(at: Floats) -> tuple[float, Floats]:
         decay, variance, noise = _parts(at)
@@ -47,14 +51,16 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
             return _NOWHERE, np.zeros_like(at)
         weights = cho_solve(factor, values)
         away = at - start
-        total = 0.5 * values @ weights + np.log(np.diagonal(factor[0])).sum() + 0.5 * precision @ away**2
+        total = 0.5 * values @ weights + np.log(np.diagonal(factor[0])).sum() + 0.5 * away @ precision @ away
         # Half of the derivative of the fit by the covariance, element by element.
         slope = 0.5 * (cho_solve(factor, np.eye(len(values))) - np.outer(weights, weights))
         shaped = slope * signal
         # A decay acts where two masks differ in its layer: one of them keeps it, the other one does not.
         differing = 2 * (some * (shaped @ (1 - some))).sum(axis=0)
-        gradient = np.array([*(-decay * differing), shaped.sum(), (noise - _JITTER) * np.trace(slope)])
-        return float(total), gradient + precision * away
+        jitter, trace = _ROUNDED * variance, np.trace(slope)
+        of_noise = (noise - jitter - _JITTER) * trace
+        gradient = np.array([*(-decay * differing), shaped.sum() + jitter * trace, of_noise])
+        return float(total), gradient + precision @ away
 
     # The bounds keep a step from overflowing; nothing near them is likely.
     found = minimize(
@@ -65,5 +71,6 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
 
 def _parts(at: NDArray[np.float64]) -> tuple[Floats, float, float]:
     """Decays, variance and noise from their logarithms."""
-    decay, variance, noise = np.exp(at[:-2]), np.exp(at[-2]), np.exp(at[-1]) + _JITTER
+    decay, variance = np.exp(at[:-2]), np.exp(at[-2])
+    noise = np.exp(at[-1]) + _JITTER + _ROUNDED * variance
     return decay, float(variance), float(noise)

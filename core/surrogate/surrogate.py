@@ -1,6 +1,6 @@
-"""The surrogate in use: it predicts the score PPL_dense / PPL of a coalition from its mask.
+"""The surrogate in use: a Gaussian process on the log score of coalitions, or on the score, and how it is read.
 
-It is a Gaussian process on the score, or on the logarithm of the score; `validation` tells which predicts better.
+`validation` tells which of the two predicts scores better.
 """
 
 from collections.abc import Iterator
@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
-from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.measurements import RUINED, Floats, Measurements
 from core.coalitions.worth import LOSSES, WORTHS, targets
 from core.records.fits import Learnt
 from core.records.results import RunResult
-from core.surrogate.gaussian_process import GaussianProcess, Kernel, Process, condition
+from core.surrogate.gaussian_process import GaussianProcess, Kernel, condition
 from core.surrogate.hyperparameters import LEARNT_FROM, learn
 from core.surrogate.optimism import optimism
 
-# Random halves of the masks that hyperparameters are learnt from once more.
-_HALVES = 4
+FOLDS = 5
 
 
 @dataclass(frozen=True)
 class ScoreOf:
-    """A process, read as a score."""
+    """A process on the score, or on its logarithm, read as a score."""
 
-    process: Process
+    process: GaussianProcess
     log: bool
 
     def predict(self, masks: Masks) -> Floats:
@@ -35,63 +35,95 @@ class ScoreOf:
         return np.exp(found) if self.log else found
 
     def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
-        """The predicted score of masks (q, n), and of each with one layer flipped."""
+        """The predicted score of masks (q, n), (q,), and of each with one layer flipped, (q, n)."""
         whole, flipped = self.process.with_flips(masks)
         return (np.exp(whole), np.exp(flipped)) if self.log else (whole, flipped)
+
+
+@dataclass(frozen=True)
+class LogScoreOf:
+    """A process on the log score, read as one: a ruined model's is bounded below, and so is what is predicted."""
+
+    process: GaussianProcess
+
+    def predict(self, masks: Masks) -> Floats:
+        """The predicted log score, (masks,)."""
+        return np.maximum(self.process.predict(masks), np.log(RUINED))
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What the bound adds to a process on the log score: a game by itself, zero where nothing is ruined."""
+
+    process: GaussianProcess
+
+    def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
+        """What it adds to masks (q, n), (q,), and to each with one layer flipped, (q, n)."""
+        whole, flipped = self.process.with_flips(masks)
+        return np.maximum(np.log(RUINED) - whole, 0), np.maximum(np.log(RUINED) - flipped, 0)
+
+
+Reading = ScoreOf | LogScoreOf
 
 
 @dataclass(frozen=True)
 class Surrogate(ScoreOf):
     """A fitted Gaussian process with the measurements behind it."""
 
-    process: GaussianProcess
     measured: Measurements
-    halves: tuple[Kernel, ...] = ()  # learnt from random halves of the masks: the doubt of hyperparameters
+    fifths: tuple[Kernel, ...] = ()  # hyperparameters learnt without each fold: what they owe to the masks
 
-    def draws(self, count: int, rng: np.random.Generator) -> Iterator[ScoreOf]:
-        """Games as they may be, given the masks that were measured: the doubt of sampling."""
-        for _ in range(count):
-            yield ScoreOf(self.process.draw(rng), self.log)
+    def reading(self, log: bool) -> Reading:
+        """It, read as the log score or as the score."""
+        assert self.log or not log, "a process on the score says nothing of its logarithm"
+        return LogScoreOf(self.process) if log else ScoreOf(self.process, self.log)
 
-    def with_halves(self, seed: int) -> "Surrogate":
-        """The same with hyperparameters from random halves of the masks, if it has none yet.
-
-        A figure from a random half differs from that of all by as much as that of all does from the truth (the
-        delete-half jackknife, Shao and Tu 1995, section 5.2), which no posterior of one kernel knows of.
-        """
-        if self.halves:
+    def with_fifths(self, seed: int) -> "Surrogate":
+        """The same with hyperparameters that each fold of the masks has not seen, if it has none yet."""
+        if self.fifths:
             return self
-        rng, masks = np.random.default_rng(seed), self.process.masks
-        learnt, known = self._targets(), min(len(masks), LEARNT_FROM)
-        halves = [rng.permutation(known)[: (known + 1) // 2] for _ in range(_HALVES)]
-        return replace(self, halves=tuple(learn(masks[half], learnt[half]) for half in halves))
+        return replace(self, fifths=tuple(fit(seen, log=self.log).process.kernel for seen, _ in self._folds(seed)))
 
-    def relearnt(self) -> Iterator[GaussianProcess]:
-        """Processes on all masks with the hyperparameters of each half."""
-        masks, learnt = self.process.masks, self._targets()
-        return (condition(kernel, masks, learnt) for kernel in self.halves)
-
-    def _targets(self) -> Floats:
-        """Of the masks that the process has seen, (m,)."""
-        return targets(self.measured, self.log)[: len(self.process.masks)]
-
-    @property
-    def learnt(self) -> Learnt:
-        """Its hyperparameters, to be kept: `fit` takes them."""
-        return Learnt(self.log, self.process.kernel.numbers, tuple(half.numbers for half in self.halves))
+    def without_fifths(self, seed: int) -> Iterator[tuple["Surrogate", NDArray[np.bool_]]]:
+        """Surrogates that have not seen one fold each, and which masks that fold is, (masks,); `seed` is of folds."""
+        held = self.with_fifths(seed)
+        for kernel, (seen, out) in zip(held.fifths, held._folds(seed), strict=True):
+            yield fit(seen, log=self.log, learnt=Learnt(self.log, kernel.numbers)), out
 
     @cached_property
     def optimism(self) -> float:
         """By how many posterior deviations the best predicted sets fall short of their prediction, 0 or more."""
-        return optimism(self.process, self._targets(), int(self.measured.fewest_kept))
+        seen = targets(self.measured, self.log)[: len(self.process.masks)]
+        return optimism(self.process, seen, int(self.measured.fewest_kept))
 
-    def on_other_sequences(self, count: int, rng: np.random.Generator) -> Iterator["Surrogate"]:
-        """Games as they may be on other text of the same kind: the doubt of calibration."""
-        return map(self.on, self.measured.on_other_sequences(count, rng))
+    def held_out(self, seed: int) -> Floats:
+        """The predicted score of each mask by a fit that has not seen it, (masks,)."""
+        predicted = np.empty(len(self.measured))
+        for other, out in self.without_fifths(seed):
+            predicted[out] = other.predict(self.measured.masks[out])
+        return predicted
 
     def on(self, other: Measurements) -> "Surrogate":
         """The game on other text, given the losses of the same masks there; hyperparameters stay."""
         return replace(self, process=self.process.retarget(targets(other, self.log)), measured=other)
+
+    @property
+    def learnt(self) -> Learnt:
+        """Its hyperparameters, to be kept: `fit` takes them."""
+        return Learnt(self.log, self.process.kernel.numbers, tuple(fifth.numbers for fifth in self.fifths))
+
+    def _folds(self, seed: int) -> Iterator[tuple[Measurements, NDArray[np.bool_]]]:
+        folds = folds_of(self.measured.masks, seed)
+        return ((self.measured[folds != fold], folds == fold) for fold in range(FOLDS))
+
+
+def folds_of(masks: Masks, seed: int) -> NDArray[np.int64]:
+    """The fold of each mask; every fold has its share of every Hamming weight."""
+    folds = np.empty(len(masks), dtype=np.int64)
+    order = np.random.default_rng(seed).permutation(len(masks))
+    order = order[np.argsort(masks[order].sum(axis=1), kind="stable")]
+    folds[order] = np.arange(len(masks)) % FOLDS
+    return folds
 
 
 def learnt_of(known: RunResult | None, worth: str, measured: Measurements) -> Learnt | None:
@@ -106,7 +138,7 @@ def learnt_of(known: RunResult | None, worth: str, measured: Measurements) -> Le
 
 
 def fit_worth(measured: Measurements, worth: str, known: RunResult | None) -> Surrogate:
-    """A surrogate of a worth by its name, with the hyperparameters of a run of this game if they serve."""
+    """A process on a worth by its name, with the hyperparameters of a run of this game if they serve."""
     return fit(measured, log=WORTHS[worth].log, learnt=learnt_of(known, worth, measured))
 
 
@@ -121,5 +153,5 @@ def fit(measured: Measurements, *, log: bool = True, learnt: Learnt | None = Non
     masks = np.concatenate([np.ones_like(measured.masks[:1]), measured.masks])
     worths = targets(measured, log)
     kernel = Kernel.of(learnt.kernel) if learnt is not None else learn(masks, worths)
-    halves = tuple(map(Kernel.of, learnt.halves)) if learnt is not None else ()
-    return Surrogate(process=condition(kernel, masks, worths), log=log, measured=measured, halves=halves)
+    fifths = tuple(map(Kernel.of, learnt.fifths)) if learnt is not None else ()
+    return Surrogate(process=condition(kernel, masks, worths), log=log, measured=measured, fifths=fifths)

@@ -16,9 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements, log_score
 from core.records.fits import Fit
-from core.surrogate.surrogate import fit
-
-FOLDS = 5
+from core.surrogate.surrogate import FOLDS, Surrogate, fit, folds_of
 
 Predictor = Callable[[Measurements, Masks, int], Floats]  # (seen, masks, seed) -> predicted scores of the masks
 
@@ -32,21 +30,25 @@ class Validation:
     others: tuple[Fit, ...]
     predicted: dict[str, Floats]  # by kind, the best first: the score of each mask by a fit without it, (masks,)
     residuals: Floats  # measured minus predicted log score of each mask, by the process on the log score
+    processes: tuple[Surrogate, Surrogate]  # that on the log score and that on the score, as they were compared
 
 
 def compare(measured: Measurements, seed: int) -> Validation:
     """Every kind, held against masks that it has not seen."""
-    predicted = {name: held_out(predictor, measured, seed) for name, predictor in KINDS.items()}
+    processes = tuple(fit(measured, log=log).with_fifths(seed) for log in (True, False))
+    predicted = {name: process.held_out(seed) for name, process in zip(PROCESSES, processes, strict=True)}
+    predicted |= {name: held_out(KINDS[name], measured, seed) for name in KINDS if name not in PROCESSES}
     on_log, on_score, *others = (quality(name, found, measured) for name, found in predicted.items())
     log = on_log.r2 >= on_score.r2
     fits = (on_log, on_score, *others) if log else (on_score, on_log, *others)
     ordered = {fit.name: predicted[fit.name] for fit in fits}
-    return Validation(log, fits[0], fits[1:], ordered, log_residuals(predicted[on_log.name], measured))
+    left = log_residuals(predicted[on_log.name], measured)
+    return Validation(log, fits[0], fits[1:], ordered, left, (processes[0], processes[1]))
 
 
 def residuals(measured: Measurements, seed: int) -> Floats:
     """Measured minus predicted log score of each mask, by a process on the log score that has not seen it, (masks,)."""
-    return log_residuals(held_out(partial(_process, True), measured, seed), measured)
+    return log_residuals(fit(measured).held_out(seed), measured)
 
 
 def log_residuals(predicted: Floats, measured: Measurements) -> Floats:
@@ -54,20 +56,14 @@ def log_residuals(predicted: Floats, measured: Measurements) -> Floats:
     return measured.log_scores - log_score(predicted)
 
 
-def of_process(measured: Measurements, log: bool, seed: int) -> Fit:
-    """The quality of a Gaussian process alone, on the log score or on the score."""
-    name = PROCESSES[not log]
-    return cross_validate(name, KINDS[name], measured, seed)
+def of_process(surrogate: Surrogate, seed: int, *, log: bool = False) -> Fit:
+    """The quality of a Gaussian process alone, on the score, or on its logarithm."""
+    return quality(PROCESSES[not surrogate.log], surrogate.held_out(seed), surrogate.measured, log=log)
 
 
 def of_paper(measured: Measurements, seed: int) -> Fit:
     """The quality of the paper's network, trained as in the paper."""
-    return cross_validate(_PAPER, KINDS[_PAPER], measured, seed)
-
-
-def cross_validate(name: str, predictor: Predictor, measured: Measurements, seed: int) -> Fit:
-    """R2, rank correlation and mean absolute error of a predictor on scores that it has not seen."""
-    return quality(name, held_out(predictor, measured, seed), measured)
+    return quality(_PAPER, held_out(KINDS[_PAPER], measured, seed), measured)
 
 
 def held_out(predictor: Predictor, measured: Measurements, seed: int, among: NDArray[np.bool_] | None = None) -> Floats:
@@ -81,25 +77,16 @@ def held_out(predictor: Predictor, measured: Measurements, seed: int, among: NDA
     return predicted
 
 
-def quality(name: str, predicted: Floats, measured: Measurements) -> Fit:
-    """R2, rank correlation and mean absolute error of predicted scores (masks,)."""
-    scores = measured.scores
+def quality(name: str, predicted: Floats, measured: Measurements, *, log: bool = False) -> Fit:
+    """R2, rank correlation and mean absolute error of predicted scores (masks,), or of their logarithms."""
+    worths, found = (measured.log_scores, log_score(predicted)) if log else (measured.scores, predicted)
     return Fit(
         name=name,
-        r2=float(r2_score(scores, predicted)),
-        spearman=float(spearmanr(scores, predicted).statistic),
-        mae=float(mean_absolute_error(scores, predicted)),
-        masks=len(scores),
+        r2=float(r2_score(worths, found)),
+        spearman=float(spearmanr(worths, found).statistic),
+        mae=float(mean_absolute_error(worths, found)),
+        masks=len(worths),
     )
-
-
-def folds_of(masks: Masks, seed: int) -> NDArray[np.int64]:
-    """The fold of each mask; every fold has its share of every Hamming weight."""
-    folds = np.empty(len(masks), dtype=np.int64)
-    order = np.random.default_rng(seed).permutation(len(masks))
-    order = order[np.argsort(masks[order].sum(axis=1), kind="stable")]
-    folds[order] = np.arange(len(masks)) % FOLDS
-    return folds
 
 
 def _process(log: bool, seen: Measurements, masks: Masks, seed: int) -> Floats:

@@ -4,8 +4,8 @@ import numpy as np
 
 from cache.database import Database
 from cache.store import Store
+from core.attribution.contributions import contributions
 from core.attribution.named_values import interactions_of
-from core.attribution.stratified import estimate
 from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Measurements
 from core.records.results import RunResult
@@ -57,7 +57,8 @@ def store_run(
     rows = [("1" * playing, DENSE), *((encode(mask), row) for mask, row in zip(masks, measured.losses, strict=True))]
     made_up = [Evaluation(name, row.astype(np.float32), (row - DENSE).astype(np.float32)) for name, row in rows]
     store.record(game, [item if kl else item._replace(divergences=None) for item in made_up])
-    surrogate, quality = fit(measured), of_process(measured, True, 0)
+    surrogate = fit(measured)
+    quality = of_process(surrogate, 0)
     result = RunResult(
         run=run,
         model=model,
@@ -65,7 +66,7 @@ def store_run(
         strata=strata,
         masks=len(masks),
         dense_perplexity=float(np.exp(DENSE.mean())),
-        contributions=estimate(surrogate, fit(measured, log=False), strata, 0, 2000),
+        contributions=contributions(surrogate, strata, 0, 2000),
         surrogate=quality,
         others=(),
         not_finite=0,

@@ -9,7 +9,8 @@ import shap
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.attribution.stratified import estimate, stratified_contributions
+from core.attribution.contributions import contributions as of_run
+from core.attribution.stratified import stratified_contributions
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Measurements
 from core.records.values import Contribution
@@ -25,7 +26,7 @@ def measured(masks: Masks, losses: np.ndarray) -> Measurements:
 
 
 def overall(seen: Measurements, strata: tuple[int, ...]) -> list[Contribution]:
-    found = estimate(fit(seen), fit(seen, log=False), strata, seed=0, samples=8000)
+    found = of_run(fit(seen), strata, seed=0, samples=8000)
     return [item for item in found if item.stratum is None]
 
 

@@ -14,7 +14,7 @@ from core.attribution.closed_form import stratified as by_strata
 from core.attribution.stratified import stratified_contributions
 from core.records.values import CLOSED_FORMS
 from core.sampling.strata import stratified, stratified_sizes
-from core.surrogate.gaussian_process import Draw, GaussianProcess, Kernel, condition
+from core.surrogate.gaussian_process import GaussianProcess, Kernel, condition
 
 LAYERS = 8
 EVERY = np.array([[bool(bits >> layer & 1) for layer in range(LAYERS)] for bits in range(2**LAYERS)])
@@ -24,10 +24,6 @@ MASKS = stratified(LAYERS, (7, 6, 5, 4, 3), 40, 0)
 def process(seed: int) -> GaussianProcess:
     rng = np.random.default_rng(seed)
     return condition(Kernel(rng.uniform(0.01, 1.5, LAYERS), 1.3, 0.01), MASKS, rng.normal(size=len(MASKS)))
-
-
-def games(seed: int) -> list[GaussianProcess | Draw]:
-    return [process(seed), process(seed).draw(np.random.default_rng(seed))]
 
 
 def by_hand(worth: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -45,27 +41,16 @@ def by_hand(worth: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", CLOSED_FORMS)
-@pytest.mark.parametrize("which", [0, 1])
-def test_values_are_those_of_brute_force(kind: str, which: int) -> None:
-    game = games(3)[which]
+def test_values_are_those_of_brute_force(kind: str) -> None:
+    game = process(3)
     how = measure(kind, LAYERS)
-    np.testing.assert_allclose(values([game], how)[0], by_hand(game.predict(EVERY), sizes(how, LAYERS - 1)), atol=1e-6)
+    np.testing.assert_allclose(values(game, how), by_hand(game.predict(EVERY), sizes(how, LAYERS - 1)), atol=1e-6)
 
 
-def test_many_games_at_once_are_what_each_is_alone() -> None:
-    first, rng = process(7), np.random.default_rng(1)
-    some = [first, first.draw(rng), first.retarget(rng.normal(size=len(MASKS)))]
-    for how in (measure("shapley", LAYERS), by_strata(LAYERS, (7, 4))):
-        np.testing.assert_allclose(values(some, how), [values([game], how)[0] for game in some], atol=1e-12)
-    how = measure("local", LAYERS)
-    np.testing.assert_allclose(interactions(some, how), [interactions([game], how)[0] for game in some], atol=1e-12)
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_stratified_contributions_are_those_of_brute_force(which: int) -> None:
-    game, strata = games(5)[which], (7, 4, 1)
+def test_stratified_contributions_are_those_of_brute_force() -> None:
+    game, strata = process(5), (7, 4, 1)
     expected = by_hand(game.predict(EVERY), stratified_sizes(LAYERS, strata))
-    np.testing.assert_allclose(values([game], by_strata(LAYERS, strata))[0], expected, atol=1e-9)
+    np.testing.assert_allclose(values(game, by_strata(LAYERS, strata)), expected, atol=1e-9)
 
 
 def test_stratified_contributions_of_a_deep_model_lose_no_digits() -> None:
@@ -74,7 +59,7 @@ def test_stratified_contributions_of_a_deep_model_lose_no_digits() -> None:
     masks = stratified(80, (79, 60, 40, 2), 200, 0)
     game = condition(Kernel(np.full(80, 0.01), 1.0, 0.01), masks, masks @ rng.normal(size=80))
     sampled = stratified_contributions(game, 80, (79, 60, 40, 2), 40_000, 0).mean(axis=0)
-    found = values([game], by_strata(80, (79, 60, 40, 2)))[0]
+    found = values(game, by_strata(80, (79, 60, 40, 2)))
     np.testing.assert_allclose(found, sampled, atol=0.02 * np.abs(found).max())
 
 
@@ -90,18 +75,17 @@ def test_shapley_values_are_shaps() -> None:
     game = process(1)
     explainer = shap.explainers.Exact(lambda rows: game.predict(rows.astype(bool)), np.zeros((1, LAYERS)))
     theirs = explainer(np.ones((1, LAYERS))).values[0]
-    np.testing.assert_allclose(values([game], measure("shapley", LAYERS))[0], theirs, atol=1e-6)
+    np.testing.assert_allclose(values(game, measure("shapley", LAYERS)), theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "index"), [("shapley", "SII"), ("banzhaf", "BII"), ("faithful", "FSII")])
-@pytest.mark.parametrize("which", [0, 1])
-def test_interactions_are_shapiqs(kind: str, index: str, which: int) -> None:
-    game = games(2)[which]
+def test_interactions_are_shapiqs(kind: str, index: str) -> None:
+    game = process(2)
     exact = shapiq.ExactComputer(
         n_players=LAYERS, game=lambda rows: game.predict(np.atleast_2d(np.asarray(rows, dtype=bool)))
     )
     theirs = exact(index, order=2)
-    ours = interactions([game], measure(kind, LAYERS))[0]
+    ours = interactions(game, measure(kind, LAYERS))
     for i, j in combinations(range(LAYERS), 2):
         assert [ours[i, j], ours[j, i]] == pytest.approx([theirs[(i, j)]] * 2, abs=1e-6)
 
@@ -111,16 +95,15 @@ def test_interactions_are_shapiqs(kind: str, index: str, which: int) -> None:
 def test_axioms(seed: int) -> None:
     """Efficiency; a layer that the kernel ignores is a null player; twins are treated alike; linear in the targets."""
     how = measure("shapley", LAYERS)
-    for game in games(seed):
-        whole, nothing = game.predict(EVERY[[-1, 0]])
-        assert values([game], how)[0].sum() == pytest.approx(whole - nothing, abs=1e-6)
+    whole, nothing = process(seed).predict(EVERY[[-1, 0]])
+    assert values(process(seed), how).sum() == pytest.approx(whole - nothing, abs=1e-6)
     rng = np.random.default_rng(seed)
     decay = rng.uniform(0.01, 1.5, LAYERS)
     decay[2], decay[5] = 1e-12, decay[4]
     twins = np.concatenate([MASKS, MASKS[:, [0, 1, 2, 3, 5, 4, 6, 7]]])
     targets = np.tile(rng.normal(size=len(MASKS)), 2)
     game = condition(Kernel(decay, 1.0, 0.01), twins, targets)
-    found = values([game], how)[0]
+    found = values(game, how)
     assert abs(found[2]) < 1e-9 and found[4] == pytest.approx(found[5], abs=1e-8)
-    assert np.abs(interactions([game], how)[0, 2]).max() < 1e-9
-    np.testing.assert_allclose(values([game.retarget(2 * targets + 3)], how)[0], 2 * found, atol=1e-8)
+    assert np.abs(interactions(game, how)[2]).max() < 1e-9
+    np.testing.assert_allclose(values(game.retarget(2 * targets + 3), how), 2 * found, atol=1e-8)

@@ -132,7 +132,7 @@ def test_events_tell_the_story(tiny: Path, text_file: Path, cache_file: Path, mo
     assert isinstance(finished, Finished) and isinstance(next(e for e in events if isinstance(e, Started)), Started)
     stored = queries.find_run(Database(cache_file), finished.result.run)
     assert stored.result == finished.result
-    assert sorted((item.log, len(item.halves)) for item in finished.result.learnt) == [(False, 4), (True, 4)]
+    assert sorted((item.log, len(item.fifths)) for item in finished.result.learnt) == [(False, 5), (True, 5)]
     assert progress[0].best == ()
     measured = evaluations.measurements(Database(cache_file), stored)
     removed, found = (~measured.masks).sum(axis=1), np.exp(measured.losses.mean(axis=1))

@@ -20,8 +20,8 @@ from core.records.spec import RunSpec
 from core.sampling.strata import stratified
 from core.surrogate.conformal import band_of, bands
 from core.surrogate.diagnose import diagnose
-from core.surrogate.surrogate import fit
-from core.surrogate.validation import FOLDS, PROCESSES, Validation, compare, folds_of, residuals
+from core.surrogate.surrogate import FOLDS, fit, folds_of
+from core.surrogate.validation import PROCESSES, Validation, compare, residuals
 from tests.support.stored import MODEL, PROTOCOL
 
 LAYERS, SEED = 8, 3

@@ -17,8 +17,8 @@ from core.records.results import RunResult
 from core.sampling.strata import stratified
 from core.surrogate.gaussian_process import Kernel, condition
 from core.surrogate.hyperparameters import learn
-from core.surrogate.surrogate import fit, fit_worth, learnt_of
-from core.surrogate.validation import FOLDS, compare, folds_of, of_process
+from core.surrogate.surrogate import FOLDS, fit, fit_worth, folds_of, learnt_of
+from core.surrogate.validation import compare, of_process
 from tests.support.stored import store_run
 
 LAYERS = 10
@@ -66,28 +66,12 @@ def test_learnt_hyperparameters_are_likely() -> None:
 
 def test_flips_are_predictions_of_flipped_masks() -> None:
     process = condition(learn(MASKS, -loss(MASKS)), MASKS, -loss(MASKS))
-    for game in (process, process.draw(np.random.default_rng(0))):
-        whole, flipped = game.with_flips(OTHERS)
-        np.testing.assert_allclose(whole, game.predict(OTHERS))
-        for layer in range(LAYERS):
-            other = OTHERS.copy()
-            other[:, layer] ^= True
-            np.testing.assert_allclose(flipped[:, layer], game.predict(other), rtol=1e-5, atol=1e-6)
-
-
-def test_draws_have_the_posteriors_mean_and_deviation() -> None:
-    targets = -loss(MASKS)
-    kernel = Kernel(np.full(LAYERS, 0.3), 1.0, 0.05)
-    process = condition(kernel, MASKS, targets)
-    rng = np.random.default_rng(0)
-    drawn = np.stack([process.draw(rng).predict(OTHERS[:50]) for _ in range(600)])
-    theirs = scikit(kernel, MASKS, (targets - targets.mean()) / targets.std())
-    _, deviation = theirs.predict(OTHERS[:50].astype(float), return_std=True)
-    without_noise = np.sqrt(deviation**2 - kernel.noise) * targets.std()
-    np.testing.assert_allclose(
-        drawn.mean(axis=0), process.predict(OTHERS[:50]), atol=5 * without_noise.max() / 600**0.5
-    )
-    np.testing.assert_allclose(drawn.std(axis=0), without_noise, rtol=0.2)
+    whole, flipped = process.with_flips(OTHERS)
+    np.testing.assert_allclose(whole, process.predict(OTHERS))
+    for layer in range(LAYERS):
+        other = OTHERS.copy()
+        other[:, layer] ^= True
+        np.testing.assert_allclose(flipped[:, layer], process.predict(other), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("log", [True, False])
@@ -96,20 +80,19 @@ def test_what_a_run_has_learnt_is_not_learnt_again(
 ) -> None:
     """It is the same surrogate, with the same doubt, also after a trip through a results file."""
     seen, run = measured(MASKS, loss(MASKS)), store_run(Database(cache_file))
-    both = [fit(seen, log=kind).with_halves(3) for kind in (True, False)]
+    both = [fit(seen, log=kind).with_fifths(3) for kind in (True, False)]
     run = replace(run, learnt=tuple(surrogate.learnt for surrogate in both))
     known = from_json(RunResult, json.dumps(asdict(run)))
     assert known == run
     monkeypatch.setattr("core.surrogate.surrogate.learn", None)
     again, first = fit_worth(seen, "log_score" if log else "score", known), both[not log]
     np.testing.assert_array_equal(again.predict(OTHERS), first.predict(OTHERS))
-    for one, other in zip(again.with_halves(5).relearnt(), first.relearnt(), strict=True):
-        np.testing.assert_array_equal(one.predict(OTHERS), other.predict(OTHERS))
+    np.testing.assert_array_equal(again.held_out(3), first.held_out(3))
 
 
 def test_what_a_run_has_learnt_serves_its_own_worths_and_a_game_that_has_not_outgrown_it(cache_file: Path) -> None:
     seen, run = measured(MASKS, loss(MASKS)), store_run(Database(cache_file))
-    run = replace(run, learnt=(fit(seen).with_halves(3).learnt,))
+    run = replace(run, learnt=(fit(seen).with_fifths(3).learnt,))
 
     def of(masks: int) -> RunResult:
         return replace(run, surrogate=replace(run.surrogate, masks=masks))
@@ -119,29 +102,21 @@ def test_what_a_run_has_learnt_serves_its_own_worths_and_a_game_that_has_not_out
     assert learnt_of(of(40), "log_score", seen) is None and learnt_of(None, "log_score", seen) is None
 
 
-def test_halves_of_the_masks_teach_something_else() -> None:
-    surrogate = fit(measured(MASKS, loss(MASKS))).with_halves(0)
-    kernels = np.array([surrogate.process.kernel.numbers, *(half.numbers for half in surrogate.halves)])
-    assert len(kernels) == 5 and len(np.unique(kernels.round(6), axis=0)) == 5
+def test_what_is_held_out_was_predicted_by_nobody_who_saw_it() -> None:
+    """Fold by fold, it is a surrogate that was learnt from the other folds alone."""
+    seen = measured(MASKS, loss(MASKS))
+    surrogate, folds = fit(seen).with_fifths(1), folds_of(MASKS, 1)
+    for fold in range(FOLDS):
+        alone = fit(seen[folds != fold]).predict(MASKS[folds == fold])
+        np.testing.assert_allclose(surrogate.held_out(1)[folds == fold], alone)
+    kernels = np.array([surrogate.process.kernel.numbers, *(fifth.numbers for fifth in surrogate.fifths)])
+    assert len(np.unique(kernels.round(6), axis=0)) == 1 + FOLDS
 
 
 @pytest.mark.parametrize("log", [True, False])
 def test_predicts_masks_it_has_not_seen(log: bool) -> None:
     predicted = fit(measured(MASKS, loss(MASKS)), log=log).predict(OTHERS)
     assert r2_score(np.exp(-loss(OTHERS)), predicted) > 0.95
-
-
-def test_a_resample_of_the_sequences_is_what_would_have_been_learnt() -> None:
-    """Sequences that all rise alike say nothing about the choice of text; others do."""
-    rng = np.random.default_rng(0)
-    alike = fit(measured(MASKS, loss(MASKS)))
-    noisy = measured(MASKS, loss(MASKS))
-    noisy.losses[:] += rng.normal(0, 0.5, noisy.losses.shape)
-    spreads = []
-    for surrogate in (alike, fit(noisy)):
-        games = list(surrogate.on_other_sequences(10, np.random.default_rng(1)))
-        spreads.append(np.std([game.predict(OTHERS) for game in games], axis=0).mean())
-    assert spreads[0] < 1e-9 < 1e-3 < spreads[1]
 
 
 def test_validation_does_not_leak() -> None:
@@ -156,7 +131,7 @@ def test_the_better_process_is_chosen_and_all_are_told() -> None:
     found, others = compared.best, compared.others
     assert len({found.name, *(item.name for item in others)}) == 6
     assert found.r2 > 0.95 and found.r2 >= max(item.r2 for item in others if item.name.startswith("Gaussian"))
-    assert of_process(measured(MASKS, loss(MASKS)), True, 0) in (found, others[0])
+    assert of_process(fit(measured(MASKS, loss(MASKS))), 0) in (found, others[0])
 
 
 def test_folds_share_every_hamming_weight() -> None:
