@@ -1,5 +1,7 @@
 """Which coalitions a run measures.
 
+Each measures the whole model, and nothing of it: between the two lies all that there is to divide.
+
 stratified   the paper's: strata by Hamming weight, uniform inside each (`sampling.strata`)
 adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
              until the budget is spent or the ranking has settled
@@ -44,13 +46,15 @@ def check_seed(spec: RunSpec) -> None:
 
 
 def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
-    """The strata, and the coalitions that a run begins with: the whole model, then the sample, or its first part.
+    """The strata, and the coalitions that a run begins with: the whole model, none of it, and the sample so far.
+
+    The second counts among the masks that were asked for.
 
     Raises:
         SelectionError: strata or a sampler that this model cannot have.
     """
     strata = check_strata(spec.strata or default_strata(layers), layers)
-    whole = np.ones((1, layers), dtype=np.bool_)
+    whole, nothing = np.ones((1, layers), dtype=np.bool_), np.zeros((1, layers), dtype=np.bool_)
     if spec.sampler == "exhaustive":
         if layers > MOST_PLAYERS:
             raise SelectionError(
@@ -65,10 +69,10 @@ def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
     if spec.sampler == "shapley":
         return strata, np.concatenate([whole, growing(layers, spec.masks, spec.seed)])
     if spec.sampler == "stratified":
-        return strata, np.concatenate([whole, stratified(layers, strata, spec.masks, spec.seed)])
+        return strata, np.concatenate([whole, nothing, stratified(layers, strata, spec.masks - 1, spec.seed)])
     count = min(max(FEWEST_MASKS, int(spec.masks * _FIRST)), sum(comb(layers, kept) for kept in strata))
     sample = stratified(layers, strata, count, spec.seed)
-    first = np.concatenate([whole, ~np.eye(layers, dtype=np.bool_), sample])
+    first = np.concatenate([whole, nothing, ~np.eye(layers, dtype=np.bool_), sample])
     _, rows = np.unique(first, axis=0, return_index=True)
     return strata, first[np.sort(rows)][: 1 + spec.masks]
 
