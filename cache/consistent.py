@@ -72,7 +72,7 @@ def _check_result(result: RunResult, players: int) -> None:
     for mask in result.added or ():
         check_mask(mask, players)
     for learnt in result.learnt:
-        for kernel in (learnt.kernel, *learnt.halves):
+        for kernel in (learnt.kernel, *learnt.fifths):
             _check_count(kernel, players + 2, "numbers of a kernel")
 
 

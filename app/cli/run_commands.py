@@ -88,7 +88,7 @@ def values(options: argparse.Namespace) -> None:
     rests = counted(database, asked(database, run), WORTHS[options.worth].measured)
     answer = {"run": run.run, **asdict(found), "values": rows, "basis": asdict(rests)}
     lines = [
-        f"{found.kind} value of {found.worth}, least first; 90 % interval of the surrogate's posterior",
+        f"{found.kind} value of {found.worth}, least first; 90 % interval for what was not measured",
         *_basis(found, rests),
     ]
     lines += [
@@ -128,7 +128,7 @@ def interactions(options: argparse.Namespace) -> None:
     halves = [{"layer": block, **by_places[places]} for block, places in both_halves(players).items()]
     rests = counted(database, asked(database, run), WORTHS[options.worth].measured)
     lines = [
-        f"{found.kind} interactions in {found.worth}, strongest first; 90 % interval of the posterior",
+        f"{found.kind} interactions in {found.worth}, strongest first; 90 % interval for what was not measured",
         *_basis(found, rests),
     ]
     lines += map(_pair, pairs[: options.top])
@@ -233,7 +233,7 @@ def _basis(found: LayerValues | PairInteractions, rests: Basis) -> list[str]:
     if fit is None:
         return [f"exact: every coalition has been measured ({rests})"]
     lines = [f"by a surrogate ({rests})"]
-    lines += [f"{fit.name}: R2 of the score {fit.r2:.3f} on {fit.masks} masks it has not seen"]
+    lines += [f"{fit.name}: R2 of the {WORTHS[found.worth].label} {fit.r2:.3f} on {fit.masks} masks it has not seen"]
     if found.extrapolated > _NOTICEABLE:
         lines.append(
             f"extrapolated: {found.extrapolated:.0%} of it rests on numbers of kept layers that were never measured"

@@ -52,7 +52,7 @@ def show_layer(database: Database, run: StoredRun, layer: int, found: Valued, ra
             f"90 % of draws: {low:.0f} to {high:.0f}",
             delta_color="off",
             delta_arrow="off",
-            help="Among all layers by this value, and where the posterior's draws put it",
+            help="Among all layers by this value, and where draws within the intervals put it",
         )
         show_cost("Perplexity without it alone", (layer,), database, run)
     left, right = st.columns(2)

@@ -61,7 +61,8 @@ def basis(database: Database, run: StoredRun, found: LayerValues | PairInteracti
     rests = reads.basis(database, run, WORTHS[found.worth].measured)
     if found.surrogate is None:
         return f"Exact: every coalition was measured ({rests})"
-    quality = f"R² of the score {found.surrogate.r2:.3f} on {found.surrogate.masks} coalitions that it has not seen"
+    worth = WORTHS[found.worth].label
+    quality = f"R² of the {worth} {found.surrogate.r2:.3f} on {found.surrogate.masks} coalitions that it has not seen"
     far = f"; {found.extrapolated:.1%} of it rests on sizes that were never measured (extrapolated)"
     return f"Estimated by a surrogate ({rests}): {found.surrogate.name}, {quality}" + (
         far if found.extrapolated >= 0.0005 else ""

@@ -29,7 +29,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class ValueEstimate:
-    """The value of one layer, with a 90 % interval of the surrogate's posterior."""
+    """The value of one layer, with a 90 % interval for the coalitions that were not measured."""
 
     layer: int
     value: float
@@ -50,7 +50,7 @@ class LayerValues:
 
 @dataclass(frozen=True)
 class PairInteraction:
-    """The interaction of two layers: positive is synergy, negative is redundancy; 90 % interval of the posterior."""
+    """The interaction of two layers: positive is synergy, negative is redundancy; 90 % interval for what was not measured."""
 
     first: int
     second: int

@@ -45,7 +45,7 @@ def changed_by(path: str, value: object) -> Callable[[dict[str, Any]], None]:
         ("strata", [10**9], "1000000000 is a number of kept players"),
         ("strata", [0], "0 is a number of kept players"),
         ("layer_parameters", [1, 2], "2 numbers of parameters, where there are 8"),
-        ("learnt", [{"log": True, "kernel": [1.0], "halves": []}], "1 numbers of a kernel, where there are 10"),
+        ("learnt", [{"log": True, "kernel": [1.0], "fifths": []}], "1 numbers of a kernel, where there are 10"),
         ("model.attention", [8], "8 is a layer of attention"),
         ("model.players", ["0", "1"], "is a number of kept players, where there are 1 to 2"),
     ],
