@@ -50,7 +50,7 @@ class LayerValues:
 
 @dataclass(frozen=True)
 class PairInteraction:
-    """The interaction of two layers: positive is synergy, negative redundancy; 90 % interval for what was not measured."""
+    """The interaction of two layers: positive is synergy, negative redundancy; 90 % for what was not measured."""
 
     first: int
     second: int
