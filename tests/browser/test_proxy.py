@@ -4,12 +4,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from core.records.spec import RunSpec
 from tests.support.browser import LINKS, TITLE, Server, names, serving, settle, visit, visitor
+from tests.support.finished import Finished
 
 
 @contextmanager
@@ -67,12 +70,12 @@ def walk(browser: Browser, address: str) -> None:
             visit(page, name)
             assert page.url.startswith(f"{address}/")
     with visitor(browser) as page:
-        page.goto(f"{address}/contributions?layer=11")
+        page.goto(f"{address}/contributions?layer=7")
         settle(page)
-        expect(page.get_by_role("heading", name="Layer 11")).to_be_visible()
+        expect(page.get_by_role("heading", name="Layer 7")).to_be_visible()
         page.reload()
         settle(page)
-        expect(page.get_by_role("heading", name="Layer 11")).to_be_visible()
+        expect(page.get_by_role("heading", name="Layer 7")).to_be_visible()
         addresses = [link.get_attribute("href") for link in page.locator(LINKS).all()]
         assert len(addresses) == 7
         for link in addresses:
@@ -82,31 +85,25 @@ def walk(browser: Browser, address: str) -> None:
             assert page.url.startswith(address)
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("plain") / "results.duckdb") as server:
-        yield server
-
-
-def test_a_proxy_that_takes_its_path_away(plain: Server, browser: Browser) -> None:
-    with proxy(plain.address, "/lab/tools/quorum", "") as address:
+def test_a_proxy_that_takes_its_path_away(dashboard: Server, browser: Browser) -> None:
+    with proxy(dashboard.address, "/lab/tools/quorum", "") as address:
         walk(browser, address)
 
 
-def test_a_proxy_that_hands_its_path_on(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> None:
-    file = tmp_path_factory.mktemp("below") / "results.duckdb"
-    with serving(file, prefix="/quorum") as server, proxy(server.address, "/quorum", "/quorum") as address:
+def test_a_proxy_that_hands_its_path_on(finished: Finished, cache_file: Path, spec: RunSpec, browser: Browser) -> None:
+    finished(spec)
+    with serving(cache_file, prefix="/quorum") as server, proxy(server.address, "/quorum", "/quorum") as address:
         walk(browser, address)
 
 
-def test_without_a_proxy(plain: Server, browser: Browser) -> None:
-    walk(browser, plain.address)
+def test_without_a_proxy(dashboard: Server, browser: Browser) -> None:
+    walk(browser, dashboard.address)
 
 
 @pytest.mark.parametrize("path", ["/", "/preview", "/_stcore/health", "/favicon.png", "/no-such-page", "/static/none"])
-def test_every_answer_has_its_headers(plain: Server, path: str) -> None:
+def test_every_answer_has_its_headers(dashboard: Server, path: str) -> None:
     with suppress(OSError):
-        answer = urlopen(plain.address + path, timeout=30)
+        answer = urlopen(dashboard.address + path, timeout=30)
         rules = dict(rule.split(" ", 1) for rule in answer.headers["Content-Security-Policy"].split("; "))
         assert rules["default-src"] == "'self'" and rules["object-src"] == "'none'"
         assert rules["frame-ancestors"] == rules["base-uri"] == rules["form-action"] == rules["connect-src"] == "'self'"
