@@ -64,6 +64,19 @@ def compared(name: str, budget: int, seeds: int, theirs: dict[str, dict[str, lis
     }
 
 
+def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """The games line by line: at each budget our error, its ratio to the best library's, and the coverage."""
+    budgets = list(next(iter(found.values())))
+    lines = [
+        "| game | " + " | ".join(f"{budget} a player" for budget in budgets) + " |",
+        "| --- |" + " --- |" * len(budgets),
+    ]
+    for name, rows in found.items():
+        cells = [f"{row['error']:.4f}, {row['ratio']:.2f}, {row['coverage']:.2f}" for row in rows.values()]
+        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def ours(worths: Worths, is_score: bool, budget: int, seed: int) -> tuple[Floats, Floats]:
     """The values that a run of so many evaluations shows, and half the width of their intervals.
 

@@ -114,10 +114,11 @@ def import_evaluations(database: Database, content: bytes, name: str = "a file")
 
 def _read(content: bytes) -> pa.Table:
     try:
-        # A dictionary stays one: a value that a million rows share would be unpacked a million times.
-        file = pq.ParquetFile(io.BytesIO(content), read_dictionary=["mask"])
+        file = pq.ParquetFile(io.BytesIO(content))
         _check_size(file.metadata)
         _check_schema(file.schema_arrow)
+        # A dictionary stays one: a value that a million rows share would be unpacked a million times.
+        file = pq.ParquetFile(io.BytesIO(content), read_dictionary=["mask"])
         table = file.read(_SCHEMA.names, use_threads=False)
         _check_length(table["mask"])
         table = table.set_column(table.column_names.index("mask"), "mask", table["mask"].cast(pa.string()))
