@@ -77,6 +77,14 @@ def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
     return strata, first[np.sort(rows)][: 1 + spec.masks]
 
 
+def began(spec: RunSpec, layers: int) -> Masks:
+    """What a run of a release that did not measure the coalition of nobody began with, where `begin` differs."""
+    if spec.sampler != "stratified":
+        return begin(spec, layers)[1]
+    strata = check_strata(spec.strata or default_strata(layers), layers)
+    return np.concatenate([np.ones((1, layers), dtype=np.bool_), stratified(layers, strata, spec.masks, spec.seed)])
+
+
 def rounds(sample: int) -> list[int]:
     """Where each round of 1 + `sample` masks begins, and the last one ends; the whole model is a round of its own."""
     return [0, 1, *(1 + int(share * sample) for share in _ROUNDS)]

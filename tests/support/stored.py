@@ -75,7 +75,7 @@ def store_run(
         seconds=1.0,
         interactions=interactions_of(surrogate, quality, "local", 0),
         bands=bands(masks, residuals(measured, 0), 0),
-        added=tuple(map(encode, singles)),
+        added=tuple(map(encode, masks)),
     )
     store.save(result, "finished")
     return result
