@@ -201,7 +201,7 @@ def test_who_has_measured_waits_for_as_long_as_it_takes(cache_file: Path) -> Non
         "lock = FileLock(sys.argv[1] + '.lock'); lock.acquire(); print('held', flush=True); time.sleep(60)",
         "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(60)",
     ]
-    for mask, code in zip(("1101", "1011"), holders, strict=True):
+    for mask, code in zip(("110111", "101111"), holders, strict=True):
         holder = python(code, cache_file)
         assert holder.stdout is not None and holder.stdout.readline() == "held\n"
         writing = Thread(target=Store(hasty.patiently()).record, args=(game, [Evaluation(mask, losses)]), daemon=True)
