@@ -171,6 +171,6 @@ def test_the_likeliest_step_where_none_is_sure() -> None:
     assert found.one_by_one == (0, 1)
     both = np.array([without(LAYERS, found.one_by_one), without(LAYERS, found.better)])
     rng = np.random.default_rng(0)
-    drawn = [game.predict(both) for game in (process.draw(rng) for _ in range(2000))]
+    drawn = rng.multivariate_normal(process.predict(both), process.covariance(both), size=4000)
     assert 2 / 3 < found.probability < 0.95 and process.overconfidence() == 1.0
     assert found.probability == pytest.approx(np.mean([one < other for one, other in drawn]), abs=0.03)

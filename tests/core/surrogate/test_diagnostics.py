@@ -1,7 +1,7 @@
 """Diagnostics against refits by hand: what counts as held out was held out, and they come back as they were stored."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,7 @@ def test_they_come_back_as_they_were_stored(found: Diagnostics, cache_file: Path
     assert from_json(Diagnostics, json.dumps(asdict(found))) == found
     database = Database(cache_file)
     store = Store(database)
-    run = store.begin(store.open_game(MODEL, PROTOCOL), RunSpec(), PROTOCOL, (5, 4))
+    run = store.begin(store.open_game(replace(MODEL, layers=LAYERS, players=()), PROTOCOL), RunSpec(), PROTOCOL, (5, 4))
     assert queries.diagnostics(database, run) is None
     for _ in range(2):  # a run that is started again finds them again
         store.save_diagnostics(run, found)
