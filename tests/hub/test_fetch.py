@@ -99,8 +99,8 @@ def test_revisions_are_pinned(hub: Hub, parts: Path, tiny: Path) -> None:
 
 
 def test_a_file_is_gone_on_with_where_it_was(hub: Hub, parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "PATIENCE", 1.5)
-    monkeypatch.setattr(download, "TIMEOUT", 0.5)
+    monkeypatch.setattr(download, "PATIENCE", 4.0)
+    monkeypatch.setattr(download, "TIMEOUT", 1.0)
     hub.add(model(NAME, parts))
     first, second = "model-00001-of", "model-00002-of"
     hub.faults = [Fault(second, cut=3000, times=1), Fault(second, stall=0)]
