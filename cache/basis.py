@@ -15,7 +15,7 @@ from cache.queries import StoredRun
 from core.coalitions.masks import encode
 from core.coalitions.worth import DIVERGENCES, LOSSES
 from core.records.spec import RunSpec
-from core.sampling.samplers import began, begin, check_size
+from core.sampling.samplers import begin, check_size
 
 # Coalitions that a fit can take, by what is measured of them, the first measured ones first; the whole model is none.
 # What is not a number may be stored as NULL.
@@ -84,7 +84,7 @@ def asked(database: Database, run: StoredRun) -> Asked:
             fewest = float("inf")
         elif run.status == "finished":  # and drew its coalitions, if these are others, in another way
             fewest = found.masks - found.not_finite
-    return Asked(run.game, _own(run.spec, len(players), added), fewest, run.refit)
+    return Asked(run.game, _own(run.spec, len(players), added or ()), fewest, run.refit)
 
 
 def taken(database: Database, wanted: Asked) -> set[str]:
@@ -117,15 +117,15 @@ def refitted(database: Database, run: StoredRun) -> StoredRun:
 
 
 @lru_cache(maxsize=8)
-def _own(spec: RunSpec, players: int, added: tuple[str, ...] | None) -> frozenset[str]:
+def _own(spec: RunSpec, players: int, added: tuple[str, ...]) -> frozenset[str]:
     """The masks of a run: those that it began with follow from what was asked for, and it has kept those it added.
 
     Raises:
         SelectionError: no run has been asked for so; the file was changed.
     """
     check_size(spec)
-    masks = begin(spec, players)[1] if added is not None else began(spec, players)
-    return frozenset([*map(encode, masks[1:]), *(added or ())])
+    _, masks = begin(spec, players)
+    return frozenset([*map(encode, masks[1:]), *added])
 
 
 def _usable(connection: DuckDBPyConnection, game: str, measured: str) -> list[str]:

@@ -1,7 +1,5 @@
 """Which coalitions a run measures.
 
-Each measures the whole model, and nothing of it: between the two lies all that there is to divide.
-
 stratified   the paper's: strata by Hamming weight, uniform inside each (`sampling.strata`)
 adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
              until the budget is spent or the ranking has settled
@@ -46,15 +44,13 @@ def check_seed(spec: RunSpec) -> None:
 
 
 def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
-    """The strata, and the coalitions that a run begins with: the whole model, none of it, and the sample so far.
-
-    The second counts among the masks that were asked for.
+    """The strata, and the coalitions that a run begins with: the whole model, then the sample, or its first part.
 
     Raises:
         SelectionError: strata or a sampler that this model cannot have.
     """
     strata = check_strata(spec.strata or default_strata(layers), layers)
-    whole, nothing = np.ones((1, layers), dtype=np.bool_), np.zeros((1, layers), dtype=np.bool_)
+    whole = np.ones((1, layers), dtype=np.bool_)
     if spec.sampler == "exhaustive":
         if layers > MOST_PLAYERS:
             raise SelectionError(
@@ -69,20 +65,12 @@ def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
     if spec.sampler == "shapley":
         return strata, np.concatenate([whole, growing(layers, spec.masks, spec.seed)])
     if spec.sampler == "stratified":
-        return strata, np.concatenate([whole, nothing, stratified(layers, strata, spec.masks - 1, spec.seed)])
+        return strata, np.concatenate([whole, stratified(layers, strata, spec.masks, spec.seed)])
     count = min(max(FEWEST_MASKS, int(spec.masks * _FIRST)), sum(comb(layers, kept) for kept in strata))
     sample = stratified(layers, strata, count, spec.seed)
-    first = np.concatenate([whole, nothing, ~np.eye(layers, dtype=np.bool_), sample])
+    first = np.concatenate([whole, ~np.eye(layers, dtype=np.bool_), sample])
     _, rows = np.unique(first, axis=0, return_index=True)
     return strata, first[np.sort(rows)][: 1 + spec.masks]
-
-
-def began(spec: RunSpec, layers: int) -> Masks:
-    """What a run of a release that did not measure the coalition of nobody began with, where `begin` differs."""
-    if spec.sampler != "stratified":
-        return begin(spec, layers)[1]
-    strata = check_strata(spec.strata or default_strata(layers), layers)
-    return np.concatenate([np.ones((1, layers), dtype=np.bool_), stratified(layers, strata, spec.masks, spec.seed)])
 
 
 def rounds(sample: int) -> list[int]:

@@ -26,7 +26,6 @@ from core.records.storage import Evaluation
 from core.run.engine import Engine
 from core.run.tally import Tally
 from core.sampling.strata import stratified
-from core.surrogate.validation import PROCESSES
 from tests.support.commands import Cli
 from tests.support.finished import Finished as Runs
 
@@ -175,7 +174,7 @@ def test_a_preview_is_not_measured_again(tiny: Path, text_file: Path, cache_file
     engine = Engine(store)
     events = engine.run(request)
     next(event for event in events if isinstance(event, Progress))
-    ours = stratified(8, (7, 6, 5, 4), 49, 0)[-1]  # of 50, one is the coalition of nobody
+    ours = stratified(8, (7, 6, 5, 4), 50, 0)[-1]
     measured = list(engine.measure(request, request.text(), [int(layer) for layer in np.flatnonzero(~ours)]))
     evaluated: list[str] = []
     record = store.record
@@ -294,11 +293,12 @@ def test_values_of_a_finished_run_rest_on_what_it_found(
     result = run.result
     assert result is not None
     measured = evaluations.measurements(Database(cache_file), run)
-    for worth, place in (("log_score", 0), ("score", 1)):
+    of_log = next(item.quality for item in result.learnt if item.log)
+    for worth, quality in (("log_score", of_log), ("score", result.surrogate)):
         found = layer_values(measured, "shapley", worth, run.strata, 0, result)
-        fits = {fit.name: fit for fit in (result.surrogate, *result.others)}
-        assert found.surrogate == fits[PROCESSES[place]]
+        assert found.surrogate == quality, "each is told how well its own worth is predicted"
         again = layer_values(measured, "shapley", worth, run.strata, 0)
+        assert again.surrogate is not None and again.surrogate.name == found.surrogate.name
         ours, theirs = (np.array([item.value for item in values.values]) for values in (found, again))
         np.testing.assert_allclose(ours, theirs, atol=0.02 * np.abs(theirs).max())
     zero = replace(measured, dense=np.zeros_like(measured.dense))
