@@ -114,9 +114,8 @@ def import_evaluations(database: Database, content: bytes, name: str = "a file")
 
 def _read(content: bytes) -> pa.Table:
     try:
-        file = pq.ParquetFile(io.BytesIO(content))
-        _check_size(file.metadata)
-        _check_schema(file.schema_arrow)
+        _check_size((found := pq.ParquetFile(io.BytesIO(content))).metadata)
+        _check_schema(found.schema_arrow)
         # A dictionary stays one: a value that a million rows share would be unpacked a million times.
         file = pq.ParquetFile(io.BytesIO(content), read_dictionary=["mask"])
         table = file.read(_SCHEMA.names, use_threads=False)
