@@ -5,11 +5,9 @@ import re
 from typing import Any
 
 import numpy as np
-import pytest
 
 from app.root import ROOT
 from benchmarks import attribution, selection, trained
-from benchmarks.exhaustive import REMOVALS
 
 TRAINED = ("mamba", "rwkv")
 MEASURED = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
@@ -54,7 +52,6 @@ def test_the_comparison_of_methods() -> None:
     assert f"at worst {less['worst removal against the best rival']:.3f}" in page
 
 
-@pytest.mark.skipif(not REMOVALS.exists(), reason="the whole games are not here")
 def test_what_the_search_loses_to_the_optimum() -> None:
     for row in selection.kept(ROOT / selection.OUT):
         if row["method"] == "ours, 1":

@@ -152,15 +152,22 @@ def _axiom_rows(game: Floats, value: Floats, added: Floats, together: Floats) ->
     ]
 
 
+@st.cache_data(max_entries=8, show_spinner=False)
+def _own_shares(run: str, masks: int, _own: Own) -> tuple[float, float]:
+    """The sum of the Shapley values of a run's log scores, and what the whole model is worth more than nobody."""
+    game = hybrid(_own.surrogate, log=True)
+    none, whole = game.predict(np.array([np.zeros(_own.layers), np.ones(_own.layers)], dtype=bool))
+    [shapley] = game.values([averaging("shapley", _own.layers)], _own.run.spec.seed)
+    return float(shapley.sum()), float(whole - none)
+
+
 def _own_sums(own: Own) -> None:
     """Efficiency on the reader's surrogate, and for the paper's number, which does not claim it."""
-    game = hybrid(own.surrogate, log=True)
-    none, whole = game.predict(np.array([np.zeros(own.layers), np.ones(own.layers)], dtype=bool))
-    [shapley] = game.values([averaging("shapley", own.layers)], own.run.spec.seed)
+    shares, gap = _own_shares(own.run.run, len(own.measured), own)
     st.markdown("**On your run.** Its Shapley values add up to the whole, as they must:")
     with st.container(horizontal=True):
-        st.metric("Sum of Shapley values (estimated)", f"{shapley.sum():.2f}")
-        st.metric("All layers less no layers (estimated)", f"{whole - none:.2f}", help="Log score, nats a token")
+        st.metric("Sum of Shapley values (estimated)", f"{shares:.2f}")
+        st.metric("All layers less no layers (estimated)", f"{gap:.2f}", help="Log score, nats a token")
         st.metric(
             "Sum of the paper's contributions (estimated)", f"{sum(item.value for item in own.result.overall):.2f}"
         )

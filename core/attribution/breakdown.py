@@ -7,7 +7,7 @@ import numpy as np
 
 from core.attribution import doubt
 from core.attribution.hybrid import Hybrid, averaging, hybrid
-from core.attribution.named_values import fitted
+from core.attribution.named_values import surrogate_of
 from core.attribution.stratified import MOVE_SAMPLES
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import WORTHS
@@ -37,7 +37,7 @@ def breakdown(
     measured.check_enough()
     layers, log = measured.masks.shape[1], WORTHS[worth].log
     asked = [averaging(kind, layers, strata)]
-    surrogate, _ = fitted(measured, worth, seed, known)
+    surrogate = surrogate_of(measured, worth, seed, known)
 
     def figure(game: Hybrid) -> Floats:
         return np.asarray(game.values(asked, seed, MOVE_SAMPLES)[0])

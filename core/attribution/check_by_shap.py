@@ -7,7 +7,7 @@ import shap
 from scipy.stats import spearmanr
 
 from core.attribution.hybrid import averaging, hybrid
-from core.attribution.named_values import fitted
+from core.attribution.named_values import surrogate_of
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import WORTHS
 from core.records.results import RunResult
@@ -31,7 +31,7 @@ def shapley_check(measured: Measurements, worth: str, seed: int, known: RunResul
 
     The game of a mask is that of a row of ones, explained against a background of zeros.
     """
-    game = hybrid(fitted(measured, worth, seed, known)[0], WORTHS[worth].log)
+    game = hybrid(surrogate_of(measured, worth, seed, known), WORTHS[worth].log)
     layers = measured.masks.shape[1]
 
     def worths(rows: Floats) -> Floats:

@@ -28,6 +28,7 @@ from core.attribution.stratified import SAMPLES, stratified_contributions
 from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import targets
+from core.sampling.strata import marginal_sizes
 from core.surrogate.surrogate import Floor, Reading, ScoreOf, Surrogate
 
 # Masks q in the mean of what the bound of the log score adds: it is small.
@@ -45,9 +46,8 @@ class Averaging:
 
     @property
     def sizes(self) -> Floats:
-        """How much marginal contributions to 0..n-1 others count, (n,): q holds layer i with probability |q| / n."""
-        share = np.arange(len(self.kept)) / (len(self.kept) - 1)
-        return self.kept[1:] * share[1:] + self.kept[:-1] * (1 - share[:-1])
+        """How much marginal contributions to 0..n-1 others count, (n,)."""
+        return marginal_sizes(self.kept)
 
 
 def averaging(kind: str, layers: int, strata: Sequence[int] = ()) -> Averaging:
@@ -92,7 +92,8 @@ class Hybrid:
         players = self.masks.shape[1]
         if players > MOST_PLAYERS:
             return None
-        found = self.reading.predict(everything(players)).reshape((2,) * players)
+        found = np.zeros(2**players) if self.complete else self.reading.predict(everything(players))
+        found = found.reshape((2,) * players)
         found[tuple(self.masks.T.astype(np.int64))] = self.worths
         return found
 

@@ -80,23 +80,29 @@ def pair_interactions(
     return replace(interactions_of(surrogate, own_quality(surrogate, worth, seed, known), kind, seed), worth=worth)
 
 
-def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
-    """The surrogate that values of a worth come from, and how well it predicts that worth.
+def surrogate_of(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> Surrogate:
+    """The surrogate that values of a worth come from.
 
     For a logarithm, it is the process on it. Scores come from that process on the score, or on its logarithm, which
     predicts scores better, as a run of this game found where that serves (`learnt_of`).
     """
     if WORTHS[worth].log:
-        surrogate = fit_worth(measured, worth, known).with_fifths(seed)
-        return surrogate, own_quality(surrogate, worth, seed, known)
+        return fit_worth(measured, worth, known)
     if known is not None and learnt_of(known, worth, measured) is not None:
         log = known.surrogate.name == PROCESSES[0]
-        learnt = learnt_of(known, LOG_SCORE.name if log else worth, measured)
-        return fit(measured, log=log, learnt=learnt).with_fifths(seed), known.surrogate
+        return fit(measured, log=log, learnt=learnt_of(known, LOG_SCORE.name if log else worth, measured))
     both = [fit(measured, log=log).with_fifths(seed) for log in (True, False)]
-    qualities = [of_process(surrogate, seed) for surrogate in both]
-    best = int(qualities[1].r2 > qualities[0].r2)
-    return both[best], qualities[best]
+    return max(both, key=lambda surrogate: of_process(surrogate, seed).r2)
+
+
+def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
+    """`surrogate_of`, and how well it predicts that worth."""
+    surrogate = surrogate_of(measured, worth, seed, known).with_fifths(seed)
+    if WORTHS[worth].log:
+        return surrogate, own_quality(surrogate, worth, seed, known)
+    if known is not None and learnt_of(known, worth, measured) is not None:
+        return surrogate, known.surrogate
+    return surrogate, of_process(surrogate, seed)
 
 
 def own_quality(surrogate: Surrogate, worth: str, seed: int, known: RunResult | None) -> Fit:
@@ -111,14 +117,16 @@ def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) ->
     """`pair_interactions` by a process on the worth that is fitted already, of known quality."""
     log, layers = surrogate.log, surrogate.measured.masks.shape[1]
     how, game = measure(kind, layers), hybrid(surrogate, log)
-    centre = game.interactions(how)
+    centre, name = game.interactions(how), (LOG_SCORE if log else SCORE).name
+    if game.complete:
+        return PairInteractions(kind, name, _pairs(centre, np.zeros_like(centre)), None, 0.0)
     half = doubt.of_sampling(surrogate, log, lambda some: some.interactions(how), seed)
     return PairInteractions(
         kind=kind,
-        worth=(LOG_SCORE if log else SCORE).name,
-        pairs=_pairs(centre, np.zeros_like(half) if game.complete else (half + half.T) / 2),
-        surrogate=None if game.complete else quality,
-        extrapolated=0.0 if game.complete else _extrapolated(surrogate.measured, kind, 2),
+        worth=name,
+        pairs=_pairs(centre, (half + half.T) / 2),
+        surrogate=quality,
+        extrapolated=_extrapolated(surrogate.measured, kind, 2),
     )
 
 
@@ -153,13 +161,10 @@ def _extrapolated(measured: Measurements, kind: str, together: int) -> float:
         kind: of the value.
         together: layers whose presence changes in the figure: 1 in a value, 2 in an interaction.
     """
-    layers = measured.masks.shape[1]
-    low, high = measured.fewest_kept, measured.masks.sum(axis=1).max()
-    others = np.arange(layers - together + 1)
-    weight = sizes(measure(kind, layers), layers - together)
-    # Between the largest measured size and the whole model, which is measured too, a small gap is interpolated.
-    above = (others + together > high) & (high < layers - max(1, 0.1 * layers))
-    return float(weight[(others < low) | above].sum())
+    others = np.arange(measured.masks.shape[1] - together + 1)
+    weight = sizes(measure(kind, measured.masks.shape[1]), len(others) - 1)
+    beyond = [measured.is_beyond(int(few)) or measured.is_beyond(int(few) + together) for few in others]
+    return float(weight[beyond].sum())
 
 
 def _paper(measured: Measurements, strata: Sequence[int], seed: int) -> LayerValues:

@@ -11,7 +11,7 @@ from core.records.results import Precision, RunResult
 from core.run.tally import Tally
 from core.surrogate.conformal import bands
 from core.surrogate.surrogate import fit
-from core.surrogate.validation import PROCESSES, Validation, of_process
+from core.surrogate.validation import PROCESSES, Validation, of_process, quality
 
 
 def early_result(tally: Tally) -> RunResult | None:
@@ -49,7 +49,7 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
     """
     measured, seed = tally.measurements(), tally.spec.seed
     on_log, on_score = compared.processes
-    own = of_process(on_log, seed, log=True)
+    own = quality(PROCESSES[0], compared.predicted[PROCESSES[0]], measured, log=True)
     fits = compared.best, *compared.others
     return RunResult(
         run=tally.run,

@@ -132,14 +132,18 @@ def uniform(rng: np.random.Generator, layers: int, kept: int, count: int) -> Mas
     return masks
 
 
-def stratified_sizes(players: int, strata: Sequence[int]) -> Floats:
-    """The sizes that the paper's stratified contribution weighs, (n,).
+def marginal_sizes(likely: Floats) -> Floats:
+    """How much coalitions of 0..n-1 others count where masks q have 0..n layers with the probabilities (n + 1,), (n,).
 
     A mask q of k kept layers gives layer i a coalition of k - 1 others if it has i, which happens with probability k/n,
     and of k others if not.
     """
-    sizes = np.zeros(players + 1)
-    for kept in strata:
-        sizes[kept - 1] += kept / players / len(strata)
-        sizes[kept] += (1 - kept / players) / len(strata)
-    return sizes[:players]
+    share = np.arange(len(likely)) / (len(likely) - 1)
+    return np.asarray(likely[1:] * share[1:] + likely[:-1] * (1 - share[:-1]))
+
+
+def stratified_sizes(players: int, strata: Sequence[int]) -> Floats:
+    """The sizes that the paper's stratified contribution weighs, (n,)."""
+    likely = np.zeros(players + 1)
+    likely[list(strata)] = 1 / len(strata)
+    return marginal_sizes(likely)

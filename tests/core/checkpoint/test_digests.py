@@ -1,6 +1,7 @@
 """The bundled model's file is held to its hash, which is computed once for as long as the file stays the same."""
 
 import hashlib
+import io
 import os
 import shutil
 from pathlib import Path
@@ -26,9 +27,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     read: list[object] = []
     real = hashlib.file_digest
 
-    def counted(content: object, name: str) -> object:
+    def counted(content: io.BufferedReader, name: str) -> object:
         read.append(content)
-        return real(content, name)  # type: ignore[arg-type]
+        return real(content, name)
 
     monkeypatch.setattr(hashlib, "file_digest", counted)
     return read
