@@ -82,10 +82,12 @@ def show_quality(run: StoredRun, result: RunResult) -> None:
     fit = result.surrogate
     if run.refit is not None:
         st.caption("These are the figures of the run's own contributions, without what the refit takes in.")
+    if result.is_exact:
+        st.markdown("They are exact: every coalition was measured, and no surrogate has a part in them.")
+        return
     st.markdown(
-        f"They come from a surrogate ({plain(fit.name)}), whose R² on {fit.masks} coalitions that it had "
-        "**not** seen is "
-        f"{fit.r2:.3f}. {stability(result)}."
+        f"They come from what was measured and, for the rest, a surrogate ({plain(fit.name)}), whose R² on {fit.masks} "
+        f"coalitions that it had **not** seen is {fit.r2:.3f}. {stability(result)}."
     )
     st.page_link(navigation.surrogate(), label="Predicted against measured, on the page Surrogate")
     if fit.masks < _MASKS_A_LAYER * len(result.model.players):

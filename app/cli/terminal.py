@@ -129,7 +129,7 @@ def result_text(result: RunResult) -> str:
         f"{result.cached} from the cache, {result.seconds:.0f} s",
         f"surrogate ({fit.name}) on {fit.masks} masks it has not seen: R2 {fit.r2:.3f}, Spearman {fit.spearman:.3f}, "
         f"MAE {fit.mae:.4f}",
-        str(stability(result)),
+        "the contributions are exact: every coalition was measured" if result.is_exact else str(stability(result)),
         *(
             f"90 % predictive interval with {band.sizes} kept: perplexity times or divided by "
             f"{band.factor:.2f}; held {band.coverage:.0%} of {band.masks} masks without a part in it"

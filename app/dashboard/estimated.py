@@ -43,11 +43,11 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
     assert result is not None
     if (kind, worth) == ("stratified", SCORE.name) and run.kept is not None:
         by_stratum = [[item.value for item in result.contributions if item.stratum == kept] for kept in result.strata]
-        return Valued(
-            result.overall,
-            np.array(by_stratum),
-            f"Estimated by a surrogate ({reads.basis(database, run)}): {result.surrogate.name}, as the run found them",
-        )
+        rests = reads.basis(database, run)
+        if result.is_exact:
+            return Valued(result.overall, np.array(by_stratum), f"Exact: every coalition was measured ({rests})")
+        how = f"Estimated by a surrogate ({rests}): {result.surrogate.name}, as the run found them"
+        return Valued(result.overall, np.array(by_stratum), how)
     found, apart = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
     items = tuple(
         Contribution(item.layer, item.value, item.low, item.high, float(half))

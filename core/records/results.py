@@ -56,6 +56,11 @@ class RunResult:
         return self.model.parameters_without(removed, self.layer_parameters)
 
     @property
+    def is_exact(self) -> bool:
+        """Whether its contributions are exact, as where every coalition was measured: nothing is left to sampling."""
+        return all(item.low == item.high for item in self.contributions)
+
+    @property
     def overall(self) -> tuple[Contribution, ...]:
         """One contribution for each layer: the mean over the strata."""
         return tuple(item for item in self.contributions if item.stratum is None)

@@ -113,9 +113,8 @@ def test_the_calls_did_what_they_should(audit: Audit) -> None:
     chats = {name: audit.answers[f"chat {name}"] for name in TEMPLATES}
     assert chats.pop("plain")[0] == 0
     assert all(found == 1 and "chat template refuses" in said for found, said in chats.values())
-    forecasts = {name: found for name, (found, _) in audit.answers.items() if name.startswith("forecast ")}
-    assert len(forecasts) == len(BESIDE | REFUSED | TEMPLATES) and set(forecasts.values()) <= {0, 1}
-    assert not any(forecasts[f"forecast {name}"] for name in BESIDE), "only what a run would refuse is refused"
+    forecasts = {name: found for name, found in status.items() if name.startswith("forecast ")}
+    assert forecasts == {f"forecast {name}": int(name in REFUSED) for name in BESIDE | REFUSED | TEMPLATES}
     refusals = [said for found, said in audit.answers.values() if found]
     assert not any("Traceback" in said for said in refusals)
 

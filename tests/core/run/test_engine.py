@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli.terminal import result_text
 from app.root import ROOT
 from cache import evaluations, queries
 from cache.database import Database
@@ -233,6 +234,11 @@ def test_an_exhaustive_run_makes_values_exact(cli: Cli, tiny: Path, text_file: P
     found = cli("values", run["run"], "--value", "shapley", "--worth", "log_score")[1]
     assert found["surrogate"] is None and all(item["low"] == item["high"] for item in found["values"])
     measured = evaluations.measurements(Database(cache_file), queries.find_run(Database(cache_file), run["run"]))
+    stratified_ones = cli("values", run["run"])[1]["values"]
+    result = queries.find_run(Database(cache_file), run["run"]).result
+    own = run["contributions"]
+    assert [item["value"] for item in own] == pytest.approx([item["value"] for item in stratified_ones], abs=1e-12)
+    assert result is not None and "the contributions are exact" in result_text(result)
     nothing = measured.log_scores[~measured.masks.any(axis=1)]
     assert sum(item["value"] for item in found["values"]) == pytest.approx(-float(nothing[0]))
     status, answer, _ = cli("run", "--sampler", "exhaustive", "--masks", 20)
