@@ -89,6 +89,12 @@ def perplexity_without(found: dict[str, Floats], players: int, removed: Sequence
     return ratio * dense, low * dense, high * dense
 
 
+def measured_without(database: Database, game: str, players: int, removed: Sequence[int]) -> Perplexity | None:
+    """The perplexity of a game without some players, if it was measured, and its 90 % interval."""
+    masks = [encode(without(players, removed)), "1" * players]
+    return perplexity_without(losses(database, game, masks), players, removed)
+
+
 def usable(found: dict[str, Floats], dense: Floats) -> Measurements:
     """What a surrogate can take of losses by mask, in the order of the masks: shuffled, so that none is favoured."""
     usable = [mask for mask, losses in found.items() if "0" in mask and not np.isnan(losses).any()]

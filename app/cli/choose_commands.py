@@ -10,7 +10,6 @@ from app.cli.terminal import follow, say
 from app.words import uncached
 from cache import evaluations, queries
 from cache.basis import asked, counted
-from core.coalitions.masks import encode, without
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
 from core.records.plans import USUAL_METHODS, Plan, methods_for
@@ -30,9 +29,7 @@ def predict(options: argparse.Namespace) -> None:
     seen = evaluations.measurements(database, run)
     found = explained(seen, indexes(players, options.remove), run.spec.seed, run.kept)
     rests = counted(database, asked(database, run))
-    gone = encode(without(len(players), found.removed))
-    known = evaluations.losses(database, run.game, [gone, "1" * len(players)])
-    measured = evaluations.perplexity_without(known, len(players), found.removed)
+    measured = evaluations.measured_without(database, run.game, len(players), found.removed)
     band, removed = found.band, names(players, found.removed)
     shares = [{**asdict(share), "layer": names(players, [share.layer])[0]} for share in found.shares]
     far = ", extrapolated: far from every coalition that was measured" if found.extrapolated else ""

@@ -12,7 +12,6 @@ from app.notebook.sessions import work
 from cache import evaluations, queries
 from cache.basis import asked, counted, refitted
 from cache.database import Database
-from core.coalitions.masks import encode
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import indexes, mask_without
 from core.coalitions.worth import DIVERGENCES, WORTHS
@@ -112,10 +111,9 @@ class Run:
 
         run, players = self._asked(refit), self.players
         places = indexes(players, at_least_one(remove))
-        mask = mask_without(players, places)
+        mask_without(players, places)
         found = explained(evaluations.measurements(self._database, run), places, run.spec.seed, run.kept)
-        known = evaluations.losses(self._database, run.game, [encode(mask), "1" * len(players)])
-        measured = evaluations.perplexity_without(known, len(players), places)
+        measured = evaluations.measured_without(self._database, run.game, len(players), places)
         basis = str(counted(self._database, asked(self._database, run)))
         return answers.prediction(found, players, measured[0] if measured else None, basis)
 
