@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -120,6 +120,11 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def _lost(request: Request) -> bool:
+    """Whether a request failed, and was not given up by the browser itself, which leaves a page that is still loading."""
+    return request.failure != "net::ERR_ABORTED"
+
+
 @contextmanager
 def visitor(browser: Browser, theme: str = "light") -> Iterator[Page]:
     """A person with a browser of their own, who meets no error of the console, failed request or traceback."""
@@ -128,7 +133,7 @@ def visitor(browser: Browser, theme: str = "light") -> Iterator[Page]:
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}") if _lost(request) else None)
     page.on(
         "response", lambda answer: faults.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None
     )
