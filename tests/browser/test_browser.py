@@ -118,7 +118,7 @@ def test_killed_worker_is_told_and_its_run_goes_on(empty: Server, page: Page, ti
 def test_dashboard_process_is_small_and_its_worker_goes_with_it(empty: Server) -> None:
     [worker] = empty.workers()
     assert "app.worker.process" in Path(f"/proc/{worker}/cmdline").read_text()
-    # What it takes from others: the pages of libraries' files are shared, and how many are resident is the kernel's choice.
+    # What it takes from others: libraries' files are shared, and how much of them is resident is the kernel's choice.
     memory = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{empty.process}/status").read_text())
     assert memory is not None and int(memory[1]) < 350_000
     assert "libtorch" not in Path(f"/proc/{empty.process}/maps").read_text()

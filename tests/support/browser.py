@@ -121,7 +121,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def _lost(request: Request) -> bool:
-    """Whether a request failed, and was not given up by the browser itself, which leaves a page that is still loading."""
+    """Whether a request failed: the browser itself gives up what a page that is left was still loading."""
     return request.failure != "net::ERR_ABORTED"
 
 
