@@ -3,6 +3,8 @@
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from core.baselines.contest import Contest
 from core.baselines.criteria import check_plain_weights
 from core.baselines.table import RIVALS
@@ -79,6 +81,11 @@ def compare(
         results.append(
             MethodResult(name, found, meter.coalitions, meter.tokens, meter.plain / unit, meter.spent / unit)
         )
+    # Beside the run's own plans, on the text that all chose on: kept for whoever draws them.
+    yield Stage("Measuring all choices on the run's text")
+    chosen = {plan.removed for result in results for plan in result.plans}
+    here = metered(store, base, (len(base.windows.ids),), between=between)
+    here.losses(np.array([here.whole, *(without(here.players, gone) for gone in sorted(chosen))]), here.stages[-1])
     dense = jury.losses(jury.whole[None], jury.stages[-1])[0]
     return Comparison(
         base.loaded.info, base.windows.protocol, judge.windows.protocol, perplexity(dense), tuple(results)

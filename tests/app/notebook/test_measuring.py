@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from app.notebook.progress_bar import follow
 from cache import evaluations
 from cache.database import Database
+from core.coalitions.masks import encode, without
 from core.records.events import Event, Progress, Stage
 from core.records.spec import RunSpec
 from core.text.corpora import read
@@ -71,6 +72,7 @@ def test_losses_are_those_of_plain_forwards(spec: RunSpec, tiny: Path, cache_fil
 
 
 def test_methods_are_compared_as_on_the_command_line(spec: RunSpec, cli: Cli, cache_file: Path) -> None:
+    """And what each chose is known on the text that it chose on, too: a curve shows it beside the run's own plans."""
     asked = {"sequences": 2, "window": 16, "counts": [2], "cache": cache_file}
     found = quorum.compare(["random", "one-shot"], spec.model, spec.corpus, **asked)
     options = ("--sequences", 2, "--window", 16, "--counts", 2, "--methods", "random,one-shot")
@@ -81,6 +83,9 @@ def test_methods_are_compared_as_on_the_command_line(spec: RunSpec, cli: Cli, ca
     for row, method in zip(found.to_dict("records"), shown["methods"], strict=True):
         [plan] = method["plans"]
         assert row["removed"] == tuple(map(str, plan["removed"])) and row["perplexity"] == plan["perplexity"]
+        mask = encode(without(8, [int(name) for name in plan["removed"]]))
+        known = [evaluations.losses(Database(cache_file), game, [mask]) for game in _games(cache_file)]
+        assert 2 in [len(losses[mask]) for losses in known if mask in losses]
     with pytest.raises(quorum.QuorumError, match="chance"):
         quorum.compare("chance", spec.model, spec.corpus, **asked)
 
