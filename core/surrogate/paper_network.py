@@ -6,12 +6,15 @@ other is AdamW on the full batch, averaged over several members that train side 
 good from a few hundred.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.coalitions.masks import Masks
 
@@ -19,18 +22,31 @@ Scores = NDArray[np.float64]  # (masks,), PPL_dense / PPL; 1 means that nothing 
 
 _MEMBERS = 5
 _STEPS = 1000
+_RATE, _DECAY, _TINY = 0.015, 0.01, 1e-8
 # Masks in one forward: the hidden layer then stays in the processor's cache.
 _CHUNK = 2048
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Members of one shape: weights (members, n, 2n), (members, 1, 2n), (members, 2n, 1), (members, 1, 1)."""
+    """Members of one shape: all weights of each are a row of `weights`, (members, 2n² + 4n + 1)."""
 
-    hidden: torch.Tensor
-    hidden_bias: torch.Tensor
-    output: torch.Tensor
-    output_bias: torch.Tensor
+    weights: Tensor
+    layers: int
+
+    @cached_property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Views: hidden weights (members, n, 2n), biases (members, 1, 2n), output (members, 2n, 1), (members, 1, 1)."""
+        inside = 2 * self.layers
+        hidden, hidden_bias, output, output_bias = torch.split(
+            self.weights, [self.layers * inside, inside, inside, 1], dim=1
+        )
+        return (
+            hidden.view(-1, self.layers, inside),
+            hidden_bias.unsqueeze(1),
+            output.unsqueeze(2),
+            output_bias.unsqueeze(2),
+        )
 
     def predict(self, masks: Masks) -> NDArray[np.float64]:
         """The mean prediction of the members, (masks,)."""
@@ -48,10 +64,30 @@ class Networks:
             other[:, layer] = masks[:, layer]
         return self.predict(masks), flipped
 
-    def _forward(self, masks: torch.Tensor) -> torch.Tensor:
+    def _forward(self, masks: Tensor) -> Tensor:
+        """Of masks (q, n), (members, q)."""
+        return self._outputs(masks.expand(len(self.weights), -1, -1))[1].squeeze(-1)
+
+    def _outputs(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Of inputs (members, q, n): the hidden layer (members, q, 2n), and the predictions (members, q, 1)."""
+        hidden, hidden_bias, output, output_bias = self.parts
         # CELU with its default alpha of 1 is ELU, and torch computes that twice as fast.
-        inside = F.elu(torch.baddbmm(self.hidden_bias, masks.expand(len(self.hidden), -1, -1), self.hidden))
-        return torch.baddbmm(self.output_bias, inside, self.output).sigmoid().squeeze(-1)
+        inside = F.elu(torch.baddbmm(hidden_bias, inputs, hidden))
+        return inside, torch.baddbmm(output_bias, inside, output).sigmoid_()
+
+    def _slope(self, inputs: Tensor, targets: Tensor, into: "Networks") -> None:
+        """Writes the gradient of each member's mean squared error, on targets (1, q, 1), `into` another's weights.
+
+        In closed form: these networks are so small that autograd would take several times as long as their arithmetic.
+        """
+        hidden, hidden_bias, output, output_bias = into.parts
+        inside, found = self._outputs(inputs)
+        error = (found - targets).mul_(2 / targets.shape[1]).mul_(found).mul_(1 - found)
+        torch.bmm(inside.mT, error, out=output)
+        torch.sum(error, dim=1, keepdim=True, out=output_bias)
+        below = torch.bmm(error, self.parts[2].mT).mul_(inside.clamp_(max=0).add_(1))
+        torch.bmm(inputs.mT, below, out=hidden)
+        torch.sum(below, dim=1, keepdim=True, out=hidden_bias)
 
 
 def fit(masks: Masks, scores: Scores, seed: int) -> Networks:
@@ -63,47 +99,64 @@ def fit(masks: Masks, scores: Scores, seed: int) -> Networks:
         seed: of the initial weights.
     """
     networks = _initial(_MEMBERS, masks.shape[1], seed)
-    parameters = [networks.hidden, networks.hidden_bias, networks.output, networks.output_bias]
-    inputs, targets = torch.from_numpy(masks).float(), torch.from_numpy(scores).float()
-    optimizer = torch.optim.AdamW(parameters, lr=0.015, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.015, total_steps=_STEPS)
-    for _ in range(_STEPS):
-        optimizer.zero_grad()
-        # Members are independent, so the sum of their losses trains each as if it were alone.
-        torch.autograd.backward((networks._forward(inputs) - targets).square().mean(dim=1).sum())
-        optimizer.step()
-        schedule.step()
-    return Networks(*(parameter.detach() for parameter in parameters))
+    schedule = _one_cycle()
+    with torch.inference_mode():
+        inputs, targets = _tensors(masks, scores)
+        inputs = inputs.expand(_MEMBERS, -1, -1)
+        weights, slope = networks.weights, Networks(torch.empty_like(networks.weights), networks.layers)
+        mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
+        for step, (rate, first, second) in enumerate(schedule, 1):
+            networks._slope(inputs, targets, slope)
+            weights.mul_(1 - rate * _DECAY)
+            mean.lerp_(slope.weights, 1 - first)
+            square.mul_(second).addcmul_(slope.weights, slope.weights, value=1 - second)
+            spread = square.sqrt().div_(math.sqrt(1 - second**step)).add_(_TINY)
+            weights.addcdiv_(mean, spread, value=-rate / (1 - first**step))
+    return networks
 
 
 def fit_as_paper(masks: Masks, scores: Scores, seed: int) -> Networks:
     """Trains one network exactly as the paper states: SGD 0.008, momentum 0.9, batches of 300, 300 epochs, StepLR."""
     networks = _initial(1, masks.shape[1], seed)
-    parameters = [networks.hidden, networks.hidden_bias, networks.output, networks.output_bias]
-    inputs, targets = torch.from_numpy(masks).float(), torch.from_numpy(scores).float()
-    optimizer = torch.optim.SGD(parameters, lr=0.008, momentum=0.9)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=100, gamma=0.1)
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(300):
-        for batch in torch.split(torch.randperm(len(inputs), generator=generator), 300):
-            optimizer.zero_grad()
-            torch.autograd.backward(F.mse_loss(networks._forward(inputs[batch])[0], targets[batch]))
-            optimizer.step()
+    with torch.inference_mode():
+        inputs, targets = _tensors(masks, scores)
+        slope = Networks(torch.empty_like(networks.weights), networks.layers)
+        momentum = torch.zeros_like(networks.weights)
+        for epoch in range(300):
+            for batch in torch.split(torch.randperm(len(masks), generator=generator), 300):
+                networks._slope(inputs[:, batch], targets[:, batch], slope)
+                momentum.mul_(0.9).add_(slope.weights)
+                networks.weights.sub_(momentum, alpha=0.008 * 0.1 ** (epoch // 100))
+    return networks
+
+
+def _tensors(masks: Masks, scores: Scores) -> tuple[Tensor, Tensor]:
+    """Inputs (1, masks, n) and targets (1, masks, 1)."""
+    return torch.from_numpy(masks).float().unsqueeze(0), torch.from_numpy(scores).float().view(1, -1, 1)
+
+
+@cache
+def _one_cycle() -> list[tuple[float, float, float]]:
+    """Of each step: the rate and both betas of AdamW under torch's OneCycleLR."""
+    optimizer = torch.optim.AdamW([torch.zeros(1)], lr=_RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=_RATE, total_steps=_STEPS)
+    steps = []
+    optimizer.step()
+    for _ in range(_STEPS):
+        [group] = optimizer.param_groups
+        steps.append((group["lr"], *group["betas"]))
         schedule.step()
-    return Networks(*(parameter.detach() for parameter in parameters))
+    return steps
 
 
 def _initial(members: int, layers: int, seed: int) -> Networks:
     """torch.nn.Linear's own initial weights: uniform within 1 / sqrt(inputs)."""
     generator = torch.Generator().manual_seed(seed)
 
-    def uniform(*shape: int, inputs: int) -> torch.Tensor:
-        bound = inputs**-0.5
-        return torch.empty(shape).uniform_(-bound, bound, generator=generator).requires_grad_()
+    def uniform(count: int, inputs: int) -> Tensor:
+        return torch.empty(members, count).uniform_(-(inputs**-0.5), inputs**-0.5, generator=generator)
 
-    return Networks(
-        uniform(members, layers, 2 * layers, inputs=layers),
-        uniform(members, 1, 2 * layers, inputs=layers),
-        uniform(members, 2 * layers, 1, inputs=2 * layers),
-        uniform(members, 1, 1, inputs=2 * layers),
-    )
+    inside = 2 * layers
+    parts = [uniform(layers * inside, layers), uniform(inside, layers), uniform(inside, inside), uniform(1, inside)]
+    return Networks(torch.cat(parts, dim=1), layers)
