@@ -5,11 +5,12 @@ Of players, "3" is a block, "3a" and "3m" are its halves, "8-11" is a group.
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from core.coalitions.masks import removed
 from core.coalitions.players import are_halves, mask_without, names
 from core.records.events import Exported
-from core.records.spec import ModelInfo
+from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo
 
 Players = Sequence[str]
 
@@ -77,6 +78,14 @@ def uncached(model: ModelInfo, removed: Sequence[int]) -> str:
         f"and generates no more with a cache: keep one of them, such as layer "
         f"{model.attention[len(model.attention) // 2]}, or it writes slowly."
     )
+
+
+def called(source: str) -> str:
+    """What people call a model or a text: its name on the Hub, a corpus' own, or the last part of its path."""
+    if source == BUNDLED:
+        return BUNDLED_HUB.rpartition("/")[2]
+    path = PurePath(source)
+    return path.name or source if path.is_absolute() else source
 
 
 def duration(seconds: float) -> str:

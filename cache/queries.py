@@ -66,14 +66,23 @@ def runs(database: Database) -> list[StoredRun]:
 
 def settled(database: Database, run: StoredRun) -> StoredRun:
     """A run that says running, while no process holds it, was killed: it is interrupted."""
-    if run.status != "running":
-        return run
+    return replace(run, status="interrupted") if run.status == "running" and not is_held(database, run.run) else run
+
+
+def is_held(database: Database, run: str) -> bool:
+    """Whether a process measures a run now."""
     for _ in range(_LOOKS):
-        with database.claim(run.run) as free:
+        with database.claim(run) as free:
             if free:
-                return replace(run, status="interrupted")
+                return False
         time.sleep(0.005)
-    return run
+    return True
+
+
+def ends(database: Database) -> list[tuple[str, str, pd.Timestamp]]:
+    """Of every run its name, its status as it is written, and when that or its result has last changed."""
+    with database.reading() as connection:
+        return connection.execute("SELECT run, status, changed FROM runs ORDER BY run").fetchall()
 
 
 def find_run(database: Database, name: str) -> StoredRun:

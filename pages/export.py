@@ -7,13 +7,13 @@ from pathlib import Path
 import streamlit as st
 
 from app.dashboard import login, navigation, parts, reads
-from app.dashboard.evaluations_panel import download_evaluations
 from app.dashboard.progress import watch
 from app.dashboard.tables import value_table
 from app.export.recipe_panel import PLAIN, show_recipes
 from app.export.report import show_report
 from app.foreign import plain
 from app.preview.controls import best, current, ranked
+from app.runs.evaluations_panel import download_evaluations
 from app.words import named, saved
 from app.worker import client
 from cache.queries import StoredRun

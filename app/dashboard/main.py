@@ -9,7 +9,8 @@ if _HERE not in sys.path:  # `streamlit run` puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from app.dashboard import login, navigation, parts  # noqa: E402
+from app.dashboard import login, navigation, parts, sidebar  # noqa: E402
+from app.worker import client  # noqa: E402
 from core.errors import QuorumError  # noqa: E402
 
 # Streamlit writes on a slider and on what is selected in its primary colour, which no theme can make light enough to be
@@ -17,13 +18,29 @@ from core.errors import QuorumError  # noqa: E402
 LEGIBLE = """<style>
 [data-testid=stSliderThumbValue] p, [data-selected=true] p { color: light-dark(#0B5FA5, #6CB4EE) }
 </style>"""
+# The title stands beside Streamlit's own menu, which is transparent: nothing empty is above it. Lines of text stay as
+# short as can be read. On a phone the button that opens the sidebar has the place beside the title.
+LAYOUT = """<style>
+[data-testid=stMainBlockContainer] { max-width: 1600px; margin: 0 auto; padding: 1rem 2.5rem 3rem }
+[data-testid=stHeader] { background: none; pointer-events: none }
+[data-testid=stHeader] :is(button, a, [role=button]) { pointer-events: auto }
+[data-testid=stMain] [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: 62rem }
+[data-testid=stMain] h1 { padding-top: 0.25rem }
+[data-testid=stSidebar] [data-testid=stSelectbox] input { font-size: 0.8rem }
+[data-testid=stSidebarHeader] { height: 2.5rem; margin-bottom: 0 }
+@media (max-width: 768px) { [data-testid=stMainBlockContainer] { padding: 3.25rem 1rem 3rem } }
+</style>"""
 
 # An emoji becomes a data: address; a Material icon would be fetched from another host.
 st.set_page_config(page_title="Quorum", page_icon="🗳️", layout="wide")
-st.html(LEGIBLE)
+st.html(LEGIBLE + LAYOUT)
 login.ask()
 page = st.navigation(navigation.pages())
 try:
+    shared = client.shared()
+    runs = parts.stored_runs(shared.database)
+    sidebar.show(shared, runs, follow=page.url_path == "")
+    parts.check_address(runs, page)
     page.run()
 except QuorumError as error:
     parts.show_error(error)

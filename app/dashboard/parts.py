@@ -1,15 +1,14 @@
-"""Parts that every page shows: the run picker, choices that are in the address, failures in words, charts."""
+"""Parts that every page shows: the run on show, choices that are in the address, failures in words, charts."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
 
-from app.dashboard import reads, state
-from app.example import shipped
+from app.dashboard import navigation, reads, state
 from app.figures.charts import Chart, darken
-from app.foreign import plain
-from app.words import legend, uncached
+from app.foreign import code, plain
+from app.words import called, legend, uncached
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
@@ -17,6 +16,9 @@ from core.errors import QuorumError
 from core.records.events import Measured
 from core.records.results import RunResult
 from core.records.spec import ModelInfo
+
+_LONGEST = 60  # letters that are told of a name that is none
+_MOST_LINKS = 20
 
 
 def stored_runs(database: Database) -> list[StoredRun]:
@@ -34,33 +36,63 @@ def show_failure(message: str, hint: str) -> None:
     st.error(f"**{plain(message)}**\n\n{plain(hint)}", icon="⚠️")
 
 
-def pick_run(database: Database) -> StoredRun | None:
-    """The run of the address, of the session, or the newest with contributions; a select box changes it.
+def described(run: StoredRun) -> str:
+    """A run in a line of its own: its model, its text, how many coalitions, and its name."""
+    return f"{called(run.spec.model)} · {called(run.spec.corpus)} · {run.spec.masks:,} coalitions · {run.run}"
 
-    Says what to do, and returns None, where there is none.
+
+def run_on_show(runs: Sequence[StoredRun]) -> StoredRun | None:
+    """The run of the address, of the session, or the newest with contributions, or without if there is no other.
+
+    None where there is no run, or none that the address names.
     """
-    usable = [run for run in stored_runs(database) if run.result is not None]
-    asked = state.run_in_address()
-    names = [run.run for run in usable]
-    if asked is not None and asked not in names:
-        known = ", ".join(names) or "none yet"
-        show_failure(f"There is no run {asked} with contributions here.", f"Runs that can be shown: {known}.")
-    if not usable:
+    named, asked = {run.run: run for run in runs}, state.run_in_address()
+    if asked is not None:
+        return named.get(asked)
+    newest = next((run for run in runs if run.result is not None), runs[0] if runs else None)
+    return named.get(state.remembered_run() or "", newest)
+
+
+def check_address(runs: Sequence[StoredRun], page: st.Page) -> None:
+    """Ends the page, with links to what there is, where its address names a run that there is not.
+
+    Nothing else that such an address asks for is applied to another run.
+    """
+    asked, other, run = state.run_in_address(), state.other_in_address(), run_on_show(runs)
+    if asked is not None and run is None:
+        missing, links = asked, {described(each): {"run": each.run} for each in runs}
+    elif run is not None and page.url_path == "" and other is not None and other not in {each.run for each in runs}:
+        missing, links = other, {f"{described(run)}, beside no other run": {"run": run.run}}
+        others = [each for each in runs if each.result is not None and each is not run]
+        links |= {f"Beside {described(each)}": {"run": run.run, "with": each.run} for each in others}
+    else:
+        return
+    st.title(page.title)
+    shown = missing if len(missing) <= _LONGEST else f"{missing[:_LONGEST]}…"
+    what = f"There is no run {shown} here." if shown.strip() else "The address names a run, and says none."
+    show_failure(what, "Nothing that this address asks for is shown." + (" These runs there are:" if links else ""))
+    for label, address in list(links.items())[:_MOST_LINKS]:
+        st.page_link(page, label=plain(label), icon=page.icon, query_params=address)
+    if not links:
+        st.page_link(navigation.runs(), label="Start the first run", icon=":material/play_circle:")
+    st.stop()
+
+
+def pick_run(database: Database) -> StoredRun | None:
+    """The run on show, which the sidebar lets choose. Says what to do, and returns None, where it shows nothing yet."""
+    chosen = run_on_show(stored_runs(database))
+    if chosen is None:
         st.info("No run has contributions yet. They appear here while the first run goes on: see the page Runs.")
         return None
-    wanted = asked if asked in names else state.remembered_run()
-    label = {
-        run.run: f"{run.run} · {run.spec.model} · {run.spec.corpus} · {run.spec.masks} masks · {shipped.status(run)}"
-        for run in usable
-    }
-    # Names, not runs: Streamlit compares and copies what it lets choose from.
-    name = st.selectbox(
-        "Run", names, index=names.index(wanted) if wanted in names else 0, format_func=label.__getitem__
-    )
-    chosen = usable[names.index(name)]
-    if asked is None or asked in names:  # an unknown run stays in the address, and its error on the page
-        state.remember_run(chosen.run)
-    if chosen.result is not None and (words := legend(chosen.result.model.players)):
+    state.remember_run(chosen.run)
+    if chosen.result is None:
+        what = f"Run {code(chosen.run)} has no contributions yet"
+        if chosen.status == "running":
+            st.info(f"{what}. They appear here while it goes on.")
+        else:
+            st.warning(f"{what}: it is {plain(chosen.status)}. Resume it on the page Runs, or choose another one.")
+        return None
+    if words := legend(chosen.result.model.players):
         st.caption(words)
     return chosen
 

@@ -93,11 +93,11 @@ def watch(job: Job, jobs: Jobs, title: str) -> None:
     st.fragment(live, run_every=1.0 if job.active else None)()
 
 
-def cancel_button(job: Job, jobs: Jobs) -> None:
-    """Ends a job that goes on or waits."""
+def cancel_button(job: Job, jobs: Jobs, place: str = "") -> None:
+    """Ends a job that goes on or waits; a page may have one in each of several places."""
     st.button(
         "Cancel",
-        key=f"cancel-{job.name}",
+        key=f"cancel-{place}{job.name}",
         icon=":material/stop_circle:",
         disabled=job.status == "cancelling" or not login.may_end(job.owner),
         on_click=jobs.cancel,

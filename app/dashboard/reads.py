@@ -3,6 +3,7 @@
 A connection takes tens of milliseconds and shuts out whoever measures; asking whether the file has changed takes none.
 """
 
+import time
 from collections.abc import Callable, Hashable
 from threading import Lock
 from typing import Any
@@ -16,12 +17,31 @@ from core.coalitions.worth import LOSSES
 from core.records.plans import Comparison, Scores, Selection
 
 _MOST = 64  # questions whose answers are kept
+_LOOK = 1.0  # seconds for which what was found of processes that measure is taken to hold
 
 
 def runs(database: Database) -> list[StoredRun]:
     """All runs as they are written, the newest first."""
     found: list[StoredRun] = _read(database, queries.runs)
     return found
+
+
+def standing(database: Database) -> dict[str, tuple[str, Hashable]]:
+    """Of every run its status, and when it or its result has last changed: what tells that a page is out of date.
+
+    The killed ones are told from those that go on, though the file says the same of both.
+    """
+    global _looked
+    written = _read(database, queries.ends)
+    with _looking:
+        if _looked is None or _looked[0] is not written or time.monotonic() > _looked[1]:
+            held = {run for run, status, _ in written if status == "running" and queries.is_held(database, run)}
+            found = {
+                run: ("interrupted" if status == "running" and run not in held else status, changed)
+                for run, status, changed in written
+            }
+            _looked = written, time.monotonic() + _LOOK, found
+        return _looked[2]
 
 
 def basis(database: Database, run: StoredRun, measured: str = LOSSES) -> Basis:
@@ -68,6 +88,8 @@ def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
 
 _known: dict[tuple[Hashable, ...], tuple[tuple[int, int], Any]] = {}  # of each question, the newest answer
 _reading = Lock()
+_looked: tuple[object, float, dict[str, tuple[str, Hashable]]] | None = None
+_looking = Lock()
 
 
 def _read(database: Database, query: Callable[..., Any], *arguments: Hashable) -> Any:

@@ -24,10 +24,19 @@ def remember_run(run: str) -> None:
     """Puts the run into the address, so that the page can be sent to a colleague."""
     if st.query_params.get("run") != run:
         if "run" in st.query_params:
-            for name in ("remove", "k", "refit"):
+            for name in ("remove", "k", "refit", "layer", "pair"):
                 st.query_params.pop(name, None)  # it was the other run's
         st.query_params["run"] = run
     st.session_state["run"] = run
+
+
+def chose_run(name: str, afresh: bool) -> None:
+    """Takes the run that was chosen with the widget `name`; `afresh` with nothing of the address as it was."""
+    chosen = st.session_state[name]
+    if chosen is not None:
+        if afresh:
+            st.query_params.clear()
+        remember_run(chosen)
 
 
 def remembered_run() -> str | None:
@@ -184,6 +193,10 @@ def told(name: str) -> QuorumError | None:
 def remember_job(name: str, job: Job) -> None:
     """The last request of a kind that this session made."""
     st.session_state[f"job-{name}"] = job
+
+
+def forget_job(name: str) -> None:
+    st.session_state.pop(f"job-{name}", None)
 
 
 def remembered_job(name: str) -> Job | None:

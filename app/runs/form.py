@@ -18,8 +18,8 @@ _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "g
 
 
 @st.fragment
-def show_form(database: Database, submit: Callable[[RunSpec], None]) -> None:
-    """The request for a run. A fragment: what it will take follows every change, and the page's charts stay."""
+def show_form(database: Database, submit: Callable[[RunSpec], None], another: bool) -> None:
+    """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
         try:
             spec = located(_asked())
@@ -28,7 +28,8 @@ def show_form(database: Database, submit: Callable[[RunSpec], None]) -> None:
             parts.show_error(error)
             return
         _show_forecast(database, spec)
-        if st.button("Start run", type="primary", icon=":material/play_arrow:"):
+        label = "Start another run" if another else "Start run"
+        if st.button(label, type="secondary" if another else "primary", icon=":material/play_arrow:"):
             try:
                 submit(spec)
             except QuorumError as error:

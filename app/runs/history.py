@@ -6,10 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import login, navigation, parts, state
-from app.dashboard.evaluations_panel import download_evaluations, show_imports, show_upload
 from app.example import shipped
-from app.foreign import plain
+from app.foreign import code, plain
 from app.runs.compare_runs import show_comparison
+from app.runs.evaluations_panel import download_evaluations, show_imports, show_upload
 from app.runs.settings import parted, settings
 from app.worker.client import Jobs
 from cache import queries
@@ -18,15 +18,26 @@ from cache.store import Store
 from core.records.spec import RunSpec
 
 
-def show_history(shared: Jobs, submit: Callable[[RunSpec], None]) -> None:
-    """All runs of this file as a table; one can be shown, resumed (by `submit`), compared, exported or deleted."""
-    runs = parts.stored_runs(shared.database)
-    if runs:
+def show_history(
+    shared: Jobs, runs: list[StoredRun], submit: Callable[[RunSpec], None], resumed_above: str | None
+) -> None:
+    """All runs of this file as a table; the one on show can be looked at, resumed (by `submit`), compared or deleted.
+
+    Args:
+        shared: the server's jobs.
+        runs: all of them, the newest first.
+        submit: asks for a run.
+        resumed_above: the run for which the page has a button already.
+    """
+    chosen = parts.run_on_show(runs)
+    if chosen is not None:
+        if state.remembered_run() == chosen.run:
+            state.remember_run(chosen.run)
         st.header("History")
         _show_table(runs)
-        chosen = _choose(runs)
+        st.markdown(f"Run {code(chosen.run)} ({plain(shipped.status(chosen))}), as chosen in the sidebar:")
         with st.container(horizontal=True):
-            _show_actions(shared, chosen, submit)
+            _show_actions(shared, chosen, submit, chosen.run == resumed_above)
         st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
         show_comparison(chosen, runs)
     show_upload(shared.database)
@@ -56,27 +67,11 @@ def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:
     }
 
 
-def _choose(runs: list[StoredRun]) -> StoredRun:
-    """The run of the address, or the newest; an unknown one is named."""
-    names, asked = [run.run for run in runs], state.run_in_address()
-    if asked is not None and asked not in names:
-        parts.show_failure(f"There is no run {asked} here.", f"Runs that exist: {', '.join(names)}.")
-    name = st.selectbox(
-        "Run",
-        names,
-        index=names.index(asked) if asked in names else 0,
-        format_func=lambda name: f"{name} ({shipped.status(runs[names.index(name)])})",
-    )
-    if asked in names and name != asked:  # an address that names nothing stays as it is
-        state.remember_run(name)
-    return runs[names.index(name)]
-
-
-def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], None]) -> None:
+def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], None], resumed_above: bool) -> None:
     if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
         st.switch_page(navigation.contributions(), query_params={"run": chosen.run})
     label = "Run again" if chosen.status == "finished" else "Resume"
-    if st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
+    if not resumed_above and st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
         submit(chosen.spec)
     download_evaluations(shared.database, chosen)
     mine = login.may_end(queries.owner(shared.database, chosen.run))

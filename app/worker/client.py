@@ -95,6 +95,11 @@ class Jobs:
             active = [job for job in jobs if job.active]
             return active[0] if active else jobs[-1] if jobs else None
 
+    def tasks(self) -> list[Job]:
+        """All tasks that go on or wait, in the order in which they were asked for, and the last of those that ended."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.what in get_args(Task)]
+
     def waiting(self, behind: Job) -> list[Job]:
         """The runs that come after one that goes on."""
         with self._lock:

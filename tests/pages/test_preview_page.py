@@ -14,7 +14,7 @@ from core.records.spec import RunSpec
 from core.selection.removal_paths import least_contributing
 from tests.support.finished import Finished
 from tests.support.jobs import wait
-from tests.support.pages import button, open_page, said
+from tests.support.pages import box, button, open_page, said
 
 
 def metrics(page: AppTest) -> dict[str, str]:
@@ -152,5 +152,5 @@ def test_one_session_on_several_pages(shared: Jobs, finished: Finished, spec: Ru
 def test_removal_stays_with_its_run(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     first, second = finished(spec, replace(spec, seed=1))
     page = open_page("preview", run=first, remove="0,7")
-    page.selectbox[0].set_value(second).run()
+    box(page, "Run").set_value(second).run()
     assert page.query_params["run"] == second and page.query_params["remove"] != "0,7"

@@ -20,7 +20,7 @@ from core.records.spec import RunSpec
 from core.run.forecast import work
 from core.sampling.samplers import begin
 from tests.support.finished import Finished
-from tests.support.pages import button, open_page, said
+from tests.support.pages import box, button, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:
@@ -42,7 +42,7 @@ def test_example_is_there_at_the_first_start_and_only_then(shared: Jobs) -> None
     assert page.dataframe[0].value.loc[0, "status"] == "example"
     assert "nothing is left to measure" in said(page), "the default run finds the example's evaluations"
     assert len(page.get("plotly_chart")) == 1
-    assert open_page("contributions").selectbox[0].options[0].endswith("example")
+    assert box(open_page("contributions"), "Run").options[0].endswith("example")
     button(page, "Delete").click().run()
     shipped.load_into(shared.database)
     assert not queries.runs(shared.database), "who deleted it does not get it again"

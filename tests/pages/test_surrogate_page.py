@@ -12,7 +12,7 @@ from core.surrogate.conformal import band_of
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 from tests.support.jobs import finish, wait
-from tests.support.pages import open_page, said
+from tests.support.pages import box, open_page, said
 
 
 def table(page: AppTest, column: str) -> object:
@@ -52,7 +52,7 @@ def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, finishe
     assert len(points) == 50
     np.testing.assert_allclose(points["measured perplexity"], result.dense_perplexity / np.array(found.scores))
     for kind in found.predicted[1:3]:
-        page.selectbox[1].set_value(kind.name).run()
+        box(page, "Kind of surrogate").set_value(kind.name).run()
         expected = result.dense_perplexity / np.maximum(kind.scores, 1e-5)
         np.testing.assert_allclose(table(page, "measured perplexity")["predicted perplexity"], expected)
     held = found.predicted[0]

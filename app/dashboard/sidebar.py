@@ -1,0 +1,144 @@
+"""What stands beside every page: the run on show, its model and text, what is computed now, and what waits.
+
+It also keeps every tab up to date: the page is drawn anew as soon as what it was drawn from has changed.
+"""
+
+from collections.abc import Hashable
+
+import streamlit as st
+
+from app.dashboard import parts, reads, state
+from app.dashboard.progress import cancel_button
+from app.example import shipped
+from app.foreign import code, plain
+from app.words import called, duration
+from app.worker.client import Jobs
+from app.worker.job import Job
+from cache.queries import StoredRun
+from core.checkpoint.memory import amount
+from core.errors import QuorumError
+
+EVERY = 1.5  # seconds between two looks at what goes on
+_PICKER = "run-on-show"
+_ROOM, _TEXT, _SHORT = 31, 9, 4  # letters of a label, of a text's name in it, and of a run's, unless others begin so
+_KINDS = {"run": "Run", "select": "Search", "compare": "Comparison", "score": "Rivals' scores", "export": "Export"}
+
+
+def show(jobs: Jobs, runs: list[StoredRun], follow: bool) -> None:
+    """Draws it. `follow`: a run that this session has started is on show once it has a name."""
+    asked = state.remembered_job("run")
+    if follow and asked is not None and asked.run in {run.run for run in runs}:
+        state.remember_run(asked.run)
+        state.forget_job("run")
+    run = parts.run_on_show(runs)
+    seen = _standing(jobs, run)
+    with st.sidebar:
+        if runs:
+            _show_picker(runs, run)
+        # It writes into its own place alone: a fragment may not leave it.
+        with st.container():
+            st.fragment(_live, run_every=EVERY)(jobs, run, seen)
+
+
+def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
+    shown = labels(runs)
+    state.set_widget(_PICKER, run.run if run else None)
+    # Names, not runs: Streamlit compares and copies what it lets choose from.
+    st.selectbox(
+        "Run",
+        list(shown),
+        index=0 if run else None,
+        format_func=shown.__getitem__,
+        key=_PICKER,
+        placeholder="Choose a run",
+        on_change=state.chose_run,
+        args=(_PICKER, run is None),
+    )
+    if run is not None:
+        st.markdown(f"**{plain(called(run.spec.model))}**")
+        st.caption(
+            f"{plain(called(run.spec.corpus))} · {run.spec.masks:,} coalitions · run {code(run.run)}, "
+            f"{plain(shipped.status(run))}"
+        )
+
+
+def labels(runs: list[StoredRun]) -> dict[str, str]:
+    """What each run is called where there is little room: its model, its text where they differ, how many coalitions.
+
+    In their place how it ended, where it is not finished; and how its name begins.
+    """
+    names, texts = [run.run for run in runs], {run.spec.corpus for run in runs}
+    told = next((few for few in range(_SHORT, 32) if len({name[:few] for name in names}) == len(names)), 32)
+
+    def label(run: StoredRun) -> str:
+        text = f" · {_cut(called(run.spec.corpus), _TEXT)}" if len(texts) > 1 else ""
+        far = f" · {run.spec.masks:,}" if run.status == "finished" else f" · {run.status}"
+        name = "example" if shipped.is_example(run) else run.run[:told]
+        rest = f"{text}{far} · {name}"
+        return _cut(called(run.spec.model), _ROOM - len(rest)) + rest
+
+    return {run.run: label(run) for run in runs}
+
+
+def _cut(text: str, most: int) -> str:
+    most = max(most, _SHORT)
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _standing(jobs: Jobs, run: StoredRun | None) -> Hashable:
+    """What pages are drawn from, as far as it changes by itself: tasks, all runs, and the one on show."""
+    tasks = tuple((job.name, job.status, job.run) for job in jobs.tasks())
+    known = reads.standing(jobs.database)
+    return tasks, tuple((name, status) for name, (status, _) in known.items()), known.get(run.run if run else "")
+
+
+def _live(jobs: Jobs, run: StoredRun | None, seen: Hashable) -> None:
+    try:
+        if _standing(jobs, run) != seen:
+            st.rerun(scope="app")
+    except QuorumError as error:  # the results file is busy: the next look may find it free
+        st.caption(plain(error.message))
+    active = [job for job in jobs.tasks() if job.active]
+    _show_foreign(jobs, active)
+    if not active:
+        st.caption("Nothing is being computed.")
+        return
+    going = next((job for job in active if job.status != "waiting"), active[0])
+    _show_going(going, jobs)
+    ahead = going
+    for place, job in enumerate((job for job in active if job is not going), 1):
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.caption(f"{place}. {_name(job)} waits for: {_name(ahead)}")
+            cancel_button(job, jobs, "sidebar-")
+        ahead = job
+
+
+def _show_going(job: Job, jobs: Jobs) -> None:
+    """What is being computed: what it is called, how far it is, how long the rest takes, and the way to end it."""
+    progress, loading = job.progress, job.downloading
+    if job.status == "cancelling":
+        share, said = None, "Being cancelled"
+    elif loading is not None:
+        share = min(1.0, loading.done / max(1, loading.total))
+        said = f"{amount(loading.done)} of {amount(loading.total)}, {duration(loading.seconds_left)} left"
+    elif progress is not None:
+        share = progress.done / progress.total
+        said = f"{progress.done:,} of {progress.total:,}, {duration(progress.seconds_left)} left"
+    else:
+        share, said = job.share, job.stage or "Waiting for its turn"
+    st.progress(min(1.0, share or 0.0), text=f"**{_name(job)}**  \n{plain(said)}")
+    cancel_button(job, jobs, "sidebar-")
+
+
+def _show_foreign(jobs: Jobs, active: list[Job]) -> None:
+    """Runs that another process measures into this results file; it alone can end them."""
+    ours = {job.run for job in active}
+    for run, (status, _) in reads.standing(jobs.database).items():
+        if status == "running" and run not in ours:
+            st.caption(f"Run {code(run)} is measured by another process.")
+
+
+def _name(job: Job) -> str:
+    """What a task is called: its kind, its model, and the run that it is about."""
+    about = f" · {code(job.of)}" if job.of else ""
+    return f"{_KINDS[job.what]} · {plain(called(job.spec.model))}{about}"
