@@ -34,7 +34,8 @@ def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: in
     page.get_by_text("More settings").click()
     page.get_by_role("spinbutton", name="Sequences").fill(str(sequences))
     page.get_by_role("spinbutton", name="Tokens in a sequence").fill(str(tokens))
-    insist(page.get_by_role("button", name="Start run"), page.get_by_text(re.compile("Measuring:|is finished")))
+    start_run = page.get_by_role("button", name=re.compile("Start (another )?run"))
+    insist(start_run, page.get_by_text(re.compile("Measuring:|is finished")))
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def insist(button: Locator, said: Locator) -> None:
 
 def cancel(page: Page) -> None:
     said = page.get_by_text(re.compile("The run was cancelled|Cancelling after"))
-    insist(page.get_by_role("button", name="Cancel"), said)
+    insist(page.get_by_test_id("stMain").get_by_role("button", name="Cancel"), said)
     expect(page.get_by_text("The run was cancelled.")).to_be_visible(timeout=60_000)
 
 
@@ -71,7 +72,8 @@ def test_first_start(empty: Server, page: Page) -> None:
     page.get_by_role("spinbutton", name="Seed").fill("1")
     page.keyboard.press("Tab")
     expect(page.get_by_text("301 coalitions, the whole model among them")).to_be_visible()
-    insist(page.get_by_role("button", name="Start run"), page.get_by_role("button", name="Cancel"))
+    begun = page.get_by_test_id("stMain").get_by_role("button", name="Cancel")
+    insist(page.get_by_role("button", name="Start run"), begun)
     expect(page.get_by_text(MEASURING)).to_be_visible(timeout=120_000)
     before = page.get_by_text(MEASURING).inner_text()
     expect(page.get_by_text(before, exact=True)).not_to_be_visible(timeout=60_000)

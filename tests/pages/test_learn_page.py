@@ -10,7 +10,7 @@ from app.worker.client import Jobs
 from cache import evaluations, queries
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
-from tests.support.pages import button, open_page, said
+from tests.support.pages import button, links, open_page, said
 
 STEPS = ("teams", "orders", "axioms", "sampling", "surrogate", "strata")
 
@@ -167,7 +167,8 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, finished: Finished, spe
     assert exact["exact"].sum() == pytest.approx(float(shown["Sum of Shapley values (estimated)"]), abs=0.006)
 
 
-def test_unknown_run_is_named_and_the_lecture_goes_on(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
-    finished(spec)
+def test_unknown_run_is_named_and_another_is_not_taken(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
     page = open_page("learn", run="nonesuch")
-    assert "There is no run nonesuch" in said(page) and len(page.header) == 1
+    assert "There is no run nonesuch" in said(page) and not page.header
+    assert [query for _, query in links(page)] == [f"run={run}"]

@@ -10,7 +10,7 @@ from cache import evaluations, queries
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import finish, wait
-from tests.support.pages import button, open_page, said
+from tests.support.pages import button, links, open_page, said
 
 
 def test_nothing_starts_by_itself(shared: Jobs) -> None:
@@ -41,7 +41,8 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
 def test_unknown_run_in_the_address_is_named(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [run] = finished(spec)
     page = open_page("contributions", run="nonesuch")
-    assert "There is no run nonesuch" in said(page) and run in said(page)
+    assert "There is no run nonesuch" in said(page)
+    assert [(run in label, query) for label, query in links(page)] == [(True, f"run={run}")]
 
 
 def test_running_run_has_progress_and_a_button(shared: Jobs, spec: RunSpec) -> None:

@@ -20,7 +20,7 @@ from core.records.spec import RunSpec
 from core.run.forecast import work
 from core.sampling.samplers import begin
 from tests.support.finished import Finished
-from tests.support.pages import box, button, open_page, said
+from tests.support.pages import box, button, links, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:
@@ -143,9 +143,11 @@ def test_two_runs_in_the_history_and_side_by_side(shared: Jobs, finished: Finish
     box.set_value("no other run").run()
     assert "Spearman" not in said(page) and "with" not in page.query_params
     page = open_page(run="nonesuch")
-    assert "There is no run nonesuch here" in said(page) and first in said(page)
+    assert "There is no run nonesuch here" in said(page)
+    assert {query for _, query in links(page)} == {f"run={first}", f"run={second}"}
     page = open_page(run=first, **{"with": "nonesuch"})
-    assert "There is no other run nonesuch" in said(page) and second in said(page)
+    assert "There is no run nonesuch here" in said(page)
+    assert [query for _, query in links(page)] == [f"run={first}", f"run={first}&with={second}"]
 
 
 def test_other_text_is_warned_of(shared: Jobs, finished: Finished, spec: RunSpec) -> None:

@@ -21,6 +21,11 @@ def said(app: AppTest) -> str:
     return "\n".join(element.value for elements in parts for element in elements)
 
 
+def links(app: AppTest) -> list[tuple[str, str]]:
+    """The links to pages in the page itself, as (what they are called, the query of their address)."""
+    return [(element.proto.label, element.proto.query_string) for element in app.main.get("page_link")]
+
+
 def button(app: AppTest, label: str) -> object:
     return next(element for element in app.button if element.label == label)
 
