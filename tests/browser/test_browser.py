@@ -5,15 +5,14 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from cache import evaluations, queries
 from cache.database import Database
-from tests.support.browser import Server, serving, settle, visit
+from tests.support.browser import Server, insist, serving, settle, start, visit
 
 MEASURING = re.compile(r"Measuring: [1-9]\d* of \d+ coalitions")
 
@@ -25,35 +24,11 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: int, tokens: int) -> None:
-    """Fills in the form and starts a run."""
-    page.get_by_role("textbox", name="Model").fill(str(model))
-    page.get_by_role("spinbutton", name="Coalitions").fill(str(coalitions))
-    page.get_by_role("combobox", name=re.compile("Calibration text")).fill(str(text))
-    page.keyboard.press("Enter")
-    page.get_by_text("More settings").click()
-    page.get_by_role("spinbutton", name="Sequences").fill(str(sequences))
-    page.get_by_role("spinbutton", name="Tokens in a sequence").fill(str(tokens))
-    start_run = page.get_by_role("button", name=re.compile("Start (another )?run"))
-    insist(start_run, page.get_by_text(re.compile("Measuring:|is finished")))
-
-
 @pytest.fixture
 def example(tmp_path: Path) -> Iterator[Server]:
     """A server that has the example and nothing else; it outlives the page that is asked for after it."""
     with serving(tmp_path / "results.duckdb") as server:
         yield server
-
-
-def insist(button: Locator, said: Locator) -> None:
-    """Clicks until it is acknowledged: a click that meets a page just being drawn anew is lost."""
-    for _ in range(5):
-        settle(button.page)
-        button.click()
-        with suppress(AssertionError):
-            expect(said).to_be_visible(timeout=10_000)
-            return
-    expect(said).to_be_visible()
 
 
 def cancel(page: Page) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -213,3 +213,27 @@ def unfold(page: Page) -> None:
     height = page.locator("[data-testid=stMainBlockContainer]").evaluate("block => block.scrollHeight")
     page.set_viewport_size({**VIEWPORT, "height": max(VIEWPORT["height"], height)})
     settle(page)
+
+
+def insist(button: Locator, said: Locator) -> None:
+    """Clicks until it is acknowledged: a click that meets a page just being drawn anew is lost."""
+    for _ in range(5):
+        settle(button.page)
+        button.click()
+        with suppress(AssertionError):
+            expect(said).to_be_visible(timeout=10_000)
+            return
+    expect(said).to_be_visible()
+
+
+def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: int, tokens: int) -> None:
+    """Fills in the form and starts a run."""
+    page.get_by_role("textbox", name="Model").fill(str(model))
+    page.get_by_role("spinbutton", name="Coalitions").fill(str(coalitions))
+    page.get_by_role("combobox", name=re.compile("Calibration text")).fill(str(text))
+    page.keyboard.press("Enter")
+    page.get_by_text("More settings").click()
+    page.get_by_role("spinbutton", name="Sequences").fill(str(sequences))
+    page.get_by_role("spinbutton", name="Tokens in a sequence").fill(str(tokens))
+    start_run = page.get_by_role("button", name=re.compile("Start (another )?run"))
+    insist(start_run, page.get_by_text(re.compile("Measuring:|is finished")))

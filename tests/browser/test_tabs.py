@@ -1,0 +1,146 @@
+"""Several tabs at one dashboard: each follows what any of them, or the machine, does; and what a window shows first."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from cache import queries
+from cache.database import Database
+from tests.support.browser import TITLE, Server, insist, serving, settle, start, visitor
+
+FAR = re.compile(r"[1-9]\d* of 101, .* left")
+PAGES = ("", "contributions", "interactions", "surrogate", "preview", "export", "learn")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """It has the example, and has never been asked for anything."""
+    file = tmp_path_factory.mktemp("tabs") / "results.duckdb"
+    with serving(file, QUORUM_HOME=str(file.parent)) as server:
+        yield server
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Page]:
+    """A second person."""
+    with visitor(browser, "dark") as page:
+        yield page
+
+
+def sidebar(page: Page) -> Locator:
+    return page.get_by_test_id("stSidebar")
+
+
+def opened(page: Page, server: Server, path: str = "") -> Page:
+    page.goto(f"{server.address}/{path}")
+    settle(page)
+    return page
+
+
+def begin(page: Page, model: Path, text: Path) -> None:
+    """A run that goes on for a while."""
+    start(page, model, text, coalitions=100, sequences=250, tokens=128)
+
+
+def cancel(page: Page) -> None:
+    """By the sidebar, from whatever page."""
+    heard = sidebar(page).get_by_text(re.compile("Being cancelled|Nothing is being computed"))
+    insist(sidebar(page).get_by_role("button", name="Cancel"), heard)
+
+
+def test_two_tabs_a_cancel_a_resume_and_a_reload(
+    server: Server, page: Page, other: Page, tiny: Path, text_file: Path
+) -> None:
+    """Nobody asks any of these tabs to draw itself anew but where it says so."""
+    opened(other, server)
+    expect(other.get_by_text("This is an example")).to_be_visible()
+    expect(sidebar(other).get_by_text("Nothing is being computed.")).to_be_visible()
+    field = other.get_by_role("textbox", name="Model")
+    field.press_sequentially(" being typed")
+    begin(opened(page, server), tiny, text_file)
+    for tab in (page, other):
+        expect(sidebar(tab).get_by_text(FAR)).to_be_visible()
+        expect(
+            tab.get_by_test_id("stMain").get_by_text(f"{tiny.name} on {text_file.name} · 100 coalitions")
+        ).to_be_visible()
+    assert field.input_value().endswith(" being typed"), "what somebody is writing stays"
+    insist(
+        sidebar(other).get_by_role("button", name="Cancel"), other.get_by_text(re.compile("Being cancelled|was canc"))
+    )
+    for tab in (page, other):
+        expect(tab.get_by_text("The run was cancelled.")).to_be_visible()
+        expect(tab.get_by_role("button", name="Start another run")).to_be_visible()
+        expect(tab.get_by_role("button", name="Resume")).to_have_count(1)
+        expect(sidebar(tab).get_by_text("Nothing is being computed.")).to_be_visible()
+    before = {run.run: run.status for run in queries.runs(Database(server.file))}
+    insist(page.get_by_role("button", name="Resume"), sidebar(page).get_by_text(FAR))
+    expect(sidebar(other).get_by_text(FAR)).to_be_visible()
+    expect(other.get_by_role("button", name="Resume")).to_have_count(0)
+    assert {run.run for run in queries.runs(Database(server.file))} == before.keys(), "the same run goes on"
+    page.reload()
+    settle(page)
+    expect(sidebar(page).get_by_text(FAR)).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_text(re.compile(r"Measuring: \d+ of 101"))).to_be_visible()
+    [worker] = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    for tab in (page, other):
+        expect(tab.get_by_text("The process that computes has ended unexpectedly")).to_be_visible()
+        expect(tab.get_by_role("button", name="Resume")).to_have_count(1)
+
+
+def test_a_deep_link_to_each_page_while_a_run_goes_on(
+    server: Server, page: Page, other: Page, tiny: Path, text_file: Path
+) -> None:
+    begin(opened(page, server), tiny, text_file)
+    expect(sidebar(page).get_by_text(FAR)).to_be_visible()
+    run = queries.runs(Database(server.file))[0]
+    assert run.status == "running"
+    for path in PAGES:
+        opened(other, server, f"{path}?run={run.run}")
+        expect(other.locator(TITLE)).to_be_visible()
+        assert f"run={run.run}" in other.url
+        expect(sidebar(other).get_by_text(re.compile(rf"· 100 coalitions · run\s+{run.run}"))).to_be_visible()
+        expect(sidebar(other).get_by_text(FAR)).to_be_visible()
+        assert other.get_by_role("alert").filter(has_text="no run").count() == 0, path
+    insist(
+        sidebar(other).get_by_role("button", name="Cancel"), other.get_by_text(re.compile("Being cancelled|Nothing is"))
+    )
+    expect(sidebar(page).get_by_text("Nothing is being computed.")).to_be_visible()
+
+
+def test_a_link_beside_an_unknown_run_leads_to_one_that_there_is(server: Server, page: Page) -> None:
+    opened(page, server, "export?run=nope&remove=1&k=2")
+    expect(page.get_by_text("There is no run nope here.")).to_be_visible()
+    expect(page.get_by_role("button", name="Export")).to_have_count(0)
+    page.get_by_test_id("stMain").get_by_role("link").last.click()
+    expect(page.get_by_text("There is no run nope here.")).to_have_count(0)
+    settle(page)
+    assert re.search(r"/export\?run=\w{8}$", page.url), page.url
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1920, 1080), (390, 844)])
+def test_what_a_window_shows_first(server: Server, page: Page, width: int, height: int) -> None:
+    """Nothing empty above the title, nothing beyond the right edge, lines of 1,600 pixels at most, and the sidebar."""
+    page.set_viewport_size({"width": width, "height": height})
+    for path in ("", "contributions", "learn"):
+        opened(page, server, path)
+        title, main = (
+            page.locator(TITLE).bounding_box(),
+            page.get_by_test_id("stMain").evaluate(
+                "main => [main.scrollWidth - main.clientWidth, document.documentElement.scrollWidth - innerWidth]"
+            ),
+        )
+        assert title is not None and main == [0, 0]
+        assert title["y"] <= (60 if width < 768 else 20)
+        content = page.get_by_test_id("stMainBlockContainer").bounding_box()
+        beside = sidebar(page).bounding_box()
+        assert content is not None and beside is not None
+        assert content["width"] == min(1600, width - (beside["width"] if width > 768 else 0))
+        picker = sidebar(page).get_by_role("combobox", name="Run").bounding_box()
+        assert picker is not None and (beside["x"] < 0 if width < 768 else picker["y"] + picker["height"] < 500)
