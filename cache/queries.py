@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def is_held(database: Database, run: str) -> bool:
     return True
 
 
-def ends(database: Database) -> list[tuple[str, str, pd.Timestamp]]:
+def ends(database: Database) -> list[tuple[str, str, datetime]]:
     """Of every run its name, its status as it is written, and when that or its result has last changed."""
     with database.reading() as connection:
         return connection.execute("SELECT run, status, changed FROM runs ORDER BY run").fetchall()

@@ -13,7 +13,7 @@ from app.dashboard.progress import show_standing
 from app.dashboard.refitting import offered
 from app.dashboard.tables import show_table, value_table
 from app.foreign import plain
-from app.words import KINDS
+from app.words import KINDS, called
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals, stability
@@ -68,7 +68,7 @@ def show_run(run: StoredRun, result: RunResult) -> None:
     """Of which model the values are, on which text, and how far the run has come."""
     show_standing(run, shared)
     st.caption(
-        f"{plain(result.model.source)} ({plain(result.model.architecture)}, "
+        f"{plain(called(result.model.source))} ({plain(result.model.architecture)}, "
         f"{result.model.parameters / 1e6:,.0f} M parameters, "
         f"{plain(result.model.dtype)} on {plain(result.model.device)}) · dense perplexity "
         f"{result.dense_perplexity:.2f} (measured) · "

@@ -11,7 +11,7 @@ import streamlit as st  # noqa: E402
 
 from app.dashboard import login, navigation, parts, sidebar  # noqa: E402
 from app.worker import client  # noqa: E402
-from core.errors import QuorumError  # noqa: E402
+from core.errors import CacheBusy, QuorumError  # noqa: E402
 
 # Streamlit writes on a slider and on what is selected in its primary colour, which no theme can make light enough to be
 # read on black and dark enough to be read under white, which stands on it in buttons.
@@ -44,3 +44,5 @@ try:
     page.run()
 except QuorumError as error:
     parts.show_error(error)
+    if isinstance(error, CacheBusy):
+        sidebar.try_again()

@@ -40,6 +40,18 @@ def show(jobs: Jobs, runs: list[StoredRun], follow: bool) -> None:
             st.fragment(_live, run_every=EVERY)(jobs, run, seen)
 
 
+def try_again() -> None:
+    """Draws the page anew in a moment, which could not be drawn now: nobody has to ask for it."""
+    drawn: list[bool] = []
+
+    def again() -> None:
+        if drawn:
+            st.rerun(scope="app")
+        drawn.append(True)
+
+    st.fragment(again, run_every=EVERY)()
+
+
 def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
     shown = labels(runs)
     state.set_widget(_PICKER, run.run if run else None)
@@ -93,13 +105,17 @@ def _standing(jobs: Jobs, run: StoredRun | None) -> Hashable:
 
 
 def _live(jobs: Jobs, run: StoredRun | None, seen: Hashable) -> None:
+    """What is computed now, and the end of a page that is out of date."""
+    active = [job for job in jobs.tasks() if job.active]
     try:
         if _standing(jobs, run) != seen:
             st.rerun(scope="app")
-    except QuorumError as error:  # the results file is busy: the next look may find it free
+        elsewhere = _elsewhere(jobs, active)
+    except QuorumError as error:  # the results file is in use: the next look may find it free
         st.caption(plain(error.message))
-    active = [job for job in jobs.tasks() if job.active]
-    _show_foreign(jobs, active)
+        elsewhere = []
+    for name in elsewhere:
+        st.caption(f"Run {code(name)} is measured by another process.")
     if not active:
         st.caption("Nothing is being computed.")
         return
@@ -130,12 +146,13 @@ def _show_going(job: Job, jobs: Jobs) -> None:
     cancel_button(job, jobs, "sidebar-")
 
 
-def _show_foreign(jobs: Jobs, active: list[Job]) -> None:
+def _elsewhere(jobs: Jobs, active: list[Job]) -> list[str]:
     """Runs that another process measures into this results file; it alone can end them."""
+    if any(job.what == "run" and job.status != "waiting" and job.run is None for job in active):
+        return []  # the one that has begun may be this
     ours = {job.run for job in active}
-    for run, (status, _) in reads.standing(jobs.database).items():
-        if status == "running" and run not in ours:
-            st.caption(f"Run {code(run)} is measured by another process.")
+    known = reads.standing(jobs.database)
+    return [name for name, (status, _) in known.items() if status == "running" and name not in ours]
 
 
 def _name(job: Job) -> str:

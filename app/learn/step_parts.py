@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.dashboard import estimated
+from app.words import called
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Measurements
@@ -52,4 +53,4 @@ def look_for(words: str) -> None:
 
 def protocol(own: Own) -> str:
     """Whose figures these are, in small print."""
-    return f"Run {own.run.run}, {own.result.model.source}, {own.result.protocol}."
+    return f"Run {own.run.run}, {called(own.result.model.source)}, {own.result.protocol}."
