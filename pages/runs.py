@@ -28,6 +28,11 @@ def submit(spec: RunSpec) -> None:
 
 
 left = unfinished(job, runs)
-show_newest(shared, job, runs, submit)
-show_form(shared.database, submit, another=left is not None or (job is not None and job.active))
-show_history(shared, runs, submit, resumed_above=left[1] if left is not None else None)
+# Each has a place of its own: what somebody is writing would be lost if the browser had to move its field.
+newest, form, history = st.container(), st.container(), st.container()
+with newest:
+    show_newest(shared, job, runs, submit)
+with form:
+    show_form(shared.database, submit, another=left is not None or (job is not None and job.active))
+with history:
+    show_history(shared, runs, submit, resumed_above=left[1] if left is not None else None)
