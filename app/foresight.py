@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import comb
 
 import numpy as np
 
@@ -15,12 +14,10 @@ from core.checkpoint.memory import amount, available
 from core.checkpoint.size import BYTES, admitted_shape
 from core.coalitions.masks import Masks
 from core.coalitions.players import computed, kept, players_of, switches
-from core.errors import SelectionError
 from core.records.results import RunResult
 from core.records.spec import OFFLOAD, RunSpec
 from core.run import forecast
-from core.sampling.samplers import begin, check_size
-from core.sampling.strata import check_strata, default_strata
+from core.sampling.samplers import begin, check_count, check_size
 
 # More coalitions are not drawn only to be counted: the work of these is scaled up, and is then an upper bound.
 _DRAWN = 3000
@@ -68,7 +65,7 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     if layers is None:
         return answer
     players = players_of(layers, spec.players, spec.protect)
-    _check_count(spec, len(players))
+    check_count(spec, len(players))
     masks, scale = _drawn(spec, len(players))
     answer = replace(answer, coalitions=round(len(masks) * scale))
     missing = np.ones(len(masks), dtype=np.bool_)
@@ -133,23 +130,6 @@ def _drawn(spec: RunSpec, players: int) -> tuple[Masks, float]:
     """The coalitions that a run begins with, or the first of them, and how many times as many it measures."""
     _, masks = begin(replace(spec, masks=min(spec.masks, _DRAWN)), players)
     return masks, (1 + spec.masks) / len(masks) if spec.sampler != "exhaustive" else 1.0
-
-
-def _check_count(spec: RunSpec, players: int) -> None:
-    """SelectionError for more coalitions than there are, also where too many are asked for to be drawn here."""
-    if spec.sampler == "shapley":
-        held = 2**players - 1
-    elif spec.sampler == "stratified":
-        held = sum(comb(players, kept) for kept in check_strata(spec.strata or default_strata(players), players))
-    else:
-        return  # an adaptive run stops where there are no more, and an exhaustive one takes all
-    if spec.masks > held:
-        raise SelectionError(
-            f"{spec.masks:,} masks were asked for; these strata hold {held:,} coalitions."
-            if spec.sampler == "stratified"
-            else f"{spec.masks:,} masks were asked for; there are {held:,} coalitions.",
-            "Ask for fewer.",
-        )
 
 
 def _same_text(one: RunSpec, other: RunSpec) -> bool:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from core.coalitions.masks import removed
 from core.coalitions.players import are_halves, mask_without, names
-from core.records.events import Exported
+from core.records.events import Exported, Progress
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo
 
 Players = Sequence[str]
@@ -31,6 +31,14 @@ INDICES = {
     "is nearest to this one.",
     "banzhaf": "**Banzhaf interaction**: over all sets of the other layers alike, most of which keep about half of "
     "them.",
+}
+
+PARTS = {
+    "coalitions": "Measuring",
+    "fit": "Estimating contributions",
+    "search": "Searching for the best plans",
+    "precision": "Comparing with float32",
+    "surrogates": "Comparing surrogates",
 }
 
 
@@ -86,6 +94,13 @@ def called(source: str) -> str:
         return BUNDLED_HUB.rpartition("/")[2]
     path = PurePath(source)
     return path.name or source if path.is_absolute() else source
+
+
+def standing(progress: Progress) -> str:
+    """What a run does now, how long all of it still takes, and how right that has been so far."""
+    left = "" if math.isnan(progress.seconds_left) else f", {duration(progress.seconds_left)} left for all of it"
+    within = "" if progress.within is None else f" (so far this estimate has been within {progress.within:.0%})"
+    return f"{PARTS[progress.part]}{left}{within}"
 
 
 def duration(seconds: float) -> str:

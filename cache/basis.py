@@ -84,7 +84,9 @@ def asked(database: Database, run: StoredRun) -> Asked:
             fewest = float("inf")
         elif run.status == "finished":  # and drew its coalitions, if these are others, in another way
             fewest = found.masks - found.not_finite
-    return Asked(run.game, _own(run.spec, len(players), added or ()), fewest, run.refit)
+    # Release 0.1 kept nothing of what it added, and drew without the coalition of no layers.
+    earlier = found is not None and added is None
+    return Asked(run.game, _own(run.spec, len(players), added or (), empty=not earlier), fewest, run.refit)
 
 
 def taken(database: Database, wanted: Asked) -> set[str]:
@@ -117,14 +119,14 @@ def refitted(database: Database, run: StoredRun) -> StoredRun:
 
 
 @lru_cache(maxsize=8)
-def _own(spec: RunSpec, players: int, added: tuple[str, ...]) -> frozenset[str]:
+def _own(spec: RunSpec, players: int, added: tuple[str, ...], *, empty: bool) -> frozenset[str]:
     """The masks of a run: those that it began with follow from what was asked for, and it has kept those it added.
 
     Raises:
         SelectionError: no run has been asked for so; the file was changed.
     """
     check_size(spec)
-    _, masks = begin(spec, players)
+    _, masks = begin(spec, players, empty=empty)
     return frozenset([*map(encode, masks[1:]), *added])
 
 

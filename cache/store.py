@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
+from cache import queries
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
@@ -93,6 +94,10 @@ class Store:
         """Keeps evaluations for ever, losses and divergences in one transaction; what is already there stays."""
         with self._database.writing() as connection:
             insert(connection, game, measured)
+
+    def selection(self, run: str, protected: Sequence[int]) -> Selection | None:
+        """What a search found for a run with these players protected, if there was one."""
+        return queries.selection(self._database, run, protected)
 
     def save_selection(self, run: str, selection: Selection) -> None:
         """Keeps what a search found for a run, in place of an earlier one with the same layers protected."""

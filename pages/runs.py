@@ -20,10 +20,10 @@ st.markdown(
 )
 
 
-def submit(spec: RunSpec) -> None:
+def submit(spec: RunSpec, search: bool = True) -> None:
     """Asks for a run, which this session then follows."""
     login.check_model(spec)
-    state.remember_job("run", shared.submit(spec, login.visitor()))
+    state.remember_job("run", shared.submit(spec, login.visitor(), search=search))
     st.rerun()
 
 

@@ -19,6 +19,7 @@ ORDER = (
     ("core.errors",),
     ("core.paths",),
     ("core.unfinished",),
+    ("core.pauses",),
     ("core.coalitions",),
     ("core.records",),
     ("core.hub",),

@@ -1,10 +1,9 @@
 """The commands that choose layers: predictions, plans, and a comparison of methods."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
+from app.cli.best_plans import HEADER, NO_CACHE, plan_lines, plan_objects
 from app.cli.opening import asked_run, database_of, engine_on
 from app.cli.terminal import follow, say
 from app.words import uncached
@@ -12,11 +11,9 @@ from cache import evaluations, queries
 from cache.basis import asked, counted
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
-from core.records.plans import USUAL_METHODS, Plan, methods_for
-from core.records.spec import ModelInfo, RunSpec
+from core.records.plans import USUAL_METHODS, methods_for
+from core.records.spec import RunSpec
 from core.selection.targets import Request, Target
-
-_NO_CACHE = "(no cache)"  # beside a plan that a hybrid generates slowly with
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -82,20 +79,20 @@ def select(options: argparse.Namespace) -> None:
         f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.compute}",
         f"measured on {found.protocol}",
         f"dense perplexity {found.dense_perplexity:.3f}; ratio: to the dense one; 90 % intervals for other such text",
-        "removed  perplexity      low     high   ratio     low     high   parameters  layers",
-        *_rows(plans, found.model),
+        HEADER,
+        *plan_lines(plans, found.model),
     ]
     if len(plans) == len(found.plans):
-        text += ["", "nested, each holds the one before", *_rows(path, found.model)]
+        text += ["", "nested, each holds the one before", *plan_lines(path, found.model)]
     lost = [words for plan in (*plans, *path) if (words := uncached(found.model, plan.removed))]
     if lost:
-        text += ["", f"{_NO_CACHE}: {lost[0]} `select {run.run} --protect` keeps it."]
+        text += ["", f"{NO_CACHE}: {lost[0]} `select {run.run} --protect` keeps it."]
     answer = {
         "run": run.run,
         **asdict(found),
         "protected": names(players, found.protected),
-        "plans": _plans(plans, found.model),
-        "nested": _plans(path, found.model),
+        "plans": plan_objects(plans, found.model),
+        "nested": plan_objects(path, found.model),
     }
     say(options.json, answer, "\n".join(text))
 
@@ -121,26 +118,5 @@ def compare(options: argparse.Namespace, spec: RunSpec) -> None:
         by_count = {plan.count: f"{plan.perplexity:10.2f}" for plan in method.plans}
         row = "".join(by_count.get(count, f"{'':10s}") for count in counts)
         lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.plain:8.2f}  {method.shared:8.2f}")
-    methods_found = [{**asdict(method), "plans": _plans(method.plans, found.model)} for method in found.methods]
+    methods_found = [{**asdict(method), "plans": plan_objects(method.plans, found.model)} for method in found.methods]
     say(options.json, {**asdict(found), "methods": methods_found}, "\n".join(lines))
-
-
-def _plans(plans: Sequence[Plan], model: ModelInfo) -> list[dict[str, Any]]:
-    return [
-        {
-            **asdict(plan),
-            "removed": names(model.players, plan.removed),
-            "uncached": model.is_uncached_without(plan.removed),
-        }
-        for plan in plans
-    ]
-
-
-def _rows(plans: Sequence[Plan], model: ModelInfo) -> list[str]:
-    return [
-        f"{plan.count:7d} {plan.perplexity:11.3f} {plan.low:8.2f} {plan.high:8.2f} {plan.ratio:7.3f} "
-        f"{plan.ratio_low:7.3f} {plan.ratio_high:8.3f} {plan.parameters:12,d}  "
-        + ",".join(map(str, names(model.players, plan.removed)))
-        + (f"  {_NO_CACHE}" if model.is_uncached_without(plan.removed) else "")
-        for plan in plans
-    ]

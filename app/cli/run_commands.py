@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from app.cli.best_plans import plans_of
 from app.cli.opening import asked_run, database_of, engine_on, file_of
 from app.cli.terminal import announce, follow, result_object, result_text, say
 from app.example import shipped
@@ -37,9 +38,10 @@ def run(options: argparse.Namespace, spec: RunSpec) -> None:
     database = database_of(options)
     with suppress(QuorumError):  # whatever is wrong with the request, the engine says
         announce(sentences(foresee(database, queries.runs(database), spec)))
-    finished = follow(engine_on(database).run(spec))
+    finished = follow(engine_on(database).run(spec, search=not options.no_search))
     assert isinstance(finished, Finished)
-    say(options.json, result_object(finished.result), result_text(finished.result))
+    answer, text = plans_of(finished.result, queries.selection(database, finished.result.run, ()))
+    say(options.json, result_object(finished.result) | answer, f"{result_text(finished.result)}\n\n{text}")
 
 
 def runs(options: argparse.Namespace) -> None:
@@ -65,8 +67,9 @@ def show(options: argparse.Namespace) -> None:
     for one in taken:
         text += f"\n{one.evaluations:,} of its game's evaluations were imported from {one.name} ({one.sha256[:12]})"
     if found.result is not None:
-        answer |= result_object(found.result)
-        text += "\n" + result_text(found.result)
+        plans, said = plans_of(found.result, queries.selection(database, found.run, ()))
+        answer |= result_object(found.result) | plans
+        text += f"\n{result_text(found.result)}\n\n{said}"
     else:
         text += "\nIt has no contributions yet; run it again to go on."
     say(options.json, answer, text)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.words import labels
+from app.words import labels, standing
 from core.attribution.stability import stability
 from core.checkpoint.memory import amount
 from core.errors import QuorumError
@@ -32,6 +32,12 @@ def follow(events: Iterator[Event]) -> Event:
             elif isinstance(event, Downloading):
                 loading = loading or _loading(event)
                 loading.update(event.done - loading.n)
+            elif isinstance(event, Progress) and event.share is not None:
+                if not isinstance(before, Progress) or before.part != event.part:
+                    tqdm.write(f"{standing(event)} …", file=sys.stderr)
+                bar = bar or _of_run(event)
+                bar.set_postfix_str(standing(event), refresh=False)
+                bar.update(event.share - bar.n)
             elif isinstance(event, Progress | Partial):
                 cached = event.cached if isinstance(event, Progress) else 0
                 bar = bar or tqdm(total=event.total, initial=cached, unit="", disable=None, file=sys.stderr)
@@ -47,6 +53,12 @@ def follow(events: Iterator[Event]) -> Event:
                 shown.close()
     assert last is not None  # every engine command ends with an event of its own
     return last
+
+
+def _of_run(begun: Progress) -> "tqdm[Any]":
+    """A bar of all that a run does."""
+    form = "{percentage:3.0f}%|{bar}| {elapsed} {postfix}"
+    return tqdm(total=1, initial=begun.share, bar_format=form, disable=None, file=sys.stderr)
 
 
 def _loading(begun: Downloading) -> "tqdm[Any]":

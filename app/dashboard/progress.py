@@ -5,11 +5,12 @@ import streamlit as st
 
 from app.dashboard import login, parts
 from app.foreign import plain
-from app.words import duration
+from app.words import PARTS, duration
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
 from core.checkpoint.memory import amount
+from core.run.remaining import LAST_PARTS
 
 # What there is to say of a job that does not do its work now.
 _HELD_UP = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
@@ -37,8 +38,10 @@ def show_progress(job: Job, jobs: Jobs) -> None:
         cancel_button(job, jobs)
         return
     progress = job.progress
-    label = _HELD_UP.get(job.status, job.stage or "Starting")
+    label = _HELD_UP.get(job.status, job.stage or (PARTS[progress.part] if progress else "Starting"))
     done = progress.done / progress.total if progress else 0.0
+    if progress is not None and progress.share is not None:
+        done = progress.share
     st.progress(
         done, text=f"**{plain(label)}**" + (f": {progress.done} of {progress.total} coalitions" if progress else "")
     )
@@ -46,8 +49,14 @@ def show_progress(job: Job, jobs: Jobs) -> None:
         with st.container(horizontal=True):
             rate = f"{60 * progress.per_second:.0f}" if progress.per_second else "–"
             st.metric("Coalitions a minute", rate, help="Measured since this run was started; none from the cache")
-            st.metric("Time left", duration(progress.seconds_left), help="To measure the rest at this rate")
+            right = "" if progress.within is None else f"; so far this has been within {progress.within:.0%}"
+            said = f"For all that the run still does: coalitions, contributions, plans and diagnostics{right}"
+            st.metric("Time left", duration(progress.seconds_left), help=said)
             st.metric("From the cache", progress.cached)
+        if progress.within is not None:
+            st.caption(f"So far this estimate of the time left has been within {progress.within:.0%}.")
+        if progress.part in ("search", *LAST_PARTS):
+            st.caption("Its contributions are final; what-ifs and exports come before what the run still does.")
         if progress.best:
             places = np.linspace(0, len(progress.best) - 1, min(len(progress.best), _MOST_SIZES)).round().astype(int)
             sizes = (f"{found:.2f} with {count} removed" for count, found in map(progress.best.__getitem__, places))

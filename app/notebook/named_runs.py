@@ -32,6 +32,7 @@ def run(
     protect: Sequence[int] = (),
     field: str = "",
     preset: str = "",
+    search: bool = True,
     cache: Cache = None,
 ) -> Run:
     """Measures coalitions of a model's layers, and estimates what each layer contributes.
@@ -56,6 +57,7 @@ def run(
         protect: layers that always stay.
         field: what holds the text in each row of the corpus; empty takes text, or what a named corpus has.
         preset: a protocol of the literature (paper, 2048 or 4096), which settles windows, sequences and BOS.
+        search: whether it ends with a search for the best plans, of a third of a unit.
         cache: the results file; None is the command line's, and ":memory:" lasts as long as this process.
 
     Raises:
@@ -82,7 +84,7 @@ def run(
     )
     check_size(spec)
     database = open_results(cache)
-    finished, _ = work(database, "run", spec)
+    finished, _ = work(database, "run", spec, search=search)
     return Run(database, finished.result.run)
 
 

@@ -18,7 +18,7 @@ _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "g
 
 
 @st.fragment
-def show_form(database: Database, submit: Callable[[RunSpec], None], another: bool) -> None:
+def show_form(database: Database, submit: Callable[[RunSpec, bool], None], another: bool) -> None:
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
         try:
@@ -28,10 +28,16 @@ def show_form(database: Database, submit: Callable[[RunSpec], None], another: bo
             parts.show_error(error)
             return
         _show_forecast(database, spec)
+        search = st.toggle(
+            "Search for the best plans",
+            value=True,
+            help="Once the coalitions are measured, a search looks for the best layers to remove at every count. It "
+            "takes about a third of the run's time, and is what the page Preview opens with",
+        )
         label = "Start another run" if another else "Start run"
         if st.button(label, type="secondary" if another else "primary", icon=":material/play_arrow:"):
             try:
-                submit(spec)
+                submit(spec, search)
             except QuorumError as error:
                 parts.show_error(error)
 

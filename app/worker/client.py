@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from app.root import ROOT
 from app.worker import ending
-from app.worker.job import Job, Preview, Task
+from app.worker.job import Job, Preview, Task, line_up
 from cache.database import Database, default_file
 from core.errors import NotAllowed
 from core.records.events import Cancelled, read_event
@@ -36,12 +36,13 @@ class Jobs:
         self._worker: subprocess.Popen[str] | None = None
         self._jobs: dict[str, Job] = {}
         self._previews: dict[str, Job] = {}  # the newest of each asker, while it is active
+        self._going: list[str] = []  # jobs that the worker has begun: a task, and last what it gives way to
         self._silent = 0  # workers in a row that have begun nothing
         self.measured = 0  # previews that ended with a measurement, new or known
 
-    def submit(self, spec: RunSpec, owner: str | None = None) -> Job:
-        """Asks for a run."""
-        return self.task("run", spec, owner)
+    def submit(self, spec: RunSpec, owner: str | None = None, *, search: bool = True) -> Job:
+        """Asks for a run, and for the search that it ends with."""
+        return self.task("run", spec, owner, search=search)
 
     def task(self, what: Task, spec: RunSpec, owner: str | None = None, **details: Any) -> Job:
         """Asks for a task, with the details that the worker wants.
@@ -87,6 +88,7 @@ class Jobs:
                 job.status = "cancelling"
                 with suppress(BrokenPipeError):  # the listener is about to notice that the worker died
                     self._write({"do": "cancel", "job": job.name})
+                self._line_up()
 
     def newest(self, what: str = "run", run: str | None = None) -> Job | None:
         """The task of a kind that goes on, or else the last one that was asked for; of one run or of any."""
@@ -123,7 +125,11 @@ class Jobs:
         self._forget()
         self._jobs[job.name] = job
         self._give(job)
+        self._line_up()
         return job
+
+    def _line_up(self) -> None:
+        line_up(list(self._jobs.values()), self._going)
 
     def _give(self, job: Job) -> None:
         """Writes a job to the worker; if that one has just died, `_bury` gives the job to the next."""
@@ -176,11 +182,12 @@ class Jobs:
                     break  # it was killed in the middle of a word
                 fields = json.loads(line)
                 match fields["kind"]:
-                    case "begun":
-                        under_way.append(fields["job"])
+                    case "begun" | "left":
+                        with self._lock:
+                            (under_way.append if fields["kind"] == "begun" else under_way.remove)(fields["job"])
+                            self._going = under_way.copy()
+                            self._line_up()
                         silent = False
-                    case "left":
-                        under_way.remove(fields["job"])
                     case _:
                         self._hear(fields)
         except Exception:  # what it says is no event of any job, and nobody hears it any more
@@ -202,6 +209,7 @@ class Jobs:
         if self._worker is worker:
             self._worker = None
         _close(worker)
+        self._going = []
         hopeless = self._silent >= _SILENT
         for job in [job for job in self._jobs.values() if job.active and job.worker == worker.pid]:
             once = job.asking is not None or job.name in under_way
@@ -212,6 +220,7 @@ class Jobs:
             else:
                 job.wait_again(once)
                 self._give(job)
+        self._line_up()
         if hopeless:
             self._silent = 0  # who asks anew has a new chance
 

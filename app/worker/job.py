@@ -1,8 +1,9 @@
 """One request to the worker, and what has been heard of it."""
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, get_args
 
 from core.records.events import (
     Cancelled,
@@ -15,6 +16,7 @@ from core.records.events import (
     Finished,
     Measured,
     Partial,
+    Planned,
     Progress,
     Scored,
     Searching,
@@ -58,6 +60,8 @@ class Job:
     exported: Exported | None = None
     message: str = ""
     hint: str = ""
+    place: int = 0  # in the queue while it waits: 1 is next; 0 once it goes on, or has ended
+    waits_for: "Job | None" = field(default=None, repr=False, compare=False)  # what goes on meanwhile
     revision: int = 0  # grows with every new result and every change of status
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -94,7 +98,9 @@ class Job:
             case Started():
                 self.run, self.stage = event.run, "Measuring"
             case Progress():
-                self.progress = event
+                self.progress, self.stage, self.downloading = event, "", None
+            case Planned():  # the results file has them: whoever looks reads it again
+                self._become(self.status)
             case Searching():
                 self.share = event.share
             case Partial():
@@ -146,3 +152,18 @@ class Job:
     def _become(self, status: str) -> None:
         self.status = status
         self.revision += 1
+
+
+def line_up(jobs: Iterable[Job], going: Sequence[str]) -> None:
+    """Tells jobs, in the order in which they were asked for, their place in the queue and what they wait for.
+
+    `going` names those that have begun: a task, and last what it gives way to.
+    """
+    named = {job.name: job for job in jobs}
+    tasks = [named[name] for name in going if name in named and named[name].what in get_args(Task)]
+    place = 0
+    for job in named.values():
+        waits = job.active and job.name not in going
+        place += waits and job.what in get_args(Task)
+        job.place = place if waits and job.what in get_args(Task) else 0
+        job.waits_for = tasks[-1] if waits and tasks else None

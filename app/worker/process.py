@@ -4,7 +4,9 @@ Both are lines of JSON. A command says what to `do`, for which `job`: one of the
 export, one of the previews measure, continue and time, which also name who is `asking`, or cancel. Every event carries
 the `job` that it belongs to; besides events, the process says which job it has begun and which it has left, so that its
 death is laid to the right one. Previews overtake: they are answered between two evaluations of a task, and only the
-newest one of each asker is. One that needs other weights waits for the task's end: two models need not fit into memory.
+newest one of each asker is. So are exports, once a run does what nobody waits for. What needs other weights waits for
+the task's end: two models need not fit into memory.
+the task's end: two models need not fit into memory.
 When the input ends, whoever started this process is gone, and it goes too.
 """
 
@@ -13,28 +15,32 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TextIO, assert_never, get_args
+from typing import Literal, TextIO, get_args
 
 from app.cli.opening import quiet
-from app.worker.job import Preview, Task
+from app.worker.job import Preview
+from app.worker.orders import Command, events_of, spec_of
 from cache.database import ENDLESS, Database
 from cache.store import Store
-from core.baselines.compare import Match
 from core.errors import QuorumError
 from core.evaluate.game import weights_of
-from core.export.recipe import Recipe
-from core.records.events import Cancelled, Compared, Event, Exported, Failed, Finished, Scored, Selected, Stage, Started
-from core.records.reader import from_fields
-from core.records.results import RunResult
-from core.records.spec import RunSpec
+from core.records.events import (
+    Cancelled,
+    Compared,
+    Event,
+    Exported,
+    Failed,
+    Finished,
+    Progress,
+    Scored,
+    Selected,
+    Stage,
+)
 from core.run.engine import Engine
-from core.selection.targets import Request
-
-Command = dict[str, Any]
-COMMANDS = (*get_args(Task), *get_args(Preview))
+from core.run.remaining import LAST_PARTS
 
 # The last event of a task: what is cancelled after it is finished all the same.
 _LAST = (Finished, Selected, Compared, Scored, Exported, Cancelled, Failed)
@@ -54,8 +60,10 @@ class Worker:
         self._out = out
         self._tasks: list[Command] = []
         self._previews: dict[str, Command] = {}  # the newest of each asker
+        self._going: set[str] = set()  # tasks that have begun: one, or an export and the run that gives way to it
         self._cancelled: set[str] = set()
         self._under_way: Command | None = None  # a task
+        self._gives_way = False  # whether nobody waits for what it does now
 
     def serve(self) -> None:
         """Answers previews first, then tasks in the order in which they came."""
@@ -69,23 +77,31 @@ class Worker:
                 self._say(command, "left")
 
     def _work(self, command: Command) -> None:
-        self._under_way = command
+        """Does a task to its end, also in the middle of another that gives way to it."""
+        before, self._under_way, self._gives_way = self._under_way, command, False
+        self._going.add(command["job"])
         events = self._guarded(command)
         for event in events:
             self._send(command, event)
+            self._gives_way = isinstance(event, Progress) and event.part in LAST_PARTS
             if not isinstance(event, _LAST):
                 try:
                     self._look_up()
                 except _Stop:
                     events.close()
                     self._send(command, Cancelled())
-        self._under_way = None
+        self._under_way, self._gives_way = before, before is not None
+        self._going.discard(command["job"])
         self._cancelled.discard(command["job"])
 
     def _look_up(self) -> None:
-        """Between two evaluations of a task: previews are answered, and a cancelled task is left."""
+        """Between two steps of a task: previews are answered, exports where nobody waits for it, and it may be left."""
         self._receive(wait=False)
         self._answer_previews()
+        while self._gives_way and not self._stopped() and (export := self._next_export()) is not None:
+            self._say(export, "begun")
+            self._work(export)
+            self._say(export, "left")
         if self._stopped():
             raise _Stop
 
@@ -116,57 +132,22 @@ class Worker:
                 self._send(command, Stage("Another model is being measured; waiting for its end"))
         return None
 
+    def _next_export(self) -> Command | None:
+        """The first in the queue that the weights in memory serve, taken out of it."""
+        for command in self._tasks:
+            if command["do"] == "export" and not self._needs_other_weights(command):
+                self._tasks.remove(command)
+                return command
+        return None
+
     def _needs_other_weights(self, command: Command) -> bool:
         """Whether a preview is of other weights than those that the task under way holds in memory."""
         if self._under_way is None:
             return False
         try:
-            return weights_of(_spec(command)) != weights_of(_spec(self._under_way))
+            return weights_of(spec_of(command)) != weights_of(spec_of(self._under_way))
         except Exception:  # it fails in words before anything is loaded, and not the task under way
             return False
-
-    def _events(self, command: Command) -> Iterator[Event]:
-        """What the engine does about a command.
-
-        Raises:
-            QuorumError: nobody knows such a command.
-        """
-        engine, spec = self._engine, _spec(command)
-        do: Task | Preview = command["do"]
-        if do not in COMMANDS:
-            raise QuorumError(
-                f"The dashboard asks for {do}, which the process that computes does not know.",
-                "Stop Quorum and start it again: its two processes are of different releases.",
-            )
-        match do:
-            case "run":
-                return self._owned(engine.run(spec), command.get("owner"))
-            case "select":
-                request = Request(command["units"], protected=tuple(command["protected"]))
-                return engine.select(command["run"], command["game"], spec, request)
-            case "compare":
-                match_ = Match(tuple(command["methods"]), tuple(command["counts"]), command["units"])
-                return engine.compare(spec, match_, command["run"])
-            case "score":
-                return engine.score(command["run"], command["game"], spec)
-            case "export":
-                recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
-                return engine.export(recipe, Path(command["out"]), uncached=command.get("uncached", False))
-            case "continue":
-                return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
-            case "time":
-                return engine.time(spec, command["removed"])
-            case "measure":
-                return engine.measure(spec, spec.text(), command["removed"])
-            case _:
-                assert_never(do)
-
-    def _owned(self, events: Iterator[Event], owner: str | None) -> Iterator[Event]:
-        """The events of a run, which belongs from its start to the person who asked for it."""
-        for event in events:
-            if isinstance(event, Started) and owner is not None:
-                self._store.own(event.run, owner)
-            yield event
 
     def _receive(self, *, wait: bool) -> None:
         """Sorts what has arrived; waits for at least one command if asked to."""
@@ -185,13 +166,13 @@ class Worker:
         for command in waiting:
             self._tasks.remove(command)
             self._send(command, Cancelled())
-        if self._under_way is not None and job == self._under_way["job"]:
+        if job in self._going:
             self._cancelled.add(job)
 
     def _guarded(self, command: Command) -> Generator[Event, None, None]:
         """The events of a command; the exception that ends them becomes an event, and the process goes on."""
         try:
-            yield from self._events(command)
+            yield from events_of(self._engine, self._store, command)
         except _Stop:
             yield Cancelled()
         except QuorumError as error:
@@ -208,10 +189,6 @@ class Worker:
 
     def _send(self, command: Command, event: Event) -> None:
         print(json.dumps({"job": command["job"], **asdict(event)}), file=self._out, flush=True)
-
-
-def _spec(command: Command) -> RunSpec:
-    return from_fields(RunSpec, command["spec"])
 
 
 def _read(lines: TextIO, inbox: "queue.SimpleQueue[Command]") -> None:

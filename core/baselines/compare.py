@@ -1,6 +1,6 @@
 """Ours and its rivals side by side: each chooses on the calibration text, and all are judged on text none has seen."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ from core.baselines.table import RIVALS
 from core.coalitions.masks import removed, without
 from core.errors import SelectionError
 from core.evaluate.game import Game
-from core.evaluate.meter import nothing
 from core.evaluate.perplexity import perplexity
+from core.pauses import Pause, nothing
 from core.records.events import Event, Stage
 from core.records.plans import METHODS, OURS, Comparison, MethodResult, methods_for
 from core.records.spec import RunSpec
@@ -55,7 +55,7 @@ def compare(
     judge: Game,
     match: Match,
     spec: RunSpec,
-    between: Callable[[], None] = nothing,
+    between: Pause = nothing,
 ) -> Generator[Event, None, Comparison]:
     """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
     counts = match.check(base.loaded.info.players, spec.players)

@@ -50,10 +50,19 @@ def removed(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 
 def layer_evaluations(masks: Masks) -> int:
     """Layers computed for masks (masks, n) if each shared prefix is computed once: the kept nodes of their trie."""
-    ordered = masks[np.lexsort(masks.T[::-1])]
+    return int(own_layers(masks).sum())
+
+
+def own_layers(masks: Masks) -> NDArray[np.int64]:
+    """Those of each, (masks,), without what it shares with the one before it in lexicographic order."""
+    order = np.lexsort(masks.T[::-1])
+    ordered = masks[order]
     differs = ordered[1:] != ordered[:-1]
     shared = np.where(differs.any(axis=1), differs.argmax(axis=1), masks.shape[1])  # with the mask before
-    return int((ordered & (np.arange(masks.shape[1]) >= np.append(0, shared)[:, None])).sum()) if len(masks) else 0
+    found = np.zeros(len(masks), dtype=np.int64)
+    if len(masks):
+        found[order] = (ordered & (np.arange(masks.shape[1]) >= np.append(0, shared)[:, None])).sum(axis=1)
+    return found
 
 
 def encode(mask: NDArray[np.bool_]) -> str:

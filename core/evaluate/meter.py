@@ -25,11 +25,8 @@ from core.evaluate.limits import STATES
 from core.evaluate.packing import PackedLinears
 from core.evaluate.reference import check_finite
 from core.model.model import LoadedModel
+from core.pauses import Pause, nothing
 from core.records.spec import Losses
-
-
-def nothing() -> None:
-    """What happens between two coalitions if nobody asks for anything."""
 
 
 class Meter:
@@ -44,7 +41,7 @@ class Meter:
         evaluator: Callable[..., CoalitionEvaluator] = Evaluator,
         *,
         divergences: bool = False,
-        between: Callable[[], None] = nothing,
+        between: Pause = nothing,
     ) -> None:
         """Prepares the sequences.
 
@@ -61,7 +58,7 @@ class Meter:
         self.players = len(loaded.info.players)
         self._loaded, self._ids = loaded, ids
         self.stages = tuple(stages)
-        self._head, self._length = _head(loaded), ids.shape[1]
+        self._head, self._length = head_of(loaded), ids.shape[1]
         self.spent = self.plain = 0.0
         self.coalitions = self.tokens = 0
         self._with = divergences
@@ -89,11 +86,7 @@ class Meter:
         goes: of 30 layers, 270 evaluations for 12 removed. It is the unit in which the budget of a search is given.
         All players count alike here, as an equal share of the blocks in which anybody plays.
         """
-        gone = np.arange(max(1, 2 * self.players // 5))
-        always = self._loaded.info.layers - int(self.switches.any(axis=(0, 2)).sum())
-        share = (self._loaded.info.layers - always) / self.players
-        tried = np.maximum(1, self.players - 2 - gone) * ((self.players - 1 - gone) * share + always + self._head)
-        return float(tried.sum() * sequences * self._length)
+        return unit_of(self._loaded) * sequences * self._length
 
     @property
     def switches(self) -> Switches:
@@ -158,7 +151,17 @@ class _Part:
     tokens: int
 
 
-def _head(loaded: LoadedModel) -> float:
+def unit_of(loaded: LoadedModel) -> float:
+    """The unit of a search's budget (`Meter.unit`) on one token, in block evaluations."""
+    players = len(loaded.info.players)
+    gone = np.arange(max(1, 2 * players // 5))
+    always = loaded.info.layers - int(loaded.switches.any(axis=(0, 2)).sum())
+    share = (loaded.info.layers - always) / players
+    tried = np.maximum(1, players - 2 - gone) * ((players - 1 - gone) * share + always + head_of(loaded))
+    return float(tried.sum())
+
+
+def head_of(loaded: LoadedModel) -> float:
     """What a head costs, in blocks of mean size."""
     model: Any = loaded.model  # transformers gives its methods no types
     output: nn.Module | None = model.get_output_embeddings()

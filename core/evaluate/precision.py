@@ -11,11 +11,12 @@ from core.errors import ModelError
 from core.evaluate.limits import CHECKED
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
+from core.pauses import Pause, nothing
 from core.records.results import Precision
 from core.records.spec import Losses
 
 # Coalitions and sequences that are measured again: enough for a mean and a ranking, in a few seconds.
-_MASKS, _SEQUENCES = 16, 2
+MASKS, SEQUENCES = 16, 2
 
 
 def comparable(loaded: LoadedModel) -> bool:
@@ -24,7 +25,9 @@ def comparable(loaded: LoadedModel) -> bool:
     return info.dtype != "float32" and not info.quantisation and info.parameters <= CHECKED
 
 
-def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mapping[int, Losses]) -> Precision | None:
+def compare(
+    loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mapping[int, Losses], between: Pause = nothing
+) -> Precision | None:
     """Holds measured losses against float32's, on some masks and sequences spread over all.
 
     Args:
@@ -32,6 +35,7 @@ def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mappin
         ids: token ids (sequences, length).
         masks: (masks, players).
         losses: what was measured, by row of `masks`.
+        between: called before each forward, and may raise to end it.
 
     Returns:
         None where memory or the model's files do not allow it: that must not cost a run its end.
@@ -41,10 +45,14 @@ def compare(loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mappin
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         return None
     known = sorted(row for row, found in losses.items() if np.isfinite(found).all())
-    rows = [known[index] for index in np.linspace(0, len(known) - 1, min(_MASKS, len(known))).astype(int)]
-    some = ids[:_SEQUENCES]
+    rows = [known[index] for index in np.linspace(0, len(known) - 1, min(MASKS, len(known))).astype(int)]
+    some = ids[:SEQUENCES]
     ours = np.stack([losses[row][: len(some)] for row in rows])
-    theirs = np.stack([sequence_losses(exact, some, masks[row]) for row in rows])
+    again = []
+    for row in rows:
+        between()
+        again.append(sequence_losses(exact, some, masks[row]))
+    theirs = np.stack(again)
     return Precision(
         dtype=loaded.info.dtype,
         mean_absolute_nll=float(np.abs(ours - theirs).mean()),

@@ -51,7 +51,10 @@ class Started(_Event):
 
 @dataclass(frozen=True)
 class Progress(_Event):
-    """Coalitions of a run measured so far; the rate leaves out what was cached."""
+    """Coalitions of a run measured so far; the rate leaves out what was cached.
+
+    A run goes on after its coalitions. Of a run, the seconds left and the share are over all of its parts.
+    """
 
     done: int
     total: int
@@ -59,6 +62,16 @@ class Progress(_Event):
     per_second: float
     seconds_left: float  # NaN before the first evaluation
     best: tuple[tuple[int, float], ...] = ()  # for numbers of players removed, the lowest perplexity so far
+    part: str = "coalitions"  # of a run: coalitions, fit, search, precision or surrogates (core.run.remaining)
+    share: float | None = None  # of a run's time that is over; None where only coalitions are measured
+    within: float | None = None  # the largest relative error of `seconds_left` so far, by what is known now
+
+
+@dataclass(frozen=True)
+class Planned(_Event):
+    """A run has its plans, in the store, and goes on."""
+
+    counts: tuple[int, ...]  # of removed players, of which there is one
 
 
 @dataclass(frozen=True)
@@ -186,6 +199,7 @@ Event = (
     | Downloading
     | Started
     | Progress
+    | Planned
     | Estimated
     | Finished
     | Partial

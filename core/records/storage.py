@@ -51,6 +51,10 @@ class Store(Interface):
         """Keeps evaluations, losses and divergences in one transaction; what is there already stays as it is."""
         ...
 
+    def selection(self, run: str, protected: Sequence[int]) -> Selection | None:
+        """What a search found for a run with these players protected, if there was one."""
+        ...
+
     def save_selection(self, run: str, selection: Selection) -> None:
         """Keeps what a search found for a run, in place of an earlier one with the same players protected."""
         ...

@@ -6,8 +6,8 @@ again, it measures only what is missing and ends with the same numbers.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,21 +19,20 @@ from core.baselines.compare import Match, compare
 from core.baselines.scoring import score
 from core.coalitions.masks import Masks, check_fit
 from core.coalitions.players import indexes, mask_without
-from core.errors import CorpusError, QuorumError
+from core.errors import QuorumError
 from core.evaluate.cached import all_divergences, all_losses, divergence_of
 from core.evaluate.game import Game, Games
 from core.evaluate.generation import continuations
 from core.evaluate.latency import REPEATS, seconds
-from core.evaluate.meter import nothing
 from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
 from core.export.export import export, exported
 from core.export.recipe import Recipe
 from core.export.target import check_target
+from core.pauses import Pause, nothing
 from core.records.events import (
     Compared,
     Event,
-    Finished,
     Measured,
     Scored,
     Selected,
@@ -43,13 +42,13 @@ from core.records.events import (
     Writing,
     Written,
 )
-from core.records.results import RunResult
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
-from core.run.measure import Measuring
+from core.run.course import Course
+from core.run.searching import left_to_search, searching
 from core.run.tally import Tally
 from core.sampling.samplers import begin, check_seed, check_size
-from core.selection.plan import further, plan
+from core.selection.plan import further
 from core.selection.targets import Request
 from core.unfinished import sweep
 
@@ -57,15 +56,19 @@ from core.unfinished import sweep
 class Engine:
     """Runs, single measurements and exports on one store."""
 
-    def __init__(self, store: Store, between: Callable[[], None] = nothing) -> None:
+    def __init__(self, store: Store, between: Pause = nothing) -> None:
         """`between` is called after each coalition of a search or a comparison, and may raise to end it."""
         self._store = store
         self._between = between
         self._games = Games(store)
         sweep()
 
-    def run(self, spec: RunSpec) -> Iterator[Event]:
+    def run(self, spec: RunSpec, *, search: bool = False) -> Iterator[Event]:
         """Measures what is missing of a run, and estimates contributions as it goes on.
+
+        Args:
+            spec: the request.
+            search: look for the best plans as well, unless that was done.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
@@ -83,8 +86,7 @@ class Engine:
             known, layers = game.ledger.look_up, game.loaded.layer_parameters
             tally = Tally(run, info, protocol, strata, spec, masks, known, layers, started)
             yield Started(run, tally.total)
-            result = yield from self._settling(tally, game)
-        yield Finished(result)
+            yield from self._whole(tally, game, left_to_search(self._store, run, len(info.players)) if search else None)
 
     def measure(
         self, spec: RunSpec, text: TextSpec, removed: Sequence[int | str], *, kl: bool = False
@@ -190,11 +192,7 @@ class Engine:
         base.check_same(game)
         with ExitStack() as held:
             yield from self._alone(held, base)
-            wider = base
-            with suppress(CorpusError):  # a short text has no further windows
-                wider = yield from self._games.open(spec, further(spec.text(), request.units), check=lambda _: None)
-            found = yield from plan(self._store, base, wider, request, spec.seed, self._between)
-            self._store.save_selection(run, found)
+            found = yield from searching(self._store, self._games, base, run, spec, request, self._between)
         yield Selected(found)
 
     def compare(self, spec: RunSpec, match: Match, run: str | None = None) -> Iterator[Event]:
@@ -236,14 +234,17 @@ class Engine:
                 held.push(tried.pop_all())
         return granted
 
-    def _settling(self, tally: Tally, game: Game) -> Generator[Event, None, RunResult]:
-        """The measuring of a claimed run, with its end put down in the store whatever it is."""
+    def _whole(self, tally: Tally, game: Game, request: Request | None) -> Iterator[Event]:
+        """A claimed run from its coalitions to its end, which is put down in the store whatever it is."""
+        course = Course(self._store, self._games, game, tally, request, self._between)
         try:
-            return (yield from Measuring(self._store, game, tally).events())
+            yield from course.events()
         except (GeneratorExit, KeyboardInterrupt):
-            self._store.close(tally.run, "cancelled")
+            if course.finished is None:
+                self._store.close(tally.run, "cancelled")
             raise
         except BaseException as failure:  # a panic of a library in Rust is no Exception
             message = failure.message if isinstance(failure, QuorumError) else repr(failure)
-            self._store.close(tally.run, "failed", message)
+            if course.finished is None:
+                self._store.close(tally.run, "failed", message)
             raise

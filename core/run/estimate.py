@@ -7,6 +7,7 @@ from core.attribution.contributions import contributions
 from core.attribution.named_values import interactions_of
 from core.attribution.stratified import EARLY_SAMPLES
 from core.coalitions.measurements import FEWEST_MASKS
+from core.records.fits import Learnt
 from core.records.results import Precision, RunResult
 from core.run.tally import Tally
 from core.surrogate.conformal import bands
@@ -14,13 +15,18 @@ from core.surrogate.surrogate import fit
 from core.surrogate.validation import PROCESSES, Validation, of_process, quality
 
 
-def early_result(tally: Tally) -> RunResult | None:
-    """The result so far, by a process on the log score; None while there are too few scores to fit anything."""
+def early_result(tally: Tally, learnt: Learnt | None = None) -> tuple[RunResult, Learnt] | None:
+    """The result so far, by a process on the log score, and what it has learnt; None where scores are too few to fit.
+
+    Args:
+        tally: what is measured.
+        learnt: what a fit to fewer coalitions has, if it is to serve: learning takes most of a fit's time.
+    """
     measured, seed = tally.measurements(), tally.spec.seed
     if len(measured) < FEWEST_MASKS:
         return None
-    surrogate = fit(measured).with_fifths(seed)
-    return RunResult(
+    surrogate = fit(measured, learnt=learnt).with_fifths(seed)
+    result = RunResult(
         run=tally.run,
         model=tally.model,
         protocol=tally.protocol,
@@ -37,10 +43,11 @@ def early_result(tally: Tally) -> RunResult | None:
         layer_parameters=tally.layer_parameters,
         added=tally.added,
     )
+    return result, surrogate.learnt
 
 
 def final_result(tally: Tally, compared: Validation, precision: Precision | None) -> RunResult:
-    """The result of all masks, by the process that predicts better.
+    """The result of all masks, by the process that predicts better; once others are compared with it, with those.
 
     Args:
         tally: with enough scores to fit and to test on.

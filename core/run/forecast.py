@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.checkpoint.size import BYTES, Shape
-from core.coalitions.masks import Masks, layer_evaluations
+from core.coalitions.masks import Masks, own_layers
+from core.coalitions.measurements import Floats
 from core.evaluate import limits
 from core.sampling.samplers import rounds
 
@@ -74,5 +75,13 @@ def work(masks: Masks, missing: NDArray[np.bool_], head: float) -> float:
         missing: (1 + masks,), True where a coalition has not been measured.
         head: what a head costs, in blocks.
     """
-    parts = [masks[low:high][missing[low:high]] for low, high in pairwise(rounds(len(masks) - 1))]
-    return sum(map(layer_evaluations, parts)) + head * float(missing.sum())
+    return float(costs(masks, missing, head).sum())
+
+
+def costs(masks: Masks, missing: NDArray[np.bool_], head: float) -> Floats:
+    """The same of each coalition, (1 + masks,): what it has in common with the one before it is no cost of its own."""
+    found = np.zeros(len(masks))
+    for low, high in pairwise(rounds(len(masks) - 1)):
+        rows = low + np.flatnonzero(missing[low:high])
+        found[rows] = own_layers(masks[rows]) + head
+    return found

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from core.coalitions.masks import Masks, encode
 from core.coalitions.measurements import Measurements
 from core.evaluate.perplexity import perplexity
-from core.records.events import Progress
 from core.records.spec import Losses, ModelInfo, RunSpec, TextProtocol
 from core.sampling.samplers import rounds, wanted
 
@@ -36,7 +35,6 @@ class Tally:
         self.cached = len(self.losses)
         self._begun = len(self.masks)
         self.total = wanted(self.spec, self.masks)
-        self._measuring_since = time.monotonic()
         self._lowest: dict[int, float] = {}
         self._ranked = 0  # losses that these are the lowest of
 
@@ -77,20 +75,7 @@ class Tally:
         """Evaluations that were not known when the run was started."""
         return len(self.losses) - self.cached
 
-    def progress(self) -> Progress:
-        """Where the run stands; the rate counts only what this session has measured."""
-        rate = self.measured / max(time.monotonic() - self._measuring_since, 1e-9)
-        left = self.total - len(self.losses)
-        return Progress(
-            done=len(self.losses),
-            total=self.total,
-            cached=self.cached,
-            per_second=rate,
-            seconds_left=left / rate if self.measured else float("nan"),
-            best=self._best(),
-        )
-
-    def _best(self) -> tuple[tuple[int, float], ...]:
+    def best(self) -> tuple[tuple[int, float], ...]:
         """The lowest perplexity of each size, the fewest removed first; the whole model is no choice."""
         for row, losses in islice(self.losses.items(), self._ranked, None):
             count, found = int((~self.masks[row]).sum()), perplexity(losses)

@@ -5,6 +5,8 @@ adaptive     every layer alone, a third of the budget as above, then rounds of p
              until the budget is spent or the ranking has settled
 shapley      for values over sets of every size: none, all but one, then large ones mostly (`strata.growing`)
 exhaustive   all of them, for games of few layers: values are then exact
+
+Every run measures the coalition of no layers: with it, Shapley values add up to what the whole model is worth more.
 """
 
 from math import comb
@@ -43,14 +45,38 @@ def check_seed(spec: RunSpec) -> None:
         raise SelectionError(f"The seed {spec.seed} is out of range.", "Use a number from 0 to 2^63 - 1.")
 
 
-def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
+def check_count(spec: RunSpec, layers: int) -> None:
+    """SelectionError for more coalitions than the sampler of a request can draw."""
+    if spec.sampler == "stratified":
+        held = 1 + sum(comb(layers, kept) for kept in check_strata(spec.strata or default_strata(layers), layers))
+        where = "these strata hold"
+    elif spec.sampler == "shapley":
+        held, where = 2**layers - 1, "there are"
+    else:
+        return  # an adaptive run stops where there are no more, and an exhaustive one takes all
+    if spec.masks > held:
+        raise SelectionError(
+            f"{spec.masks:,} masks were asked for; {where} {held:,} coalitions, that of no layers among them.",
+            f"Ask for {FEWEST_MASKS} to {held:,} masks{', or add strata' * (spec.sampler == 'stratified')}.",
+        )
+
+
+def begin(spec: RunSpec, layers: int, *, empty: bool = True) -> tuple[tuple[int, ...], Masks]:
     """The strata, and the coalitions that a run begins with: the whole model, then the sample, or its first part.
+
+    Args:
+        spec: what is asked for.
+        layers: n.
+        empty: whether a sample by strata begins with the coalition of no layers, in the place of its last one. That of
+            release 0.1 did not.
 
     Raises:
         SelectionError: strata or a sampler that this model cannot have.
     """
     strata = check_strata(spec.strata or default_strata(layers), layers)
+    check_count(spec, layers)
     whole = np.ones((1, layers), dtype=np.bool_)
+    first = np.concatenate([whole, np.zeros((int(empty), layers), dtype=np.bool_)])
     if spec.sampler == "exhaustive":
         if layers > MOST_PLAYERS:
             raise SelectionError(
@@ -65,12 +91,12 @@ def begin(spec: RunSpec, layers: int) -> tuple[tuple[int, ...], Masks]:
     if spec.sampler == "shapley":
         return strata, np.concatenate([whole, growing(layers, spec.masks, spec.seed)])
     if spec.sampler == "stratified":
-        return strata, np.concatenate([whole, stratified(layers, strata, spec.masks, spec.seed)])
+        return strata, np.concatenate([first, stratified(layers, strata, spec.masks - int(empty), spec.seed)])
     count = min(max(FEWEST_MASKS, int(spec.masks * _FIRST)), sum(comb(layers, kept) for kept in strata))
     sample = stratified(layers, strata, count, spec.seed)
-    first = np.concatenate([whole, ~np.eye(layers, dtype=np.bool_), sample])
-    _, rows = np.unique(first, axis=0, return_index=True)
-    return strata, first[np.sort(rows)][: 1 + spec.masks]
+    begun = np.concatenate([first, ~np.eye(layers, dtype=np.bool_), sample])
+    _, rows = np.unique(begun, axis=0, return_index=True)
+    return strata, begun[np.sort(rows)][: 1 + spec.masks]
 
 
 def rounds(sample: int) -> list[int]:

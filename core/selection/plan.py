@@ -1,6 +1,6 @@
 """The search on a run's game; everything that it measures is kept, also for the run."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from core.coalitions.masks import encode, removed
 from core.evaluate.cached import cached
 from core.evaluate.game import Game
-from core.evaluate.meter import Meter, nothing
+from core.evaluate.meter import Meter
 from core.evaluate.perplexity import perplexity, perplexity_interval
 from core.model.model import LoadedModel
 from core.model.similarity import similarity
+from core.pauses import Pause, nothing
 from core.records.events import Event, Searching, Stage
 from core.records.plans import Plan, Selection
 from core.records.spec import TextSpec
@@ -27,7 +28,7 @@ _WIDER = ((3.0, 8), (0.75, 4), (0.0, 2))
 
 
 def plan(
-    store: Store, base: Game, game: Game, request: Request, seed: int, between: Callable[[], None] = nothing
+    store: Store, base: Game, game: Game, request: Request, seed: int, between: Pause = nothing
 ) -> Generator[Event, None, Selection]:
     """Searches, and gives the best plan of each count and a nested path.
 
@@ -87,7 +88,7 @@ def metered(
     stages: Sequence[int],
     *,
     divergences: bool = False,
-    between: Callable[[], None] = nothing,
+    between: Pause = nothing,
 ) -> Meter:
     """A meter on a game's first sequences, which asks the store first."""
     evaluator = partial(cached, store, game.windows.protocol)

@@ -1,14 +1,27 @@
 """How far the surrogates of a run can be trusted: mask by mask, with fewer masks to learn from, and beyond them."""
 
+from collections.abc import Generator
+
 import numpy as np
 from scipy.stats import spearmanr
 
 from core.coalitions.masks import encode
 from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
+from core.pauses import Pause, come, nothing
 from core.records.diagnostics import Beyond, Diagnostics, Extrapolation, HeldOut, Step
 from core.surrogate.conformal import band_of, bands
 from core.surrogate.surrogate import FOLDS
-from core.surrogate.validation import KINDS, PROCESSES, Validation, held_out, log_residuals, quality, residuals
+from core.surrogate.validation import (
+    COSTS,
+    KINDS,
+    OTHER_KINDS,
+    PROCESSES,
+    Validation,
+    holding_out,
+    log_residuals,
+    quality,
+    residuals,
+)
 
 # A page draws no more points than this.
 _KEPT = 1000
@@ -16,28 +29,41 @@ _KEPT = 1000
 _SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4)
 # The smallest sizes that together hold this share of the masks are the ones that extrapolation is tested on.
 _SMALLEST = 0.2
+# All that a comparison of surrogates and its diagnosis take, in fits of the costliest kind.
+TOTAL_COST = FOLDS * (sum(COSTS[name] for name in OTHER_KINDS) + len(_SHARES) * COSTS[PROCESSES[0]]) + sum(
+    COSTS.values()
+)
 
 
 def diagnose(measured: Measurements, compared: Validation, seed: int) -> Diagnostics:
     """Diagnostics from what `core.surrogate.validation.compare` found on the same masks with the same seed."""
+    return come(diagnosing(measured, compared, seed))
+
+
+def diagnosing(
+    measured: Measurements, compared: Validation, seed: int, between: Pause = nothing
+) -> Generator[float, None, Diagnostics]:
+    """The same step by step; after each fit, yields its cost."""
     some = np.sort(np.random.default_rng(seed).permutation(len(measured))[:_KEPT])
     return Diagnostics(
         masks=tuple(encode(mask) for mask in measured.masks[some]),
         scores=tuple(measured.scores[some].tolist()),
         predicted=tuple(HeldOut(name, tuple(found[some].tolist())) for name, found in compared.predicted.items()),
-        curve=_curve(measured, compared, seed),
-        beyond=_beyond(measured, compared, seed),
+        curve=(yield from _curve(measured, compared, seed, between)),
+        beyond=(yield from _beyond(measured, compared, seed, between)),
     )
 
 
-def _curve(measured: Measurements, compared: Validation, seed: int) -> tuple[Step, ...]:
+def _curve(
+    measured: Measurements, compared: Validation, seed: int, between: Pause
+) -> Generator[float, None, tuple[Step, ...]]:
     """The surrogate in use, learnt from growing shares of the masks, each within the next, tested on the same ones."""
     name, order = compared.best.name, np.random.default_rng(seed).permutation(len(measured))
     steps = []
     for share in _SHARES:
         learnt = _learnt_from(share * len(measured))
         if learnt >= FEWEST_MASKS:
-            predicted = held_out(KINDS[name], measured, seed, among=order < share * len(measured))
+            predicted = yield from holding_out(name, measured, seed, order < share * len(measured), between)
             found = quality(name, predicted, measured)
             steps.append(Step(learnt, found.r2, found.spearman))
     return (*steps, Step(_learnt_from(len(measured)), compared.best.r2, compared.best.spearman))
@@ -48,7 +74,9 @@ def _learnt_from(masks: float) -> int:
     return round(masks * (FOLDS - 1) / FOLDS)
 
 
-def _beyond(measured: Measurements, compared: Validation, seed: int) -> Beyond | None:
+def _beyond(
+    measured: Measurements, compared: Validation, seed: int, between: Pause
+) -> Generator[float, None, Beyond | None]:
     """Every kind, learnt without the smallest sizes and tested on them."""
     kept = measured.masks.sum(axis=1)
     some = kept > 0  # what keeps nothing is an end, not a size: neither learnt from here nor predicted
@@ -57,7 +85,11 @@ def _beyond(measured: Measurements, compared: Validation, seed: int) -> Beyond |
     seen, unseen = measured[kept > least], measured[smallest]
     if len(seen) < FEWEST_MASKS:
         return None
-    predicted = {name: predictor(seen, unseen.masks, seed) for name, predictor in KINDS.items()}
+    predicted = {}
+    for name, predictor in KINDS.items():
+        between()
+        predicted[name] = predictor(seen, unseen.masks, seed, between)
+        yield COSTS[name]
     ranges = bands(seen.masks, residuals(seen, seed), seed)
     half = np.array([band_of(ranges, size).half for size in kept[smallest]])
     return Beyond(

@@ -7,6 +7,7 @@ good from a few hundred.
 """
 
 import math
+import time
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -17,12 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.coalitions.masks import Masks
+from core.pauses import Pause, nothing
 
 Scores = NDArray[np.float64]  # (masks,), PPL_dense / PPL; 1 means that nothing was lost
 
 _MEMBERS = 5
 _STEPS = 1000
 _RATE, _DECAY, _TINY = 0.015, 0.01, 1e-8
+# Steps after which somebody else may have the processor, and those that tell how long all of them take.
+_PAUSE, _TRIED = 10, 5
 # Masks in one forward: the hidden layer then stays in the processor's cache.
 _CHUNK = 2048
 
@@ -90,22 +94,26 @@ class Networks:
         torch.sum(below, dim=1, keepdim=True, out=hidden_bias)
 
 
-def fit(masks: Masks, scores: Scores, seed: int) -> Networks:
+def fit(masks: Masks, scores: Scores, seed: int, between: Pause = nothing, *, steps: int = _STEPS) -> Networks:
     """Trains an ensemble with AdamW on all masks at once; its members differ in their initial weights.
 
     Args:
         masks: (masks, n).
         scores: (masks,), finite.
         seed: of the initial weights.
+        between: called every few steps, and may raise to end it.
+        steps: of the optimiser.
     """
     networks = _initial(_MEMBERS, masks.shape[1], seed)
-    schedule = _one_cycle()
+    schedule = _one_cycle()[:steps]
     with torch.inference_mode():
         inputs, targets = _tensors(masks, scores)
         inputs = inputs.expand(_MEMBERS, -1, -1)
         weights, slope = networks.weights, Networks(torch.empty_like(networks.weights), networks.layers)
         mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
         for step, (rate, first, second) in enumerate(schedule, 1):
+            if step % _PAUSE == 0:
+                between()
             networks._slope(inputs, targets, slope)
             weights.mul_(1 - rate * _DECAY)
             mean.lerp_(slope.weights, 1 - first)
@@ -115,7 +123,17 @@ def fit(masks: Masks, scores: Scores, seed: int) -> Networks:
     return networks
 
 
-def fit_as_paper(masks: Masks, scores: Scores, seed: int) -> Networks:
+def seconds_of_fit(count: int, layers: int) -> float:
+    """How long `fit` takes here for so many masks, by a few of its steps."""
+    rng = np.random.default_rng(0)
+    masks, scores = rng.random((count, layers)) < 0.5, rng.random(count)
+    fit(masks, scores, 0, steps=2)  # the first ones are slow
+    begun = time.monotonic()
+    fit(masks, scores, 0, steps=_TRIED)
+    return (time.monotonic() - begun) * _STEPS / _TRIED
+
+
+def fit_as_paper(masks: Masks, scores: Scores, seed: int, between: Pause = nothing) -> Networks:
     """Trains one network exactly as the paper states: SGD 0.008, momentum 0.9, batches of 300, 300 epochs, StepLR."""
     networks = _initial(1, masks.shape[1], seed)
     generator = torch.Generator().manual_seed(seed)
@@ -124,6 +142,8 @@ def fit_as_paper(masks: Masks, scores: Scores, seed: int) -> Networks:
         slope = Networks(torch.empty_like(networks.weights), networks.layers)
         momentum = torch.zeros_like(networks.weights)
         for epoch in range(300):
+            if epoch % _PAUSE == 0:
+                between()
             for batch in torch.split(torch.randperm(len(masks), generator=generator), 300):
                 networks._slope(inputs[:, batch], targets[:, batch], slope)
                 momentum.mul_(0.9).add_(slope.weights)

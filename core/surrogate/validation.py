@@ -1,7 +1,7 @@
 """Surrogates held against measurements that they have not seen, side by side: five-fold cross-validation."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,10 +15,12 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements, log_score
+from core.pauses import Pause, come, nothing
 from core.records.fits import Fit
 from core.surrogate.surrogate import FOLDS, Surrogate, fit, folds_of
 
-Predictor = Callable[[Measurements, Masks, int], Floats]  # (seen, masks, seed) -> predicted scores of the masks
+# (seen, masks, seed, between) -> predicted scores of the masks
+Predictor = Callable[[Measurements, Masks, int, Pause], Floats]
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,38 @@ class Validation:
 
 def compare(measured: Measurements, seed: int) -> Validation:
     """Every kind, held against masks that it has not seen."""
-    processes = tuple(fit(measured, log=log).with_fifths(seed) for log in (True, False))
-    predicted = {name: process.held_out(seed) for name, process in zip(PROCESSES, processes, strict=True)}
-    predicted |= {name: held_out(KINDS[name], measured, seed) for name in KINDS if name not in PROCESSES}
-    on_log, on_score, *others = (quality(name, found, measured) for name, found in predicted.items())
+    return come(with_rivals(processes(measured, seed), measured, seed))
+
+
+def processes(measured: Measurements, seed: int, between: Pause = nothing) -> Validation:
+    """The two processes, held against masks that they have not seen; `with_rivals` adds the other kinds."""
+
+    def learnt(log: bool) -> Surrogate:
+        between()
+        found = fit(measured, log=log)
+        between()
+        return found.with_fifths(seed)
+
+    both = learnt(True), learnt(False)
+    between()
+    predicted = {name: process.held_out(seed) for name, process in zip(PROCESSES, both, strict=True)}
+    on_log, on_score = (quality(name, found, measured) for name, found in predicted.items())
     log = on_log.r2 >= on_score.r2
-    fits = (on_log, on_score, *others) if log else (on_score, on_log, *others)
-    ordered = {fit.name: predicted[fit.name] for fit in fits}
+    best, other = (on_log, on_score) if log else (on_score, on_log)
+    ordered = {fit.name: predicted[fit.name] for fit in (best, other)}
     left = log_residuals(predicted[on_log.name], measured)
-    return Validation(log, fits[0], fits[1:], ordered, left, (processes[0], processes[1]))
+    return Validation(log, best, (other,), ordered, left, both)
+
+
+def with_rivals(
+    found: Validation, measured: Measurements, seed: int, between: Pause = nothing
+) -> Generator[float, None, Validation]:
+    """The same with the other kinds beside the processes, on the same folds; after each fit, yields its cost."""
+    predicted = {}
+    for name in OTHER_KINDS:
+        predicted[name] = yield from holding_out(name, measured, seed, between=between)
+    fits = (quality(name, rival, measured) for name, rival in predicted.items())
+    return replace(found, others=(*found.others, *fits), predicted=found.predicted | predicted)
 
 
 def residuals(measured: Measurements, seed: int) -> Floats:
@@ -63,17 +88,28 @@ def of_process(surrogate: Surrogate, seed: int, *, log: bool = False) -> Fit:
 
 def of_paper(measured: Measurements, seed: int) -> Fit:
     """The quality of the paper's network, trained as in the paper."""
-    return quality(_PAPER, held_out(KINDS[_PAPER], measured, seed), measured)
+    return quality(_PAPER, come(holding_out(_PAPER, measured, seed)), measured)
 
 
-def held_out(predictor: Predictor, measured: Measurements, seed: int, among: NDArray[np.bool_] | None = None) -> Floats:
-    """The predicted score of each mask by a fit on the other folds, (masks,), or on those of them `among` (masks,)."""
+def holding_out(
+    name: str,
+    measured: Measurements,
+    seed: int,
+    among: NDArray[np.bool_] | None = None,
+    between: Pause = nothing,
+) -> Generator[float, None, Floats]:
+    """The predicted score of each mask by a fit on the other folds, (masks,), or on those of them `among` (masks,).
+
+    After each fit, yields its cost.
+    """
     folds = folds_of(measured.masks, seed)
     predicted = np.empty(len(measured))
     for fold in range(FOLDS):
         out = folds == fold
         seen = ~out if among is None else ~out & among
-        predicted[out] = predictor(measured[seen], measured.masks[out], seed)
+        between()
+        predicted[out] = KINDS[name](measured[seen], measured.masks[out], seed, between)
+        yield COSTS[name]
     return predicted
 
 
@@ -89,28 +125,28 @@ def quality(name: str, predicted: Floats, measured: Measurements, *, log: bool =
     )
 
 
-def _process(log: bool, seen: Measurements, masks: Masks, seed: int) -> Floats:
+def _process(log: bool, seen: Measurements, masks: Masks, _: int, __: Pause) -> Floats:
     return fit(seen, log=log).predict(masks)
 
 
-def _network(seen: Measurements, masks: Masks, seed: int) -> Floats:
+def _network(seen: Measurements, masks: Masks, seed: int, between: Pause) -> Floats:
     from core.surrogate import paper_network
 
-    return paper_network.fit(seen.masks, seen.scores, seed).predict(masks)
+    return paper_network.fit(seen.masks, seen.scores, seed, between).predict(masks)
 
 
-def _paper(seen: Measurements, masks: Masks, seed: int) -> Floats:
+def _paper(seen: Measurements, masks: Masks, seed: int, between: Pause) -> Floats:
     from core.surrogate import paper_network
 
-    return paper_network.fit_as_paper(seen.masks, seen.scores, seed).predict(masks)
+    return paper_network.fit_as_paper(seen.masks, seen.scores, seed, between).predict(masks)
 
 
-def _trees(seen: Measurements, masks: Masks, seed: int) -> Floats:
+def _trees(seen: Measurements, masks: Masks, seed: int, _: Pause) -> Floats:
     model = HistGradientBoostingRegressor(min_samples_leaf=5, max_leaf_nodes=8, random_state=seed)
     return np.asarray(np.exp(model.fit(seen.masks, seen.log_scores).predict(masks)))
 
 
-def _pairs(seen: Measurements, masks: Masks, seed: int) -> Floats:
+def _pairs(seen: Measurements, masks: Masks, _: int, __: Pause) -> Floats:
     model = make_pipeline(PolynomialFeatures(2, interaction_only=True), RidgeCV(np.logspace(-2, 4, 13)))
     return np.asarray(model.fit(seen.masks, seen.scores).predict(masks))
 
@@ -125,3 +161,7 @@ KINDS: dict[str, Predictor] = {
     "Boosted trees on the log score": _trees,
     "Ridge on pairs of layers": _pairs,
 }
+OTHER_KINDS = tuple(name for name in KINDS if name not in PROCESSES)
+# What a fit to 300 coalitions of 30 layers takes, in fits of the ensemble, which takes most: measured, to tell how far
+# a comparison is.
+COSTS = dict(zip(KINDS, (0.04, 0.04, 1.0, 0.07, 0.03, 0.01), strict=True))

@@ -13,6 +13,7 @@ from cache.basis import Basis, asked, counted, refitted
 from cache.database import Database
 from cache.queries import StoredRun
 from cache.store import Store
+from core.attribution.named_values import layer_values
 from core.coalitions.masks import encode, without
 from core.records.events import Finished
 from core.records.spec import RunSpec
@@ -157,19 +158,50 @@ def test_the_example_rests_on_its_own_coalitions(cache_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "drawn"),
+    ("sampler", "earlier", "drawn"),
     [
-        ("stratified", "09c42f4c64d2c91c"),
-        ("adaptive", "1051dba5b7931020"),
-        ("shapley", "0b78ff2a0c2189f2"),
-        ("exhaustive", "ff0d7ba638c74226"),
+        ("stratified", "09c42f4c64d2c91c", "d7dcb2548ccd8a32"),
+        ("adaptive", "1051dba5b7931020", "9bbd4fba1c5f15c7"),
+        ("shapley", "0b78ff2a0c2189f2", "0b78ff2a0c2189f2"),
+        ("exhaustive", "ff0d7ba638c74226", "ff0d7ba638c74226"),
     ],
 )
-def test_samplers_draw_what_they_have_always_drawn(sampler: str, drawn: str) -> None:
+def test_samplers_draw_what_they_have_always_drawn(sampler: str, earlier: str, drawn: str) -> None:
     """A run's coalitions are drawn again whenever somebody looks at it: other ones would be another run's."""
-    _, masks = begin(RunSpec(sampler=sampler, masks=60, seed=3), 12)
-    names = "".join(map(encode, masks))
-    assert sha256(names.encode()).hexdigest()[:16] == drawn
+    request = RunSpec(sampler=sampler, masks=60, seed=3)
+    for empty, expected in ((False, earlier), (True, drawn)):
+        _, masks = begin(request, 12, empty=empty)
+        names = "".join(map(encode, masks))
+        assert sha256(names.encode()).hexdigest()[:16] == expected
+        assert masks[0].all() and len(np.unique(masks, axis=0)) == len(masks)
+        assert sampler in ("shapley", "exhaustive") or empty == (~masks).all(axis=1).any()
+
+
+@pytest.mark.parametrize("sampler", ["stratified", "adaptive"])
+def test_shapley_values_of_a_run_add_up(finished: Runs, spec: RunSpec, cache_file: Path, sampler: str) -> None:
+    """To what the whole model's worth is above that of none of its layers, which every run measures."""
+    [name] = finished(replace(spec, sampler=sampler))
+    run = queries.find_run(Database(cache_file), name)
+    measured = evaluations.measurements(Database(cache_file), run)
+    [nothing] = np.flatnonzero(~measured.masks.any(axis=1))
+    for worth, whole, none in (
+        ("score", 1.0, measured.scores[nothing]),
+        ("log_score", 0.0, measured.log_scores[nothing]),
+    ):
+        found = layer_values(measured, "shapley", worth, run.strata, 0, run.kept)
+        assert sum(item.value for item in found.values) == pytest.approx(whole - none, abs=1e-9)
+
+
+def test_a_run_of_release_0_1_has_the_coalitions_that_were_drawn_then(spec: RunSpec, cache_file: Path) -> None:
+    database = Database(cache_file)
+    result = store_run(database)
+    run, store = queries.find_run(database, result.run), Store(database)
+    _, masks = begin(run.spec, 8, empty=False)
+    rows = np.full((len(masks), 4), 3, np.float32)
+    store.record(run.game, [Evaluation(encode(mask), row) for mask, row in zip(masks, rows, strict=True)])
+    store.save(replace(result, added=None, masks=len(masks) - 1, not_finite=0), "finished")
+    run = queries.find_run(database, result.run)
+    assert masks_of(database, run) == set(map(encode, masks[1:]))
 
 
 def test_a_draw_of_an_earlier_release_that_is_another_one_is_told(cache_file: Path) -> None:

@@ -1,0 +1,70 @@
+"""What the server asks of the worker, and what the engine does about it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, assert_never, get_args
+
+from app.worker.job import Preview, Task
+from cache.store import Store
+from core.baselines.compare import Match
+from core.errors import QuorumError
+from core.export.recipe import Recipe
+from core.records.events import Event, Started
+from core.records.reader import from_fields
+from core.records.results import RunResult
+from core.records.spec import RunSpec
+from core.run.engine import Engine
+from core.selection.targets import Request
+
+Command = dict[str, Any]
+COMMANDS = (*get_args(Task), *get_args(Preview))
+
+
+def spec_of(command: Command) -> RunSpec:
+    """The specification that every command has."""
+    return from_fields(RunSpec, command["spec"])
+
+
+def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]:
+    """What the engine does about a command.
+
+    Raises:
+        QuorumError: nobody knows such a command.
+    """
+    spec = spec_of(command)
+    do: Task | Preview = command["do"]
+    if do not in COMMANDS:
+        raise QuorumError(
+            f"The dashboard asks for {do}, which the process that computes does not know.",
+            "Stop Quorum and start it again: its two processes are of different releases.",
+        )
+    match do:
+        case "run":
+            return _owned(engine.run(spec, search=command.get("search", False)), store, command.get("owner"))
+        case "select":
+            request = Request(command["units"], protected=tuple(command["protected"]))
+            return engine.select(command["run"], command["game"], spec, request)
+        case "compare":
+            match_ = Match(tuple(command["methods"]), tuple(command["counts"]), command["units"])
+            return engine.compare(spec, match_, command["run"])
+        case "score":
+            return engine.score(command["run"], command["game"], spec)
+        case "export":
+            recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
+            return engine.export(recipe, Path(command["out"]), uncached=command.get("uncached", False))
+        case "continue":
+            return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
+        case "time":
+            return engine.time(spec, command["removed"])
+        case "measure":
+            return engine.measure(spec, spec.text(), command["removed"])
+        case _:
+            assert_never(do)
+
+
+def _owned(events: Iterator[Event], store: Store, owner: str | None) -> Iterator[Event]:
+    """The events of a run, which belongs from its start to the person who asked for it."""
+    for event in events:
+        if isinstance(event, Started) and owner is not None:
+            store.own(event.run, owner)
+        yield event
