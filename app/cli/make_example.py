@@ -1,6 +1,10 @@
-"""`make example`: measures the run that ships anew, and writes the files in app/example/."""
+"""`make example`: measures the run that ships anew, with its search, its rivals and their scores; writes app/example/.
+
+It takes many minutes. With the name of a results file, what is measured is kept there, and a second start goes on.
+"""
 
 import json
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -12,14 +16,17 @@ from cache import queries
 from cache.database import Database
 from cache.parquet import export_evaluations
 from cache.queries import StoredRun
+from core.baselines.compare import Match
 from core.records.events import Finished
+from core.records.plans import USUAL_METHODS
 from core.records.spec import RunSpec
+from core.run.searching import OF_A_RUN
 
 _MADE_BY = "make example"
 
 
 def write(database: Database, run: StoredRun) -> None:
-    """Makes a finished run the example."""
+    """Makes a finished run the example, with whatever is known of its plans, its rivals and their scores."""
     diagnostics = queries.diagnostics(database, run.run)
     assert run.result is not None and diagnostics is not None
     FOLDER.mkdir(exist_ok=True)
@@ -27,16 +34,30 @@ def write(database: Database, run: StoredRun) -> None:
     content = {
         "made_by": _MADE_BY,
         "started": run.started.isoformat(),
-        "spec": asdict(run.spec),
+        "spec": asdict(RunSpec()),
         "result": asdict(run.result),
         "diagnostics": asdict(diagnostics),
     }
+    for name, found in (
+        ("selection", queries.selection(database, run.run, ())),
+        ("comparison", queries.comparison(database, run.run)),
+        ("scores", queries.scores(database, run.run)),
+    ):
+        content[name] = asdict(found) if found is not None else None
     (FOLDER / "run.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def make(database: Database) -> None:
+    """Measures all of it. Ours has the budget that every run's search has, so that it chooses as the run does."""
+    engine = engine_on(database)
+    finished = follow(engine.run(RunSpec(), search=True))
+    assert isinstance(finished, Finished)
+    run = queries.find_run(database, finished.result.run)
+    follow(engine.score(run.run, run.game, run.resolved))
+    follow(engine.compare(run.resolved, Match(USUAL_METHODS, None, OF_A_RUN.units), run.run))
+    write(database, run)
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        results = Database(Path(folder) / "example.duckdb")
-        finished = follow(engine_on(results).run(RunSpec()))
-        assert isinstance(finished, Finished)
-        write(results, queries.find_run(results, finished.result.run))
+        make(Database(Path(sys.argv[1] if len(sys.argv) > 1 else Path(folder) / "example.duckdb")))

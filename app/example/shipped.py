@@ -16,11 +16,14 @@ from cache.parquet import import_evaluations
 from cache.queries import StoredRun
 from cache.store import Store
 from core.records.diagnostics import Diagnostics
+from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
 FOLDER = Path(__file__).resolve().parent
+# What else is known of the run, by its place in the file.
+_FURTHER = {"selection": Selection, "comparison": Comparison, "scores": Scores}
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class Example:
     spec: RunSpec
     result: RunResult
     diagnostics: Diagnostics
+    selection: Selection | None  # its best plans, and how they compare with those of the rivals
+    comparison: Comparison | None
+    scores: Scores | None
     started: pd.Timestamp
 
 
@@ -41,6 +47,7 @@ def example() -> Example:
         from_fields(RunSpec, found["spec"]),
         from_fields(RunResult, found["result"]),
         from_fields(Diagnostics, found["diagnostics"]),
+        *(from_fields(kind, found[name]) if found.get(name) else None for name, kind in _FURTHER.items()),
         pd.Timestamp(found["started"]),
     )
 
@@ -62,5 +69,13 @@ def load_into(database: Database) -> None:
             database, (FOLDER / "evaluations.parquet").read_bytes(), "the example that ships"
         ).game
         store = Store(database)
-        store.adopt(game, example().spec, example().result, example().started)
-        store.save_diagnostics(example().result.run, example().diagnostics)
+        shown = example()
+        run = shown.result.run
+        store.adopt(game, shown.spec, shown.result, shown.started)
+        store.save_diagnostics(run, shown.diagnostics)
+        if shown.selection is not None:
+            store.save_selection(run, shown.selection)
+        if shown.comparison is not None:
+            store.save_comparison(run, shown.comparison)
+        if shown.scores is not None:
+            store.save_scores(run, shown.scores)
