@@ -40,8 +40,8 @@ class Jobs:
         self._silent = 0  # workers in a row that have begun nothing
         self.measured = 0  # previews that ended with a measurement, new or known
 
-    def submit(self, spec: RunSpec, owner: str | None = None, *, search: bool = True) -> Job:
-        """Asks for a run, and for the search that it ends with."""
+    def submit(self, spec: RunSpec, owner: str | None = None, *, search: bool = False) -> Job:
+        """Asks for a run, and for the search that it may end with."""
         return self.task("run", spec, owner, search=search)
 
     def task(self, what: Task, spec: RunSpec, owner: str | None = None, **details: Any) -> Job:

@@ -63,7 +63,7 @@ def audit(tiny: Path, text_file: Path, tmp_path_factory: pytest.TempPathFactory)
     for name, file in texts.items():
         call(f"text {name}", "perplexity", "--model", models["nothing"], "--corpus", file, *SHORT)
     # The first model that is measured is the one that the run names, and that is exported.
-    call("run", "run", "--model", models["code and pickles"], "--corpus", text_file, *RUN)
+    call("run", "run", "--model", models["code and pickles"], "--corpus", text_file, *RUN, "--no-search")
     call("show", "show", THE_RUN)
     call("export", "export", THE_RUN, "--remove", "2,5", "--out", named / "smaller")
     call("reload", "perplexity", "--model", named / "smaller", "--corpus", text_file, *SHORT)

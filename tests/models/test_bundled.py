@@ -102,7 +102,9 @@ def test_paper_sampler_shares_as_much_as_it_should() -> None:
 
 def test_the_whole_way_on_the_real_model(cli: Cli, tmp_path: Path) -> None:
     """A small run, its export, and the export in a process that imports nothing of ours."""
-    status, run, errors = cli("run", "--sequences", 2, "--window", 32, "--masks", 20, "--dtype", "float32")
+    status, run, errors = cli(
+        "run", "--sequences", 2, "--window", 32, "--masks", 20, "--dtype", "float32", "--no-search"
+    )
     assert status == 0, errors
     assert run["layers"] == 30 and run["model"]["source"] == "bundled"
     assert {item["layer"] for item in run["contributions"]} == set(range(30))

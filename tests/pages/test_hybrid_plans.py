@@ -22,7 +22,7 @@ def hybrid(tmp_path: Path, text_file: Path, cli: Cli) -> str:
     """A run of a model whose layers 1 and 4 are of attention, and the others Mamba's."""
     model = save_family(tmp_path / "bamba", "Bamba")
     status, run, errors = cli(
-        "run", "--model", model, "--corpus", text_file, "--sequences", 2, "--window", 16, "--masks", 20
+        "run", "--model", model, "--corpus", text_file, "--sequences", 2, "--window", 16, "--masks", 20, "--no-search"
     )
     assert status == 0 and run["model"]["attention"] == [1, 4], errors
     return str(run["run"])

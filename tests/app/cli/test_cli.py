@@ -22,7 +22,7 @@ from tests.support.finished import Finished
 from tests.support.models import save_model
 
 MASKS = ("--masks", 40)
-RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
+RUN = ("--sequences", 4, "--window", 16, "--masks", 40, "--no-search")
 
 
 def test_run_show_export_and_back(program: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
 
 def test_a_run_of_halves(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
     common = ("--model", tiny, "--corpus", text_file, "--players", "sublayer", "--protect", "0,7")
-    status, run, errors = cli("run", *common, *RUN[:4], "--masks", 20)
+    status, run, errors = cli("run", *common, *RUN[:4], "--masks", 20, "--no-search")
     assert status == 0, errors
     names = [f"{block}{half}" for block in range(1, 7) for half in "am"]
     assert [item["layer"] for item in run["contributions"]] == names == run["model"]["players"]
@@ -77,7 +77,7 @@ def test_a_run_of_halves(cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) 
 def test_groups_and_protected_layers(cli: Cli, tiny: Path, text_file: Path) -> None:
     common = ("--model", tiny, "--corpus", text_file, "--dtype", "float32")
     status, run, errors = cli(
-        "run", *common, *RUN[:4], "--masks", 10, "--players", "group:2", "--sampler", "exhaustive"
+        "run", *common, *RUN[:4], "--masks", 10, "--players", "group:2", "--sampler", "exhaustive", "--no-search"
     )
     assert status == 0, errors
     assert [item["layer"] for item in run["contributions"]] == ["0-1", "2-3", "4-5", "6-7"]

@@ -17,7 +17,7 @@ from core.records.reader import from_fields
 from core.records.spec import RunSpec
 from tests.support.commands import Cli
 
-RUN = ("--sequences", 4, "--window", 16, "--masks", 40)
+RUN = ("--sequences", 4, "--window", 16, "--masks", 40, "--no-search")
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ FIGURES = ("value", "low", "high", "calibration")
 
 
 def test_a_run_in_memory_is_that_of_the_command_line_and_goes_on(spec: RunSpec, cli: Cli, tmp_path: Path) -> None:
-    run = quorum.run(**asdict(spec), cache=":memory:")
-    options = ("--sequences", spec.sequences, "--window", spec.window, "--masks", spec.masks)
+    run = quorum.run(**asdict(spec), search=False, cache=":memory:")
+    options = ("--sequences", spec.sequences, "--window", spec.window, "--masks", spec.masks, "--no-search")
     status, shown, errors = cli("run", "--model", spec.model, "--corpus", spec.corpus, *options)
     assert status == 0, errors
     assert run.name == shown["run"] and run.status == "finished"

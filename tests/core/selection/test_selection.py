@@ -18,7 +18,7 @@ from core.selection.targets import Request, Target
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 
-RUN = ("--sequences", 4, "--window", 16, "--masks", 20)
+RUN = ("--sequences", 4, "--window", 16, "--masks", 20, "--no-search")
 PLANS = tuple(Plan(k, tuple(range(k)), 100 - 10 * k, 10.0 + k**2, 9.0, 99.0, 1.0, 0.9, 1.1) for k in (1, 2, 3, 4))
 SELECTION = Selection(
     model=ModelInfo("bundled", "Llama", 8, 100, "x", "float32", "cpu"),
