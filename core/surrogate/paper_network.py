@@ -113,7 +113,7 @@ def fit(masks: Masks, scores: Scores, seed: int, between: Pause = nothing, *, st
         mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
         for step, (rate, first, second) in enumerate(schedule, 1):
             if step % _PAUSE == 0:
-                between()
+                _pause(between)
             networks._slope(inputs, targets, slope)
             weights.mul_(1 - rate * _DECAY)
             mean.lerp_(slope.weights, 1 - first)
@@ -121,6 +121,12 @@ def fit(masks: Masks, scores: Scores, seed: int, between: Pause = nothing, *, st
             spread = square.sqrt().div_(math.sqrt(1 - second**step)).add_(_TINY)
             weights.addcdiv_(mean, spread, value=-rate / (1 - first**step))
     return networks
+
+
+def _pause(between: Pause) -> None:
+    """Lets somebody else go first, who may load a model: what is made in inference mode knows no gradients later."""
+    with torch.inference_mode(False):
+        between()
 
 
 def seconds_of_fit(count: int, layers: int) -> float:
@@ -143,7 +149,7 @@ def fit_as_paper(masks: Masks, scores: Scores, seed: int, between: Pause = nothi
         momentum = torch.zeros_like(networks.weights)
         for epoch in range(300):
             if epoch % _PAUSE == 0:
-                between()
+                _pause(between)
             for batch in torch.split(torch.randperm(len(masks), generator=generator), 300):
                 networks._slope(inputs[:, batch], targets[:, batch], slope)
                 momentum.mul_(0.9).add_(slope.weights)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cache import evaluations, queries
 from cache.database import Database
@@ -159,9 +160,9 @@ def test_contributions_sharpen_at_every_tenth(cache_file: Path, spec: RunSpec, m
 def test_whoever_cannot_wait_is_heard_within_every_fit(cache_file: Path, spec: RunSpec) -> None:
     """Pauses of a comparison of surrogates, by what is between them: never a whole fit of the costliest kind."""
     pauses = Counter()
-    paper_network.fit(*_made_up(), 0, lambda: pauses.update("n"))
-    paper_network.fit_as_paper(*_made_up(), 0, lambda: pauses.update("p"))
-    assert pauses == {"n": 100, "p": 30}
+    paper_network.fit(*_made_up(), 0, lambda: pauses.update([("ensemble", torch.is_inference_mode_enabled())]))
+    paper_network.fit_as_paper(*_made_up(), 0, lambda: pauses.update([("paper", torch.is_inference_mode_enabled())]))
+    assert pauses == {("ensemble", False): 100, ("paper", False): 30}, "a model that is loaded there has gradients"
 
 
 def _made_up() -> tuple:
