@@ -22,8 +22,6 @@ from core.records.results import RunResult
 from core.records.spec import RunSpec
 
 FOLDER = Path(__file__).resolve().parent
-# What else is known of the run, by its place in the file.
-_FURTHER = {"selection": Selection, "comparison": Comparison, "scores": Scores}
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,9 @@ def example() -> Example:
         from_fields(RunSpec, found["spec"]),
         from_fields(RunResult, found["result"]),
         from_fields(Diagnostics, found["diagnostics"]),
-        *(from_fields(kind, found[name]) if found.get(name) else None for name, kind in _FURTHER.items()),
+        from_fields(Selection, found["selection"]) if found.get("selection") else None,
+        from_fields(Comparison, found["comparison"]) if found.get("comparison") else None,
+        from_fields(Scores, found["scores"]) if found.get("scores") else None,
         pd.Timestamp(found["started"]),
     )
 

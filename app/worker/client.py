@@ -88,7 +88,7 @@ class Jobs:
                 job.status = "cancelling"
                 with suppress(BrokenPipeError):  # the listener is about to notice that the worker died
                     self._write({"do": "cancel", "job": job.name})
-                self._line_up()
+                line_up(self._jobs.values(), self._going)
 
     def newest(self, what: str = "run", run: str | None = None) -> Job | None:
         """The task of a kind that goes on, or else the last one that was asked for; of one run or of any."""
@@ -115,7 +115,7 @@ class Jobs:
                 if job.active:
                     job.fail("Quorum has been stopped.", "Start it again: everything measured is kept.")
             if worker is not None:
-                _close(worker)
+                ending.close(worker)
                 try:
                     worker.wait(timeout=10)
                 except subprocess.TimeoutExpired:  # it is so busy with its start that it does not hear
@@ -125,11 +125,8 @@ class Jobs:
         self._forget()
         self._jobs[job.name] = job
         self._give(job)
-        self._line_up()
+        line_up(self._jobs.values(), self._going)
         return job
-
-    def _line_up(self) -> None:
-        line_up(list(self._jobs.values()), self._going)
 
     def _give(self, job: Job) -> None:
         """Writes a job to the worker; if that one has just died, `_bury` gives the job to the next."""
@@ -186,7 +183,7 @@ class Jobs:
                         with self._lock:
                             (under_way.append if fields["kind"] == "begun" else under_way.remove)(fields["job"])
                             self._going = under_way.copy()
-                            self._line_up()
+                            line_up(self._jobs.values(), self._going)
                         silent = False
                     case _:
                         self._hear(fields)
@@ -208,7 +205,7 @@ class Jobs:
         """
         if self._worker is worker:
             self._worker = None
-        _close(worker)
+        ending.close(worker)
         self._going = []
         hopeless = self._silent >= _SILENT
         for job in [job for job in self._jobs.values() if job.active and job.worker == worker.pid]:
@@ -220,7 +217,7 @@ class Jobs:
             else:
                 job.wait_again(once)
                 self._give(job)
-        self._line_up()
+        line_up(self._jobs.values(), self._going)
         if hopeless:
             self._silent = 0  # who asks anew has a new chance
 
@@ -240,13 +237,6 @@ class Jobs:
                 if self._worker is not None and self._worker.pid == job.worker:
                     with suppress(BrokenPipeError):
                         self._write({"do": "cancel", "job": job.name})
-
-
-def _close(worker: "subprocess.Popen[str]") -> None:
-    """Closes the input of a worker, which ends it."""
-    if worker.stdin is not None:
-        with suppress(BrokenPipeError):
-            worker.stdin.close()
 
 
 @cache

@@ -1,6 +1,8 @@
-"""Why the process that computes has ended, in words."""
+"""Ending the process that computes, and why it has ended, in words."""
 
 import signal
+import subprocess
+from contextlib import suppress
 
 _KILLED = -9  # not signal.SIGKILL, which not every system knows
 
@@ -36,3 +38,10 @@ def _name(number: int) -> str:
         return signal.strsignal(number) or "unknown"
     except ValueError:
         return "unknown"
+
+
+def close(worker: "subprocess.Popen[str]") -> None:
+    """Closes the input of a worker, which ends it."""
+    if worker.stdin is not None:
+        with suppress(BrokenPipeError):
+            worker.stdin.close()
