@@ -76,11 +76,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     _add_text(run)
     run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
-    run.add_argument(
-        "--no-search",
-        action="store_true",
-        help="do not look for the best plans at its end, which takes about a third of a run's time",
-    )
+    run.add_argument("--no-search", action="store_true", help="end without plans: a search takes a third as long")
     run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
     command("runs", run_commands.runs, "list the runs in the results file")
