@@ -4,7 +4,7 @@ Free of torch: pages use it, too.
 """
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from core.coalitions.measurements import Floats
 from core.records.events import Partial
@@ -20,7 +20,7 @@ def perplexity(losses: Losses) -> float:
 def perplexity_interval(losses: Floats) -> tuple[float, float, float]:
     """exp of the mean of losses, or of rises of the loss, (sequences,), and of its 90 % interval by Student's t."""
     count, mean = len(losses), float(losses.mean())
-    half = float(t.ppf(0.95, count - 1) * losses.std(ddof=1) / np.sqrt(count)) if count > 1 else np.inf
+    half = float(stdtrit(count - 1, 0.95) * losses.std(ddof=1) / np.sqrt(count)) if count > 1 else np.inf
     with np.errstate(over="ignore"):
         return float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half))
 
@@ -52,7 +52,7 @@ def running(measured: Losses, total: int, dense: Losses | None) -> Partial:
         half = np.inf
     else:
         error = values.std(ddof=1, dtype=np.float64) / np.sqrt(count) * np.sqrt(1 - count / total)
-        half = float(t.ppf(0.95, count - 1) * error)
+        half = float(stdtrit(count - 1, 0.95) * error)
     with np.errstate(over="ignore"):
         low, middle, high = (float(np.exp(value)) for value in (mean - half, mean, mean + half))
     return Partial(count, total, middle, low, high)
