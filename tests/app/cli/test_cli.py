@@ -14,6 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM
 
+from app.__main__ import main
 from app.root import ROOT
 from benchmarks.byte_tokenizer import save_tokenizer
 from core.records.spec import RunSpec
@@ -25,7 +26,7 @@ MASKS = ("--masks", 40)
 RUN = ("--sequences", 4, "--window", 16, "--masks", 40, "--no-search")
 
 
-def test_run_show_export_and_back(program: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
+def test_run_show_export_and_back(program: Cli, cli: Cli, tiny: Path, text_file: Path, tmp_path: Path) -> None:
     status, run, errors = program("run", "--model", tiny, "--corpus", text_file, *RUN)
     assert status == 0, errors
     assert {
@@ -44,13 +45,13 @@ def test_run_show_export_and_back(program: Cli, tiny: Path, text_file: Path, tmp
     assert {"r2", "spearman", "mae"} <= set(run["surrogate"])
     assert run["protocol"]["sequences"] == 4 and run["protocol"]["split"] == "calibration"
 
-    assert program("runs")[1]["runs"][0]["run"] == run["run"]
-    shown = program("show", run["run"][:4])[1]
+    assert cli("runs")[1]["runs"][0]["run"] == run["run"]
+    shown = cli("show", run["run"][:4])[1]
     assert shown["status"] == "finished"
     assert {key: shown[key] for key in run} == run
 
     out = tmp_path / "small"
-    status, exported, errors = program("export", run["run"], "--count", 2, "--out", out)
+    status, exported, errors = cli("export", run["run"], "--count", 2, "--out", out)
     assert status == 0, errors
     ranked = sorted(run["contributions"], key=lambda item: item["value"])
     assert exported["removed"] == sorted(item["layer"] for item in ranked[:2])
@@ -117,17 +118,16 @@ def test_measured_once(cli: Cli, tiny: Path, text_file: Path, cache_file: Path) 
     assert again["mean_nll"] == 1.0, "the same weights in another folder are the same model"
 
 
-def test_human_answers(tiny: Path, text_file: Path, cache_file: Path) -> None:
-    def say(*arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "app", *map(str, arguments), "--cache", str(cache_file)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+def test_human_answers(tiny: Path, text_file: Path, cache_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def say(*arguments: object) -> tuple[int, str, str]:
+        return main([*map(str, arguments), "--cache", str(cache_file)]), *capsys.readouterr()
 
-    assert "No runs" in say("runs").stdout
-    run = say("run", "--model", tiny, "--corpus", text_file, *RUN)
-    assert "least needed first" in run.stdout and "Measuring" not in run.stdout
-    assert "finished" in say("runs").stdout
-    missing = say("show", "zzzz")
-    assert missing.returncode == 1 and "There is no run zzzz" in missing.stderr and not missing.stdout
+    assert "No runs" in say("runs")[1]
+    _, run, _ = say("run", "--model", tiny, "--corpus", text_file, *RUN)
+    assert "least needed first" in run and "Measuring" not in run
+    assert "finished" in say("runs")[1]
+    status, out, errors = say("show", "zzzz")
+    assert status == 1 and "There is no run zzzz" in errors and not out
 
 
 def folder(path: Path, *, config: dict | None = None, files: dict[str, bytes] | None = None) -> Path:
@@ -235,10 +235,13 @@ def test_unusable_removals(cli: Cli, tiny: Path, text_file: Path, remove: str) -
     assert status == 1 and answer["error"]["kind"] == "SelectionError"
 
 
-def test_wrong_usage_is_not_a_traceback() -> None:
+def test_wrong_usage_is_not_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["run", "--strata", "a,b"], ["export", "x", "--out", "y"], ["nonsense"], []):
-        done = subprocess.run([sys.executable, "-m", "app", *arguments], cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
+        with pytest.raises(SystemExit) as left:
+            main(arguments)
+        assert left.value.code == 2 and "usage:" in capsys.readouterr().err
+    done = subprocess.run([sys.executable, "-m", "app", "nonsense"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "usage:" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_export_refuses_before_it_writes(cli: Cli, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
@@ -266,16 +269,14 @@ def test_a_changed_model_is_not_exported(cli: Cli, tiny: Path, text_file: Path, 
 
 
 def test_relative_paths_mean_the_same_later(
-    tiny: Path, text_file: Path, tmp_path: Path, cli: Cli, cache_file: Path
+    tiny: Path, text_file: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny, tmp_path / "model")
     shutil.copy(text_file, tmp_path / "tale.txt")
-    here = [sys.executable, "-m", "app", "run", "--model", "model", "--corpus", "tale.txt", *map(str, RUN)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*here, "--json", "--cache", str(cache_file)], cwd=tmp_path, env=environment, capture_output=True
-    )
-    status, exported, errors = cli("export", json.loads(done.stdout)["run"], "--count", 1, "--out", tmp_path / "out")
+    with monkeypatch.context() as there:
+        there.chdir(tmp_path)
+        run = cli("run", "--model", "model", "--corpus", "tale.txt", *RUN)[1]["run"]
+    status, exported, errors = cli("export", run, "--count", 1, "--out", tmp_path / "out")
     assert status == 0 and exported["verified"], errors
 
 
