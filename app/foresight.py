@@ -102,7 +102,10 @@ def _time(found: Forecast) -> str:
         )
     if found.seconds is None:
         return "not known until the first coalitions are measured: no earlier run here tells this machine's rate."
-    return f"about {duration(found.seconds)} (estimated from run {found.rate_of})."
+    return (
+        f"about {duration(found.seconds)} (estimated from run {found.rate_of}) until its contributions are final; its "
+        "search and what it compares last come after that."
+    )
 
 
 def _memory(found: Forecast) -> str:

@@ -148,7 +148,7 @@ def test_a_run_that_goes_on_rests_on_its_own_coalitions_so_far(cache_file: Path)
 
 
 def test_the_example_rests_on_its_own_coalitions(cache_file: Path) -> None:
-    """An earlier release measured it: no sampler may draw anything else for what was asked for then."""
+    """No sampler may draw anything else for what was asked for when it was measured."""
     database = Database(cache_file)
     shipped.load_into(database)
     [run] = queries.runs(database)
