@@ -3,6 +3,7 @@
 It also keeps every tab up to date: the page is drawn anew as soon as what it was drawn from has changed.
 """
 
+import math
 from collections.abc import Hashable
 
 import streamlit as st
@@ -11,7 +12,7 @@ from app.dashboard import parts, reads, state
 from app.dashboard.progress import cancel_button
 from app.example import shipped
 from app.foreign import code, plain
-from app.words import called, duration
+from app.words import PARTS, called, duration
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
@@ -99,9 +100,10 @@ def _cut(text: str, most: int) -> str:
 
 def _standing(jobs: Jobs, run: StoredRun | None) -> Hashable:
     """What pages are drawn from, as far as it changes by itself: tasks, all runs, and the one on show."""
-    tasks = tuple((job.name, job.status, job.run) for job in jobs.tasks())
+    shown = run.run if run else None
+    tasks = tuple((job.name, job.status, job.run, job.of == shown and job.revision) for job in jobs.tasks())
     known = reads.standing(jobs.database)
-    return tasks, tuple((name, status) for name, (status, _) in known.items()), known.get(run.run if run else "")
+    return tasks, tuple((name, status) for name, (status, _) in known.items()), known.get(shown or "")
 
 
 def _live(jobs: Jobs, run: StoredRun | None, seen: Hashable) -> None:
@@ -121,12 +123,11 @@ def _live(jobs: Jobs, run: StoredRun | None, seen: Hashable) -> None:
         return
     going = next((job for job in active if job.status != "waiting"), active[0])
     _show_going(going, jobs)
-    ahead = going
-    for place, job in enumerate((job for job in active if job is not going), 1):
+    for job in sorted((job for job in active if job is not going), key=lambda job: job.place):
+        behind = f", waits for: {_name(job.waits_for)}" if job.waits_for is not None else ""
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.caption(f"{place}. {_name(job)} waits for: {_name(ahead)}")
+            st.caption(f"{job.place}. {_name(job)}{behind}" if job.place else _name(job))
             cancel_button(job, jobs, "sidebar-")
-        ahead = job
 
 
 def _show_going(job: Job, jobs: Jobs) -> None:
@@ -136,10 +137,11 @@ def _show_going(job: Job, jobs: Jobs) -> None:
         share, said = None, "Being cancelled"
     elif loading is not None:
         share = min(1.0, loading.done / max(1, loading.total))
-        said = f"{amount(loading.done)} of {amount(loading.total)}, {duration(loading.seconds_left)} left"
+        said = f"{amount(loading.done)} of {amount(loading.total)}, {_left(loading.seconds_left)}"
     elif progress is not None:
-        share = progress.done / progress.total
-        said = f"{progress.done:,} of {progress.total:,}, {duration(progress.seconds_left)} left"
+        share = progress.done / progress.total if progress.share is None else progress.share
+        done = f"{progress.done:,} of {progress.total:,}"
+        said = f"{done if progress.part == 'coalitions' else PARTS[progress.part]}, {_left(progress.seconds_left)}"
     else:
         share, said = job.share, job.stage or "Waiting for its turn"
     st.progress(min(1.0, share or 0.0), text=f"**{_name(job)}**  \n{plain(said)}")
@@ -159,3 +161,7 @@ def _name(job: Job) -> str:
     """What a task is called: its kind, its model, and the run that it is about."""
     about = f" · {code(job.of)}" if job.of else ""
     return f"{_KINDS[job.what]} · {plain(called(job.spec.model))}{about}"
+
+
+def _left(seconds: float) -> str:
+    return f"{duration(seconds)} left" if math.isfinite(seconds) else "time left not known yet"

@@ -106,7 +106,7 @@ def test_what_is_computed_and_what_waits(shared: Jobs, spec: RunSpec) -> None:
         text = beside(page)
         assert f"**Run · {Path(spec.model).name} · `{job.run}`**" in text
         assert f" of {job.progress.total}" in text and " left" in text
-        assert f"1. Run · {Path(spec.model).name} waits for: Run · {Path(spec.model).name} · `{job.run}`" in text
+        assert f"1. Run · {Path(spec.model).name}, waits for: Run · {Path(spec.model).name} · `{job.run}`" in text
         assert "2. Search · " in text and not page.exception and not page.error, name
     page = open_page()
     assert f"**{Path(spec.model).name}** on **{Path(spec.corpus).name}** · 100 coalitions · run `{job.run}`" in said(
