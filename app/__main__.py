@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from app.cli import choose_commands, exchange_commands, export_commands, run_commands
+from app.cli import audit_commands, choose_commands, exchange_commands, export_commands, run_commands
 from app.cli.terminal import complain
 from app.panics import named_panics
 from app.requests import located
@@ -82,7 +82,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     command("runs", run_commands.runs, "list the runs in the results file")
 
     show = command("show", run_commands.show, "show one run, complete or so far")
-    show.add_argument("run", metavar="RUN")
+    audit = command("audit", audit_commands.audit, "hold each claim of a run against what was measured")
 
     values = command("values", run_commands.values, "one kind of value of every layer of a run")
     values.add_argument("--value", choices=VALUES, default="stratified")
@@ -97,8 +97,9 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     predict = command("predict", choose_commands.predict, "what the surrogate expects without some layers, and why")
     predict.add_argument("--remove", type=_names, required=True, metavar="I,J,…", help="players to remove")
 
+    for of_run in (show, audit, values, interactions, predict):
+        of_run.add_argument("run", metavar="RUN")
     for estimates in (values, interactions, predict):
-        estimates.add_argument("run", metavar="RUN")
         estimates.add_argument("--refit", action="store_true", help="rest on all that is measured of the run's game")
 
     compare = command(

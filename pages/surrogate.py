@@ -11,6 +11,7 @@ from app.surrogate.explain import show_why
 from app.surrogate.extrapolation import show_beyond
 from app.surrogate.fit_figures import learning_curve, predicted_against_measured, residuals_by_size
 from app.surrogate.fit_tables import band_table, fit_table, held_out_table
+from app.surrogate.verdict import show_verdict
 from app.worker import client
 from cache import queries
 from core.records.diagnostics import Diagnostics, Step
@@ -93,7 +94,7 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
 
 if chosen is not None and chosen.result is not None:
     show_standing(chosen, shared)
-    shown = chosen.result
+    shown, above = chosen.result, st.container()
     show_kinds(shown)
     diagnostics = queries.diagnostics(shared.database, chosen.run) if chosen.status == "finished" else None
     if diagnostics is not None:
@@ -102,6 +103,8 @@ if chosen is not None and chosen.result is not None:
         show_curve(shown, diagnostics.curve)
         show_beyond(shown, diagnostics.beyond)
         show_why(shared.database, chosen, shown)
+        with above:  # it takes seconds when it is first asked for: after all else is there
+            show_verdict(shared.database, chosen)
     elif chosen.status == "finished":
         st.info(
             "This run ended in an earlier release, which kept no predictions. Run it again on the page Runs: nothing "

@@ -28,7 +28,7 @@ ORDER = (
     ("core.surrogate",),
     ("core.sampling",),
     ("core.evaluate", "core.attribution"),
-    ("core.selection", "core.export"),
+    ("core.selection", "core.export", "core.audit"),
     ("core.baselines",),
     ("core.run",),
     ("cache",),

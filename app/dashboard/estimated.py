@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import streamlit as st
 
+from app.audited import audited
 from app.dashboard import reads
 from cache import evaluations
 from cache.database import Database
@@ -18,6 +19,7 @@ from core.attribution.prediction import Predictor
 from core.coalitions.measurements import FEWEST_MASKS, Floats
 from core.coalitions.worth import LOG_SCORE, LOSSES, MEASURED, SCORE, WORTHS
 from core.errors import QuorumError
+from core.records.audits import Audit
 from core.records.fits import Band
 from core.records.values import Contribution, LayerValues, PairInteractions
 from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
@@ -119,6 +121,15 @@ def counterexample(database: Database, run: StoredRun, path: str) -> Counterexam
     return _counterexample(_key(database, run), path, database, run)
 
 
+def audit_of(database: Database, run: StoredRun) -> Audit | None:
+    """What holds of a finished run; None where too little is left of what it measured."""
+    further = reads.usable(database, run.game), repr(reads.selection(database, run.run))
+    try:
+        return _audit((*_key(database, run), str(run.changed), *further), database, run)
+    except QuorumError:
+        return None
+
+
 def _key(database: Database, run: StoredRun) -> Key:
     """By what changes the estimates of a run: its result, and which evaluations they rest on.
 
@@ -171,3 +182,8 @@ def _counterexample(key: Key, path: str, _database: Database, _run: StoredRun) -
     assert _run.result is not None
     steps = by_contribution(_run.result.overall) if path == "contribution" else by_prediction(fitted)
     return find_counterexample(fitted, steps)
+
+
+@st.cache_data(max_entries=16, show_spinner="Auditing the run …")
+def _audit(key: Key, _database: Database, _run: StoredRun) -> Audit:
+    return audited(_database, _run)

@@ -25,6 +25,8 @@ from core.selection.targets import Request
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from core.records.audits import Audit
+
 
 class Run:
     """A run in a results file, finished or so far. `quorum.run` and `quorum.load` give one.
@@ -183,6 +185,12 @@ class Run:
         recipe = replace(recipe, spec=located(recipe.spec))
         done, _ = work(self._database, "export", recipe, target)
         return answers.exported_model(done)
+
+    def audit(self) -> "Audit":
+        """Each claim of the run held against what was measured; takes seconds, and measures nothing."""
+        from app.audited import audited
+
+        return audited(self._database, self._stored())
 
     def plot(self) -> "Figure":
         """The contributions as bars with their intervals, as a Plotly figure."""

@@ -4,6 +4,7 @@ Both leave some of what was measured out and look how the figure moves, so that 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import t
@@ -54,3 +55,31 @@ def of_calibration(surrogate: Surrogate, log: bool, figure: Figure) -> Floats:
     groups = len(moved)
     error = np.sqrt((groups - 1) / groups * ((moved - moved.mean(axis=0)) ** 2).sum(axis=0))
     return np.asarray(t.ppf(0.95, groups - 1) * error)
+
+
+def between_texts(surrogate: Surrogate, log: bool, figure: Figure, scale: Floats, splits: int, seed: int) -> Floats:
+    """How many entries of a figure on one half of the sequences are inside the intervals set on the other, (splits, 2).
+
+    Shares, of random halves and both directions. The figure on the other half is itself one of few texts: intervals
+    are for what they would say together, and are widened by the other half's own doubt.
+
+    Args:
+        surrogate, log, figure: as for `of_calibration`.
+        scale: by how much that interval is multiplied, (…,) as the figure.
+        splits: random halves.
+        seed: of them.
+    """
+    measured, rng = surrogate.measured, np.random.default_rng(seed)
+    shares = np.empty((splits, 2))
+    for split in range(splits):
+        halves = np.array_split(rng.permutation(len(measured.dense)), 2)
+        alone = [
+            surrogate.on(replace(measured, losses=measured.losses[:, some], dense=measured.dense[some]))
+            for some in halves
+        ]
+        values = [figure(hybrid(one, log)) for one in alone]
+        moved = np.abs(values[0] - values[1])
+        for index, one in enumerate(alone):
+            wider = np.sqrt(1 + len(halves[index]) / len(halves[1 - index]))
+            shares[split, index] = (moved <= scale * of_calibration(one, log, figure) * wider).mean()
+    return shares

@@ -78,8 +78,8 @@ class Measurements:
         layers, most = self.masks.shape[1], self.most_kept
         return kept < self.fewest_kept or (kept > most and most < layers - max(1, 0.1 * layers))
 
-    def __getitem__(self, some: NDArray[np.bool_]) -> "Measurements":
-        """Some of the masks."""
+    def __getitem__(self, some: NDArray[np.bool_] | list[int]) -> "Measurements":
+        """Some of the masks, or all of them in another order."""
         return replace(self, masks=self.masks[some], losses=self.losses[some])
 
     def perplexity(self, removed: Sequence[int]) -> float | None:

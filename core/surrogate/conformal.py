@@ -71,6 +71,21 @@ def half_of(bands: tuple[Band, ...], kept: int) -> float:
     return lower.half + share * (upper.half - lower.half)
 
 
+def halves_of_others(masks: Masks, residuals: Floats, parts: NDArray[np.int64], seed: int) -> Floats:
+    """The half width that each mask has by the residuals of all other parts, (masks,); it had no say in it.
+
+    Args:
+        masks, residuals, seed: as for `bands`.
+        parts: the part of each mask, (masks,).
+    """
+    found = np.empty(len(masks))
+    for part in np.unique(parts):
+        out = parts == part
+        ranges = bands(masks[~out], residuals[~out], seed)
+        found[out] = [half_of(ranges, int(kept)) for kept in masks[out].sum(axis=1)]
+    return found
+
+
 def _growth(removed: NDArray[np.int64], absolute: Floats) -> float:
     """By which power of the number of removed layers residuals grow: the slope of their logarithms, 0 or more."""
     sizes = np.log(np.maximum(removed, 1))

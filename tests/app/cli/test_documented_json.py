@@ -33,6 +33,8 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
     [taken] = says("evaluations imports")["imports"]
     says("evaluations remove", taken["sha256"])
     says("doctor")
+    _, answer, _ = cli("audit", run)
+    assert set(answer) == documented("audit")
     status, answer, _ = cli("show", run)
     assert status == 0 and set(answer) == documented("show") | documented("run")
 
