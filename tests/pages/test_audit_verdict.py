@@ -35,7 +35,7 @@ def test_figures_of_a_run_are_those_of_its_coalitions(
     assert answer["own"] == queries.find_run(shared.database, run).result.surrogate.masks
     main(["audit", run, "--cache", str(shared.database.file)])
     lines = capsys.readouterr().out.splitlines()
-    assert f"holds    efficiency: {answer['sums']['says']}" in lines
+    assert f"{answer['sums']['state']:7}  efficiency: {answer['sums']['says']}" in lines
     found = quorum.load(run, cache=shared.database.file).audit()
     assert (found.verdict, found.sound) == (answer["verdict"], answer["sound"])
 
