@@ -80,7 +80,6 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     run.add_argument("--strata", type=_integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
     command("runs", run_commands.runs, "list the runs in the results file")
-
     show = command("show", run_commands.show, "show one run, complete or so far")
     audit = command("audit", audit_commands.audit, "hold each claim of a run against what was measured")
 
