@@ -17,6 +17,8 @@ RUINED = 1e-5
 FEWEST_MASKS = 10
 # Sizes at either end that hold less than this share of the measured masks count as not measured.
 _STRAY = 0.02
+# Sizes up to this share of the players are near to none.
+_NEAR = 0.25
 # Texts are left out one by one, or in so many groups.
 _GROUPS = 20
 
@@ -68,6 +70,15 @@ class Measurements:
         kept = self.masks.sum(axis=1)
         between = kept[(kept > 0) & (kept < self.masks.shape[1])]
         return float(np.quantile(between, share)) if len(between) else float(self.masks.shape[1])
+
+    @property
+    def teach(self) -> NDArray[np.bool_]:
+        """The masks that say something of others, (masks,): all but that of no layers, where none comes near to it.
+
+        Its loss is of no model at all, and would bend whatever is learnt of large coalitions.
+        """
+        near = self.fewest_kept <= _NEAR * self.masks.shape[1]
+        return self.masks.any(axis=1) | near
 
     def is_beyond(self, kept: int) -> bool:
         """Whether coalitions of that size lie outside of those that were measured.

@@ -93,7 +93,7 @@ class Surrogate(ScoreOf):
     @cached_property
     def optimism(self) -> float:
         """By how many posterior deviations the best predicted sets fall short of their prediction, 0 or more."""
-        seen = targets(self.measured, self.log)[: len(self.process.masks)]
+        seen = _lessons(self.measured, self.log)[1][: len(self.process.masks)]
         return optimism(self.process, seen, int(self.measured.fewest_kept))
 
     def held_out(self, seed: int) -> Floats:
@@ -105,7 +105,7 @@ class Surrogate(ScoreOf):
 
     def on(self, other: Measurements) -> "Surrogate":
         """The game on other text, given the losses of the same masks there; hyperparameters stay."""
-        return replace(self, process=self.process.retarget(targets(other, self.log)), measured=other)
+        return replace(self, process=self.process.retarget(_lessons(other, self.log)[1]), measured=other)
 
     @property
     def learnt(self) -> Learnt:
@@ -137,6 +137,13 @@ def learnt_of(known: RunResult | None, worth: str, measured: Measurements) -> Le
     return next((item for item in known.learnt if item.log == asked.log), None)
 
 
+def _lessons(measured: Measurements, log: bool) -> tuple[Masks, Floats]:
+    """What there is to learn from: the whole model and the masks that teach (m, n), with their worths (m,)."""
+    teach = measured.teach
+    masks = np.concatenate([np.ones_like(measured.masks[:1]), measured.masks[teach]])
+    return masks, targets(measured, log)[np.append(True, teach)]
+
+
 def fit_worth(measured: Measurements, worth: str, known: RunResult | None) -> Surrogate:
     """A process on a worth by its name, with the hyperparameters of a run of this game if they serve."""
     return fit(measured, log=WORTHS[worth].log, learnt=learnt_of(known, worth, measured))
@@ -150,8 +157,7 @@ def fit(measured: Measurements, *, log: bool = True, learnt: Learnt | None = Non
         log: whether it is one of the log score.
         learnt: its hyperparameters, if they are known.
     """
-    masks = np.concatenate([np.ones_like(measured.masks[:1]), measured.masks])
-    worths = targets(measured, log)
+    masks, worths = _lessons(measured, log)
     kernel = Kernel.of(learnt.kernel) if learnt is not None else learn(masks, worths)
     fifths = tuple(map(Kernel.of, learnt.fifths)) if learnt is not None else ()
     return Surrogate(process=condition(kernel, masks, worths), log=log, measured=measured, fifths=fifths)
