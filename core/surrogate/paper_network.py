@@ -26,7 +26,7 @@ _MEMBERS = 5
 _STEPS = 1000
 _RATE, _DECAY, _TINY = 0.015, 0.01, 1e-8
 # Steps after which somebody else may have the processor, and those that tell how long all of them take.
-_PAUSE, _TRIED = 10, 5
+_PAUSE, _TRIED = 10, 20
 # Masks in one forward: the hidden layer then stays in the processor's cache.
 _CHUNK = 2048
 
