@@ -55,8 +55,8 @@ def show_progress(job: Job, jobs: Jobs) -> None:
             st.metric("From the cache", progress.cached)
         if progress.within is not None:
             st.caption(f"So far this estimate of the time left has been within {progress.within:.0%}.")
-        if progress.part in ("search", *LAST_PARTS):
-            st.caption("Its contributions are final; what-ifs and exports come before what the run still does.")
+        if progress.part in LAST_PARTS:
+            st.caption("Its contributions and plans are final; exports, too, come before what the run still does.")
         if progress.best:
             places = np.linspace(0, len(progress.best) - 1, min(len(progress.best), _MOST_SIZES)).round().astype(int)
             sizes = (f"{found:.2f} with {count} removed" for count, found in map(progress.best.__getitem__, places))
