@@ -78,7 +78,7 @@ class Measurements:
         Its loss is of no model at all, and would bend whatever is learnt of large coalitions.
         """
         near = self.fewest_kept <= _NEAR * self.masks.shape[1]
-        return self.masks.any(axis=1) | near
+        return np.asarray(self.masks.any(axis=1) | near)
 
     def is_beyond(self, kept: int) -> bool:
         """Whether coalitions of that size lie outside of those that were measured.
