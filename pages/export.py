@@ -1,93 +1,74 @@
-"""Write the smaller model, and its recipe in the forms in which other tools take it."""
-
-import re
-from dataclasses import asdict
-from pathlib import Path
+"""Write the smaller model: what one will get, the folder, the report, and its recipe in the forms of other tools."""
 
 import streamlit as st
 
-from app.dashboard import login, navigation, parts, reads
-from app.dashboard.progress import watch
+from app.dashboard import navigation, parts
+from app.dashboard.measured import known, measure
 from app.dashboard.tables import value_table
-from app.export.recipe_panel import PLAIN, show_recipes
+from app.export.folder_panel import show_folder
+from app.export.recipe_panel import show_recipes
 from app.export.report import show_report
+from app.figures.strip import strip
 from app.foreign import plain
-from app.preview.controls import best, current, ranked
+from app.preview.removal import best, current, ranked
 from app.runs.evaluations_panel import download_evaluations
-from app.words import named, saved
+from app.words import named
 from app.worker import client
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals
-from core.errors import QuorumError
-from core.export.recipe import UNCACHED
-from core.export.target import named_target
+from core.checkpoint.size import BYTES
 from core.records.results import RunResult
 
+RUINED = 0.5  # a plan that is so much worse, a share, is exported only when somebody says so once more
 shared = client.shared()
 
 st.title("Take the smaller model with you")
 chosen = parts.pick_run(shared.database)
 
 
-def show_folder(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
-    """The export itself: a folder that plain `from_pretrained` loads."""
-    st.header("A folder for transformers")
-    name = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
-    name = st.text_input(
-        "Name of the folder",
-        re.sub(r"[^\w.+@-]", "-", name).lstrip("._+@-")[:120],
-        help="Below the folder exports of $QUORUM_HOME, on the machine that runs Quorum",
-    )
-    last = shared.newest("export", run.run)
-    # Asked only where an export has been refused for it.
-    asked = last is not None and last.status == "failed" and UNCACHED in last.hint
-    uncached = asked and st.checkbox("Write it although it generates without a cache alone, and slowly")
-    if st.button("Export", type="primary", icon=":material/save:", disabled=run.status != "finished"):
-        try:
-            out = named_target(name)
-        except QuorumError as error:
-            parts.show_error(error)
-            return
-        shared.task(
-            "export",
-            run.resolved,
-            login.visitor(),
-            run=run.run,
-            result=asdict(result),
-            removed=removed,
-            out=str(out),
-            uncached=uncached,
+def show_gain(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> bool:
+    """What one will get; whether nothing speaks against it, or somebody wants it nonetheless."""
+    players = result.model.players
+    st.html(strip(removed, result))
+    here = known(shared.database, run, removed)
+    quality, size, layers = st.columns(3)
+    worse = None if here is None else here[0] / result.dense_perplexity - 1
+    with quality:
+        if here is None or worse is None:
+            measure(shared, run.resolved, result, removed)
+        else:
+            st.metric(
+                "Perplexity (measured)",
+                f"{here[0]:.2f}",
+                f"{worse:+.1%} against {result.dense_perplexity:.2f}",
+                delta_color="inverse",
+                help=plain(result.protocol),
+            )
+    left = result.parameters_without(removed)
+    if left is not None:
+        width = BYTES[result.model.dtype] / 2**20
+        size.metric(
+            "Size",
+            f"{left * width:,.0f} MiB",
+            f"{left / result.model.parameters - 1:+.1%} of {result.model.parameters * width:,.0f} MiB",
+            delta_color="off",
+            help=f"Of the weights in {plain(result.model.dtype)}: {left / 1e6:,.1f} M parameters are left",
         )
-        st.rerun()
-    if run.status != "finished":
-        st.caption("A run can be exported when it is finished.")
-    job = shared.newest("export", run.run)
-    if job is None:
-        return
-    if job.exported is not None:
-        done = job.exported
-        st.success(
-            f"**{plain(done.path)}**: layers {plain(named(result.model.players, done.removed))} removed. Loaded "
-            "again with transformers, it has the losses of the masked model; perplexity "
-            f"{done.perplexity:.2f} (measured) on {plain(done.protocol)}."
-        )
-        st.caption(plain("; ".join(saved(done)) + "."))
-        st.code(
-            "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-            f"model = AutoModelForCausalLM.from_pretrained({done.path!r})\n"
-            f"tokenizer = AutoTokenizer.from_pretrained({done.path!r})",
-            language=PLAIN,
-            wrap_lines=True,
-        )
-    elif job.active or job.status == "failed":
-        watch(job, shared, "Exporting")
-    else:
-        st.info("The export was cancelled; nothing was left at the folder.")
+    layers.metric(
+        "Layers", f"{len(players) - len(removed)} of {len(players)}", f"without {plain(named(players, removed))}",
+        delta_color="off", delta_arrow="off",
+    )  # fmt: skip
+    parts.show_uncached(result.model, removed)
+    if worse is None:
+        return st.checkbox("Export before it is measured", help="The perplexity above is measured in a moment")
+    if worse <= RUINED:
+        return True
+    st.warning(f"This model would be **{worse:.0%} worse** than the whole one. A smaller cut is on the page Preview.")
+    return st.checkbox(f"Export it although it is {worse:.0%} worse")
 
 
 def show_data(run: StoredRun, result: RunResult) -> None:
     """What the run has measured and found, for other programs."""
-    st.header("The numbers")
     with st.container(horizontal=True):
         download_evaluations(shared.database, run)
         st.download_button(
@@ -102,19 +83,22 @@ def show_data(run: StoredRun, result: RunResult) -> None:
         )
 
 
-if chosen is not None and chosen.result is not None:
-    names = chosen.result.model.players
-    gone = current(chosen.run, names, best(reads.selection(shared.database, chosen.run)) or ranked(chosen.result))
-    st.markdown(
-        f"Layers to remove: **{plain(named(names, gone) or 'none')}** ({len(gone)} of {len(names)}). "
-        "They are chosen on the page Preview."
-    )
-    st.page_link(navigation.preview(), label="Change them", icon=":material/tune:")
+def show(run: StoredRun, result: RunResult) -> None:
+    """The page for one run."""
+    gone = current(run, best(shared.database, run) or ranked(shared.database, run))
     if gone:
-        parts.show_uncached(chosen.result.model, gone)
-        show_folder(chosen, chosen.result, gone)
-        show_recipes(chosen, chosen.result, gone)
-        show_report(shared.database, chosen, chosen.result, gone)
+        agreed = show_gain(run, result, gone)
+        st.page_link(navigation.preview(), label="Change what goes", icon=":material/tune:")
+        show_folder(shared, run, result, gone, agreed)
+        show_report(shared.database, run, result, gone)
+        with st.expander("The recipe, and other tools: mergekit, llama.cpp, EvoPress"):
+            show_recipes(run, result, gone)
     else:
-        st.info("Nothing is switched off, so there is no smaller model to export yet.")
-    show_data(chosen, chosen.result)
+        st.info("Nothing is switched off, so there is no smaller model to export yet. Choose on the page Preview.")
+        st.page_link(navigation.preview(), label="Choose what goes", icon=":material/tune:")
+    with st.expander("The numbers, for other programs"):
+        show_data(run, result)
+
+
+if chosen is not None and chosen.result is not None:
+    show(chosen, chosen.result)

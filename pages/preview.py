@@ -1,14 +1,17 @@
-"""Choose how many layers go, by eye: a slider, the perplexity predicted and measured, and what the model writes."""
+"""Choose how many layers go, by eye: a curve, a slider, a strip of layers, and the perplexity that was measured."""
 
 import streamlit as st
 
-from app.dashboard import estimated, navigation, parts, reads
+from app.dashboard import estimated, parts, reads
 from app.dashboard.refitting import offered
 from app.dashboard.tables import plan_table
 from app.foreign import plain
-from app.preview.controls import Sets, best, current, ranked, show_controls, usual
-from app.preview.readings import perplexities, show_curve, show_readings
-from app.preview.search_panel import show_rivals, show_search
+from app.preview import removal
+from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
+from app.preview.curve import curve
+from app.preview.readings import place_of, show_export, show_protocol, show_readings
+from app.preview.rivals_panel import choices, show_rivals
+from app.preview.search_panel import show_search
 from app.preview.writing_panel import show_continuations
 from app.words import named
 from app.worker import client
@@ -17,64 +20,69 @@ from core.errors import SelectionError
 from core.records.plans import Selection
 from core.records.results import RunResult
 
-FIRST = {"search": "best plans found by the search", "contribution": "least contribution first (the paper's ranking)"}
 shared = client.shared()
 
 st.title("How many layers can go?")
 chosen = parts.pick_run(shared.database)
 
 
-def sets_of(result: RunResult, found: Selection | None) -> Sets:
-    """What the slider goes through: for each number of removed layers, which ones."""
-    if found is None:
-        st.caption("Layers go by least contribution first (the paper's ranking), until a search has found better sets.")
-        return ranked(result)
-    how = parts.pick("first", "Which layers go first", list(FIRST), FIRST.__getitem__)
-    return best(found) if how == "search" else ranked(result)
-
-
-def removal_of(run: str, result: RunResult, sets: Sets) -> tuple[int, ...]:
+def removal_of(run: StoredRun, result: RunResult, steps: removal.Steps) -> tuple[int, ...]:
     """The layers that are switched off; the usual ones where the address asks for what there is not."""
     try:
-        return current(run, result.model.players, sets)
+        return removal.current(run, steps)
     except SelectionError as error:
         parts.show_error(error)
-        return usual(result.model.players, sets)
+        return removal.usual(result, steps)
 
 
-def show_plans(run: str, result: RunResult, found: Selection) -> None:
-    """What the search has found, as a table that opens on demand."""
+def show_plans(run: str, result: RunResult, found: Selection | None) -> None:
+    """What the search has found, as a table."""
+    if found is None:
+        st.info("No search has looked for the best plans yet: see the tab Search.")
+        return
     players = result.model.players
-    with st.expander("Plans as a table"):
-        table = plan_table(found.plans, result.model)
-        st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
-        st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
-        stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
-        st.caption(
-            f"Measured on {plain(found.protocol)}; {found.coalitions} coalitions looked at for "
-            f"{plain(found.compute)}. Intervals: 90 %, for other text of this kind. {plain(stayed)}"
-        )
+    table = plan_table(found.plans, result.model)
+    st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
+    st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
+    stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
+    st.caption(
+        f"Measured on {plain(found.protocol)}; {found.coalitions} coalitions looked at for {plain(found.compute)}. "
+        f"Intervals: 90 %, for other text of this kind. {plain(stayed)}"
+    )
 
 
 def show(run: StoredRun, result: RunResult) -> None:
-    """The page for one run."""
+    """The page for one run: what one chooses by is on the first screen, what explains it in tabs."""
     run = offered(shared.database, run)
     found = reads.selection(shared.database, run.run)
     predict = estimated.predictor_of(shared.database, run)
-    sets = sets_of(result, found)
-    expected = {count: predict.predict(gone) for count, gone in sets.items()} if predict is not None else {}
-    removed = removal_of(run.run, result, sets)
-    show_controls(run.run, result, removed, sets, perplexities(result, found, sets, expected))
+    best, ranked = removal.best(shared.database, run), removal.ranked(shared.database, run)
+    steps = best or ranked
+    removed = removal_of(run, result, steps)
+    left, right = st.columns([5, 2])
+    with right:
+        show_readings(shared, run, result, removed, predict)
+        show_export(result, removed)
+        show_ways_back(run.run)
+        accepted = show_accepted(run.run, result, steps)
+    with left:
+        marks = removal.bend(result, steps), result.dense_perplexity * (1 + accepted)
+        place = place_of(shared, run, removed, predict)
+        drawn = curve(result, best, ranked, choices(shared.database, run), marks, place)
+        parts.show_chart(drawn, key="curve", take=taking(run.run, result))
+        show_slider(run.run, result, removed, steps)
+    show_strip(run.run, result, removed)
     parts.show_uncached(result.model, removed)
-    place = show_readings(shared, run, result, removed, predict)
-    if expected and place is not None:
-        show_curve(result, found, expected, place)
-    if found is not None:
+    show_protocol(result)
+    writes, rivals, table, search = st.tabs(["Writes", "Against the literature", "Table", "Search"])
+    with writes:
+        show_continuations(shared, run.resolved, result.model.players, removed)
+    with rivals:
+        show_rivals(shared, run, result)
+    with table:
         show_plans(run.run, result, found)
-    show_search(shared, run, result, found)
-    st.page_link(navigation.export(), label="Export this model", icon=":material/save:")
-    show_continuations(shared, run.resolved, result.model.players, removed)
-    show_rivals(shared, run, result)
+    with search:
+        show_search(shared, run, result, found)
 
 
 if chosen is not None and chosen.result is not None:

@@ -20,6 +20,8 @@ from core.records.fits import Prediction
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
+Expected = tuple[Prediction, Basis]  # what a surrogate says, and what that one rests on
+
 
 def known(database: Database, run: StoredRun, removed: tuple[int, ...]) -> Perplexity | None:
     """The measured perplexity without some layers on the run's text, if it is in the results file."""
@@ -109,8 +111,13 @@ def show_cost(name: str, removed: tuple[int, ...], database: Database, run: Stor
         )
 
 
-def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, ...]) -> None:
-    """Asks for the measurement unless this session has asked already, and shows it sequence by sequence."""
+def measure(
+    shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, ...], expected: Expected | None = None
+) -> None:
+    """Asks for the measurement unless this session has asked already, and shows it sequence by sequence.
+
+    Until there is a first one, what is `expected` stands in its place.
+    """
     job = state.remembered_job("preview")
     if job is None or (job.spec, job.removed) != (spec, removed) or job.status == "cancelled":
         job = shared.preview(f"{state.session()}-preview", spec, removed)
@@ -124,14 +131,18 @@ def measure(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, 
             state.remember_job("preview", shared.preview(f"{state.session()}-preview", spec, removed))
             st.rerun()
     else:
-        st.fragment(_live, run_every=0.25)(job, result)
+        st.fragment(_live, run_every=0.25)(job, result, expected)
 
 
-def _live(job: Job, result: RunResult) -> None:
+def _live(job: Job, result: RunResult, expected: Expected | None) -> None:
     """The measurement under way; its end redraws the page, which then knows it."""
     if not job.active:
         st.rerun(scope="app")
-    show_under_way(job, result)
+    if expected is None or job.partial is not None:
+        show_under_way(job, result)
+    else:
+        show_prediction(result, *expected)
+        st.caption(f"Being measured. {plain(job.stage)}")
 
 
 def show_under_way(job: Job, result: RunResult) -> None:

@@ -115,18 +115,20 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     return st.selectbox(label, known, format_func=say, key=name, on_change=state.chose, args=(name,))
 
 
-def show_chart(chart: Chart, key: str, picks: str | None = None) -> None:
+def show_chart(chart: Chart, key: str, picks: str | None = None, take: Callable[[str], None] | None = None) -> None:
     """A chart in the page's theme, with its description for screen readers.
 
-    A click on a point chooses for the select box `picks`, by the point's first custom datum.
+    A click on a point chooses for the select box `picks`, or is handed to `take`, by the point's first custom datum.
     """
+    if picks is not None:
+        take = partial(state.choose, picks)
     if st.context.theme.type != "dark":
         darken(chart.figure)
     st.plotly_chart(
         chart.figure,
         key=key,
         alt=chart.alt,
-        on_select=partial(state.clicked, key, picks) if picks else "ignore",
+        on_select=partial(state.clicked, key, take) if take else "ignore",
         selection_mode="points",
         config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
     )

@@ -22,6 +22,7 @@ from streamlit import config  # noqa: E402
 from streamlit.file_util import get_static_dir  # noqa: E402
 
 from app.dashboard.navigation import PAGES  # noqa: E402
+from app.export import zipped  # noqa: E402
 from app.root import ROOT  # noqa: E402
 from app.worker import client  # noqa: E402
 
@@ -30,8 +31,22 @@ _SERVER = (
     "<script>window.__streamlit = {BACKEND_BASE_URL: "
     "location.origin + location.pathname.replace(/\\/[^/]*\\/?$/, '')}</script>"
 )
+# A page is one entry of the browser's history, however much is chosen on it: its address changes in place. And keys
+# that Streamlit takes for no shortcut press the buttons of the page Preview.
+_OURS = """<script>{
+const push = history.pushState.bind(history);
+history.pushState = (...step) =>
+    new URL(step[2], location).pathname === location.pathname ? history.replaceState(...step) : push(...step);
+const buttons = {"[": "one-less", "]": "one-more"};
+addEventListener("keydown", (pressed) => {
+    const typing = pressed.target.closest("input, textarea, [contenteditable=true]");
+    if (buttons[pressed.key] && !typing)
+        document.querySelector(`.st-key-${buttons[pressed.key]} button:enabled`)?.click();
+});
+}</script>"""
 _PLAIN = Path(get_static_dir(), "index.html").read_text(encoding="utf-8")
-_PAGE = _PLAIN.replace("<head>", f"<head>{_SERVER}", 1)
+_FIRST = _PLAIN.replace("<head>", f"<head>{_OURS}", 1)
+_PAGE = _FIRST.replace("<head>", f"<head>{_SERVER}", 1)
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Callable[[], Awaitable[Message]], Send], Awaitable[None]]
@@ -103,8 +118,17 @@ def document(_: Request) -> HTMLResponse:
     return HTMLResponse(_PAGE, headers={"Cache-Control": "no-cache"})
 
 
+def first(_: Request) -> HTMLResponse:
+    """The same for the address of the server itself, below which Streamlit looks rightly."""
+    return HTMLResponse(_FIRST, headers={"Cache-Control": "no-cache"})
+
+
 _base = "/".join(["", *filter(None, str(config.get_option("server.baseUrlPath")).split("/"))])
-routes = [Route(f"{_base}/{page.stem}", document) for page in sorted(PAGES.glob("*.py"))]
+routes = [
+    Route(f"{_base}/", first),
+    Route(f"{_base}/{zipped.WHERE}/{{token}}", zipped.answer),
+    *(Route(f"{_base}/{page.stem}", document) for page in sorted(PAGES.glob("*.py"))),
+]
 app = st.App(
     ROOT / "app" / "dashboard" / "main.py",
     lifespan=lifespan,

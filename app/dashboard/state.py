@@ -1,7 +1,7 @@
 """What a browser session remembers, and what its address says: nothing else touches session_state or query_params."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -117,11 +117,11 @@ def keep(*prefixes: str) -> None:
             st.session_state[key] = st.session_state[key]
 
 
-def clicked(chart: str, name: str) -> None:
-    """Takes a click on a chart as a choice of the widget `name`: the first custom datum of the point is the choice."""
+def clicked(chart: str, take: Callable[[str], None]) -> None:
+    """Takes a click on a chart as a choice: the first custom datum of the point that was clicked."""
     points = st.session_state[chart]["selection"]["points"]
-    if points:
-        choose(name, str(points[0]["customdata"][0]))
+    if points and points[0].get("customdata"):
+        take(str(points[0]["customdata"][0]))
 
 
 def removal(run: str) -> tuple[int, ...] | None:
@@ -131,9 +131,11 @@ def removal(run: str) -> tuple[int, ...] | None:
 
 
 def remove(run: str, layers: Sequence[int]) -> None:
-    """Switches off exactly these layers; `undo_removal` goes back."""
-    histories = st.session_state.setdefault("removals", {})
-    histories.setdefault(run, []).append(tuple(sorted(layers)))
+    """Switches off exactly these layers, whatever the address says so far; `undo_removal` goes back."""
+    history = st.session_state.setdefault("removals", {}).setdefault(run, [])
+    if history[-1:] != [tuple(sorted(layers))]:
+        history.append(tuple(sorted(layers)))
+    _see(run)
 
 
 def undo_removal(run: str) -> None:
@@ -141,10 +143,17 @@ def undo_removal(run: str) -> None:
     history = st.session_state["removals"][run]
     if len(history) > 1:
         history.pop()
+    _see(run)
 
 
 def can_undo_removal(run: str) -> bool:
     return len(st.session_state.get("removals", {}).get(run, ())) > 1
+
+
+def is_removal_asked(run: str) -> bool:
+    """Whether the address switches layers off, and somebody else than this session has put that there."""
+    asked = run, removal_in_address(), count_in_address()
+    return asked[1:] != (None, None) and asked != st.session_state.get("seen-removal")
 
 
 def removal_in_address() -> str | None:
@@ -157,11 +166,16 @@ def count_in_address() -> str | None:
     return st.query_params.get("k")
 
 
-def show_removal(names: str) -> None:
+def show_removal(run: str, names: str) -> None:
     """Puts the layers that are switched off into the address, in the place of their number."""
     if st.query_params.get("remove") != names:
         st.query_params["remove"] = names
     st.query_params.pop("k", None)
+    _see(run)
+
+
+def _see(run: str) -> None:
+    st.session_state["seen-removal"] = run, removal_in_address(), count_in_address()
 
 
 def begin(key: str, value: object) -> None:

@@ -9,6 +9,7 @@ from app.dashboard import estimated
 from app.dashboard.measured import known
 from app.figures.charts import Chart
 from app.figures.heatmaps import stratum_heatmap
+from app.figures.strip import strip
 from app.interactions.matrix import interaction_matrix
 from app.words import named
 from cache.database import Database
@@ -22,7 +23,6 @@ _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem au
 
 def show_report(database: Database, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
     """A button that draws the report when it is pressed."""
-    st.header("A report in one file")
     measured = known(database, run, removed)
     st.download_button(
         "Download report.html",
@@ -51,6 +51,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
         f"{escape(model.dtype)}. Run <code>{escape(result.run)}</code>: {result.surrogate.masks} coalitions, "
         f"measured on {escape(str(result.protocol))}.</p>",
+        strip(removed, result),
         f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has {result.dense_perplexity:.2f} "
         f"(measured).</p><p><code>python -m app export {escape(result.run)} "
         f"--remove {escape(named(model.players, removed, ','))} --out DIR</code></p>",

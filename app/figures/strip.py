@@ -1,37 +1,90 @@
-"""Removals of layers -> strips: a square for each layer, a cross where it is dropped."""
+"""Removals of layers -> strips: a square for each layer, coloured by its contribution, crossed out where it is gone.
+
+Pages and the report draw the same squares; those of Preview are buttons, which `switches` dresses alike.
+"""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
-import plotly.graph_objects as go
+from app.figures.charts import BLUE, NEUTRAL, VERMILION
+from app.words import named
+from core.records.results import RunResult
 
-from app.figures.charts import BLUE, MARGIN, VERMILION, Chart, layer_axis
-from app.words import Players, named
+_CROSS = (
+    "linear-gradient(to top right,transparent 46%,#D55E00 46%,#D55E00 54%,transparent 54%),"
+    "linear-gradient(to bottom right,transparent 46%,#D55E00 46%,#D55E00 54%,transparent 54%)"
+)
+_SQUARE = (
+    "box-sizing:border-box;min-width:1.9em;height:1.9em;padding:0 .2em;border:1px solid #888;border-radius:.3em;"
+    "text-align:center;font-size:.85rem;line-height:1.8em"
+)
 
 
-def strip_figure(removals: Mapping[str, Sequence[int]], players: Players) -> Chart:
-    """One strip for each named removal, the first on top."""
-    figure, layers = go.Figure(), len(players)
-    for name, removed in removals.items():
-        gone = [layer in removed for layer in range(layers)]
-        figure.add_scatter(
-            x=list(players),
-            y=[name] * layers,
-            mode="markers",
-            marker={
-                "symbol": ["x-thin" if out else "square" for out in gone],
-                "size": 14,
-                "color": [VERMILION if out else BLUE for out in gone],
-                "line": {"width": [3 if out else 0 for out in gone], "color": VERMILION},
-            },
-            customdata=["dropped" if out else "kept" for out in gone],
-            hovertemplate="layer %{x}: %{customdata}<extra></extra>",
-        )
-    figure.update_layout(
-        height=90 + 40 * len(removals),
-        margin=MARGIN,
-        showlegend=False,
-        xaxis={**layer_axis(players), "range": [-0.7, layers - 0.3], "showgrid": False},
-        yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
+def strip(removed: Sequence[int], result: RunResult, name: str = "") -> str:
+    """A strip as HTML that needs nothing else; a screen reader is told in words."""
+    players = result.model.players
+    squares = "".join(_square(players[layer], colour, layer in removed) for layer, colour in enumerate(shades(result)))
+    gone = named(players, removed)
+    told = f"{f'{name}: ' if name else ''}{len(players)} layers, {f'without {gone}' if gone else 'none removed'}"
+    head = f"<span style='min-width:9em'>{escape(name)}</span>" if name else ""
+    return (
+        f"<div role='img' aria-label='{escape(told)}' style='display:flex;flex-wrap:wrap;gap:3px;align-items:center;"
+        f"margin:.25rem 0'>{head}{squares}</div>"
     )
-    parts = [f"{name}: without layers {named(players, removed)}" for name, removed in removals.items()]
-    return Chart(figure, f"Strips of {layers} layers. {'; '.join(parts)}.")
+
+
+def strips(removals: Mapping[str, Sequence[int]], result: RunResult) -> str:
+    """A strip for each named removal, the first on top."""
+    return "".join(strip(removed, result, name) for name, removed in removals.items())
+
+
+def switches(key: str, result: RunResult) -> str:
+    """The style that makes of a row of Streamlit's pills, `key`, of which the kept layers are chosen, such a strip."""
+    row = f".st-key-{key} [data-testid=stButtonGroup] button"
+    rules = [
+        f"{row}{{{_SQUARE.replace('line-height:1.8em', 'line-height:1')};min-height:0}}",
+        f"{row} p{{font-size:.85rem}}",
+        f"{row}[aria-checked=false]{{background:{_CROSS};color:inherit}}",
+    ]
+    for place, colour in enumerate(shades(result), 1):
+        kept = f"{row}:nth-of-type({place})[aria-checked=true]"
+        rules += [f"{kept}{{background:{colour};border-color:#888}}", f"{kept} p{{color:{_ink(colour)}}}"]
+    return f"<style>{''.join(rules)}</style>"
+
+
+def shades(result: RunResult) -> list[str]:
+    """A colour for each layer: the stronger its contribution, the bluer; vermilion where the model gains without it."""
+    values = [item.value for item in result.overall]
+    most = max(map(abs, values), default=0.0) or 1.0
+    return [_mixed(value / most) for value in values]
+
+
+def _square(name: str, colour: str, gone: bool) -> str:
+    filled = f"background:{_CROSS}" if gone else f"background:{colour};color:{_ink(colour)}"
+    title = f"layer {escape(name)}{' (removed)' if gone else ''}"
+    return f"<span title='{title}' style='{_SQUARE};{filled}'>{escape(name)}</span>"
+
+
+def _mixed(share: float) -> str:
+    """A colour between the neutral one and an end of the diverging scale."""
+    neutral, end = _channels(NEUTRAL), _channels(BLUE if share >= 0 else VERMILION)
+    part = min(1.0, abs(share))
+    return "#" + "".join(f"{round(a + part * (b - a)):02X}" for a, b in zip(neutral, end, strict=True))
+
+
+def _ink(colour: str) -> str:
+    """Black or white, whichever is read better on a colour (WCAG 2.2, relative luminance)."""
+    linear = [(part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4) for part in _shares(colour)]
+    return (
+        "#000"
+        if sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)) > 0.179
+        else "#FFF"
+    )
+
+
+def _shares(colour: str) -> list[float]:
+    return [channel / 255 for channel in _channels(colour)]
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[place : place + 2], 16) for place in (1, 3, 5)]

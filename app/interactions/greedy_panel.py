@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.dashboard import estimated, parts, reads, state
 from app.dashboard.measured import show_cost
-from app.figures.strip import strip_figure
+from app.figures.strip import strips
 from app.foreign import plain
 from app.words import named
 from app.worker.client import Jobs
@@ -74,7 +74,7 @@ def _show(database: Database, run: StoredRun, found: Counterexample, shown: Coun
     assert result is not None
     how = "measured" if shown.measured else "predicted"
     names = {"one by one": found.one_by_one, f"better ({how})": found.better}
-    parts.show_chart(strip_figure(names, result.model.players), key="strips")
+    st.html(strips(names, result))
     doubt = f" ± {found.deviation:.3f} (standard deviation): worse with a probability of {found.probability:.0%}"
     before = "" if found.measured else f"; was predicted as {found.gap:.3f} ± {found.deviation:.3f}"
     st.markdown(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.dashboard import parts, state
 from app.dashboard.tables import show_table
-from app.figures.strip import strip_figure
+from app.figures.strip import strip
 from app.foreign import plain
 from app.learn.games import PLAYERS, STORIES, alike, idle, shapley, table
 from app.learn.own_run_figures import contribution_by_size
@@ -60,7 +60,7 @@ def teams(own: Own | None) -> None:
             score = float(own.measured.scores[ranked[rank - 1]])
             st.metric("Score PPL_dense / PPL (measured)", f"{score:.3f}", help="1: nothing is lost")
             gone = removed(own.measured.masks[ranked[rank - 1]])
-            parts.show_chart(strip_figure({f"score {score:.3f}": gone}, own.players), key="strip")
+            st.html(strip(gone, own.result))
             st.caption(plain(protocol(own)))
 
 

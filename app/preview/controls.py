@@ -1,138 +1,131 @@
-"""Which layers are switched off: a slider, a strip of layers, a bound on the perplexity, and the way back.
+"""Which layers are switched off: a slider and its keys, a strip of layers, a loss to accept, and the way back.
 
 All of them change the one removal that `app.dashboard.state` keeps for the session and the address; each is drawn
 from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import streamlit as st
 
 from app.dashboard import parts, state
-from app.words import Players, named, numbers
+from app.figures.strip import switches
+from app.preview.removal import ACCEPTED, Steps, most_within
+from app.words import named, numbers
 from core.errors import SelectionError
-from core.records.plans import Selection
 from core.records.results import RunResult
-from core.selection.removal_paths import least_contributing
-
-Sets = Mapping[int, tuple[int, ...]]  # for each number of removed layers, which ones
 
 
-def ranked(result: RunResult) -> Sets:
-    """The paper's ranking as sets of 1 to half of the layers."""
-    return {count: least_contributing(result.overall, count) for count in range(1, 1 + len(result.model.players) // 2)}
+def show_slider(run: str, result: RunResult, removed: tuple[int, ...], steps: Steps) -> None:
+    """How many layers go, with a key for one more and one for one less."""
+    layers, count, slider = len(result.model.players), min(len(removed), max(steps)), f"count-{run}"
+    state.set_widget(slider, count)
+
+    def stop_at(new: int) -> None:
+        fewer = [size for size in steps if size <= new]
+        state.remove(run, steps[max(fewer)].removed if fewer else ())
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        fewer = max((size for size in steps if size < len(removed)), default=0)
+        st.button(
+            r"Fewer \[", key="one-less", on_click=stop_at, args=(fewer,), disabled=not removed, help="One layer less"
+        )
+        st.select_slider(
+            "Layers removed",
+            range(max(steps) + 1),
+            key=slider,
+            format_func=lambda size: f"{size} of {layers} ({size / layers:.0%})",
+            on_change=lambda: stop_at(state.widget(slider)),
+        )
+        more = min((size for size in steps if size > len(removed)), default=None)
+        st.button(
+            r"More \]", key="one-more", on_click=stop_at, args=(more,), disabled=more is None, help="One layer more"
+        )
 
 
-def best(found: Selection | None) -> Sets:
-    """The plans of a search as sets; none before it."""
-    return {plan.count: plan.removed for plan in found.plans} if found is not None else {}
-
-
-def current(run: str, players: Players, sets: Sets) -> tuple[int, ...]:
-    """The removal on show: the session's, the address's, or the usual one.
-
-    Raises:
-        SelectionError: the address asks for what there is not; it stays as it is until something is chosen.
-    """
-    found = state.removal(run)
-    if found is None:
-        found = _asked(players, sets)
-        state.remove(run, found)
-    state.show_removal(named(players, found, ","))
-    return found
-
-
-def usual(players: Players, sets: Sets) -> tuple[int, ...]:
-    """The set that removes about a fifth of the layers."""
-    return sets[min(sets, key=lambda count: abs(count - len(players) / 5))]
-
-
-def _asked(players: Players, sets: Sets) -> tuple[int, ...]:
-    """What the address switches off: the layers that it names (?remove=3,7), the set of so many (?k=6), or the usual.
-
-    Raises:
-        SelectionError: there are no such layers, or no set of so many.
-    """
-    names, count = state.removal_in_address(), state.count_in_address()
-    if names is not None:
-        return numbers(players, names)
-    if count is None:
-        return usual(players, sets)
-    known = {"0": (), **{str(size): found for size, found in sets.items()}}
-    if count not in known:
-        raise SelectionError(f"There is no set of k={count} layers to remove here.", f"There are: {', '.join(known)}.")
-    return known[count]
-
-
-def show_controls(
-    run: str, result: RunResult, removed: tuple[int, ...], sets: Sets, perplexities: Mapping[int, float]
-) -> None:
-    """The controls of a removal.
-
-    Args:
-        run: whose removal it is.
-        result: of that run.
-        removed: what is switched off now.
-        sets: what the slider chooses from.
-        perplexities: of these sets, for "at most x % worse".
-    """
-    players, layers = result.model.players, len(result.model.players)
-    slider, strip = f"count-{run}", f"strip-{run}"
-    state.set_widget(slider, min(len(removed), max(sets)))
-    state.set_widget(strip, list(removed))
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    left.slider(
-        f"Layers removed, of {layers}",
-        0,
-        max(sets),
-        key=slider,
-        on_change=lambda: state.remove(run, _nearest(sets, state.widget(slider))),
-        help="Takes the set of so many layers, of the sets named above. Arrow keys move it.",
-    )
-    with right.form(f"bound-{run}", border=False):
-        bound = st.number_input("At most so many % worse", 1.0, 10_000.0, 20.0, step=5.0)
-        if st.form_submit_button("Find", disabled=not perplexities):
-            _find(run, result, sets, perplexities, bound / 100)
-    st.pills(
-        "Layers switched off (click one to toggle it)",
-        range(layers),
+def show_strip(run: str, result: RunResult, removed: tuple[int, ...]) -> None:
+    """A button for each layer, coloured by its contribution, and the names of those that go, to be typed."""
+    players, strip, typed = result.model.players, f"strip-{run}", f"typed-{run}"
+    layers = range(len(players))
+    state.set_widget(strip, [layer for layer in layers if layer not in removed])
+    state.set_widget(typed, named(players, removed))
+    st.html(switches(strip, result))
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left.pills(
+        "Layers: the bluer, the more needed (contribution). Click one to take it out or back",
+        layers,
         format_func=players.__getitem__,
         selection_mode="multi",
         key=strip,
-        on_change=lambda: _toggle(run, layers, state.widget(strip)),
+        on_change=lambda: _toggle(run, len(players), state.widget(strip)),
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
+    right.text_input(
+        "Removed", key=typed, on_change=lambda: _type(run, players, state.widget(typed)), help="Names, commas between"
+    )
+    if (error := state.told(typed)) is not None:
+        parts.show_error(error)
+
+
+def show_ways_back(run: str) -> None:
+    """Undo, and everything back."""
+    with st.container(horizontal=True):
         st.button(
             "Undo",
             icon=":material/undo:",
+            shortcut="u",
             disabled=not state.can_undo_removal(run),
             on_click=state.undo_removal,
             args=(run,),
         )
         st.button("Restore all", icon=":material/restart_alt:", on_click=state.remove, args=(run, ()))
-        st.markdown(f"**{len(removed)} of {layers}** layers removed ({len(removed) / layers:.0%} of them)")
 
 
-def _nearest(sets: Sets, count: int) -> tuple[int, ...]:
-    """The largest set of at most so many layers; none where there is none."""
-    return sets[max(fewer)] if (fewer := [size for size in sets if size <= count]) else ()
+def show_accepted(run: str, result: RunResult, steps: Steps) -> float:
+    """How much worse the perplexity may be; a change moves to the furthest set within it. Returns the share."""
+    key = f"accepted-{run}"
+    state.begin(key, 100 * ACCEPTED)
+    st.number_input(
+        "Accept a perplexity that is higher by at most, in %",
+        1.0,
+        10_000.0,
+        step=5.0,
+        key=key,
+        on_change=lambda: _accept(run, result, steps, state.widget(key) / 100),
+        help="Goes to the largest set within it, by what the curve shows: measured, or predicted where it says so",
+    )
+    if (error := state.told(key)) is not None:
+        parts.show_error(error)
+    accepted: float = state.widget(key)
+    return accepted / 100
 
 
-def _toggle(run: str, layers: int, removed: list[int]) -> None:
+def taking(run: str, result: RunResult) -> Callable[[str], None]:
+    """What a click on a point of the curve does: the point's layers are switched off."""
+    return lambda names: state.remove(run, numbers(result.model.players, names))
+
+
+def _toggle(run: str, layers: int, kept: list[int]) -> None:
     """What the strip says; the last layer stays."""
-    if len(removed) < layers:
-        state.remove(run, removed)
+    if kept:
+        state.remove(run, [layer for layer in range(layers) if layer not in kept])
 
 
-def _find(run: str, result: RunResult, sets: Sets, perplexities: Mapping[int, float], bound: float) -> None:
-    """Moves to the largest set within the bound, or says how near the smallest one comes."""
-    limit = result.dense_perplexity * (1 + bound)
-    within = [count for count, perplexity in perplexities.items() if count in sets and perplexity <= limit]
-    if within:
-        state.remove(run, sets[max(within)])
-        st.rerun()
-    least = min(perplexities.values()) / result.dense_perplexity - 1
-    parts.show_failure(
-        f"No set stays within {bound:.0%}.",
-        f"The best one is {least:+.1%}: allow more, or search for better plans below.",
+def _type(run: str, players: tuple[str, ...], names: str) -> None:
+    try:
+        state.remove(run, numbers(players, names))
+    except SelectionError as error:
+        state.tell(f"typed-{run}", error)
+
+
+def _accept(run: str, result: RunResult, steps: Steps, accepted: float) -> None:
+    """Moves to the largest set within the bound, or says how near the best one comes."""
+    if count := most_within(result, steps, accepted):
+        state.remove(run, steps[count].removed)
+        return
+    known = [step.perplexity for step in steps.values() if step.perplexity is not None]
+    near = (
+        f"The best one is {min(known) / result.dense_perplexity - 1:+.1%}: allow more, or search" if known else "Search"
+    )
+    state.tell(
+        f"accepted-{run}", SelectionError(f"No set stays within {accepted:.0%}.", f"{near} for better plans below.")
     )

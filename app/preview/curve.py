@@ -1,13 +1,14 @@
 """Perplexity against the number of removed layers -> figures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREEN, GREY, MARGIN, ORANGE, PURPLE, SKY, VERMILION, Chart
-from app.words import named
-from core.records.fits import Prediction
-from core.records.plans import OURS, Comparison, Selection
+from app.preview.removal import Step, Steps
+from app.words import Players, named
+from core.records.plans import OURS, Comparison
 from core.records.results import RunResult
 
 # Ticks of a perplexity: 1, 2 and 5 of each power of ten.
@@ -16,93 +17,115 @@ _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("square", "diamond", "x", "triangle-up", "star")
 _COLOURS = (VERMILION, GREEN, PURPLE, ORANGE, SKY)
 
-Place = tuple[int, float, str]  # removed layers, their perplexity, and whether that is measured or predicted
+Place = tuple[tuple[int, ...], float, str]  # removed layers, their perplexity, and whether it is measured or predicted
+Rivals = Mapping[str, Sequence[Step]]  # by method, what it chose, as measured on the run's text
 
 
 def curve(
-    result: RunResult,
-    found: Selection | None,
-    expected: Mapping[int, Prediction],
-    bend: int | None,
-    here: Place,
+    result: RunResult, best: Steps, ranked: Steps, rivals: Rivals, marks: tuple[int | None, float], here: Place | None
 ) -> Chart:
-    """The curve that a ratio is chosen on.
+    """The curve that a ratio is chosen on, all on the run's text; the first custom datum of a point names its layers.
 
     Args:
         result: the run's.
-        found: by a search, if there was one. Its plans are drawn by their measured ratio to the whole model, on its
-            own windows, times the whole model's perplexity on the run's.
-        expected: what the surrogate predicts of the sets that the slider goes through, by number of removed layers.
-        bend: the count at which the curve bends, if it does.
-        here: the place of the set on show.
+        best: the plans of a search; none before it.
+        ranked: the paper's ranking, measured or predicted.
+        rivals: what other methods chose.
+        marks: the count at which the curve bends, if it does, and the perplexity that is accepted.
+        here: the place of the set on show, as far as it is known.
     """
-    figure = go.Figure()
-    counts = sorted(expected)
-    finite = [count for count in counts if expected[count].high < 1e6 * result.dense_perplexity]
+    figure, players, (bend, limit) = go.Figure(), result.model.players, marks
+    paper = [step for step in ranked.values() if step.perplexity is not None]
+    if not best:
+        _band(figure, paper)
+    for index, (name, steps) in enumerate(rivals.items()):
+        _line(figure, players, steps, name, _COLOURS[index % 5], dash=_DASHES[index % 5], symbol=_SYMBOLS[index % 5])
+    _line(figure, players, paper, "least contribution first (the paper)", GREY, dash="dash", symbol="circle-open")
+    _line(figure, players, best.values(), "best plans", BLUE, whiskers=True)
+    figure.add_hline(limit, line={"dash": "dot", "color": GREEN, "width": 1.5})
+    if bend is not None:
+        figure.add_vline(bend, line={"dash": "dot", "color": GREY}, annotation_text=f"bends at {bend}")
+    if here is not None:
+        figure.add_scatter(
+            x=[len(here[0])],
+            y=[here[1]],
+            mode="markers",
+            marker={"symbol": "star", "size": 16, "color": ORANGE, "line": {"width": 1, "color": GREY}},
+            name="on show",
+            hovertemplate=f"%{{x}} removed, on show<br>perplexity %{{y:.2f}} ({here[2]})<extra></extra>",
+        )
+    _axes(figure, "perplexity")
+    shown = [step for step in (best or ranked).values() if step.perplexity is not None]
+    highest = max([limit, *(step.perplexity or 0 for step in shown), *([here[1]] if here else [])])
+    ends = np.log10([result.dense_perplexity, min(highest, 100 * result.dense_perplexity)])
+    room = 0.06 * (ends[1] - ends[0])
+    figure.update_layout(
+        height=360,
+        yaxis={"range": [ends[0] - room, ends[1] + 2 * room]},
+        xaxis={"range": [-0.4, max([*best, *([] if best else ranked), *([len(here[0])] if here else [])]) + 0.5]},
+    )
+    figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"type": "scatter"})
+    told = (
+        f" The set on show removes {len(here[0])} layers and has perplexity {here[1]:.1f} ({here[2]})." if here else ""
+    )
+    bends = f" The curve bends at {bend} removed layers." if bend is not None else ""
+    alt = (
+        f"Curve: perplexity against the number of removed layers, from {result.dense_perplexity:.1f} for the whole "
+        f"model.{told}{bends} {limit:.1f} is accepted."
+    )
+    return Chart(figure, alt)
+
+
+def _band(figure: go.Figure, steps: Sequence[Step]) -> None:
+    """The intervals of predictions, as far as they are of use."""
+    sure = [step for step in steps if step.perplexity is not None and step.high < 100 * step.perplexity]
+    counts = [len(step.removed) for step in sure]
     figure.add_scatter(
-        x=[*finite, *finite[::-1]],
-        y=[*(expected[count].high for count in finite), *(expected[count].low for count in finite[::-1])],
+        x=[*counts, *counts[::-1]],
+        y=[*(step.high for step in sure), *(step.low for step in sure[::-1])],
         fill="toself",
         fillcolor="rgba(136,136,136,0.22)",
         line={"width": 0},
-        name="predicted, 90 % interval",
+        name="90 % interval",
         hoverinfo="skip",
     )
+
+
+def _line(
+    figure: go.Figure,
+    players: Players,
+    steps: Iterable[Step],
+    name: str,
+    colour: str,
+    *,
+    dash: str = "solid",
+    symbol: str = "circle",
+    whiskers: bool = False,
+) -> None:
+    """Sets as points, each of which can be clicked."""
+    known = [step for step in steps if step.perplexity is not None]
+    if not known:
+        return
+    bars = {
+        "error_y": {
+            "array": [step.high - (step.perplexity or 0) for step in known],
+            "arrayminus": [(step.perplexity or 0) - step.low for step in known],
+            "color": colour,
+            "thickness": 1.2,
+        }
+    }
     figure.add_scatter(
-        x=counts,
-        y=[expected[count].perplexity for count in counts],
-        mode="lines",
-        line={"color": GREY, "dash": "dot"},
-        name="predicted by the surrogate",
-        customdata=["extrapolated" if expected[count].extrapolated else "predicted" for count in counts],
-        hovertemplate="%{x} removed<br>perplexity %{y:.2f} (%{customdata})<extra></extra>",
+        x=[len(step.removed) for step in known],
+        y=[step.perplexity for step in known],
+        mode="lines+markers",
+        line={"color": colour, "dash": dash, "width": 2.5 if whiskers else 1.2},
+        marker={"symbol": symbol, "size": 9 if whiskers else 6},
+        name=name,
+        customdata=[(named(players, step.removed, ","), step.source) for step in known],
+        hovertemplate="%{x} removed: %{customdata[0]}<br>perplexity %{y:.2f} (%{customdata[1]})"
+        f"<extra>{name}</extra>",
+        **(bars if whiskers else {}),
     )
-    if found is None:
-        figure.add_scatter(
-            x=[0],
-            y=[result.dense_perplexity],
-            mode="markers",
-            marker={"color": BLUE, "size": 9},
-            name="the whole model, measured",
-            hovertemplate="nothing removed<br>perplexity %{y:.2f} (measured)<extra></extra>",
-        )
-    else:
-        figure.add_scatter(
-            x=[0, *(plan.count for plan in found.plans)],
-            y=[result.dense_perplexity, *(result.dense_perplexity * plan.ratio for plan in found.plans)],
-            error_y={
-                "array": [0, *(result.dense_perplexity * (plan.ratio_high - plan.ratio) for plan in found.plans)],
-                "arrayminus": [0, *(result.dense_perplexity * (plan.ratio - plan.ratio_low) for plan in found.plans)],
-                "color": BLUE,
-                "thickness": 1.2,
-            },
-            mode="lines+markers",
-            line={"color": BLUE},
-            name="best plans, measured ratios",
-            customdata=[
-                ("none", 1.0),
-                *((named(result.model.players, plan.removed), plan.ratio) for plan in found.plans),
-            ],
-            hovertemplate="%{x} removed: %{customdata[0]}<br>%{customdata[1]:.3f} times the whole model's perplexity "
-            f"(measured)<br>{found.protocol}<extra></extra>",
-        )
-    if bend is not None:
-        figure.add_vline(bend, line={"dash": "dash", "color": GREY}, annotation_text=f"bends at {bend}")
-    figure.add_scatter(
-        x=[here[0]],
-        y=[here[1]],
-        mode="markers",
-        marker={"symbol": "star", "size": 16, "color": ORANGE, "line": {"width": 1, "color": GREY}},
-        name=f"the set on show, {here[2]}",
-        hovertemplate="%{x} removed<br>perplexity %{y:.2f}<extra></extra>",
-    )
-    _axes(figure, "perplexity")
-    where = f" The measured curve bends at {bend} removed layers." if bend is not None else ""
-    alt = (
-        f"Curve: perplexity against the number of removed layers, from {result.dense_perplexity:.1f} for the whole "
-        f"model. The set on show removes {here[0]} layers and has perplexity {here[1]:.1f} ({here[2]}).{where}"
-    )
-    return Chart(figure, alt)
 
 
 def rivals(found: Comparison) -> Chart:

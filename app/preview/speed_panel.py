@@ -18,14 +18,11 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
     if left is None:
         st.caption("This run was estimated by an earlier release: run it again to see sizes.")
     else:
-        mebibytes = left * BYTES[result.model.dtype] / 2**20
-        st.metric(
-            "Parameters left",
-            f"{left:,}",
-            f"{left / result.model.parameters - 1:+.1%}; {mebibytes:,.0f} MiB in {plain(result.model.dtype)}",
-            delta_color="off",
-            delta_arrow="off",
-            help=f"Of {result.model.parameters:,}; what the weights take is computed, the speed below is measured",
+        size, dtype = left * BYTES[result.model.dtype] / 2**20, plain(result.model.dtype)
+        st.markdown(
+            f"**{left / 1e6:,.1f} M parameters** left, {size:,.0f} MiB in {dtype} "
+            f"({left / result.model.parameters - 1:+.1%})",
+            help=f"{left:,} of {result.model.parameters:,}; what the weights take is computed, the speed is measured",
         )
     if st.button("Measure the speed", icon=":material/timer:", disabled=not removed):
         state.remember_job("time", shared.ahead(f"{state.session()}-time", "time", spec, removed=removed))

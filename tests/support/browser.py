@@ -49,7 +49,7 @@ SETTLED = """() => {
         && all("[data-testid=stPlotlyChart]").every((chart) => chart.querySelector(".main-svg"));
 }"""
 # What the page Preview measures of its own accord, with a model that has to be loaded first.
-MEASURING = re.compile(r"\(being measured\)|\(estimated, \d+ of \d+ sequences\)")
+MEASURING = re.compile(r"Being measured\.|\(being measured\)|\(estimated, \d+ of \d+ sequences\)")
 
 
 @dataclass(frozen=True)

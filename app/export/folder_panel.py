@@ -1,0 +1,88 @@
+"""The export itself: asked for, watched, and what came of it."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import streamlit as st
+
+from app.dashboard import login, parts
+from app.dashboard.progress import watch
+from app.export.recipe_panel import PLAIN
+from app.export.zipped import offer
+from app.foreign import plain
+from app.words import named, saved
+from app.worker.client import Jobs
+from app.worker.job import Job
+from cache.queries import StoredRun
+from core.errors import QuorumError
+from core.export.recipe import UNCACHED
+from core.export.target import named_target
+from core.records.events import Exported
+from core.records.results import RunResult
+
+
+def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...], agreed: bool) -> None:
+    """A name and a button; then the folder, which plain `from_pretrained` loads.
+
+    `agreed` says whether nothing speaks against it, or somebody wants it nonetheless.
+    """
+    suggested = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
+    name = st.text_input(
+        "Name of the folder",
+        re.sub(r"[^\w.+@-]", "-", suggested).lstrip("._+@-")[:120],
+        help="Below the folder exports of $QUORUM_HOME, on the machine that runs Quorum",
+    )
+    job = shared.newest("export", run.run)
+    # Asked only where an export has been refused for it.
+    asked = job is not None and job.status == "failed" and UNCACHED in job.hint
+    uncached = asked and st.checkbox("Write it although it generates without a cache alone, and slowly")
+    finished = run.status == "finished"
+    if st.button("Export", type="primary", icon=":material/save:", disabled=not (finished and agreed)):
+        try:
+            out = named_target(name)
+        except QuorumError as error:
+            parts.show_error(error)
+            return
+        shared.task(
+            "export",
+            run.resolved,
+            login.visitor(),
+            run=run.run,
+            result=asdict(result),
+            removed=removed,
+            out=str(out),
+            uncached=uncached,
+        )
+        st.rerun()
+    if not finished:
+        st.caption("A run can be exported when it is finished.")
+    if job is not None:
+        _show_job(shared, result, job)
+
+
+def _show_job(shared: Jobs, result: RunResult, job: Job) -> None:
+    if job.exported is not None:
+        _show_done(result, job.exported)
+    elif job.active or job.status == "failed":
+        watch(job, shared, "Exporting")
+    else:
+        st.info("The export was cancelled; nothing was left at the folder.")
+
+
+def _show_done(result: RunResult, done: Exported) -> None:
+    st.success(
+        f"**{plain(done.path)}**: layers {plain(named(result.model.players, done.removed))} removed. Loaded "
+        "again with transformers, it has the losses of the masked model; perplexity "
+        f"{done.perplexity:.2f} (measured) on {plain(done.protocol)}."
+    )
+    st.caption(plain("; ".join(saved(done)) + "."))
+    if Path(done.path).is_dir():
+        st.link_button("Download as a zip", offer(Path(done.path)), icon=":material/folder_zip:")
+    st.code(
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        f"model = AutoModelForCausalLM.from_pretrained({done.path!r})\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({done.path!r})",
+        language=PLAIN,
+        wrap_lines=True,
+    )
