@@ -55,7 +55,7 @@ def show_gain(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> bo
             help=f"Of the weights in {plain(result.model.dtype)}: {left / 1e6:,.1f} M parameters are left",
         )
     layers.metric(
-        "Layers", f"{len(players) - len(removed)} of {len(players)}", f"without {plain(named(players, removed))}",
+        "Layers", f"{len(players) - len(removed):d} of {len(players)}", f"without {plain(named(players, removed))}",
         delta_color="off", delta_arrow="off",
     )  # fmt: skip
     parts.show_uncached(result.model, removed)

@@ -43,7 +43,7 @@ def show_readings(
 def show_export(result: RunResult, removed: tuple[int, ...]) -> None:
     """The way to the smaller model."""
     left = len(result.model.players) - len(removed)
-    if st.button(f"Export these {left} layers", type="primary", icon=":material/save:", disabled=not removed):
+    if st.button(f"Export these {left:d} layers", type="primary", icon=":material/save:", disabled=not removed):
         st.switch_page(navigation.export())
 
 

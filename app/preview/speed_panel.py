@@ -18,9 +18,9 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
     if left is None:
         st.caption("This run was estimated by an earlier release: run it again to see sizes.")
     else:
-        size, dtype = left * BYTES[result.model.dtype] / 2**20, plain(result.model.dtype)
+        size = left * BYTES[result.model.dtype] / 2**20
         st.markdown(
-            f"**{left / 1e6:,.1f} M parameters** left, {size:,.0f} MiB in {dtype} "
+            f"**{left / 1e6:,.1f} M parameters** left, {size:,.0f} MiB in {plain(result.model.dtype)} "
             f"({left / result.model.parameters - 1:+.1%})",
             help=f"{left:,} of {result.model.parameters:,}; what the weights take is computed, the speed is measured",
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 from transformers import AutoModelForCausalLM
 
-from tests.support.browser import LINKS, TITLE, Server, expand, settle, sights, visit
+from tests.support.browser import LINKS, TITLE, Server, expand, rest, settle, sights, visit
 from tests.support.models import LAYERS
 
 # What a mouse can use; of a field with steppers the field alone, since arrows do what they do.
@@ -103,19 +103,26 @@ def test_interactions(dashboard: Server, page: Page) -> None:
 def test_preview_and_export(dashboard: Server, page: Page) -> None:
     """A removal is chosen, measured, changed, taken back and exported; the folder needs nothing of ours."""
     open_page(page, dashboard, "Preview")
-    removed = page.get_by_text(re.compile(r"^\d of 8 layers removed"))
+    kept = page.locator("[data-testid=stButtonGroup] [aria-checked=true]")
+    press(page, page.get_by_role("textbox", name="Removed"), "Control+a")
+    page.keyboard.type("1, 2")
+    page.keyboard.press("Enter")
+    expect(kept).to_have_count(6)
+    settle(page)
     press(page, page.get_by_role("slider", name=re.compile("Layers removed")), "ArrowRight")
-    expect(removed).to_contain_text("3 of 8")
+    expect(kept).to_have_count(5)
     expect(page.get_by_text("Perplexity (measured)")).to_be_visible(timeout=60_000)
     settle(page)
-    press(page, page.get_by_role("button", name="0", exact=True), "ArrowRight")
-    page.keyboard.press("Enter")
-    expect(removed).not_to_contain_text("3 of 8")
-    settle(page)
-    press(page, page.get_by_role("button", name="Undo"))
-    expect(removed).to_contain_text("3 of 8")
-    settle(page)
-    press(page, page.get_by_role("link", name="Export this model"))
+    for key, left in (("[", 6), ("]", 5), ("]", 4), ("u", 5)):
+        page.keyboard.press(key)
+        expect(kept).to_have_count(left)
+        settle(page)
+    press(page, page.get_by_role("button", name="Export these 5 layers"))
+    expect(page.locator(TITLE)).to_have_text("Take the smaller model with you")
+    rest(page)
+    if (asked := page.get_by_role("checkbox", name=re.compile("Export it although"))).count():
+        press(page, asked, "Space")
+        settle(page)
     write(page, page.get_by_role("textbox", name="Name of the folder"), "smaller")
     page.keyboard.press("Enter")
     settle(page)

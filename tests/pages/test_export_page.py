@@ -29,6 +29,12 @@ def test_export_from_the_page(
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     [run] = finished(spec)
     page = open_page("export", run=run, remove="2,5")
+    if "job-preview" in page.session_state:
+        measured = page.session_state["job-preview"]
+        wait(lambda: not measured.active)
+        page.run()
+    for box in page.checkbox:  # it may be one of those that are asked about once more
+        box.check().run()
     for elsewhere in ("../smaller", "/tmp/smaller", ".smaller", "a/b", ""):
         page.text_input[0].set_value(elsewhere).run()
         button(page, "Export").click().run()

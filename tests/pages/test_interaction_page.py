@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from app.figures.strip import strip_figure
+from app.figures.strip import strips
 from app.interactions.matrix import interaction_matrix
 from app.interactions.network import network_figure
 from app.worker.client import Jobs
@@ -90,5 +90,5 @@ def test_figures_say_what_they_show(shared: Jobs) -> None:
     assert set(zip(mark.x, mark.y, strict=True)) == {(5, 6), (6, 5)}
     network = network_figure([first], PLAYERS, "nats", result.protocol)
     assert network.figure.data[0].line.dash == "dash" and "1 of them redundancies" in network.alt
-    strips = strip_figure({"one by one": (1, 2)}, PLAYERS)
-    assert list(strips.figure.data[0].marker.symbol).count("x-thin") == 2 and "without layers 1, 2" in strips.alt
+    drawn = strips({"one by one": (1, 2)}, result)
+    assert drawn.count("<span title=") == 8 and drawn.count("(removed)") == 2 and "without 1, 2" in drawn

@@ -7,6 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.dashboard.estimated import predictor_of
+from app.example import shipped
+from app.preview.removal import Step, usual
 from app.worker.client import Jobs
 from cache import evaluations, queries
 from core.coalitions.masks import encode, without
@@ -35,52 +37,85 @@ def test_slider_strip_and_undo(shared: Jobs, finished: Finished, spec: RunSpec) 
     result = queries.find_run(shared.database, run).result
     assert result is not None
     ranked = {count: least_contributing(result.overall, count) for count in range(1, 5)}
-    assert "of 8** layers removed" in said(page) and "Perplexity (predicted)" in metrics(page)
-    page.slider[0].set_value(3).run()
+    assert {"Perplexity (predicted)", "Perplexity (measured)"} & set(metrics(page))
+    page.select_slider[0].set_value(3).run()
     assert page.query_params["remove"] == ",".join(map(str, ranked[3]))
     found = measured(page)
     losses = evaluations.losses(
         shared.database, queries.find_run(shared.database, run).game, [encode(without(8, ranked[3]))]
     )
     assert found == pytest.approx(float(np.exp(next(iter(losses.values())).mean())), abs=0.01)
-    assert metrics(page)["Parameters left"] == f"{result.parameters_without(ranked[3]):,}"
+    assert f"{result.parameters_without(ranked[3]) / 1e6:,.1f} M parameters" in said(page)
     strip = page.get("button_group")[-1]
-    strip.set_value([0, 7]).run()
+    assert sorted(strip.value) == [layer for layer in range(8) if layer not in ranked[3]], (
+        "kept layers are the solid ones"
+    )
+    strip.set_value([1, 2, 3, 4, 5, 6]).run()
     assert page.query_params["remove"] == "0,7"
-    assert page.slider[0].value == 2
+    assert page.select_slider[0].value == 2
     button(page, "Undo").click().run()
-    assert page.query_params["remove"] == ",".join(map(str, ranked[3])) and page.slider[0].value == 3
+    assert page.query_params["remove"] == ",".join(map(str, ranked[3])) and page.select_slider[0].value == 3
     button(page, "Restore all").click().run()
     assert measured(page) == pytest.approx(result.dense_perplexity, abs=0.01)
 
 
-def test_bound_on_the_perplexity(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+def test_accepted_loss(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [run] = finished(spec)
     page = open_page("preview", run=run)
-    page.number_input[0].set_value(10_000.0)
-    button(page, "Find").click().run()
-    assert page.slider[0].value == 4
+    page.number_input[0].set_value(10_000.0).run()
+    assert page.select_slider[0].value == 4
     stored = queries.find_run(shared.database, run)
     predictor = predictor_of(shared.database, stored)
     assert predictor is not None and stored.result is not None
     ranked = {count: least_contributing(stored.result.overall, count) for count in range(1, 5)}
+    costs = {}
+    for count, gone in ranked.items():
+        measured = evaluations.measured_without(shared.database, stored.game, 8, gone)
+        costs[count] = measured[0] if measured is not None else predictor.predict(gone).perplexity
     limit = 1.01 * stored.result.dense_perplexity
-    within = [count for count, gone in ranked.items() if predictor.predict(gone).perplexity <= limit]
-    page.number_input[0].set_value(1.0)
-    button(page, "Find").click().run()
+    within = [count for count, cost in costs.items() if cost <= limit]
+    page.number_input[0].set_value(1.0).run()
     assert not page.exception
-    assert page.slider[0].value == (max(within) if within else 4)
+    assert page.select_slider[0].value == (max(within) if within else 4)
     assert ("No set stays within 1%" in said(page)) == (not within)
+
+
+@pytest.mark.parametrize("typed", ["0,7", " 7, 0 ", "9", "0,0", "0,1,2,3,4,5,6,7", "first"])
+def test_layers_are_typed(shared: Jobs, finished: Finished, spec: RunSpec, typed: str) -> None:
+    [run] = finished(spec)
+    page = open_page("preview", run=run, remove="2")
+    page.text_input[0].set_value(typed).run()
+    right = typed in ("0,7", " 7, 0 ")
+    assert page.query_params["remove"] == ("0,7" if right else "2") and bool(page.error) != right
+
+
+def steps(costs: list[float | None]) -> dict[int, Step]:
+    return {count: Step(tuple(range(count)), cost) for count, cost in enumerate(costs, 1)}
+
+
+@pytest.mark.parametrize(
+    ("costs", "count"),
+    [
+        ([10.5, 11, 12, 20], 3),  # the largest within a fifth of 10
+        ([10.5, 13, 11.9, 20], 3),  # though a smaller one is worse
+        ([12.1, 13, 14, 80, 800], 3),  # none: where the curve bends
+        ([20, 40, 80], 1),  # none, and nothing bends
+        ([None, None], 1),  # nothing is known yet
+    ],
+)
+def test_a_page_opens_on_what_is_still_good(costs: list[float | None], count: int) -> None:
+    result = replace(shipped.example().result, dense_perplexity=10.0)
+    assert usual(result, steps(costs)) == tuple(range(count))
 
 
 def test_wrong_layers_in_the_address_are_named(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [run] = finished(spec)
     page = open_page("preview", run=run, remove="99")
     assert "There is no player 99" in said(page) and "There is no player 99" in said(page.run())
-    page.slider[0].set_value(3).run()
+    page.select_slider[0].set_value(3).run()
     assert "There is no player" not in said(page) and page.query_params["remove"].count(",") == 2
-    assert open_page("preview", run=run, remove="2,5").slider[0].value == 2
-    assert open_page("preview", run=run, remove="").slider[0].value == 0
+    assert open_page("preview", run=run, remove="2,5").select_slider[0].value == 2
+    assert open_page("preview", run=run, remove="").select_slider[0].value == 0
 
 
 def test_number_of_layers_in_the_address(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
@@ -89,13 +124,13 @@ def test_number_of_layers_in_the_address(shared: Jobs, finished: Finished, spec:
     assert result is not None
     page = open_page("preview", run=run, k="3")
     assert page.query_params["remove"] == ",".join(map(str, least_contributing(result.overall, 3)))
-    assert page.slider[0].value == 3 and "k" not in page.query_params
+    assert page.select_slider[0].value == 3 and "k" not in page.query_params
     page = open_page("preview", run=run, k="5")
     assert "There is no set of k=5 layers" in said(page) and "There are: 0, 1, 2, 3, 4." in said(page)
     assert page.query_params["k"] == "5"
     page = open_page("export", run=run, k="5")
     assert "There is no set of k=5 layers" in said(page) and not page.button, "nothing is offered in its place"
-    assert open_page("preview", run=run, k="0").slider[0].value == 0
+    assert open_page("preview", run=run, k="0").select_slider[0].value == 0
 
 
 def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
@@ -108,8 +143,7 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     assert search.status == "finished", search.message
     page = open_page("preview", run=run)
     plans = queries.find_selection(shared.database, run).plans
-    assert page.selectbox(key="first").value == "search"
-    page.slider[0].set_value(2).run()
+    page.select_slider[0].set_value(2).run()
     assert page.query_params["remove"] == ",".join(map(str, plans[1].removed))
     button(page, "Let both go on").click().run()
     job = page.session_state["job-continue"]
@@ -122,7 +156,8 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     wait(lambda: not timed.active)
     page.run()
     assert "times as fast" in said(page)
-    page.multiselect[-1].set_value(["quorum", "shortgpt"]).run()
+    methods = next(element for element in page.multiselect if element.label == "Methods")
+    methods.set_value(["quorum", "shortgpt"]).run()
     button(page, "Compare").click().run()
     comparison = shared.newest("compare", run)
     assert comparison is not None
@@ -136,8 +171,8 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
 def test_more_layers_than_the_slider_reaches(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [run] = finished(spec)
     page = open_page("preview", run=run, remove="0,1,2,3,4")
-    assert page.slider[0].value == 4 and "**5 of 8**" in said(page)
-    page.get("button_group")[-1].set_value(list(range(8))).run()
+    assert page.select_slider[0].value == 4 and len(page.get("button_group")[-1].value) == 3
+    page.get("button_group")[-1].set_value([]).run()
     assert not page.exception and page.query_params["remove"] == "0,1,2,3,4", "the last layer stays"
 
 

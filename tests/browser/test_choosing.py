@@ -1,0 +1,108 @@
+"""The page Preview as a person chooses on it: on one screen, by click and by drag, and back again."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.support.browser import TITLE, Server, rest, settle, visit, visitor
+
+# A ring at each stop of a line of the curve, drawn by Plotly.
+POINTS = ".st-key-curve .scatterlayer .trace .points path.point"
+# What one chooses by: all of it is on the first screen of a laptop and of a projector.
+FIRST_SCREEN = {
+    "curve": ".st-key-curve .main-svg >> nth=0",
+    "slider": "[data-testid=stSlider] >> nth=0",
+    "number": "[data-testid=stMetricValue] >> nth=0",
+    "strip": "[data-testid=stButtonGroup] >> nth=0",
+    "export": "button:has-text('Export these')",
+}
+
+
+def kept(page: Page) -> Locator:
+    return page.locator("[data-testid=stButtonGroup] [aria-checked=true]")
+
+
+def open_preview(page: Page, server: Server) -> None:
+    page.goto(f"{server.address}/preview")
+    rest(page)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everything_one_chooses_by_is_on_the_first_screen(dashboard: Server, browser: Browser, theme: str) -> None:
+    with visitor(browser, theme) as page:
+        for width, height in ((1366, 768), (1920, 1080)):
+            page.set_viewport_size({"width": width, "height": height})
+            open_preview(page, dashboard)
+            for name, what in FIRST_SCREEN.items():
+                box = page.locator(what).bounding_box()
+                assert box is not None and box["y"] >= 0 and box["x"] >= 0, name
+                assert box["y"] + box["height"] <= height and box["x"] + box["width"] <= width, (name, width, box)
+
+
+def test_a_telephone_scrolls_in_one_direction_only(dashboard: Server, browser: Browser) -> None:
+    with visitor(browser) as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        for path in ("", "preview", "export", "contributions"):
+            page.goto(f"{dashboard.address}/{path}")
+            rest(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            assert page.locator("[data-testid=stMain]").evaluate("main => main.scrollWidth") <= 390, path
+
+
+def test_a_point_of_the_curve_is_taken_by_a_click(dashboard: Server, page: Page) -> None:
+    open_preview(page, dashboard)
+    for place, count in ((2, 3), (0, 1)):
+        page.locator(POINTS).nth(place).click(force=True)
+        expect(kept(page)).to_have_count(8 - count)
+        rest(page)
+
+
+@pytest.fixture
+def walked(dashboard: Server, page: Page) -> Iterator[Page]:
+    """A person who went from Runs to Preview, moved the slider five times, and went on to Export."""
+    page.goto(dashboard.address)
+    settle(page)
+    visit(page, "Preview")
+    rest(page)
+    slider = page.get_by_role("slider", name=re.compile("Layers removed"))
+    slider.press("Home")
+    for moved in range(1, 5):
+        slider.press("ArrowRight")
+        expect(kept(page)).to_have_count(8 - moved)
+        settle(page)
+    slider.press("ArrowLeft")
+    expect(kept(page)).to_have_count(5)
+    rest(page)
+    visit(page, "Export")
+    yield page
+
+
+def test_a_page_is_one_entry_of_the_history(walked: Page) -> None:
+    page, address = walked, walked.url
+    title = page.locator(TITLE)
+    removed = re.search(r"remove=([\d%C,]+)", address)
+    assert removed is not None and len(re.split("%2C|,", removed[1])) == 3
+    runs, preview, export = "Which layers does this model need?", "How many layers can go?", "Take the smaller model"
+    for step, name in (("back", preview), ("back", runs), ("forward", preview), ("forward", export)):
+        getattr(page, f"go_{step}")()
+        expect(title).to_contain_text(name)
+        rest(page)
+        if name == preview:
+            expect(kept(page)).to_have_count(5)
+    assert page.url == address
+
+
+def test_what_the_address_says_wins(walked: Page) -> None:
+    page = walked
+    other = re.sub(r"remove=[^&]+", "remove=6", page.url.replace("/export", "/preview"))
+    page.goto(other)
+    rest(page)
+    expect(kept(page)).to_have_count(7)
+    page.evaluate("history.pushState({}, '', location.href.replace('remove=6', 'remove=1%2C5'))")
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+    expect(kept(page)).to_have_count(6)
+    rest(page)
+    page.get_by_role("button", name="Undo").click()
+    expect(kept(page)).to_have_count(7)
