@@ -71,7 +71,7 @@ def show(run: StoredRun, result: RunResult) -> None:
         drawn = curve(result, best, ranked, choices(shared.database, run), marks, place)
         parts.show_chart(drawn, key="curve", take=taking(run.run, result))
         show_slider(run.run, result, removed, steps)
-    show_strip(run.run, result, removed)
+        show_strip(run.run, result, removed)
     parts.show_uncached(result.model, removed)
     show_protocol(result)
     writes, rivals, table, search = st.tabs(["Writes", "Against the literature", "Table", "Search"])

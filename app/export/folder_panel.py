@@ -11,7 +11,7 @@ from app.dashboard.progress import watch
 from app.export.recipe_panel import PLAIN
 from app.export.zipped import offer
 from app.foreign import plain
-from app.words import named, saved
+from app.words import called, named, saved
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
@@ -27,7 +27,7 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
 
     `agreed` says whether nothing speaks against it, or somebody wants it nonetheless.
     """
-    suggested = f"{Path(result.model.source).name or 'model'}-without-{len(removed)}-{run.run}"
+    suggested = f"{called(run.spec.model)}-without-{len(removed)}-{run.run}"
     name = st.text_input(
         "Name of the folder",
         re.sub(r"[^\w.+@-]", "-", suggested).lstrip("._+@-")[:120],

@@ -44,10 +44,10 @@ def switches(key: str, result: RunResult) -> str:
     rules = [
         f"{row}{{{_SQUARE.replace('line-height:1.8em', 'line-height:1')};min-height:0}}",
         f"{row} p{{font-size:.85rem}}",
-        f"{row}[aria-checked=false]{{background:{_CROSS};color:inherit}}",
+        f"{row}[aria-pressed=false]{{background:{_CROSS};color:inherit}}",
     ]
     for place, colour in enumerate(shades(result), 1):
-        kept = f"{row}:nth-of-type({place})[aria-checked=true]"
+        kept = f"{row}:nth-of-type({place})[aria-pressed=true]"
         rules += [f"{kept}{{background:{colour};border-color:#888}}", f"{kept} p{{color:{_ink(colour)}}}"]
     return f"<style>{''.join(rules)}</style>"
 

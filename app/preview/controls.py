@@ -50,12 +50,13 @@ def show_strip(run: str, result: RunResult, removed: tuple[int, ...]) -> None:
     state.set_widget(strip, [layer for layer in layers if layer not in removed])
     state.set_widget(typed, named(players, removed))
     st.html(switches(strip, result))
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left, right = st.columns([5, 1], vertical_alignment="bottom")
     left.pills(
-        "Layers: the bluer, the more needed (contribution). Click one to take it out or back",
+        "Layers, the bluer the more needed: click one to take it out or back",
         layers,
         format_func=players.__getitem__,
         selection_mode="multi",
+        wrap=True,
         key=strip,
         on_change=lambda: _toggle(run, len(players), state.widget(strip)),
     )
@@ -85,7 +86,7 @@ def show_accepted(run: str, result: RunResult, steps: Steps) -> float:
     key = f"accepted-{run}"
     state.begin(key, 100 * ACCEPTED)
     st.number_input(
-        "Accept a perplexity that is higher by at most, in %",
+        "Accept at most so many % more perplexity",
         1.0,
         10_000.0,
         step=5.0,

@@ -60,7 +60,7 @@ def curve(
     ends = np.log10([result.dense_perplexity, min(highest, 100 * result.dense_perplexity)])
     room = 0.06 * (ends[1] - ends[0])
     figure.update_layout(
-        height=360,
+        height=340,
         yaxis={"range": [ends[0] - room, ends[1] + 2 * room]},
         xaxis={"range": [-0.4, max([*best, *([] if best else ranked), *([len(here[0])] if here else [])]) + 0.5]},
     )
