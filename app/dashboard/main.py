@@ -9,7 +9,7 @@ if _HERE not in sys.path:  # `streamlit run` puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from app.dashboard import login, navigation, parts, sidebar  # noqa: E402
+from app.dashboard import login, navigation, parts, sidebar, state  # noqa: E402
 from app.worker import client  # noqa: E402
 from core.errors import CacheBusy, QuorumError  # noqa: E402
 
@@ -41,6 +41,7 @@ try:
     runs = parts.stored_runs(shared.database)
     sidebar.show(shared, runs, follow=page.url_path == "")
     parts.check_address(runs, page)
+    state.enter(page.url_path)
     page.run()
 except QuorumError as error:
     parts.show_error(error)

@@ -135,7 +135,7 @@ def remove(run: str, layers: Sequence[int]) -> None:
     history = st.session_state.setdefault("removals", {}).setdefault(run, [])
     if history[-1:] != [tuple(sorted(layers))]:
         history.append(tuple(sorted(layers)))
-    _see(run)
+    st.session_state["removal-read"] = True
 
 
 def undo_removal(run: str) -> None:
@@ -143,17 +143,25 @@ def undo_removal(run: str) -> None:
     history = st.session_state["removals"][run]
     if len(history) > 1:
         history.pop()
-    _see(run)
 
 
 def can_undo_removal(run: str) -> bool:
     return len(st.session_state.get("removals", {}).get(run, ())) > 1
 
 
-def is_removal_asked(run: str) -> bool:
-    """Whether the address switches layers off, and somebody else than this session has put that there."""
-    asked = run, removal_in_address(), count_in_address()
-    return asked[1:] != (None, None) and asked != st.session_state.get("seen-removal")
+def enter(page: str) -> None:
+    """Tells that this page is drawn: what the address says when it is entered wins over what the session remembers.
+
+    Afterwards the session leads and the address follows, late: what a browser sends may be what it said before.
+    """
+    if st.session_state.get("page") != page:
+        st.session_state["page"], st.session_state["removal-read"] = page, False
+
+
+def is_removal_asked() -> bool:
+    """Whether the address of a page that was just entered switches layers off."""
+    asked = removal_in_address() is not None or count_in_address() is not None
+    return asked and not st.session_state.get("removal-read")
 
 
 def removal_in_address() -> str | None:
@@ -166,16 +174,12 @@ def count_in_address() -> str | None:
     return st.query_params.get("k")
 
 
-def show_removal(run: str, names: str) -> None:
+def show_removal(names: str) -> None:
     """Puts the layers that are switched off into the address, in the place of their number."""
     if st.query_params.get("remove") != names:
         st.query_params["remove"] = names
     st.query_params.pop("k", None)
-    _see(run)
-
-
-def _see(run: str) -> None:
-    st.session_state["seen-removal"] = run, removal_in_address(), count_in_address()
+    st.session_state["removal-read"] = True
 
 
 def begin(key: str, value: object) -> None:

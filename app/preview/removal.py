@@ -70,20 +70,20 @@ def ranked(database: Database, run: StoredRun) -> Steps:
 
 
 def current(run: StoredRun, steps: Steps) -> tuple[int, ...]:
-    """The removal on show: the address's, where somebody has changed that; else the session's; else the usual one.
+    """The removal on show: the address's, when a page is entered; else the session's; else the usual one.
 
     Raises:
         SelectionError: the address asks for what there is not; it stays as it is until something is chosen.
     """
     assert run.result is not None
     players = run.result.model.players
-    if state.is_removal_asked(run.run):
+    if state.is_removal_asked():
         state.remove(run.run, _asked(players, steps))
     found = state.removal(run.run)
     if found is None:
         found = usual(run.result, steps)
         state.remove(run.run, found)
-    state.show_removal(run.run, named(players, found, ","))
+    state.show_removal(named(players, found, ","))
     return found
 
 
