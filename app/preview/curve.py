@@ -11,7 +11,7 @@ from app.words import Players, named
 from core.records.plans import OURS, Comparison
 from core.records.results import RunResult
 
-# Ticks of a perplexity: 1, 2 and 5 of each power of ten.
+# Ticks of a perplexity over a wide range: 1, 2 and 5 of each power of ten.
 _ROUND = [digit * 10.0**power for power in range(9) for digit in (1, 2, 5)]
 _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("square", "diamond", "x", "triangle-up", "star")
@@ -61,7 +61,7 @@ def curve(
     room = 0.06 * (ends[1] - ends[0])
     figure.update_layout(
         height=340,
-        yaxis={"range": [ends[0] - room, ends[1] + 2 * room]},
+        yaxis={"range": [ends[0] - room, ends[1] + 2 * room], "tickvals": _ticks(*(10**ends))},
         xaxis={"range": [-0.4, max([*best, *([] if best else ranked), *([len(here[0])] if here else [])]) + 0.5]},
     )
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"type": "scatter"})
@@ -76,6 +76,15 @@ def curve(
     return Chart(figure, alt)
 
 
+def _ticks(low: float, high: float) -> list[float]:
+    """Round perplexities to be written on a logarithmic axis: over a narrow range, multiples of one step."""
+    if high > 5 * low:
+        return _ROUND
+    power = 10 ** np.floor(np.log10(max(high - low, 1e-9)))
+    step = next(size * power for size in (0.2, 0.5, 1, 2, 5) if (high - low) / (size * power) <= 6)
+    return [float(step * place) for place in range(int(low // step), int(high // step) + 2)]
+
+
 def _band(figure: go.Figure, steps: Sequence[Step]) -> None:
     """The intervals of predictions, as far as they are of use."""
     sure = [step for step in steps if step.perplexity is not None and step.high < 100 * step.perplexity]
@@ -83,6 +92,7 @@ def _band(figure: go.Figure, steps: Sequence[Step]) -> None:
     figure.add_scatter(
         x=[*counts, *counts[::-1]],
         y=[*(step.high for step in sure), *(step.low for step in sure[::-1])],
+        mode="lines",
         fill="toself",
         fillcolor="rgba(136,136,136,0.22)",
         line={"width": 0},
