@@ -46,7 +46,7 @@ def show_plans(run: str, result: RunResult, found: Selection | None) -> None:
     st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
     stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
     st.caption(
-        f"Measured on {plain(found.protocol)}; {found.coalitions} coalitions looked at for {plain(found.compute)}. "
+        f"Measured on {plain(found.protocol)}; {found.coalitions:d} coalitions looked at for {plain(found.compute)}. "
         f"Intervals: 90 %, for other text of this kind. {plain(stayed)}"
     )
 

@@ -16,11 +16,9 @@ from cache import queries
 from cache.database import Database
 from cache.parquet import export_evaluations
 from cache.queries import StoredRun
-from core.baselines.compare import Match
 from core.records.events import Finished
 from core.records.plans import USUAL_METHODS
 from core.records.spec import RunSpec
-from core.run.searching import OF_A_RUN
 
 _MADE_BY = "make example"
 
@@ -49,6 +47,9 @@ def write(database: Database, run: StoredRun) -> None:
 
 def make(database: Database) -> None:
     """Measures all of it. Ours has the budget that every run's search has, so that it chooses as the run does."""
+    from core.baselines.compare import Match  # imports torch
+    from core.run.searching import OF_A_RUN
+
     engine = engine_on(database)
     finished = follow(engine.run(RunSpec(), search=True))
     assert isinstance(finished, Finished)

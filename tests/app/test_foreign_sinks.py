@@ -31,17 +31,21 @@ OURS = {
     "sentence",
     "depth_words",
     "was_predicted",
+    "_name",
 }
 # Words of ours that stand in a variable or a table.
 WORDS = {
     "unit", "text", "_STRONGEST", "kind", "how", "verdict", "WORDS[pair.meaning]", "words", "name", "played", "_RUINED",
     "fewest", "total", "total - count", "layers", "sizes", "KINDS[kind]", "WORTHS[worth].sentence", "INDICES[kind]",
     "depth_words(result.strata, values)", "amount(event.done)", "amount(event.total)", "', '.join(sizes)",
-    "team_name(chosen)", "basis", "held", "reads.basis(database, run)", "reads.basis(database, chosen)",
+    "team_name(chosen)", "basis", "held", "behind", "what", "far", "_TALL", "status", "icon", "page.title", "reads.basis(database, run)", "reads.basis(database, chosen)",
     "', '.join(map(str, sizes))", "story.told",
 }  # fmt: skip
 # What is called for a whole text, of words of ours alone; a text joined here is looked into.
-CALLS = {"_takes", "team_name", "min", "join", "navigation.surrogate", "navigation.preview", "navigation.export"}
+CALLS = {
+    "_takes", "team_name", "min", "join", "navigation.runs", "navigation.surrogate", "navigation.preview",
+    "navigation.export",
+}  # fmt: skip
 FILES = sorted([*(ROOT / "app").rglob("*.py"), *(ROOT / "pages").rglob("*.py")])
 
 

@@ -56,7 +56,8 @@ def _literal(value: object) -> str:
 
 def test_run_takes_what_a_run_is_asked_for_with_the_same_defaults() -> None:
     parameters = inspect.signature(quorum.run).parameters
-    assert {name: item.default for name, item in parameters.items() if name != "cache"} == {
+    assert parameters["search"].default is True
+    assert {name: item.default for name, item in parameters.items() if name not in ("cache", "search")} == {
         field.name: field.default for field in fields(RunSpec)
     }
     for function in (quorum.evaluate, quorum.compare):
