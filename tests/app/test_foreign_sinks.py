@@ -39,7 +39,8 @@ WORDS = {
     "fewest", "total", "total - count", "layers", "sizes", "KINDS[kind]", "WORTHS[worth].sentence", "INDICES[kind]",
     "depth_words(result.strata, values)", "amount(event.done)", "amount(event.total)", "', '.join(sizes)",
     "team_name(chosen)", "basis", "held", "behind",
-    "what", "far", "_TALL", "status", "icon", "page.title", "reads.basis(database, run)", "reads.basis(database, chosen)",
+    "what", "far", "_TALL", "status", "icon", "page.title",
+    "reads.basis(database, run)", "reads.basis(database, chosen)",
     "', '.join(map(str, sizes))", "story.told",
 }  # fmt: skip
 # What is called for a whole text, of words of ours alone; a text joined here is looked into.
