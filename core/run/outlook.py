@@ -3,7 +3,7 @@
 Coalitions and the search are counted in block-token evaluations (`evaluate.meter`): a coalition costs the blocks that
 it does not share with its predecessor, and the search its budget. What one takes is measured while coalitions are. A
 comparison of surrogates is counted in fits of its costliest kind, of which a few steps are timed here. What else there
-is follows from measurements of the bundled model on two cores: multiples of what is timed.
+is follows as rough multiples of what is timed, which the parts themselves correct once they are under way.
 """
 
 import numpy as np
