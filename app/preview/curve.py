@@ -56,8 +56,13 @@ def curve(
         )
     _axes(figure, "perplexity")
     shown = [step for step in (best or ranked).values() if step.perplexity is not None]
-    highest = max([limit, *(step.perplexity or 0 for step in shown), *([here[1]] if here else [])])
-    ends = np.log10([result.dense_perplexity, min(highest, 100 * result.dense_perplexity)])
+    values = [
+        result.dense_perplexity,
+        limit,
+        *(step.perplexity or limit for step in shown),
+        *([here[1]] if here else []),
+    ]
+    ends = np.log10([min(values), min(max(values), 100 * result.dense_perplexity)])
     room = 0.06 * (ends[1] - ends[0])
     figure.update_layout(
         height=340,

@@ -10,7 +10,7 @@ from core.checkpoint import gguf
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.gguf_parts import parts_of
 from core.checkpoint.size import shape_of
-from core.evaluate.meter import _head
+from core.evaluate.meter import head_of
 from core.model.model import load
 from tests.support.models import CONFIGS, SMALL, save_model
 
@@ -27,7 +27,7 @@ def test_shape_is_read_from_the_headers(family: str, tmp_path_factory: pytest.Te
     assert (shape.hidden, shape.vocabulary) == (SMALL["hidden_size"], SMALL["vocab_size"])
     assert shape.tied == (loaded.model.get_output_embeddings().weight is loaded.model.get_input_embeddings().weight)
     # The last norm, and learned positions, are in neither count.
-    assert shape.head == pytest.approx(_head(loaded), rel=0.15)
+    assert shape.head == pytest.approx(head_of(loaded), rel=0.15)
 
 
 def test_the_bundled_shape_is_that_of_its_files() -> None:
