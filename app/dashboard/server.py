@@ -39,7 +39,7 @@ history.pushState = (...step) =>
     new URL(step[2], location).pathname === location.pathname ? history.replaceState(...step) : push(...step);
 const buttons = {"[": "one-less", "]": "one-more"};
 addEventListener("keydown", (pressed) => {
-    const typing = pressed.target.closest("input, textarea, [contenteditable=true]");
+    const typing = pressed.target.closest("input:not([type=range]), textarea, [contenteditable=true]");
     if (buttons[pressed.key] && !typing)
         document.querySelector(`.st-key-${buttons[pressed.key]} button:enabled`)?.click();
 });

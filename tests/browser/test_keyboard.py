@@ -112,11 +112,11 @@ def test_preview_and_export(dashboard: Server, page: Page) -> None:
     press(page, page.get_by_role("slider", name=re.compile("Layers removed")), "ArrowRight")
     expect(kept).to_have_count(5)
     expect(page.get_by_text("Perplexity (measured)")).to_be_visible(timeout=60_000)
-    settle(page)
+    rest(page)
     for key, left in (("[", 6), ("]", 5), ("]", 4), ("u", 5)):
         page.keyboard.press(key)
         expect(kept).to_have_count(left)
-        settle(page)
+        rest(page)
     press(page, page.get_by_role("button", name="Export these 5 layers"))
     expect(page.locator(TITLE)).to_have_text("Take the smaller model with you")
     rest(page)
