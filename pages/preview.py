@@ -43,7 +43,7 @@ def show_plans(run: str, result: RunResult, found: Selection | None) -> None:
     players = result.model.players
     table = plan_table(found.plans, result.model)
     st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
-    st.download_button("Download CSV", table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
+    st.download_button("Download CSV", lambda: table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
     stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
     st.caption(
         f"Measured on {plain(found.protocol)}; {found.coalitions:d} coalitions looked at for {plain(found.compute)}. "

@@ -16,7 +16,7 @@ def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
     """A table that opens on demand, with its CSV."""
     with st.expander("As a table"):
         st.dataframe(table, hide_index=True, alt=alt)
-        st.download_button("Download CSV", table.to_csv(index=False), f"{file}.csv", "text/csv")
+        st.download_button("Download CSV", lambda: table.to_csv(index=False), f"{file}.csv", "text/csv")
 
 
 def value_table(items: Sequence[Contribution], ranks: Floats, players: Players, head: str) -> pd.DataFrame:

@@ -26,7 +26,7 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
         wrap_lines=True,
     )
     text = recipe(result, run.resolved, removed)
-    st.download_button("Download recipe.json", text, f"recipe-{run.run}.json", "application/json")
+    st.download_button("Download recipe.json", lambda: text, f"recipe-{run.run}.json", "application/json")
     st.header("For mergekit, llama.cpp and EvoPress")
     try:
         whole = whole_layers(model, removed)
@@ -35,11 +35,11 @@ def show_recipes(run: StoredRun, result: RunResult, removed: tuple[int, ...]) ->
     else:
         yaml = mergekit(model, whole)
         st.code(yaml, language=PLAIN, wrap_lines=True)
-        st.download_button("Download mergekit.yaml", yaml, f"mergekit-{run.run}.yaml", "text/yaml")
+        st.download_button("Download mergekit.yaml", lambda: yaml, f"mergekit-{run.run}.yaml", "text/yaml")
         st.code(llama_quantize(model, whole), language=PLAIN, wrap_lines=True)
     st.download_button(
         "Download evopress.txt",
-        evopress(model, removed),
+        lambda: evopress(model, removed),
         f"evopress-{run.run}.txt",
         "text/plain",
         help="A line for each layer, as EvoPress reads its file of dropped layers",

@@ -68,4 +68,4 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     table = pd.DataFrame({"layer": names[s.layer], "share, nats a token": s.value} for s in found.shares)
     with st.expander("Shares as a table"):
         st.dataframe(table, hide_index=True, alt="Share of each removed layer in the predicted log score")
-        st.download_button("Download CSV", table.to_csv(index=False), f"shares-{chosen.run}.csv", "text/csv")
+        st.download_button("Download CSV", lambda: table.to_csv(index=False), f"shares-{chosen.run}.csv", "text/csv")

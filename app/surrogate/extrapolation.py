@@ -22,7 +22,7 @@ def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
     )
     table = beyond_table(beyond)
     st.dataframe(table, hide_index=True, alt="Error on the largest removals, with and without having seen such sizes")
-    st.download_button("Download CSV", table.to_csv(index=False), f"beyond-{result.run}.csv", "text/csv")
+    st.download_button("Download CSV", lambda: table.to_csv(index=False), f"beyond-{result.run}.csv", "text/csv")
     st.caption(
         f"{beyond.masks} coalitions, held out either way. Factors: the exponential of the mean absolute error of the "
         f"log score. {plain(result.protocol)}."
