@@ -37,7 +37,7 @@ _OURS = """<script>{
 const push = history.pushState.bind(history);
 history.pushState = (...step) =>
     new URL(step[2], location).pathname === location.pathname ? history.replaceState(...step) : push(...step);
-const buttons = {"[": "one-less", "]": "one-more"};
+const buttons = {"[": "one-less", "]": "one-more", u: "undo"};
 addEventListener("keydown", (pressed) => {
     const typing = pressed.target.closest("input:not([type=range]), textarea, [contenteditable=true]");
     if (buttons[pressed.key] && !typing)

@@ -71,9 +71,9 @@ def show_ways_back(run: str) -> None:
     """Undo, and everything back."""
     with st.container(horizontal=True):
         st.button(
-            "Undo",
+            "Undo U",
             icon=":material/undo:",
-            shortcut="u",
+            key="undo",
             disabled=not state.can_undo_removal(run),
             on_click=state.undo_removal,
             args=(run,),

@@ -51,10 +51,10 @@ def test_a_download_is_shown_cancelled_and_gone_on_with(hub: Hub, jobs: Jobs, pa
     job = jobs.submit(spec)
     wait(lambda: job.downloading is not None and job.downloading.done > 3000)
     page = open_page()
-    [bar] = page.get("progress")
+    [bar] = page.main.get("progress")
     assert "Downloading some/model" in bar.proto.text and "MiB of" in bar.proto.text
-    assert [metric.label for metric in page.metric[:2]] == ["Rate", "Time left"]
-    button(page, "Cancel").click().run()
+    assert [metric.label for metric in page.main.metric[:2]] == ["Rate", "Time left"]
+    next(found for found in page.main.button if found.label == "Cancel").click().run()
     wait(lambda: job.status == "cancelled", seconds=5)
     hub.faults.clear()
     hub.requests.clear()

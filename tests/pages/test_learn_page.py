@@ -148,11 +148,12 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, finished: Finished, spe
     stored = queries.find_run(shared.database, run)
     measured = evaluations.measurements(shared.database, stored)
     assert stored.result is not None
-    texts, charts, shown = "", 0, {}
+    texts, charts, strips, shown = "", 0, 0, {}
     for each in through(page):
         texts, charts, shown = texts + said(each), charts + len(each.get("plotly_chart")), shown | metrics(each)
+        strips += sum("role='img'" in html.proto.body for html in each.get("html"))
     assert texts.count("**On your run.**") == 5 and texts.count(str(stored.result.protocol)) == 5
-    assert charts == 12
+    assert (charts, strips) == (11, 1)
     assert float(shown["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.max(), abs=1e-3)
     assert shown["Sum of Shapley values (estimated)"] == shown["All layers less no layers (estimated)"]
     contributions = sum(item.value for item in stored.result.overall)

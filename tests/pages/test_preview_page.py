@@ -53,7 +53,7 @@ def test_slider_strip_and_undo(shared: Jobs, finished: Finished, spec: RunSpec) 
     strip.set_value([1, 2, 3, 4, 5, 6]).run()
     assert page.query_params["remove"] == "0,7"
     assert page.select_slider[0].value == 2
-    button(page, "Undo").click().run()
+    button(page, "Undo U").click().run()
     assert page.query_params["remove"] == ",".join(map(str, ranked[3])) and page.select_slider[0].value == 3
     button(page, "Restore all").click().run()
     assert measured(page) == pytest.approx(result.dense_perplexity, abs=0.01)
