@@ -22,7 +22,7 @@ from tests.support.hub.repositories import model, read
 from tests.support.hub.server import Fault, Hub
 from tests.support.jobs import wait
 from tests.support.models import recipe_of
-from tests.support.pages import button, open_page, said
+from tests.support.pages import open_page, said
 
 NAME = "some/model"
 

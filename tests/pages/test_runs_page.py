@@ -158,7 +158,7 @@ def test_other_text_is_warned_of(shared: Jobs, finished: Finished, spec: RunSpec
 
 def test_a_protocol_of_the_literature_settles_the_windows(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[RunSpec] = []
-    monkeypatch.setattr(Jobs, "submit", lambda _, spec, owner: asked.append(spec))
+    monkeypatch.setattr(Jobs, "submit", lambda _, spec, owner, search: asked.append(spec))
     page = open_page()
     [protocol] = [box for box in page.selectbox if box.label == "Protocol"]
     assert protocol.options == ["none", "paper", "2048", "4096"]
