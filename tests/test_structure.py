@@ -41,7 +41,7 @@ FOREIGN = {"core": {"streamlit", "duckdb"}, "cache": {"streamlit", "torch"}}  # 
 LINES = {"core": 250, "cache": 250, "app": 250, "pages": 120}
 FILES = 14  # in a folder
 # The process that owns the model, and the script that Streamlit runs, which draws when it is imported.
-BESIDE_THE_PAGES = ("app.worker.process", "app.dashboard.main")
+BESIDE_THE_PAGES = ("app.worker.process", "app.worker.orders", "app.dashboard.main")
 
 
 def files(*folders: str) -> list[Path]:
