@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.dashboard import navigation, parts
-from app.dashboard.measured import known, measure
+from app.dashboard.measured import known, measure, show_known
 from app.dashboard.tables import value_table
 from app.export.folder_panel import show_folder
 from app.export.recipe_panel import show_recipes
@@ -37,13 +37,7 @@ def show_gain(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> bo
         if here is None or worse is None:
             measure(shared, run.resolved, result, removed)
         else:
-            st.metric(
-                "Perplexity (measured)",
-                f"{here[0]:.2f}",
-                f"{worse:+.1%} against {result.dense_perplexity:.2f}",
-                delta_color="inverse",
-                help=plain(result.protocol),
-            )
+            show_known(result, here)
     left = result.parameters_without(removed)
     if left is not None:
         width = BYTES[result.model.dtype] / 2**20

@@ -5,7 +5,7 @@ import queue
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -28,7 +28,7 @@ class Asked:
         self.inbox.put(run)
         self.said: list[dict[str, Any]] = []
         self._part, self._more, self._spec = part, more, run["spec"]
-        self.worker = Worker(Store(Database(file)), self.inbox, self)  # type: ignore[arg-type]
+        self.worker = Worker(Store(Database(file)), self.inbox, cast(Any, self))
 
     def write(self, line: str) -> None:
         if not line.strip():
