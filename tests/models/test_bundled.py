@@ -82,15 +82,15 @@ def test_shared_prefixes_on_the_real_model(bundled: LoadedModel, windows: Window
 
     How near that is depends on the processor's order of summation; what both have in common is 1e-4 at worst.
     """
-    masks, ids = stratified(30, default_strata(30), 10, 0), windows.ids[:, :24]
-    preview = Evaluator(bundled, ids, growing=True)
+    masks = stratified(30, default_strata(30), 10, 0)
+    preview = Evaluator(bundled, windows.ids, growing=True)
     double = copy.deepcopy(bundled.model).double()
     exact = replace(bundled, model=double, blocks=find_blocks(double))
     ours, plain = [], []
-    for row, losses in Evaluator(bundled, ids).losses(masks):
-        truth = sequence_losses(exact, ids, masks[row])
+    for row, losses in Evaluator(bundled, windows.ids).losses(masks):
+        truth = sequence_losses(exact, windows.ids, masks[row])
         ours.append(np.abs(losses / truth - 1))
-        plain.append(np.abs(sequence_losses(bundled, ids, masks[row]) / truth - 1))
+        plain.append(np.abs(sequence_losses(bundled, windows.ids, masks[row]) / truth - 1))
         np.testing.assert_array_equal(np.concatenate(list(preview.stream(masks[row]))), losses)
     assert np.max(ours) < 1e-4 and np.mean(ours) < 2 * np.mean(plain) + 1e-6
 
