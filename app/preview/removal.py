@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.dashboard import estimated, reads, state
-from app.dashboard.measured import known
+from app.dashboard.measured import all_known
 from app.words import Players, named, numbers
 from cache.database import Database
 from cache.queries import StoredRun
@@ -42,10 +42,11 @@ def best(database: Database, run: StoredRun) -> Steps:
     """
     result, found = run.result, reads.selection(database, run.run)
     assert result is not None
-    steps, dense = {}, result.dense_perplexity
-    for plan in found.plans if found is not None else ():
+    steps, dense, plans = {}, result.dense_perplexity, found.plans if found is not None else ()
+    measured = all_known(database, run, [plan.removed for plan in plans])
+    for plan in plans:
         elsewhere = dense * plan.ratio, dense * plan.ratio_low, dense * plan.ratio_high
-        perplexity, low, high = known(database, run, plan.removed) or elsewhere
+        perplexity, low, high = measured.get(plan.removed, elsewhere)
         steps[plan.count] = Step(plan.removed, perplexity, low, high, "measured")
     return steps
 
@@ -55,11 +56,11 @@ def ranked(database: Database, run: StoredRun) -> Steps:
     result, predictor = run.result, estimated.predictor_of(database, run)
     assert result is not None
     steps = {}
-    for count in range(1, 1 + len(result.model.players) // 2):
-        removed = least_contributing(result.overall, count)
-        measured = known(database, run, removed)
-        if measured is not None:
-            steps[count] = Step(removed, *measured, "measured")
+    sets = [least_contributing(result.overall, count) for count in range(1, 1 + len(result.model.players) // 2)]
+    measured = all_known(database, run, sets)
+    for count, removed in enumerate(sets, 1):
+        if removed in measured:
+            steps[count] = Step(removed, *measured[removed], "measured")
         elif predictor is not None:
             told = predictor.predict(removed)
             source = "extrapolated" if told.extrapolated else "predicted"
@@ -104,11 +105,10 @@ def most_within(result: RunResult, steps: Steps, accepted: float) -> int | None:
 
 def bend(result: RunResult, steps: Steps) -> int | None:
     """The count at which the curve of sets of 1, 2, 3, … layers bends, if it does."""
-    known = [step.perplexity for count, step in enumerate(steps.values(), 1) if count in steps]
-    if len(known) < len(steps) or None in known or not steps:
+    known = [step.perplexity for step in steps.values() if step.perplexity is not None]
+    if list(steps) != list(range(1, 1 + len(known))):
         return None
-    losses = [float(np.log(value / result.dense_perplexity)) for value in known if value is not None]
-    return knee([0.0, *losses]) or None
+    return knee([0.0, *np.log(np.array(known) / result.dense_perplexity).tolist()]) or None
 
 
 def _asked(players: Players, steps: Steps) -> tuple[int, ...]:
