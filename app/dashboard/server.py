@@ -39,8 +39,9 @@ history.pushState = (...step) =>
     new URL(step[2], location).pathname === location.pathname ? history.replaceState(...step) : push(...step);
 const buttons = {"[": "one-less", "]": "one-more", u: "undo"};
 addEventListener("keydown", (pressed) => {
+    const chord = (pressed.ctrlKey || pressed.metaKey) && !pressed.getModifierState("AltGraph");  // the browser's own
     const typing = pressed.target.closest("input:not([type=range]), textarea, [contenteditable=true]");
-    if (buttons[pressed.key] && !typing)
+    if (buttons[pressed.key] && !typing && !chord)
         document.querySelector(`.st-key-${buttons[pressed.key]} button:enabled`)?.click();
 });
 }</script>"""
