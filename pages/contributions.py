@@ -47,7 +47,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     found, unit = estimated.valued(shared.database, run, kind, worth), WORTHS[worth].unit
     ranks = rank_intervals(found.items)
     bars = value_bars(found.items, players, f"{kind} value, {unit}", result.protocol, layer)
-    parts.show_chart(bars, "bars", picks="layer")
+    parts.show_chart(bars, "bars", take=parts.choosing("layer"))
     st.caption(
         f"{plain(found.basis)}. Whiskers: 90 % intervals for the doubt of having measured some "
         "coalitions only. Orange bands: 90 % for the doubt of having measured on this text (resampled sequences). "

@@ -54,7 +54,7 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions) -> No
         name = parts.pick("pair", "Pair", list(by_name), lambda name: f"layers {name} ({by_name[name].meaning})")
     places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
     matrix = interaction_matrix(found, places, players, unit, result.protocol, by_name[name])
-    parts.show_chart(matrix, "matrix", picks="pair")
+    parts.show_chart(matrix, "matrix", take=parts.choosing("pair"))
     basis = estimated.basis(shared.database, run, found)
     st.caption(f"{plain(basis)}. {plain(result.protocol)}. Click on a cell, or pick a pair above.")
     st.header("What lies behind a pair")

@@ -115,13 +115,16 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     return st.selectbox(label, known, format_func=say, key=name, on_change=state.chose, args=(name,))
 
 
-def show_chart(chart: Chart, key: str, picks: str | None = None, take: Callable[[str], None] | None = None) -> None:
+def choosing(name: str) -> Callable[[str], None]:
+    """What makes a click on a chart the twin of the choice `name` (`pick`)."""
+    return partial(state.choose, name)
+
+
+def show_chart(chart: Chart, key: str, take: Callable[[str], None] | None = None) -> None:
     """A chart in the page's theme, with its description for screen readers.
 
-    A click on a point chooses for the select box `picks`, or is handed to `take`, by the point's first custom datum.
+    A click on a point is handed to `take`, by the point's first custom datum.
     """
-    if picks is not None:
-        take = partial(state.choose, picks)
     if st.context.theme.type != "dark":
         darken(chart.figure)
     st.plotly_chart(
