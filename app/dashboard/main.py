@@ -26,6 +26,10 @@ LAYOUT = """<style>
 [data-testid=stHeader] :is(button, a, [role=button]) { pointer-events: auto }
 [data-testid=stMain] [data-testid=stMarkdownContainer] > :is(p, ul, ol) { max-width: 62rem }
 [data-testid=stMain] h1 { padding-top: 0.25rem }
+.st-key-to-export a { background: light-dark(#0B5FA5, #1976D2); justify-content: center }
+.st-key-to-export a:hover { filter: brightness(1.15) }
+.st-key-to-export a * { color: white !important; font-weight: 600 }
+.st-key-to-export a[disabled] { opacity: 0.4 }
 [data-testid=stSidebar] [data-testid=stSelectbox] input { font-size: 0.8rem }
 [data-testid=stSidebarHeader] { height: 2.5rem; margin-bottom: 0 }
 @media (max-width: 768px) { [data-testid=stMainBlockContainer] { padding: 3.25rem 1rem 3rem } }

@@ -7,6 +7,7 @@ from app.dashboard.measured import known, measure, show_known, was_predicted
 from app.foreign import plain
 from app.preview.curve import Place
 from app.preview.speed_panel import show_size
+from app.words import named
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.attribution.prediction import Predictor
@@ -41,10 +42,18 @@ def show_readings(
 
 
 def show_export(result: RunResult, removed: tuple[int, ...]) -> None:
-    """The way to the smaller model."""
-    left = len(result.model.players) - len(removed)
-    if st.button(f"Export these {left:d} layers", type="primary", icon=":material/save:", disabled=not removed):
-        st.switch_page(navigation.export())
+    """The way to the smaller model: a link, which can be opened in another tab, too."""
+    players = result.model.players
+    left = len(players) - len(removed)
+    # Not a button that switches pages: what a browser asks in the old page's name meanwhile would clear the new one.
+    with st.container(key="to-export"):
+        st.page_link(
+            navigation.export(),
+            label=f"Export these {left:d} layers",
+            icon=":material/save:",
+            disabled=not removed,
+            query_params={"run": result.run, "remove": named(players, removed, ",")},
+        )
 
 
 def show_protocol(result: RunResult) -> None:

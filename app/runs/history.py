@@ -68,8 +68,12 @@ def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:
 
 
 def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], None], resumed_above: bool) -> None:
-    if st.button("Show contributions", icon=":material/bar_chart:", disabled=chosen.result is None):
-        st.switch_page(navigation.contributions(), query_params={"run": chosen.run})
+    st.page_link(
+        navigation.contributions(),
+        label="Show contributions",
+        disabled=chosen.result is None,
+        query_params={"run": chosen.run},
+    )
     label = "Run again" if chosen.status == "finished" else "Resume"
     if not resumed_above and st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
         submit(chosen.spec)

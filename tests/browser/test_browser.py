@@ -68,7 +68,7 @@ def test_small_run_and_its_contributions(empty: Server, page: Page, tiny: Path, 
     settle(page)
     start(page, tiny, text_file, coalitions=40, sequences=4, tokens=16)
     expect(page.get_by_text(re.compile(r"Run \w{8} is finished"))).to_be_visible(timeout=120_000)
-    page.get_by_role("button", name="Show contributions").click()
+    page.get_by_role("link", name="Show contributions").click()
     expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
     expect(page.get_by_role("figure", name=re.compile("Bars: contribution of each of 8 layers"))).to_be_visible()
     expect(page.get_by_role("figure", name=re.compile("Heatmap: contribution of 8 layers"))).to_be_visible()

@@ -18,7 +18,7 @@ FIRST_SCREEN = {
     "slider": "[data-testid=stSlider] >> nth=0",
     "number": "[data-testid=stMetricValue] >> nth=0",
     "strip": "[data-testid=stButtonGroup] >> nth=0",
-    "export": "button:has-text('Export these')",
+    "export": "a:has-text('Export these')",
 }
 
 

@@ -66,7 +66,7 @@ def test_runs(dashboard: Server, page: Page, tiny: Path, text_file: Path) -> Non
     press(page, page.get_by_role("button", name="Start run"))
     expect(page.get_by_text(re.compile(r"Run \w{8} is finished"))).to_be_visible(timeout=120_000)
     settle(page)
-    press(page, page.get_by_role("button", name="Show contributions"))
+    press(page, page.get_by_role("link", name="Show contributions"))
     expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
 
 
@@ -117,7 +117,7 @@ def test_preview_and_export(dashboard: Server, page: Page) -> None:
         page.keyboard.press(key)
         expect(kept).to_have_count(left)
         rest(page)
-    press(page, page.get_by_role("button", name="Export these 5 layers"))
+    press(page, page.get_by_role("link", name="Export these 5 layers"))
     expect(page.locator(TITLE)).to_have_text("Take the smaller model with you")
     rest(page)
     if (asked := page.get_by_role("checkbox", name=re.compile("Export it although"))).count():

@@ -14,6 +14,16 @@ from cache import queries
 from cache.database import Database
 from tests.support.browser import TITLE, Server, insist, serving, settle, start, visitor
 
+# What the server says reaches the page late: a browser far away, or a busy machine.
+FAR_AWAY = """{
+    const late = (hear) => (message) => setTimeout(() => hear(message), 2000);
+    const said = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
+    Object.defineProperty(WebSocket.prototype, "onmessage", { set(hear) { said.set.call(this, late(hear)) } });
+    const listen = WebSocket.prototype.addEventListener;
+    WebSocket.prototype.addEventListener = function (kind, hear, ...how) {
+        listen.call(this, kind, kind === "message" ? late(hear) : hear, ...how);
+    };
+}"""
 FAR = re.compile(r"[1-9]\d* of 101, .* left")
 PAGES = ("", "contributions", "interactions", "surrogate", "preview", "export", "learn")
 
@@ -147,3 +157,19 @@ def test_what_a_window_shows_first(server: Server, page: Page, width: int, heigh
         assert content["width"] == min(1600, width - (beside["width"] if width > 768 else 0))
         picker = sidebar(page).get_by_role("combobox", name="Run").bounding_box()
         assert picker is not None and (beside["x"] < 0 if width < 768 else picker["y"] + picker["height"] < 500)
+
+
+@pytest.mark.parametrize(
+    ("path", "link", "title"),
+    [("", "Show contributions", "Contributions"), ("preview?k=3", "Export these", "Take the smaller model with you")],
+)
+def test_a_page_far_away_is_left_for_good(server: Server, page: Page, path: str, link: str, title: str) -> None:
+    """What the page that is left asks for meanwhile neither clears the new one nor brings the old one back."""
+    page.add_init_script(FAR_AWAY)
+    opened(page, server, path)
+    page.get_by_test_id("stMain").get_by_role("link", name=re.compile(link)).click()
+    expect(page.locator(TITLE)).to_contain_text(title)
+    page.wait_for_timeout(5000)  # more than two looks of the sidebar, and what they answer
+    settle(page)
+    expect(page.locator(TITLE)).to_contain_text(title)
+    assert page.get_by_test_id("stMain").get_by_test_id("stMarkdown").count()
