@@ -3,14 +3,17 @@
 from collections.abc import Generator
 from contextlib import suppress
 
+import numpy as np
+
+from core.coalitions.masks import without
 from core.errors import CorpusError, SelectionError
 from core.evaluate.game import Game, Games
 from core.pauses import Pause
-from core.records.events import Event
+from core.records.events import Event, Stage
 from core.records.plans import Selection
 from core.records.spec import RunSpec
 from core.records.storage import Store
-from core.selection.plan import further, plan
+from core.selection.plan import further, metered, plan
 from core.selection.targets import Request, Target
 
 # What every run ends with: a third of what SLEB takes finds plans that one sweep over the counts would miss, and takes
@@ -32,6 +35,8 @@ def searching(
 ) -> Generator[Event, None, Selection]:
     """Searches for a run whose game is `base`: races on its windows, and settles finalists on wider ones, if any.
 
+    What it proposes is then measured on the run's own windows, as everything that stands beside it was.
+
     Raises:
         QuorumError: what has been measured is kept.
     """
@@ -40,4 +45,9 @@ def searching(
         wider = yield from games.open(spec, further(spec.text(), request.units), check=lambda _: None)
     found = yield from plan(store, base, wider, request, spec.seed, between)
     store.save_selection(run, found)
+    if wider is not base:
+        yield Stage("Measuring the plans on the run's text")
+        here = metered(store, base, (len(base.windows.ids),), between=between)
+        masks = [here.whole, *(without(here.players, one.removed) for one in found.plans)]
+        here.losses(np.array(masks), here.stages[-1])
     return found

@@ -48,7 +48,7 @@ def test_a_run_ends_with_plans_and_then_with_what_nobody_waits_for(cache_file: P
         events.append(event)
         if isinstance(event, Progress):
             [run] = queries.runs(database)
-            stored[event.part] = run.status, queries.last_selection(database, run.run) is not None
+            stored.setdefault(event.part, (run.status, queries.last_selection(database, run.run) is not None))
     assert parts(events) == ["coalitions", "fit", "search", "surrogates"], "float32 is not held against itself"
     assert stored["fit"][0] == "running"
     assert stored["search"] == ("finished", False) and stored["surrogates"] == ("finished", True)
@@ -61,6 +61,10 @@ def test_a_run_ends_with_plans_and_then_with_what_nobody_waits_for(cache_file: P
     found = queries.selection(database, last.result.run, ())
     assert found is not None and found.units == OF_A_RUN.units and planned.counts == tuple(p.count for p in found.plans)
     asked = queries.find_run(database, last.result.run)
+    assert found.protocol != asked.result.protocol, "finalists are settled on more windows"
+    here = Store(database).measured(asked.game)
+    for plan in found.plans:
+        assert "".join("0" if layer in plan.removed else "1" for layer in range(8)) in here, "and measured on the run's"
     by_select = list(Engine(Store(database)).select(asked.run, asked.game, asked.resolved, OF_A_RUN))[-1]
     assert replace(by_select.selection, spent=0, plain=0) == replace(found, spent=0, plain=0)
 
