@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli import audit_commands, choose_commands, exchange_commands, export_commands, run_commands
+from app.cli.compensated import add_compensation
 from app.cli.terminal import complain
 from app.panics import named_panics
 from app.requests import located
@@ -119,6 +120,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     perplexity.add_argument("--window", type=int, default=_DEFAULTS.window)
     perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
     perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
+    add_compensation(perplexity)
 
     select = command(
         "select", choose_commands.select, "search for the best layers to remove, at every count or for a target"
@@ -213,13 +215,8 @@ def _add_corpus(parser: argparse.ArgumentParser) -> None:
     corpora = f"{', '.join(CORPORA)}, owner/name[:config][:split] of the Hub, a file, or a saved folder"
     parser.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=corpora)
     parser.add_argument("--field", default=_DEFAULTS.field, metavar="NAME", help="what holds the text (default: text)")
-    parser.add_argument(
-        "--protocol",
-        dest="preset",
-        default=_DEFAULTS.preset,
-        choices=PRESETS,
-        help="windows, joins and BOS of the literature",
-    )
+    protocols = "windows, joins and BOS of the literature"
+    parser.add_argument("--protocol", dest="preset", default=_DEFAULTS.preset, choices=PRESETS, help=protocols)
 
 
 def _names(text: str) -> tuple[str, ...]:

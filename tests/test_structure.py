@@ -28,6 +28,7 @@ ORDER = (
     ("core.surrogate",),
     ("core.sampling",),
     ("core.evaluate", "core.attribution"),
+    ("core.compensation",),
     ("core.selection", "core.export", "core.audit"),
     ("core.baselines",),
     ("core.run",),

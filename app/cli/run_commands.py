@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from app.cli.best_plans import plans_of
+from app.cli.compensated import asked_compensation, compensation_object, compensation_text
 from app.cli.opening import asked_run, database_of, engine_on, file_of
 from app.cli.terminal import announce, follow, result_object, result_text, say
 from app.example import shipped
@@ -151,13 +152,15 @@ def perplexity(options: argparse.Namespace) -> None:
         protect=options.protect,
     )
     text = whole(options.corpus, options.window, options.windows, options.bos, options.field, options.preset)
-    found = follow(engine_on(database_of(options)).measure(spec, text, options.remove, kl=options.kl))
+    engine, how = engine_on(database_of(options)), asked_compensation(options)
+    found = follow(engine.measure(spec, text, options.remove, kl=options.kl, compensate=how))
     assert isinstance(found, Measured)
     removed = names(found.model.players, found.removed)
     answer = {
         "perplexity": found.perplexity,
         "mean_nll": found.mean_nll,
         "kl": found.kl,
+        "compensation": None,
         "tokens": found.protocol.predicted,
         "removed": removed,
         "protocol": asdict(found.protocol),
@@ -169,6 +172,9 @@ def perplexity(options: argparse.Namespace) -> None:
         f"perplexity {found.perplexity:.4f} ({found.mean_nll:.4f} nats a token over {found.protocol.predicted:,} "
         f"tokens){without}{kl}\n{found.model.source}, {found.model.dtype} on {found.model.device}\n{found.protocol}"
     )
+    if found.compensation is not None and found.compensated is not None:
+        answer["compensation"] = compensation_object(found.compensation, found.compensated)
+        sentence += compensation_text(found.compensation, found.compensated)
     say(options.json, answer, sentence)
 
 

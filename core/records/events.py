@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from core.records.mends import Compensation
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
 from core.records.results import RunResult
@@ -110,6 +111,8 @@ class Measured(_Event):
     protocol: TextProtocol
     model: ModelInfo
     parameters: int  # of the model that is left
+    compensation: Compensation | None = None  # if it was asked for
+    compensated: float | None = None  # perplexity after it
 
 
 @dataclass(frozen=True)

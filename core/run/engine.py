@@ -30,27 +30,20 @@ from core.export.export import export, exported
 from core.export.recipe import Recipe
 from core.export.target import check_target
 from core.pauses import Pause, nothing
-from core.records.events import (
-    Compared,
-    Event,
-    Measured,
-    Scored,
-    Selected,
-    Stage,
-    Started,
-    Timed,
-    Writing,
-    Written,
-)
+from core.records.events import Compared, Event, Measured, Scored, Selected, Stage, Started, Timed, Writing, Written
+from core.records.mends import Compensate
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
 from core.run.course import Course
+from core.run.mending import mended, unseen, with_patches
 from core.run.searching import left_to_search, searching
 from core.run.tally import Tally
 from core.sampling.samplers import begin, check_seed, check_size
 from core.selection.plan import further
 from core.selection.targets import Request
 from core.unfinished import sweep
+
+Names = Sequence[int | str]  # of players, or their places in a mask
 
 
 class Engine:
@@ -89,7 +82,7 @@ class Engine:
             yield from self._whole(tally, game, left_to_search(self._store, run, len(info.players)) if search else None)
 
     def measure(
-        self, spec: RunSpec, text: TextSpec, removed: Sequence[int | str], *, kl: bool = False
+        self, spec: RunSpec, text: TextSpec, removed: Names, *, kl: bool = False, compensate: Compensate | None = None
     ) -> Iterator[Event]:
         """The perplexity without some players; from the store if it is there.
 
@@ -98,10 +91,13 @@ class Engine:
             text: what it is measured on.
             removed: players to switch off, by name or by their places in a mask; none gives the dense model's.
             kl: also how far the predictions are from the dense model's.
+            compensate: also after that (core.compensation), all of it on the part of the text that no fit has seen.
 
         Raises:
             QuorumError: before any forward if the request is wrong.
         """
+        done, patches = (yield from mended(self._games, spec, text, removed, compensate)) if compensate else (None, {})
+        text = unseen(text) if compensate else text
         game = yield from self._games.open(spec, text, check=lambda players: mask_without(players, removed))
         info, protocol = game.loaded.info, game.windows.protocol
         mask = mask_without(info.players, removed)
@@ -117,7 +113,8 @@ class Engine:
         divergence = (yield from divergence_of(game.preview, mask)) if kl else None
         places = indexes(info.players, removed)
         left = game.loaded.parameters_without(places)
-        yield Measured(places, perplexity(losses), mean, divergence, protocol, info, left)
+        after = perplexity((yield from with_patches(game, mask, patches)) if patches else losses) if done else None
+        yield Measured(places, perplexity(losses), mean, divergence, protocol, info, left, done, after)
 
     def evaluate(self, spec: RunSpec, masks: Masks) -> Generator[Event, None, NDArray[np.float32]]:
         """The losses of coalitions (masks, players) on the calibration windows, (masks, sequences).

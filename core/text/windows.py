@@ -82,7 +82,7 @@ def cutting(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) 
         raise CorpusError(
             f"The corpus {corpus.name} ({corpus.split}) is too short: it has {len(stream):,} tokens, "
             f"and {max(wanted, 1):,} x {window} = {max(wanted, 1) * window:,} are needed.",
-            "Use fewer or shorter sequences (--sequences or --windows, --window), or a longer text.",
+            "Use fewer or shorter sequences (--sequences, --windows or --fit, --window), or a longer text.",
         )
     ids = torch.from_numpy(stream[: available * window]).view(available, window)
     if spec.seed is None:

@@ -1,0 +1,145 @@
+"""After a removal: for each cut in turn, weights that let the hidden state behind it resemble the whole model's.
+
+`refit` changes the output projection of the MLP before a cut by ridge regression of what is missing of the hidden
+state on what enters that projection. `scale` divides what all later blocks add by one number a cut: norms know no
+scale, so that this is the same as to multiply the hidden state there.
+
+In memory are two Gram matrices, or a sum: each cut has a pass of its own over the text, which ends at its depth.
+A fit is accepted where the loss falls on sequences that it has not seen; otherwise its cut stays plain.
+"""
+
+from collections.abc import Generator
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.coalitions.players import computed
+from core.compensation.hidden_states import entering, leaving
+from core.compensation.projections import Patches, Projection, patched, projections
+from core.compensation.ridge import Gram, cross_validated
+from core.errors import CorpusError, SelectionError
+from core.evaluate.reference import sequence_losses
+from core.model.masked import playing
+from core.model.model import LoadedModel
+from core.records.events import Event, Stage
+from core.records.mends import Compensation, Mend
+from core.text.windows import Windows
+
+LEAST = 8  # sequences
+_HELD = 4  # one sequence of so many decides
+_FOLDS = 2
+_AT_ONCE = 4  # sequences in a forward
+
+Mask = NDArray[np.bool_]
+
+
+def check_compensation(loaded: LoadedModel, mask: Mask) -> None:
+    """SelectionError where halves of blocks go: a cut is a run of whole ones."""
+    kept = loaded.kept(mask)
+    if (kept.any(axis=1) & ~kept.all(axis=1)).any():
+        raise SelectionError(
+            "Compensation is fitted for whole layers, and this removes only half of some.",
+            "Remove whole layers, or use --compensate none.",
+        )
+
+
+def compensate(
+    loaded: LoadedModel, windows: Windows, mask: Mask, how: str
+) -> Generator[Event, None, tuple[Compensation, Patches]]:
+    """Fits every cut of a removal, and tells of each.
+
+    Args:
+        loaded: the model; left as found.
+        windows: text of which three quarters are fitted on, and the last quarter decides.
+        mask: (players,), True where a player is kept.
+        how: scale or refit.
+
+    Returns:
+        What was done, and the parameters of the model that change by it.
+
+    Raises:
+        SelectionError, UnsupportedModel, CorpusError: before the text is read by the model.
+    """
+    check_compensation(loaded, mask)
+    ids, cuts = windows.ids, cuts_of(computed(loaded.kept(mask)))
+    if len(ids) < LEAST:
+        raise CorpusError(
+            f"{len(ids)} sequences are too few to fit a compensation on, and to judge it.",
+            f"Take a text of at least {LEAST} windows.",
+        )
+    layers = [layer for layer in range(len(loaded.blocks)) if layer not in {gone for cut in cuts for gone in cut}]
+    before = [cut.start - 1 for cut in cuts if cut.start]
+    of = projections(loaded, before, False) if how == "refit" else projections(loaded, layers, True)
+    held = len(ids) // _HELD
+    fitted_on, unseen = ids[: len(ids) - held], ids[len(ids) - held :]
+    patches: Patches = {}
+    loss = _loss(loaded, unseen, mask, patches) if cuts else np.nan
+    done = []
+    for number, cut in enumerate(cuts, 1):
+        yield Stage(f"Compensating cut {number} of {len(cuts)}: layers {cut.start} to {cut.stop - 1}")
+        if how == "refit":
+            strength, changed = _refitted(loaded, fitted_on, mask, cut, of, patches)
+        else:
+            strength, changed = _scaled(loaded, fitted_on, cut, of, patches)
+        after = _loss(loaded, unseen, mask, {**patches, **changed}) if changed else loss
+        accepted = bool(after < loss)
+        done.append(Mend(cut.start, cut.stop - 1, strength, loss, after, accepted))
+        if accepted:
+            patches, loss = {**patches, **changed}, after
+    return Compensation(how, windows.protocol, held, tuple(done)), patches
+
+
+def cuts_of(stays: Mask) -> list[range]:
+    """The runs of dropped blocks, by which of them stay (blocks,)."""
+    edges = [-1, *map(int, np.flatnonzero(stays)), len(stays)]
+    return [range(before + 1, after) for before, after in pairwise(edges) if after > before + 1]
+
+
+def _refitted(
+    loaded: LoadedModel, ids: torch.Tensor, mask: Mask, cut: range, of: list[Projection], patches: Patches
+) -> tuple[float, Patches]:
+    """The ridge's strength, and the projection before a cut with what it takes to make up for it."""
+    found = [projection for projection in of if projection.block == cut.start - 1]
+    if not found:  # before the first block there is none
+        return 0.0, {}
+    [projection] = found
+    folds: list[Gram] = []
+    for number, part in enumerate(torch.split(ids, _AT_ONCE)):
+        whole, _ = leaving(loaded, part, cut.stop - 1)
+        with playing(loaded, mask), patched(loaded.model, patches):
+            pruned, entered = leaving(loaded, part, cut.start - 1, projection.module)
+        assert entered is not None
+        x, h, target = (state.reshape(-1, state.shape[-1]).float() for state in (entered, pruned, whole))
+        if not folds:
+            folds = [Gram(x.shape[1], h.shape[1], x.device, projection.has_bias) for _ in range(_FOLDS)]
+        # The first token's state is a hundred times as long as the others', and would be all that counts.
+        folds[number % _FOLDS].add(x, target - h, 1 / h.square().sum(dim=1).clamp_min(1e-12))
+    change, strength = cross_validated(folds, projection.has_bias)
+    return strength, projection.added(torch.from_numpy(change))
+
+
+def _scaled(
+    loaded: LoadedModel, ids: torch.Tensor, cut: range, of: list[Projection], patches: Patches
+) -> tuple[float, Patches]:
+    """How much larger the hidden state is behind a cut than before it, and all later blocks, which then add less."""
+    ratios = []
+    for part in torch.split(ids, _AT_ONCE):
+        after, _ = leaving(loaded, part, cut.stop - 1)
+        before = leaving(loaded, part, cut.start - 1)[0] if cut.start else entering(loaded, part)
+        sizes = [state.float().abs().mean(dim=1) for state in (after, before)]  # of each sequence and channel
+        ratios.append((sizes[0] / sizes[1].clamp_min(1e-12)).mean(dim=1))
+    scale = float(torch.cat(ratios).cpu().double().mean())
+    changed: Patches = {}
+    with patched(loaded.model, patches):
+        for projection in of:
+            if projection.block >= cut.stop:
+                changed |= projection.divided(scale)
+    return scale, changed
+
+
+def _loss(loaded: LoadedModel, ids: torch.Tensor, mask: Mask, patches: Patches) -> float:
+    """The mean loss under a mask and changed weights, nats a token; NaN and infinity are no improvement."""
+    with patched(loaded.model, patches):
+        return float(sequence_losses(loaded, ids, mask).mean(dtype=np.float64))

@@ -1,0 +1,57 @@
+"""Hidden states at one depth, by the model's own forward, which ends there."""
+
+from contextlib import ExitStack, suppress
+from typing import Any
+
+import torch
+from torch import nn
+
+from core.model.model import LoadedModel
+
+
+class _Enough(Exception):
+    """What was looked for is there."""
+
+
+def leaving(
+    loaded: LoadedModel, ids: torch.Tensor, block: int, projection: nn.Module | None = None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The hidden state that leaves a block, (sequences, length, width), and what enters a matrix in it.
+
+    Args:
+        loaded: the model, under whatever skips blocks of it.
+        ids: token ids (sequences, length).
+        block: one that computes.
+        projection: a module of that block.
+    """
+    entered: list[torch.Tensor] = []
+    left: list[torch.Tensor] = []
+
+    def before(_: nn.Module, args: tuple[Any, ...]) -> None:
+        entered.append(args[0])
+
+    def after(_: nn.Module, __: Any, output: Any) -> None:
+        left.append(loaded.blocks.hidden_in(output))
+        raise _Enough
+
+    with ExitStack() as hooked, torch.inference_mode():
+        hooked.callback(loaded.blocks.modules[block].register_forward_hook(after).remove)
+        if projection is not None:
+            hooked.callback(projection.register_forward_pre_hook(before).remove)
+        with suppress(_Enough):
+            loaded.model.base_model(input_ids=ids.to(loaded.info.device), use_cache=False)
+    return left[0], entered[0] if entered else None
+
+
+def entering(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
+    """The hidden state that enters the first block, (sequences, length, width)."""
+    found: list[torch.Tensor] = []
+
+    def before(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        found.append(args[0] if args else kwargs["hidden_states"])
+        raise _Enough
+
+    with ExitStack() as hooked, torch.inference_mode(), suppress(_Enough):
+        hooked.callback(loaded.blocks.modules[0].register_forward_pre_hook(before, with_kwargs=True).remove)
+        loaded.model.base_model(input_ids=ids.to(loaded.info.device), use_cache=False)
+    return loaded.blocks.skip(0, found[0])

@@ -1,0 +1,158 @@
+"""The matrices through which blocks add to the hidden state, confirmed by forwards, and how their weights change.
+
+What such a matrix answers must be added to the hidden state as it is: where a norm, a gate or a factor follows, a fit
+for the hidden state is none for the matrix, and the model is refused by name.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from core.errors import UnsupportedModel
+from core.model.blocks import probe_ids
+from core.model.model import LoadedModel
+from core.model.sublayers import find_halves, silenced
+
+# How far, relatively, a block's output may be from what was added to it; bfloat16 rounds to 1/256.
+_ROUNDING = 0.05
+
+Patches = dict[str, torch.Tensor]  # new values of parameters, by their names in the model
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One output projection: y = x W + b."""
+
+    name: str  # of the module in the model
+    block: int
+    module: nn.Module
+
+    @property
+    def has_bias(self) -> bool:
+        return self.module.bias is not None
+
+    @property
+    def _across(self) -> bool:
+        """Whether the weight is (out, in)."""
+        return isinstance(self.module, nn.Linear)
+
+    def added(self, change: torch.Tensor) -> Patches:
+        """The weights with `change` (in, out) added, or (in + 1, out), of which the last row is the bias's."""
+        weight = self.module.weight
+        assert isinstance(weight, torch.Tensor)
+        matrix = change[: weight.shape[1 if self._across else 0]]
+        found = {f"{self.name}.weight": _moved(weight, matrix.T if self._across else matrix)}
+        if self.has_bias:
+            bias = self.module.bias
+            assert isinstance(bias, torch.Tensor)
+            found[f"{self.name}.bias"] = _moved(bias, change[-1])
+        return found
+
+    def divided(self, by: float) -> Patches:
+        """The weights divided by a number."""
+        return {
+            f"{self.name}.{name}": (value.detach().float() / by).to(value.dtype)
+            for name, value in self.module.named_parameters()
+        }
+
+
+def _moved(weight: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    """Added up in float64, which not every device has."""
+    return (weight.detach().cpu().double() + by).to(weight.dtype).contiguous().to(weight.device)
+
+
+@contextmanager
+def patched(model: PreTrainedModel, patches: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Lets parameters have other values, for as long as a `with` statement lasts."""
+    own = {name: model.get_parameter(name).data for name in patches}
+    try:
+        for name, value in patches.items():
+            model.get_parameter(name).data = value
+        yield
+    finally:
+        for name, value in own.items():
+            model.get_parameter(name).data = value
+
+
+def projections(loaded: LoadedModel, blocks: list[int], mixers: bool) -> list[Projection]:
+    """The output projections of the MLPs of some blocks, and with `mixers` those of their attentions, too.
+
+    Raises:
+        UnsupportedModel: quantised or offloaded weights, or a family whose projections cannot be changed so.
+    """
+    if loaded.info.quantisation or loaded.offloaded:
+        why = f"quantised ({loaded.info.quantisation})" if loaded.info.quantisation else "partly on the disk"
+        raise UnsupportedModel(
+            f"The weights of {loaded.info.source} are {why}, and compensation changes some of them.",
+            "Use the model's version that is not quantised, on a device that has room for it, or --compensate none.",
+        )
+    try:
+        halves = loaded.halves or find_halves(loaded.model, loaded.blocks)
+    except UnsupportedModel as cause:
+        raise _unsupported(loaded, cause.message.partition(": ")[2].rstrip(".")) from cause
+    found = []
+    for block in blocks:
+        for half in (0, 1) if mixers else (1,):
+            group = halves[block].of(half)
+            part = "MLP" if half else "attention"
+            if len(group) != 1:
+                raise _unsupported(loaded, f"the {part} of block {block} ends in {len(group)} matrices")
+            module = loaded.blocks.modules[block].get_submodule(group[0])
+            if not isinstance(module, nn.Linear | Conv1D):
+                raise _unsupported(loaded, f"the {part} of block {block} ends in a {type(module).__name__}")
+            projection = Projection(f"{loaded.blocks.path}.{block}.{group[0]}", block, module)
+            others = [] if half else [loaded.blocks.modules[block].get_submodule(name) for name in halves[block].mlp]
+            with silenced(others, halves[block].width):  # which would answer to what is added before it
+                added = _is_added(loaded, projection)
+            if not added:
+                raise _unsupported(loaded, f"what {projection.name} answers is not added to the hidden state as it is")
+            found.append(projection)
+    return found
+
+
+def _is_added(loaded: LoadedModel, projection: Projection) -> bool:
+    """Whether the block's output moves by exactly what the projection's answer is moved by."""
+    outputs: list[torch.Tensor] = []
+    moves: list[torch.Tensor] = []
+
+    def move(_: nn.Module, __: Any, answer: torch.Tensor) -> torch.Tensor | None:
+        if not outputs:
+            return None
+        sizes = outputs[0].norm(dim=-1, keepdim=True) / answer.shape[-1] ** 0.5
+        signs = 1 - 2 * (torch.arange(answer.shape[-1], device=answer.device) * 7 % 3 % 2)
+        if sizes.shape[:-1] != answer.shape[:-1]:
+            sizes = sizes.reshape(-1, 1)
+        moves.append((sizes * signs).to(answer.dtype))
+        return answer + moves[0]
+
+    def keep(_: nn.Module, __: Any, output: Any) -> None:
+        outputs.append(loaded.blocks.hidden_in(output))
+
+    handles = [
+        projection.module.register_forward_hook(move),
+        loaded.blocks.modules[projection.block].register_forward_hook(keep),
+    ]
+    try:
+        with torch.inference_mode():
+            for _ in range(2):
+                loaded.model.base_model(input_ids=probe_ids(loaded.model)[None], use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not moves or moves[0].numel() != outputs[0].numel():
+        return False
+    moved, wanted = (outputs[1] - outputs[0]).float().flatten(), moves[0].float().flatten()
+    return bool((moved - wanted).norm() <= _ROUNDING * wanted.norm())
+
+
+def _unsupported(loaded: LoadedModel, reason: str) -> UnsupportedModel:
+    return UnsupportedModel(
+        f"{loaded.info.architecture} cannot be compensated: {reason}.",
+        "Use --compensate none. Decoders such as Llama, Qwen, Mistral, GPT-2 or GPT-NeoX can be.",
+    )

@@ -1,0 +1,58 @@
+"""Weighted ridge regression from Gram matrices, with its strength chosen by cross-validation over sequences."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+# Of the mean of the Gram matrix's diagonal.
+STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+
+
+class Gram:
+    """The sums over tokens of which a regression consists: x'x, x'y and y'y, each token weighted."""
+
+    def __init__(self, inputs: int, outputs: int, device: torch.device, intercept: bool) -> None:
+        """Begins with nothing; `intercept` appends a column of ones to the inputs."""
+        self._ones = int(intercept)
+        self._xx = torch.zeros(inputs + self._ones, inputs + self._ones, device=device)
+        self._xy = torch.zeros(inputs + self._ones, outputs, device=device)
+        self._yy = 0.0
+
+    def add(self, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor) -> None:
+        """Adds tokens: x (tokens, inputs), y (tokens, outputs), weight (tokens,)."""
+        root = weight.float().sqrt()[:, None]
+        if self._ones:
+            x = torch.cat([x.float(), torch.ones_like(root)], dim=1)
+        x, y = x.float() * root, y.float() * root
+        self._xx += x.T @ x
+        self._xy += x.T @ y
+        self._yy += float(y.square().sum())
+
+    def sums(self) -> tuple[Matrix, Matrix, float]:
+        """x'x, x'y and the sum of squares of y, in float64."""
+        return self._xx.cpu().double().numpy(), self._xy.cpu().double().numpy(), self._yy
+
+
+def solve(xx: Matrix, xy: Matrix, strength: float, intercept: bool) -> Matrix:
+    """argmin_W |y - x W|^2 + strength mean(diag x'x) |W|^2, (inputs, outputs); an intercept is not held back."""
+    penalty = np.full(len(xx), strength * np.diag(xx)[: len(xx) - intercept].mean())
+    if intercept:
+        penalty[-1] = 0
+    return np.asarray(np.linalg.solve(xx + np.diag(penalty), xy), dtype=np.float64)
+
+
+def cross_validated(folds: list[Gram], intercept: bool) -> tuple[Matrix, float]:
+    """The solution over all folds, and its strength: that whose fits without a fold err least on it."""
+    sums = [fold.sums() for fold in folds]
+    xx, xy = sum((own[0] for own in sums), np.zeros(1)), sum((own[1] for own in sums), np.zeros(1))
+    errors = [sum(_error(own, xx, xy, strength, intercept) for own in sums) for strength in STRENGTHS]
+    strength = STRENGTHS[int(np.argmin(errors))]
+    return solve(xx, xy, strength, intercept), strength
+
+
+def _error(own: tuple[Matrix, Matrix, float], xx: Matrix, xy: Matrix, strength: float, intercept: bool) -> float:
+    """The sum of squared errors on one fold of the fit on the others."""
+    change = solve(xx - own[0], xy - own[1], strength, intercept)
+    return float(own[2] - 2 * (change * own[1]).sum() + (change * (own[0] @ change)).sum())

@@ -1,0 +1,220 @@
+"""Compensation against numpy on the full activations, and against plain transformers with the changed weights."""
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPTNeoXConfig,
+    MambaConfig,
+    MistralConfig,
+    MixtralConfig,
+    Olmo2Config,
+    PreTrainedConfig,
+    Qwen2Config,
+    RwkvConfig,
+)
+
+from benchmarks.byte_tokenizer import save_tokenizer
+from core.checkpoint.checkpoint import locate
+from core.compensation import compensate as compensation
+from core.compensation.compensate import LEAST, compensate, cuts_of
+from core.compensation.projections import Patches, patched, projections
+from core.errors import CorpusError, QuorumError, SelectionError
+from core.evaluate.reference import sequence_losses
+from core.model.model import LoadedModel, load
+from core.records.mends import Compensation
+from core.records.spec import TextSpec
+from core.text.corpora import read
+from core.text.windows import Windows, cut
+from tests.support.models import CONFIGS, LAYERS, SMALL, randomised, save_model
+
+REMOVED = (2, 3, 6)
+
+
+def loaded_of(folder: Path, config: PreTrainedConfig) -> LoadedModel:
+    torch.manual_seed(0)
+    randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).save_pretrained(folder)
+    save_tokenizer(folder)
+    return load(locate(str(folder)), "float32", "cpu")
+
+
+def windows_of(loaded: LoadedModel, text_file: Path, number: int = 16) -> Windows:
+    spec = TextSpec(str(text_file), "calibration", 16, number, seed=0)
+    return cut(read(str(text_file), "calibration"), loaded.checkpoint.tokenizer, spec)
+
+
+def ended(steps: Generator[Any, None, tuple[Compensation, Patches]]) -> tuple[Compensation, Patches]:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: tuple[Compensation, Patches] = end.value
+            return found
+
+
+def mask_of(removed: tuple[int, ...]) -> np.ndarray:
+    return ~np.isin(np.arange(LAYERS), removed)
+
+
+def plain(loaded: LoadedModel, patches: Patches, removed: tuple[int, ...]) -> torch.nn.Module:
+    """transformers' own model with other weights, whose ModuleList lost the blocks."""
+    model = AutoModelForCausalLM.from_pretrained(loaded.checkpoint.folder, dtype=torch.float32).eval()
+    own = dict(model.named_parameters())
+    assert patches.keys() <= own.keys(), "no new parameter"
+    for name, value in patches.items():
+        assert own[name].shape == value.shape
+        own[name].data = value
+    path, _, last = loaded.blocks.path.rpartition(".")
+    blocks = getattr(model.get_submodule(path), last)
+    setattr(model.get_submodule(path), last, torch.nn.ModuleList(blocks[i] for i in np.flatnonzero(mask_of(removed))))
+    return model
+
+
+FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
+    "llama": CONFIGS["llama"],
+    "gpt2": CONFIGS["gpt2"],
+    "qwen2": lambda: Qwen2Config(**SMALL),
+    "neox": lambda: GPTNeoXConfig(**SMALL),
+    "mistral": lambda: MistralConfig(**SMALL),
+}
+
+
+@pytest.mark.parametrize("how", ["scale", "refit"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
+    family: str, how: str, tmp_path: Path, text_file: Path
+) -> None:
+    loaded = loaded_of(tmp_path, FAMILIES[family]())
+    windows, mask = windows_of(loaded, text_file), mask_of(REMOVED)
+    before = {name: value.clone() for name, value in loaded.model.named_parameters()}
+    done, patches = ended(compensate(loaded, windows, mask, how))
+    assert all(torch.equal(before[name], value) for name, value in loaded.model.named_parameters()), "left as found"
+    assert [(cut.first, cut.last) for cut in done.cuts] == [(2, 3), (6, 6)]
+    losses = []
+    held = windows.ids[-done.held :]
+    for weights in ({}, patches):
+        model = plain(loaded, weights, REMOVED)
+        with torch.inference_mode():
+            losses.append(np.mean([model(input_ids=one[None], labels=one[None], use_cache=False).loss for one in held]))
+    assert done.cuts[0].before == pytest.approx(losses[0], rel=1e-5)
+    last = done.cuts[-1]
+    assert (last.after if last.accepted else last.before) == pytest.approx(losses[1], rel=1e-5)
+    assert bool(patches) == bool(done.accepted) and (losses[1] < losses[0]) == bool(patches)
+    first = done.cuts[0]
+    assert [mend.accepted for mend in done.cuts] == [mend.after < mend.before for mend in done.cuts]
+    assert last.before == (first.after if first.accepted else first.before)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_refit_is_the_least_squares_of_the_full_activations(
+    family: str, tmp_path: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compensation, "_loss", lambda *given: -len(given[-1]))  # accepted, whatever it is worth
+    loaded = load(locate(str(save_model(tmp_path, family))), "float32", "cpu")
+    windows, mask = windows_of(loaded, text_file, 32), mask_of((3, 4))
+    done, patches = ended(compensate(loaded, windows, mask, "refit"))
+    assert done.accepted == 1
+    model = AutoModelForCausalLM.from_pretrained(loaded.checkpoint.folder, dtype=torch.float32).eval()
+    seen: list[torch.Tensor] = []
+    blocks = model.model.layers if family == "llama" else model.transformer.h
+    module = blocks[2].mlp.down_proj if family == "llama" else blocks[2].mlp.c_proj
+    module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.inference_mode():
+        states = model(input_ids=windows.ids[: -done.held], output_hidden_states=True).hidden_states
+    before, behind = (states[place].reshape(-1, 32).double().numpy() for place in (3, 5))
+    x = seen[0].reshape(len(before), -1).double().numpy()
+    if family == "gpt2":
+        x = np.hstack([x, np.ones((len(x), 1))])
+    rows = 1 / np.linalg.norm(before, axis=1, keepdims=True)
+    inputs = x.shape[1] - (family == "gpt2")
+    ridge = np.sqrt(done.cuts[0].strength * ((rows * x) ** 2).sum(axis=0)[:inputs].mean())
+    penalty = np.eye(inputs, x.shape[1]) * ridge
+    tall, right = np.vstack([rows * x, penalty]), np.vstack([rows * (behind - before), np.zeros((inputs, 32))])
+    change = np.linalg.lstsq(tall, right, rcond=None)[0]
+    own = dict(model.named_parameters())
+    [name] = [name for name in patches if name.endswith("weight")]
+    weight, changed = own[name].detach().numpy(), patches[name].numpy()
+    found = (changed - weight).T if family == "llama" else changed - weight
+    assert np.abs(found - change[:inputs]).max() < 1e-4 * np.abs(change).max() + 1e-6
+    if family == "gpt2":
+        [bias] = [name for name in patches if name.endswith("bias")]
+        assert np.allclose(patches[bias].numpy() - own[bias].detach().numpy(), change[-1], atol=1e-4)
+
+
+def test_a_scale_is_that_of_the_hidden_states_and_exact(tmp_path: Path, text_file: Path) -> None:
+    """Dividing what later blocks add is multiplying the hidden state at the cut, since norms know no scale."""
+    loaded = load(locate(str(save_model(tmp_path))), "float32", "cpu")
+    windows, mask = windows_of(loaded, text_file, 32), mask_of((0, 4))
+    done, _ = ended(compensate(loaded, windows, mask, "scale"))
+    with torch.inference_mode():
+        states = loaded.model(input_ids=windows.ids[: -done.held], output_hidden_states=True).hidden_states
+    for mend, (before, behind) in zip(done.cuts, [(0, 1), (4, 5)], strict=True):
+        sizes = [states[place].abs().mean(dim=1) for place in (before, behind)]
+        assert mend.strength == pytest.approx((sizes[1] / sizes[0]).mean().item(), rel=1e-4)
+
+    def longer(_: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (args[0] * done.cuts[1].strength, *args[1:])
+
+    later = projections(loaded, [5, 6, 7], True)
+    changes = {name: value for one in later for name, value in one.divided(done.cuts[1].strength).items()}
+    with patched(loaded.model, changes):
+        ours = sequence_losses(loaded, windows.ids, mask_of((4,)))
+    handle = loaded.blocks.modules[5].register_forward_pre_hook(longer)
+    theirs = sequence_losses(loaded, windows.ids, mask_of((4,)))
+    handle.remove()
+    assert np.allclose(ours, theirs, rtol=1e-4)
+    assert not np.allclose(ours, sequence_losses(loaded, windows.ids, mask_of((4,))), rtol=1e-4)
+
+
+@pytest.mark.parametrize("how", ["scale", "refit"])
+def test_nothing_removed_changes_nothing(how: str, tiny_loaded: LoadedModel, text_file: Path) -> None:
+    done, patches = ended(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of(()), how))
+    assert not done.cuts and not patches
+
+
+def test_before_the_first_block_there_is_nothing_to_refit(tiny_loaded: LoadedModel, text_file: Path) -> None:
+    done, patches = ended(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of((0, 1)), "refit"))
+    assert not patches and [(cut.strength, cut.accepted, cut.before == cut.after) for cut in done.cuts] == [
+        (0, False, True)
+    ]
+
+
+def test_cuts_are_the_runs_of_dropped_blocks() -> None:
+    assert cuts_of(mask_of((0, 1, 4, 6, 7))) == [range(0, 2), range(4, 5), range(6, 8)]
+    assert cuts_of(mask_of(())) == []
+    assert cuts_of(mask_of(tuple(range(LAYERS)))) == [range(LAYERS)]
+
+
+REFUSED = {
+    "gemma3": CONFIGS["gemma3"],
+    "olmo2": lambda: Olmo2Config(**SMALL),
+    "mixtral": lambda: MixtralConfig(**SMALL, num_local_experts=4),
+    "mamba": lambda: MambaConfig(vocab_size=258, hidden_size=32, num_hidden_layers=LAYERS),
+    "rwkv": lambda: RwkvConfig(vocab_size=258, hidden_size=32, num_hidden_layers=LAYERS, attention_hidden_size=32),
+}
+
+
+@pytest.mark.parametrize("how", ["scale", "refit"])
+@pytest.mark.parametrize("family", REFUSED)
+def test_families_whose_projections_are_not_added_as_they_are_are_refused_by_name(
+    family: str, how: str, tmp_path: Path, text_file: Path
+) -> None:
+    loaded = loaded_of(tmp_path, REFUSED[family]())
+    with pytest.raises(QuorumError, match=f"{loaded.info.architecture} cannot be compensated: ") as refusal:
+        next(compensate(loaded, windows_of(loaded, text_file), mask_of(REMOVED), how))
+    assert "--compensate none" in refusal.value.hint
+
+
+def test_halves_and_short_texts_are_refused(tiny_loaded: LoadedModel, text_file: Path) -> None:
+    windows = windows_of(tiny_loaded, text_file, LEAST - 1)
+    with pytest.raises(CorpusError, match=f"{LEAST - 1} sequences are too few"):
+        next(compensate(tiny_loaded, windows, mask_of(REMOVED), "refit"))
+    halves = tiny_loaded.played_by([f"{block}{half}" for block in range(LAYERS) for half in "am"])
+    mask = np.arange(2 * LAYERS) != 4
+    with pytest.raises(SelectionError, match="only half"):
+        next(compensate(halves, windows, mask, "refit"))
