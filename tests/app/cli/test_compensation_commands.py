@@ -1,4 +1,4 @@
-"""`--compensate` on the command line: what is told is what plain transformers measures, on text that no fit has seen."""
+"""`--compensate` on the command line: what is told is what plain transformers measures, on text no fit has seen."""
 
 import math
 from pathlib import Path

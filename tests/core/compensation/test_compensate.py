@@ -143,7 +143,7 @@ def test_a_refit_is_the_least_squares_of_the_full_activations(
     assert np.abs(found - change[:inputs]).max() < 1e-4 * np.abs(change).max() + 1e-6
     if family == "gpt2":
         [bias] = [name for name in patches if name.endswith("bias")]
-        assert np.allclose(patches[bias].numpy() - own[bias].detach().numpy(), change[-1], atol=1e-4)
+        assert np.allclose(patches[bias].numpy() - own[bias].detach().numpy(), change[-1], atol=1e-3)
 
 
 def test_a_scale_is_that_of_the_hidden_states_and_exact(tmp_path: Path, text_file: Path) -> None:
