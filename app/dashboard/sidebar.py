@@ -65,7 +65,7 @@ def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
         key=_PICKER,
         placeholder="Choose a run",
         on_change=state.chose_run,
-        args=(_PICKER, run is None),
+        args=(_PICKER, list(shown), run is None),
     )
     if run is not None:
         st.markdown(f"**{plain(called(run.spec.model))}**")

@@ -1,7 +1,7 @@
 """What a browser session remembers, and what its address says: nothing else touches session_state or query_params."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import streamlit as st
@@ -30,10 +30,13 @@ def remember_run(run: str) -> None:
     st.session_state["run"] = run
 
 
-def chose_run(name: str, afresh: bool) -> None:
-    """Takes the run that was chosen with the widget `name`; `afresh` with nothing of the address as it was."""
+def chose_run(name: str, known: Collection[str], afresh: bool) -> None:
+    """Takes the run that was chosen with the widget `name`; `afresh` with nothing of the address as it was.
+
+    A browser that has not yet heard how runs are called now says what one was called before, which chooses nothing.
+    """
     chosen = st.session_state[name]
-    if chosen is not None:
+    if chosen in known:
         if afresh:
             st.query_params.clear()
         remember_run(chosen)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
 from app.dashboard import reads
@@ -87,6 +88,21 @@ def test_the_picker_stands_on_every_page_and_changes_what_is_on_show(
     box(page, "Run").set_value(first).run()
     assert page.query_params["run"] == first and "worth" in page.query_params
     assert not {"layer", "remove"} & page.query_params.keys(), "they were the other run's"
+
+
+def test_what_a_run_was_called_before_chooses_nothing(
+    shared: Jobs, finished: Finished, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new run changes what the others are called, of which a browser hears later."""
+    _, second = finished(spec, replace(spec, seed=1))
+    for name in ("", "contributions"):
+        page = open_page(name, run=second)
+        late = WidgetState(id=box(page, "Run").id, string_value="tiny · 50 · before")
+        monkeypatch.setattr(type(box(page, "Run")), "_widget_state", late)
+        page.run()
+        monkeypatch.undo()
+        page.run()
+        assert page.query_params["run"] == second and box(page, "Run").value == second and not page.error
 
 
 def test_the_example_goes_by_the_name_of_its_model(shared: Jobs) -> None:
