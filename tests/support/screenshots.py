@@ -43,8 +43,8 @@ def take(browser: Browser, server: Server, theme: str, only: list[str] | None) -
         page.goto(server.address)
         for name in only or names(page):
             visit(page, name)
-            if name == "Export":  # a picture for everybody shows no path of this machine
-                page.get_by_label("Folder on the machine").fill("smaller-model")
+            if name == "Export":  # a picture is for everybody: a name that says what it is
+                page.get_by_role("textbox", name="Name of the folder").fill("smaller-model")
                 page.keyboard.press("Enter")
             rest(page)
             unfold(page)
