@@ -46,7 +46,7 @@ WORDS = {
 # What is called for a whole text, of words of ours alone; a text joined here is looked into.
 CALLS = {
     "_takes", "team_name", "min", "join", "navigation.runs", "navigation.surrogate", "navigation.preview",
-    "navigation.export",
+    "navigation.export", "navigation.contributions",
 }  # fmt: skip
 FILES = sorted([*(ROOT / "app").rglob("*.py"), *(ROOT / "pages").rglob("*.py")])
 
