@@ -3,8 +3,6 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from core.baselines.contest import Contest
 from core.baselines.criteria import check_plain_weights
 from core.baselines.table import RIVALS
@@ -17,7 +15,7 @@ from core.records.events import Event, Stage
 from core.records.plans import METHODS, OURS, Comparison, MethodResult, methods_for
 from core.records.spec import RunSpec
 from core.records.storage import Store
-from core.selection.plan import explore, measured, metered, stages
+from core.selection.plan import explore, keep_measured, measured, metered, stages
 from core.selection.targets import Request
 
 
@@ -83,9 +81,7 @@ def compare(
         )
     # Beside the run's own plans, on the text that all chose on: kept for whoever draws them.
     yield Stage("Measuring all choices on the run's text")
-    chosen = {plan.removed for result in results for plan in result.plans}
-    here = metered(store, base, (len(base.windows.ids),), between=between)
-    here.losses(np.array([here.whole, *(without(here.players, gone) for gone in sorted(chosen))]), here.stages[-1])
+    keep_measured(store, base, {plan.removed for result in results for plan in result.plans}, between)
     dense = jury.losses(jury.whole[None], jury.stages[-1])[0]
     return Comparison(
         base.loaded.info, base.windows.protocol, judge.windows.protocol, perplexity(dense), tuple(results)

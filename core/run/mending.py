@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,14 @@ def mended(
 ) -> Generator[Event, None, tuple[Compensation, Patches]]:
     """The compensation of a removal, fitted on calibration windows as long as those that it is measured on.
 
+    These are opened first: what is wrong with them is said before a fit.
+
     Raises:
         QuorumError: before any forward if the request is wrong.
     """
-    game = yield from games.open(
-        spec, fitted_on(text, how.windows), check=lambda players: mask_without(players, removed)
-    )
+    check = partial(mask_without, removed=removed)
+    yield from games.open(spec, unseen(text), check)
+    game = yield from games.open(spec, fitted_on(text, how.windows), check)
     mask = mask_without(game.loaded.info.players, removed)
     return (yield from compensate(game.loaded, game.windows, mask, how.how))
 

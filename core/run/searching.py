@@ -3,9 +3,6 @@
 from collections.abc import Generator
 from contextlib import suppress
 
-import numpy as np
-
-from core.coalitions.masks import without
 from core.errors import CorpusError, SelectionError
 from core.evaluate.game import Game, Games
 from core.pauses import Pause
@@ -13,7 +10,7 @@ from core.records.events import Event, Stage
 from core.records.plans import Selection
 from core.records.spec import RunSpec
 from core.records.storage import Store
-from core.selection.plan import further, metered, plan
+from core.selection.plan import further, keep_measured, plan
 from core.selection.targets import Request, Target
 
 # What every run ends with: a third of what SLEB takes finds plans that one sweep over the counts would miss, and takes
@@ -47,7 +44,5 @@ def searching(
     store.save_selection(run, found)
     if wider is not base:
         yield Stage("Measuring the plans on the run's text")
-        here = metered(store, base, (len(base.windows.ids),), between=between)
-        masks = [here.whole, *(without(here.players, one.removed) for one in found.plans)]
-        here.losses(np.array(masks), here.stages[-1])
+        keep_measured(store, base, [one.removed for one in found.plans], between)
     return found

@@ -1,13 +1,13 @@
 """The search on a run's game; everything that it measures is kept, also for the run."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.coalitions.masks import encode, removed
+from core.coalitions.masks import encode, removed, without
 from core.evaluate.cached import cached
 from core.evaluate.game import Game
 from core.evaluate.meter import Meter
@@ -94,6 +94,13 @@ def metered(
     evaluator = partial(cached, store, game.windows.protocol)
     ids = game.windows.ids[: stages[-1]]
     return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences, between=between)
+
+
+def keep_measured(store: Store, game: Game, sets: Collection[tuple[int, ...]], between: Pause = nothing) -> None:
+    """Measures the whole model and removals on all windows of a game, for whoever draws them beside its run."""
+    meter = metered(store, game, (len(game.windows.ids),), between=between)
+    masks = [meter.whole, *(without(meter.players, gone) for gone in sorted(sets))]
+    meter.losses(np.array(masks), meter.stages[-1])
 
 
 def explore(game: Game, meter: Meter, raced: int, request: Request, seed: int) -> Generator[Searching, None, Search]:
