@@ -40,6 +40,13 @@ LEFT_EARLY = re.compile(
     rf"Exception in ASGI application\n{_TRACE}WebSocket is not connected.*\n\n"
     rf"During handling of the above exception, another exception occurred:\n\n{_TRACE}Cannot call \"send\" once.*"
 )
+# Streamlit lets two threads at one session's state while it hands a request on to a new thread (runner.fastReruns), each
+# behind a lock of its own: seen once, under load. Its own frames only, for ours come later.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+CROWDED = re.compile(
+    r"Traceback \(most recent call last\)(?:(?!Traceback)[\s\S])*?in on_script_will_rerun(?:(?!Traceback)[\s\S])*?"
+    r"in _reset_triggers(?:(?!Traceback)[\s\S])*?RuntimeError: dictionary changed size during iteration"
+)
 # The script has ended, nothing of an earlier page is left, and every chart is drawn.
 SETTLED = """() => {
     const all = (selector) => [...document.querySelectorAll(selector)];
@@ -72,6 +79,11 @@ class Server:
         return int(status.split("VmRSS:")[1].split()[0]) // 1024
 
 
+def without_streamlits_own(log: str) -> str:
+    """What a server printed, less the two faults of Streamlit that are known and are not ours to mend."""
+    return CROWDED.sub("", LEFT_EARLY.sub("", _COLOUR.sub("", log)))
+
+
 @contextmanager
 def serving(file: Path, prefix: str = "", **variables: str) -> Iterator[Server]:
     """`python -m app serve` on a results file, as `make run` does it but from that file's folder, on a free port.
@@ -93,7 +105,7 @@ def serving(file: Path, prefix: str = "", **variables: str) -> Iterator[Server]:
     try:
         _wait_for(f"http://127.0.0.1:{port}{prefix}", process)
         yield Server(f"http://127.0.0.1:{port}{prefix}", file, process.pid, log)
-        assert "Traceback" not in LEFT_EARLY.sub("", log.read_text()), log.read_text()
+        assert "Traceback" not in without_streamlits_own(log.read_text()), log.read_text()
     finally:
         process.terminate()
         process.wait(30)
