@@ -19,6 +19,8 @@ TEXTS = {"help", "text", "label", "body", "placeholder"}
 # What gives words of ours, or has made foreign ones plain.
 OURS = {
     "plain",
+    "significant",
+    "perplexity",
     "code",
     "len",
     "duration",

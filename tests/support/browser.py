@@ -40,8 +40,8 @@ LEFT_EARLY = re.compile(
     rf"Exception in ASGI application\n{_TRACE}WebSocket is not connected.*\n\n"
     rf"During handling of the above exception, another exception occurred:\n\n{_TRACE}Cannot call \"send\" once.*"
 )
-# Streamlit lets two threads at one session's state while it hands a request on to a new thread (runner.fastReruns), each
-# behind a lock of its own: seen once, under load. Its own frames only, for ours come later.
+# Streamlit lets two threads at one session's state while it hands a request on to a new thread (runner.fastReruns),
+# each behind a lock of its own: seen once, under load. Its own frames only, for ours come later.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CROWDED = re.compile(
     r"Traceback \(most recent call last\)(?:(?!Traceback)[\s\S])*?in on_script_will_rerun(?:(?!Traceback)[\s\S])*?"
