@@ -5,6 +5,7 @@ import streamlit as st
 from app.dashboard import parts, state
 from app.learn import sampling_step, story_steps, strata_step, surrogate_step
 from app.learn.step_parts import own_run
+from app.learn.stepper import show_bar
 from app.worker import client
 
 STEPS = {
@@ -17,25 +18,12 @@ STEPS = {
 }
 shared = client.shared()
 
-st.title("Learn: what is a layer worth?")
-st.markdown(
-    "Six steps from three players in the street to the layers of a language model. Everything is computed as you "
-    "change it, by the same code that a run uses."
-)
+now = show_bar({name: label for name, (label, _) in STEPS.items()})
 own = own_run(shared.database, parts.pick_run(shared.database))
-st.caption(
-    "The lecture needs no run. With one, each step ends on your own model."
-    if own is None
-    else "Each step ends on this run. Steps 1 to 3 play with made-up worths first, steps 4 to 6 with a made-up model."
-)
+if own is None:
+    st.caption("The lecture needs no run. With one, each step ends on your own model.")
 state.keep(*story_steps.WIDGETS)
 names = list(STEPS)
-now = parts.pick("step", "Step", names, lambda name: STEPS[name][0], row=True)
 # Each step has a place of its own: a table that the browser takes over from another step keeps Tab for ever.
 with [st.container() for _ in names][names.index(now)]:
     st.fragment(STEPS[now][1])(own)
-left, right = st.columns(2)
-for column, place in ((left, names.index(now) - 1), (right, names.index(now) + 1)):
-    if 0 <= place < len(names):
-        icon = f":material/arrow_{'back' if column is left else 'forward'}:"
-        column.button(STEPS[names[place]][0], icon=icon, on_click=state.choose, args=("step", names[place]))

@@ -32,17 +32,30 @@ _SERVER = (
     "location.origin + location.pathname.replace(/\\/[^/]*\\/?$/, '')}</script>"
 )
 # A page is one entry of the browser's history, however much is chosen on it: its address changes in place. And keys
-# that Streamlit takes for no shortcut press the buttons of the page Preview.
+# that Streamlit takes for no shortcut press the buttons of the page Preview, and those of Learn shown to a room; a
+# clicker says PageUp and PageDown. A step begins at its top.
 _OURS = """<script>{
 const push = history.pushState.bind(history);
 history.pushState = (...step) =>
     new URL(step[2], location).pathname === location.pathname ? history.replaceState(...step) : push(...step);
-const buttons = {"[": "one-less", "]": "one-more", u: "undo"};
+const back = "presenting .st-key-step-back", on = "presenting .st-key-step-on";
+const buttons = {"[": "one-less", "]": "one-more", u: "undo", ArrowLeft: back, PageUp: back, ArrowRight: on,
+    PageDown: on, Escape: "presenting .st-key-present"};
 addEventListener("keydown", (pressed) => {
     const chord = (pressed.ctrlKey || pressed.metaKey) && !pressed.getModifierState("AltGraph");  // the browser's own
     const typing = pressed.target.closest("input:not([type=range]), textarea, [contenteditable=true]");
-    if (buttons[pressed.key] && !typing && !chord)
-        document.querySelector(`.st-key-${buttons[pressed.key]} button:enabled`)?.click();
+    const moving = /Arrow|Page/.test(pressed.key) && pressed.target.closest("[type=range], [role=slider], "
+        + "[role=radiogroup], [role=toolbar], [role=tablist], [role=grid], canvas");
+    const button = buttons[pressed.key] && !typing && !chord && !moving
+        && document.querySelector(`.st-key-${buttons[pressed.key]} button:enabled`);
+    if (button) {
+        pressed.preventDefault();
+        button.click();
+    }
+});
+addEventListener("click", (clicked) => {
+    if (clicked.target.closest?.(".st-key-step, .st-key-step-back, .st-key-step-on"))
+        document.querySelector("[data-testid=stMain]").scrollTo(0, 0);
 });
 }</script>"""
 _PLAIN = Path(get_static_dir(), "index.html").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """What a browser session remembers, and what its address says: nothing else touches session_state or query_params."""
 
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -224,22 +224,25 @@ def remembered_job(name: str) -> Job | None:
     return st.session_state.get(f"job-{name}")
 
 
-def remember_pair(asked: list[Job], pair: tuple[int, int]) -> None:
-    """The measurements behind a pair of layers that this session asked for last."""
-    st.session_state["measured-pair"] = pair, asked
+def remember_jobs(name: str, of: Hashable, asked: list[Job]) -> None:
+    """The requests of a kind that this session made together last, and what they are of."""
+    st.session_state[f"jobs-{name}"] = of, asked
 
 
-def remembered_pair(pair: tuple[int, int]) -> list[Job]:
-    """These measurements, if the session's last ones were of this pair."""
-    last, asked = st.session_state.get("measured-pair", (None, []))
-    return asked if last == pair else []
+def remembered_jobs(name: str, of: Hashable) -> list[Job]:
+    """These requests, if the session's last ones were of this."""
+    last, asked = st.session_state.get(f"jobs-{name}", (None, []))
+    return list(asked) if last == of else []
 
 
-def remember_removals(asked: list[Job]) -> None:
-    """The measurements that this session asked for last to hold two removals against each other."""
-    st.session_state["measured-removals"] = asked
+def presenting() -> bool:
+    """Whether the address asks for a page to be shown to a room (?present=1)."""
+    return bool(st.query_params.get("present") == "1")
 
 
-def remembered_removals() -> list[Job]:
-    """These measurements, if any."""
-    return list(st.session_state.get("measured-removals", []))
+def present(on: bool) -> None:
+    """Asks for it, or no longer."""
+    if on:
+        st.query_params["present"] = "1"
+    else:
+        st.query_params.pop("present", None)

@@ -48,8 +48,8 @@ def show_greedy(shared: Jobs, run: StoredRun, result: RunResult) -> None:
             asked = [
                 shared.preview(f"{state.session()}-removal-{slot}", run.resolved, one) for slot, one in enumerate(sets)
             ]
-            state.remember_removals(asked)
-    asked = state.remembered_removals()
+            state.remember_jobs("removals", run.run, asked)
+    asked = state.remembered_jobs("removals", run.run)
     if asked and asked[0].spec == run.resolved:
         active = any(job.active for job in asked)
         st.fragment(_answer, run_every=0.25 if active else None)(asked, result, active)

@@ -30,8 +30,8 @@ def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteract
     if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
         sets = ((pair.first,), (pair.second,), (pair.first, pair.second))
         asked = [shared.preview(f"{state.session()}-pair-{slot}", spec, one) for slot, one in enumerate(sets)]
-        state.remember_pair(asked, (pair.first, pair.second))
-    asked = state.remembered_pair((pair.first, pair.second))
+        state.remember_jobs("pair", (pair.first, pair.second), asked)
+    asked = state.remembered_jobs("pair", (pair.first, pair.second))
     if asked and asked[0].spec == spec:
         st.fragment(_answer, run_every=0.25 if any(job.active for job in asked) else None)(asked, result)
 

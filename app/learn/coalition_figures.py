@@ -1,6 +1,7 @@
 """Many coalitions at once -> figures of the page Learn: predicted against true, and by number of layers kept."""
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
@@ -9,6 +10,11 @@ from sklearn.metrics import r2_score
 from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, SKY, VERMILION, Chart, tick
 from app.learn.sampling_figures import LEGEND
 from core.coalitions.measurements import Floats
+
+
+def points_table(predicted: Floats, true: Floats, seen: NDArray[np.bool_]) -> pd.DataFrame:
+    """The points of `predicted_against_true`."""
+    return pd.DataFrame({"log score": true, "predicted": predicted, "seen by the fit": seen})
 
 
 def predicted_against_true(predicted: Floats, true: Floats, seen: NDArray[np.bool_], truth: str) -> Chart:
@@ -21,12 +27,12 @@ def predicted_against_true(predicted: Floats, true: Floats, seen: NDArray[np.boo
             mode="markers",
             name=name,
             marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
-            hovertemplate=truth + " %{x:.2f}<br>predicted %{y:.2f}<extra>" + name + "</extra>",
+            hovertemplate=truth + " %{x:.3~r}<br>predicted %{y:.3~r}<extra>" + name + "</extra>",
         )
     ends = [float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))]
     figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, name="right")
     figure.update_layout(
-        height=400,
+        height=330,
         margin=MARGIN,
         legend=LEGEND,
         xaxis={"title": f"{truth} log score, nats a token"},
@@ -59,7 +65,7 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
             row=1,
             col=1,
             marker={"color": colour, "pattern": {"shape": pattern}},
-            hovertemplate="%{x} kept: %{y:.1%} of coalitions<extra>" + name + "</extra>",
+            hovertemplate="%{x} kept: %{y:.3~p} of coalitions<extra>" + name + "</extra>",
         )
     # Beside each other, not on top of each other.
     aside = np.random.default_rng(0).uniform(-0.3, 0.3, len(kept))
@@ -72,7 +78,7 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
         col=1,
         customdata=kept,
         marker={"color": BLUE, "size": 5, "opacity": 0.7},
-        hovertemplate="%{customdata} kept: score %{y:.3f}<extra></extra>",
+        hovertemplate="%{customdata} kept: score %{y:.3~r}<extra></extra>",
     )
     there = np.unique(kept)
     medians = np.array([np.median(scores[kept == size]) for size in there])
@@ -85,14 +91,14 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
         col=1,
         line={"color": VERMILION, "width": 2},
         marker={"symbol": "diamond", "size": 9},
-        hovertemplate="%{x} kept: median score %{y:.3f}<extra></extra>",
+        hovertemplate="%{x} kept: median score %{y:.3~r}<extra></extra>",
     )
     players = len(uniform) - 1
     figure.update_yaxes(title="share", tickformat=".0%", row=1, col=1)
     figure.update_yaxes(title="score (1: nothing is lost)", row=2, col=1)
     figure.update_xaxes(dtick=tick(players), range=[-0.5, players + 0.5])
     figure.update_xaxes(title="layers kept", row=2, col=1)
-    figure.update_layout(height=480, margin=MARGIN, legend=LEGEND)
+    figure.update_layout(height=360, margin=MARGIN, legend=LEGEND)
     return Chart(
         figure,
         f"Bars above: most coalitions keep about {int(uniform.argmax())} of {players} layers. Points below: "

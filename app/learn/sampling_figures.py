@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from app.figures.charts import GREEN, GREY, MARGIN, SKY, VERMILION, Chart, layer_axis
@@ -22,7 +23,7 @@ def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[
             marker_color=SKY,
             error_y={"array": half, "color": GREY, "thickness": 2},
             customdata=half,
-            hovertemplate="layer %{x}: estimated %{y:.3f} ± %{customdata:.3f}<extra></extra>",
+            hovertemplate="layer %{x}: estimated %{y:.3~r} ± %{customdata:.3~r}<extra></extra>",
         )
     )
     figure.add_scatter(
@@ -31,10 +32,10 @@ def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[
         name="exact",
         mode="markers",
         marker={"symbol": "diamond", "size": 9, "color": VERMILION},
-        hovertemplate="layer %{x}: exact %{y:.3f}<extra></extra>",
+        hovertemplate="layer %{x}: exact %{y:.3~r}<extra></extra>",
     )
     figure.update_layout(
-        height=340,
+        height=330,
         margin=MARGIN,
         legend=LEGEND,
         xaxis={**layer_axis(players), "title": "layer", "range": [-0.7, len(players) - 0.3]},
@@ -48,6 +49,15 @@ def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[
     )
 
 
+def error_table(gains: Floats, repeats: Floats, right: Floats) -> pd.DataFrame:
+    """The relative error after each order of a sample, and between what nine of ten other samples lie."""
+    shown = errors(gains, right)
+    low, high = np.quantile(errors(repeats, right), (0.05, 0.95), axis=0)
+    return pd.DataFrame(
+        {"orders": np.arange(1, len(shown) + 1), "error": shown, "low (90 %)": low, "high (90 %)": high}
+    )
+
+
 def error_curve(gains: Floats, repeats: Floats, right: Floats, orders: int) -> Chart:
     """The error of the estimate after each order, on logarithmic axes, and where nine of ten other samples lie.
 
@@ -57,9 +67,7 @@ def error_curve(gains: Floats, repeats: Floats, right: Floats, orders: int) -> C
         right: the exact values, (n,).
         orders: how many the reader has chosen.
     """
-    shown = errors(gains, right)
-    low, high = np.quantile(errors(repeats, right), (0.05, 0.95), axis=0)
-    count = np.arange(1, len(shown) + 1)
+    count, shown, low, high = error_table(gains, repeats, right).to_numpy().T
     figure = go.Figure()
     figure.add_scatter(x=count, y=high, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip")
     figure.add_scatter(
@@ -97,7 +105,7 @@ def error_curve(gains: Floats, repeats: Floats, right: Floats, orders: int) -> C
         hoverinfo="skip",
     )
     figure.update_layout(
-        height=340,
+        height=330,
         margin=MARGIN,
         legend={"x": 0.02, "y": 0.02},  # where no curve comes
         xaxis={"title": "orders sampled", "type": "log", "dtick": 1},
@@ -128,7 +136,7 @@ def learning_lines(rows: Sequence[tuple[int, float, float]]) -> Chart:
             hovertemplate="%{x} evaluations: %{y:.1%}<extra>" + name + "</extra>",
         )
     figure.update_layout(
-        height=400,
+        height=330,
         margin=MARGIN,
         legend=LEGEND,
         xaxis={"title": "evaluations"},

@@ -4,12 +4,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import parts
 from app.dashboard.tables import show_table
-from app.foreign import plain
 from app.learn.games import COST, LAYERS, made_up_model, shapley, table
-from app.learn.sampling_figures import error_curve, estimate_bars
-from app.learn.step_parts import Own, look_for, protocol, step
+from app.learn.sampling_figures import error_curve, error_table, estimate_bars
+from app.learn.step_parts import Own, look_for, show, show_protocol, step
 from app.words import labels
 from core.attribution.closed_form import measure, values
 from core.attribution.permutations import draw, estimate, marginals
@@ -44,30 +42,38 @@ def sampling(own: Own | None) -> None:
         f"mean comes closer the more there are. A made-up model of {LAYERS} layers will do: its "
         "exact values are known.",
     )
+    picture, turned = st.container(), st.columns([2, 2, 1], vertical_alignment="bottom")
     games = ["The made-up model", *(["The surrogate of your run"] if own is not None else [])]
-    game = st.segmented_control("Game", games, default=games[0], required=True)
-    left, right = st.columns(2)
-    seed = right.number_input("Seed", 0, 9999, 0)
-    if own is not None and game == games[-1]:
-        exact = values(own.surrogate.process, measure("shapley", own.layers))
-        gains, players = _own_gains(own.run.run, len(own.measured), seed, own), own.players
+    game = turned[1].segmented_control("Game", games, default=games[0], required=True)
+    seed = turned[2].number_input("Seed", 0, 9999, 0)
+    yours = own if game != games[0] else None
+    if yours is not None:
+        exact = values(yours.surrogate.process, measure("shapley", yours.layers))
+        gains, players = _own_gains(yours.run.run, len(yours.measured), seed, yours), yours.players
     else:
         exact = shapley(made_up_model(COST))
         gains, players = _made_up_gains(seed), tuple(map(str, range(LAYERS)))
-    count = left.select_slider("Orders sampled", [few for few in _ORDERS if few <= gains.shape[1]], 20)
+    count = turned[0].select_slider("Orders sampled", [few for few in _ORDERS if few <= gains.shape[1]], 20)
     found, half = estimate(gains[0, :count])
+    with picture:
+        left, right = st.columns(2)
+        with left:
+            show(estimate_bars(found, half, exact, players), key="estimates")
+        with right:
+            show(error_curve(gains[0], gains[1:], exact, count), key="errors")
+        look_for(
+            f"{(np.abs(found - exact) <= half).sum()} of {len(found)} intervals hold the exact value; nine of ten "
+            "should, in the long run. Ten times better takes a hundred times as many orders."
+        )
+    left, right = st.columns(2)
     with left:
-        parts.show_chart(estimate_bars(found, half, exact, players), key="estimates")
+        frame = pd.DataFrame({"layer": labels(players), "estimated": found, "90 % ±": half, "exact": exact})
+        show_table(frame, "Estimated and exact Shapley value of each layer", "sampling")
     with right:
-        parts.show_chart(error_curve(gains[0], gains[1:], exact, count), key="errors")
-    frame = pd.DataFrame({"layer": labels(players), "estimated": found, "90 % ±": half, "exact": exact})
-    show_table(frame, "Estimated and exact Shapley value of each layer", "sampling")
-    look_for(
-        f"{(np.abs(found - exact) <= half).sum()} of {len(found)} intervals hold the exact value; nine of ten should, "
-        "in the long run. Ten times better takes a hundred times as many orders."
-    )
-    if own is not None and game == games[-1]:
+        show_table(error_table(gains[0], gains[1:], exact), "The error after each order", "errors")
+    if yours is not None:
         st.caption(
             "**On your run.** The game is what its surrogate predicts (estimated; small coalitions are extrapolated), "
-            f"and exact is that game's value, in closed form. {plain(protocol(own))}"
+            "and exact is that game's value, in closed form."
         )
+        show_protocol(yours)

@@ -1,16 +1,20 @@
-"""What the steps of the page Learn share: how each begins, what to look for, its data, and the reader's own run."""
+"""What the steps of the page Learn share: how each begins, its pictures, what to look for, and the reader's own run."""
 
 from dataclasses import dataclass
 
 import streamlit as st
 
-from app.dashboard import estimated
+from app.dashboard import estimated, parts, state
+from app.figures.charts import Chart
+from app.foreign import plain
 from app.words import called
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Measurements
 from core.records.results import RunResult
 from core.surrogate.surrogate import Surrogate
+
+_LARGE = 18  # pixels; Streamlit's own are 12 to 14
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,20 @@ def step(question: str, words: str) -> None:
     st.markdown(words)
 
 
+def show(chart: Chart, key: str) -> None:
+    """A picture of the lecture; its letters are larger where it is shown to a room."""
+    if state.presenting():
+        large, figure = {"size": _LARGE}, chart.figure
+        figure.update_layout(font=large, legend={"font": large}, hoverlabel={"font": large})
+        figure.update_xaxes(tickfont=large, title={"font": large})
+        figure.update_yaxes(tickfont=large, title={"font": large})
+    parts.show_chart(chart, key=key)
+
+
 def look_for(words: str) -> None:
     st.markdown(f"**What to look for.** {words}")
 
 
-def protocol(own: Own) -> str:
+def show_protocol(own: Own) -> None:
     """Whose figures these are, in small print."""
-    return f"Run {own.run.run}, {called(own.result.model.source)}, {own.result.protocol}."
+    st.caption(plain(f"Run {own.run.run}, {called(own.result.model.source)}, {own.result.protocol}."))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, VERMILION, Chart
@@ -77,7 +78,7 @@ def coalition_lattice(game: Floats, chosen: Coalition) -> Chart:
         )
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False}
     figure.update_layout(
-        height=400,
+        height=330,
         margin=MARGIN,
         showlegend=False,
         xaxis={**hidden, "range": [-0.4, 3.4]},
@@ -88,6 +89,18 @@ def coalition_lattice(game: Floats, chosen: Coalition) -> Chart:
         f"{team_name(chosen)}, worth {game[chosen]:g}. Next to it, {', '.join(changes)}."
     )
     return Chart(figure, alt)
+
+
+def lattice_table(game: Floats) -> pd.DataFrame:
+    """What it shows: each coalition, its worth, and what each player adds by coming, or has added who is there."""
+    rows = []
+    for coalition in _PLACES:
+        gains = {}
+        for player, name in enumerate(PLAYERS):
+            without, joined = ((*coalition[:player], there, *coalition[player + 1 :]) for there in (0, 1))
+            gains[f"{name} adds"] = float(game[joined] - game[without])
+        rows.append({"coalition": team_name(coalition), "worth": float(game[coalition]), **gains})
+    return pd.DataFrame(rows)
 
 
 def order_steps(order: Sequence[int], gains: Sequence[float]) -> Chart:
@@ -123,7 +136,7 @@ def linearity_bars(first: Floats, second: Floats, together: Floats) -> Chart:
             y=value,
             name=name,
             marker={"color": colour, "pattern": {"shape": pattern}},
-            hovertemplate="%{x}, " + name + ": %{y:.2f}<extra></extra>",
+            hovertemplate="%{x}, " + name + ": %{y:.3~r}<extra></extra>",
         )
     figure.add_scatter(
         x=PLAYERS,
@@ -131,7 +144,7 @@ def linearity_bars(first: Floats, second: Floats, together: Floats) -> Chart:
         name="both evenings as one game",
         mode="markers",
         marker={"symbol": "diamond-open", "size": 16, "color": GREY, "line": {"width": 3}},
-        hovertemplate="%{x}, as one game: %{y:.2f}<extra></extra>",
+        hovertemplate="%{x}, as one game: %{y:.3~r}<extra></extra>",
     )
     figure.update_layout(
         height=320,

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import state
 from app.dashboard.tables import show_table
 from app.figures.strip import strip
-from app.foreign import plain
 from app.learn.games import PLAYERS, STORIES, alike, idle, shapley, table
-from app.learn.own_run_figures import contribution_by_size
-from app.learn.step_parts import Own, look_for, protocol, step
-from app.learn.story_figures import coalition_lattice, linearity_bars, order_steps, team_name
+from app.learn.own_run_figures import contribution_by_size, size_table
+from app.learn.step_parts import Own, look_for, show, show_protocol, step
+from app.learn.story_figures import coalition_lattice, lattice_table, linearity_bars, order_steps, team_name
 from core.attribution.hybrid import averaging, hybrid
 from core.attribution.permutations import marginals
 from core.coalitions.masks import removed
@@ -28,8 +27,9 @@ _TEAMS = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 
 
 def pick_game() -> Floats:
     """The worths of all coalitions, (2, 2, 2): a story's, or the reader's own. Each step shows the same ones."""
-    story = st.selectbox("Story", STORIES, format_func=lambda story: story.name, key="story")
-    st.markdown(story.told)
+    left, right = st.columns([1, 3], vertical_alignment="bottom")
+    story = left.selectbox("Story", STORIES, format_func=lambda story: story.name, key="story")
+    right.markdown(story.told)
     game = np.reshape(story.worths, (2, 2, 2)).astype(float)
     for column, team in zip(st.columns(7), _TEAMS, strict=True):
         key = f"team-{story.name}-{team_name(team)}"
@@ -43,25 +43,34 @@ def teams(own: Own | None) -> None:
     """Step 1: a coalition by hand."""
     step(
         "1. What is a team worth?",
-        "A *game* says what every team, called a *coalition*, is worth. Choose who is there. In a language model the "
-        "players are the layers, and the worth is how well the layers that stay predict text.",
+        "A *game* says what every team, called a *coalition*, is worth. In a language model the players are the "
+        "layers, and the worth is how well the layers that stay predict text.",
     )
-    game = pick_game()
-    there = st.pills("Who is there?", PLAYERS, selection_mode="multi", default=PLAYERS[:1])
+    picture = st.container()
+    left, right = st.columns(2)
+    there = left.pills("Who is there?", PLAYERS, selection_mode="multi", default=PLAYERS[:1])
     chosen = tuple(int(name in there) for name in PLAYERS)
-    st.metric(f"Worth of {team_name(chosen)}", f"{game[chosen]:g}")
-    parts.show_chart(coalition_lattice(game, chosen), key="lattice")
-    look_for("The same player adds different amounts to different teams. So what is *the* part of a player?")
+    game = pick_game()
+    right.metric(f"Worth of {team_name(chosen)}", f"{game[chosen]:g}")
+    with picture:
+        show(coalition_lattice(game, chosen), key="lattice")
+        look_for("The same player adds different amounts to different teams. So what is *the* part of a player?")
+    show_table(lattice_table(game), "The worth of each coalition, and what each player adds to it", "coalitions")
     if own is not None:
         with st.container(border=True):
-            st.markdown(f"**On your run.** {len(own.measured)} coalitions of {own.layers} layers are measured.")
-            ranked = np.argsort(-own.measured.scores)
-            rank = st.slider("Coalition, from the best to the worst", 1, len(ranked), 1)
-            score = float(own.measured.scores[ranked[rank - 1]])
-            st.metric("Score PPL_dense / PPL (measured)", f"{score:.3f}", help="1: nothing is lost")
-            gone = removed(own.measured.masks[ranked[rank - 1]])
-            st.html(strip(gone, own.result))
-            st.caption(plain(protocol(own)))
+            _own_coalition(own)
+
+
+def _own_coalition(own: Own) -> None:
+    """One coalition of the reader's run, by how good it is."""
+    st.markdown(f"**On your run.** {len(own.measured)} coalitions of {own.layers} layers are measured.")
+    ranked = np.argsort(-own.measured.scores)
+    left, right = st.columns([2, 1])
+    rank = left.slider("Coalition, from the best to the worst", 1, len(ranked), 1)
+    score = float(own.measured.scores[ranked[rank - 1]])
+    right.metric("Score PPL_dense / PPL (measured)", f"{score:.3g}", help="1: nothing is lost")
+    st.html(strip(removed(own.measured.masks[ranked[rank - 1]]), own.result))
+    show_protocol(own)
 
 
 def orders(own: Own | None) -> None:
@@ -71,18 +80,15 @@ def orders(own: Own | None) -> None:
         "Let the players come one after the other, and give each what the worth grows by: the *marginal "
         "contribution*. That depends on the order, so play every order, and take the mean: the **Shapley value**.",
     )
+    picture = st.container()
+    played = st.slider("Orders played", 1, len(_ORDERS), 1)
+    means, table_of_orders = st.columns(3), st.container()
     game = pick_game()
     gains = marginals(table(game), _ORDERS)
-    played = st.slider("Orders played", 1, len(_ORDERS), 1)
-    parts.show_chart(order_steps(_ORDERS[played - 1], gains[played - 1]), key="steps")
-    rows = [
-        {"order": ", ".join(PLAYERS[player] for player in order), **dict(zip(PLAYERS, gain, strict=True))}
-        for order, gain in zip(_ORDERS[:played], gains, strict=False)
-    ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt=f"Marginal contributions in the {played} orders played")
-    for column, name, mean, value in zip(
-        st.columns(3), PLAYERS, gains[:played].mean(axis=0), shapley(game), strict=True
-    ):
+    with picture:
+        show(order_steps(_ORDERS[played - 1], gains[played - 1]), key="steps")
+        look_for("The means jump about, and meet the Shapley values when all six orders are played.")
+    for column, name, mean, value in zip(means, PLAYERS, gains[:played].mean(axis=0), shapley(game), strict=True):
         column.metric(
             f"{name}: mean of {played} of 6",
             f"{mean:.2f}",
@@ -90,13 +96,26 @@ def orders(own: Own | None) -> None:
             delta_color="off",
             delta_arrow="off",
         )
-    look_for("The means jump about, and meet the Shapley values when all six orders are played.")
+    rows = [
+        {"order": ", ".join(PLAYERS[player] for player in order), **dict(zip(PLAYERS, gain, strict=True))}
+        for order, gain in zip(_ORDERS[:played], gains, strict=False)
+    ]
+    table_of_orders.dataframe(
+        pd.DataFrame(rows), hide_index=True, alt=f"Marginal contributions in the {played} orders played"
+    )
     if own is not None:
         with st.container(border=True):
-            st.markdown("**On your run.** What a layer adds depends on how many others are there, too.")
-            layer = st.selectbox("Layer", range(own.layers), format_func=own.players.__getitem__)
-            parts.show_chart(contribution_by_size(own.result, layer), key="by-size")
-            st.caption(f"Estimated by the run's surrogate, with 90 % intervals over coalitions. {plain(protocol(own))}")
+            _own_sizes(own)
+
+
+def _own_sizes(own: Own) -> None:
+    """What one layer of the reader's run contributes, by how many others are there."""
+    st.markdown("**On your run.** What a layer adds depends on how many others are there, too.")
+    layer = st.selectbox("Layer", range(own.layers), format_func=own.players.__getitem__)
+    show(contribution_by_size(own.result, layer), key="by-size")
+    show_table(size_table(own.result, layer), "The contribution of this layer by number of layers kept", "by-size")
+    st.caption("Estimated by the run's surrogate, with 90 % intervals over coalitions.")
+    show_protocol(own)
 
 
 def axioms(own: Own | None) -> None:
@@ -106,22 +125,27 @@ def axioms(own: Own | None) -> None:
         "Four wishes sound fair, and the Shapley value is the only rule that meets all of them (Shapley 1953). Edit "
         "the worths, or take another story, and try to break one.",
     )
-    game = pick_game()
+    picture = st.container()
     times = st.slider("A second evening, of the story Gloves, counts so many times", 0.0, 3.0, 1.0, 0.5)
+    wishes = st.container()
+    game = pick_game()
     second = times * np.reshape(STORIES[1].worths, (2, 2, 2))
     value, added, together = shapley(game), shapley(second), shapley(game + second)
-    st.dataframe(
+    with picture:
+        show(linearity_bars(value, added, together), key="linearity")
+        look_for(
+            "However the worths change, the diamonds stay on top of the stacks, and the parts add up to the whole."
+        )
+    wishes.dataframe(
         pd.DataFrame(_axiom_rows(game, value, added, together)),
         hide_index=True,
         alt="The four axioms, each with its numbers in this game",
     )
-    parts.show_chart(linearity_bars(value, added, together), key="linearity")
     show_table(
         pd.DataFrame({"player": PLAYERS, "tonight": value, "second evening": added, "as one game": together}),
         "Shapley values of two games, and of both as one",
         "linearity",
     )
-    look_for("However the worths change, the diamonds stay on top of the stacks, and the parts add up to the whole.")
     if own is not None:
         with st.container(border=True):
             _own_sums(own)
@@ -166,13 +190,12 @@ def _own_sums(own: Own) -> None:
     shares, gap = _own_shares(own.run.run, len(own.measured), own)
     st.markdown("**On your run.** Its Shapley values add up to the whole, as they must:")
     with st.container(horizontal=True):
-        st.metric("Sum of Shapley values (estimated)", f"{shares:.2f}")
-        st.metric("All layers less no layers (estimated)", f"{gap:.2f}", help="Log score, nats a token")
-        st.metric(
-            "Sum of the paper's contributions (estimated)", f"{sum(item.value for item in own.result.overall):.2f}"
-        )
+        st.metric("Sum of Shapley values (estimated)", f"{shares:.3g}")
+        st.metric("All layers less no layers (estimated)", f"{gap:.3g}", help="Log score, nats a token")
+        paper = sum(item.value for item in own.result.overall)
+        st.metric("Sum of the paper's contributions (estimated)", f"{paper:.3g}")
     st.caption(
-        "The first two are of the log score, in nats a token, and extrapolate to sizes that no stratum holds. The "
-        "third is of the score, which loses 1 at most: the paper's stratified contribution looks at a few sizes only, "
-        f"and is no division of a whole. {plain(protocol(own))}"
+        "The first two are of the log score, and extrapolate to sizes that no stratum holds. The third is of the "
+        "score: the paper's stratified contribution looks at a few sizes only, and is no division of a whole."
     )
+    show_protocol(own)

@@ -5,12 +5,10 @@ import pandas as pd
 import streamlit as st
 from scipy.stats import binom
 
-from app.dashboard import parts
 from app.dashboard.tables import show_table
-from app.foreign import plain
 from app.learn.coalition_figures import scores_by_size
 from app.learn.games import COST, LAYERS, made_up_model
-from app.learn.step_parts import Own, look_for, protocol, step
+from app.learn.step_parts import Own, look_for, show, show_protocol, step
 from core.coalitions.masks import everything
 from core.coalitions.measurements import Floats
 from core.sampling.strata import default_strata
@@ -27,17 +25,18 @@ def strata(own: Own | None) -> None:
         "ruined: they all look alike, and teach nothing. So a run draws by *strata*: a few sizes near the whole model, "
         "each as often as the others.",
     )
-    cost = st.slider("What a missing layer costs in the made-up model, nats a token", 0.1, 1.0, COST, 0.1)
+    picture, (left, *numbers) = st.container(), st.columns([2, 1.3, 1.3], vertical_alignment="bottom")
+    cost = left.slider("What a missing layer costs in the made-up model, nats a token", 0.1, 1.0, COST, 0.1)
     scores, kept = np.exp(made_up_model(cost)).ravel(), everything(LAYERS).sum(axis=1)
     sizes = default_strata(LAYERS)
     drawn = np.isin(np.arange(LAYERS + 1), sizes) / len(sizes)
-    with st.container(horizontal=True):
-        st.metric(f"Ruined (score below {_RUINED}) if all are drawn alike", f"{(scores < _RUINED).mean():.0%}")
-        by_strata = np.mean([(scores[kept == size] < _RUINED).mean() for size in sizes])
-        st.metric(f"If drawn by strata {', '.join(map(str, sizes))}", f"{by_strata:.0%}")
-    parts.show_chart(scores_by_size(kept, scores, _binomial(LAYERS), drawn, "made up"), key="sizes")
+    numbers[0].metric(f"Ruined (score below {_RUINED}) if all are drawn alike", f"{(scores < _RUINED).mean():.0%}")
+    by_strata = np.mean([(scores[kept == size] < _RUINED).mean() for size in sizes])
+    numbers[1].metric(f"If drawn by strata {', '.join(map(str, sizes))}", f"{by_strata:.0%}")
+    with picture:
+        show(scores_by_size(kept, scores, _binomial(LAYERS), drawn, "made up"), key="sizes")
+        look_for("The score falls off a cliff. The blue bars above pile up where there is nothing left to see.")
     _size_table(kept, scores, "strata", "the made-up model")
-    look_for("The score falls off a cliff. The blue bars above pile up where there is nothing left to see.")
     with st.container(border=True):
         if own is None:
             st.markdown("**On your run.** The scores of your own model appear here once there is a run.")
@@ -56,9 +55,9 @@ def _own_sizes(own: Own) -> None:
         "layers, where hardly anything was measured."
     )
     shares = np.bincount(kept, minlength=own.layers + 1) / len(kept)
-    parts.show_chart(scores_by_size(kept, scores, uniform, shares, "measured"), key="own-sizes")
+    show(scores_by_size(kept, scores, uniform, shares, "measured"), key="own-sizes")
     _size_table(kept, scores, "own-strata", "your run")
-    st.caption(f"Measured. {plain(protocol(own))}")
+    show_protocol(own)
 
 
 def _size_table(kept: Floats, scores: Floats, name: str, whose: str) -> None:
