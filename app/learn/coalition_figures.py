@@ -27,7 +27,7 @@ def predicted_against_true(predicted: Floats, true: Floats, seen: NDArray[np.boo
             mode="markers",
             name=name,
             marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
-            hovertemplate=truth + " %{x:.3~r}<br>predicted %{y:.3~r}<extra>" + name + "</extra>",
+            hovertemplate=truth + " %{x:,.3r}<br>predicted %{y:,.3r}<extra>" + name + "</extra>",
         )
     ends = [float(min(true.min(), predicted.min())), float(max(true.max(), predicted.max()))]
     figure.add_scatter(x=ends, y=ends, mode="lines", line={"color": GREY, "dash": "dot"}, name="right")
@@ -78,7 +78,7 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
         col=1,
         customdata=kept,
         marker={"color": BLUE, "size": 5, "opacity": 0.7},
-        hovertemplate="%{customdata} kept: score %{y:.3~r}<extra></extra>",
+        hovertemplate="%{customdata} kept: score %{y:,.3r}<extra></extra>",
     )
     there = np.unique(kept)
     medians = np.array([np.median(scores[kept == size]) for size in there])
@@ -91,7 +91,7 @@ def scores_by_size(kept: Floats, scores: Floats, uniform: Floats, drawn: Floats,
         col=1,
         line={"color": VERMILION, "width": 2},
         marker={"symbol": "diamond", "size": 9},
-        hovertemplate="%{x} kept: median score %{y:.3~r}<extra></extra>",
+        hovertemplate="%{x} kept: median score %{y:,.3r}<extra></extra>",
     )
     players = len(uniform) - 1
     figure.update_yaxes(title="share", tickformat=".0%", row=1, col=1)

@@ -34,7 +34,7 @@ def contribution_by_size(result: RunResult, layer: int) -> Chart:
                 "arrayminus": [item.value - item.low for item in items],
                 "color": GREY,
             },
-            hovertemplate="%{x} layers kept: contribution %{y:.3~r} (estimated)<extra></extra>",
+            hovertemplate="%{x} layers kept: contribution %{y:,.3r} (estimated)<extra></extra>",
         )
     )
     figure.update_layout(

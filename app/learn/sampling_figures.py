@@ -10,7 +10,7 @@ from app.figures.charts import GREEN, GREY, MARGIN, SKY, VERMILION, Chart, layer
 from core.attribution.permutations import errors
 from core.coalitions.measurements import Floats
 
-LEGEND = {"orientation": "h", "y": 1.12}
+LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"}
 
 
 def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[str]) -> Chart:
@@ -23,7 +23,7 @@ def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[
             marker_color=SKY,
             error_y={"array": half, "color": GREY, "thickness": 2},
             customdata=half,
-            hovertemplate="layer %{x}: estimated %{y:.3~r} ± %{customdata:.3~r}<extra></extra>",
+            hovertemplate="layer %{x}: estimated %{y:,.3r} ± %{customdata:,.3r}<extra></extra>",
         )
     )
     figure.add_scatter(
@@ -32,7 +32,7 @@ def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[
         name="exact",
         mode="markers",
         marker={"symbol": "diamond", "size": 9, "color": VERMILION},
-        hovertemplate="layer %{x}: exact %{y:.3~r}<extra></extra>",
+        hovertemplate="layer %{x}: exact %{y:,.3r}<extra></extra>",
     )
     figure.update_layout(
         height=330,

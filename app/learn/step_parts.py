@@ -6,8 +6,6 @@ import streamlit as st
 
 from app.dashboard import estimated, parts, state
 from app.figures.charts import Chart
-from app.foreign import plain
-from app.words import called
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Measurements
@@ -63,8 +61,3 @@ def show(chart: Chart, key: str) -> None:
 
 def look_for(words: str) -> None:
     st.markdown(f"**What to look for.** {words}")
-
-
-def show_protocol(own: Own) -> None:
-    """Whose figures these are, in small print."""
-    st.caption(plain(f"Run {own.run.run}, {called(own.result.model.source)}, {own.result.protocol}."))

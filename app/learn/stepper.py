@@ -12,7 +12,7 @@ from app.dashboard import parts, state
 # Where the bar lies before anybody scrolls is where it stays; what goes by under it is not seen above it either.
 _STAYS = """<style>
 .st-key-step [data-testid=stWidgetLabel] { position: absolute; clip-path: inset(50%); width: 1px; height: 1px }
-.st-key-title h1 { font-size: 2rem; padding: 0 }
+[data-testid=stMain] .st-key-title h1 { font-size: 2rem; padding: 0; line-height: 1.25 }
 @media (min-width: 900px) {
     [data-testid=stLayoutWrapper]:has(> .st-key-stepper, > .st-key-presenting) { position: sticky; top: 1rem;
         z-index: 90; background: var(--page); box-shadow: 0 -1rem var(--page), 0 .75rem .75rem -.25rem var(--page) }
@@ -40,7 +40,7 @@ def show_bar(steps: Mapping[str, str]) -> str:
         now = parts.pick("step", "Step", names, steps.__getitem__, row=True)
         place = names.index(now)
         if presenting:
-            st.markdown(f"{place + 1} of {len(names)}", width="content")
+            st.markdown(f"{place + 1:d} of {len(names)}", width="content")
         with back:
             _way("Back", "step-back", "arrow_back", names[max(0, place - 1)], place == 0)
         _way("Next", "step-on", "arrow_forward", names[min(len(names) - 1, place + 1)], place == len(names) - 1)

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, VERMILION, Chart
 from app.learn.games import PLAYERS
+from app.learn.sampling_figures import LEGEND
 from core.coalitions.measurements import Floats
 
 Coalition = tuple[int, ...]
@@ -136,7 +137,7 @@ def linearity_bars(first: Floats, second: Floats, together: Floats) -> Chart:
             y=value,
             name=name,
             marker={"color": colour, "pattern": {"shape": pattern}},
-            hovertemplate="%{x}, " + name + ": %{y:.3~r}<extra></extra>",
+            hovertemplate="%{x}, " + name + ": %{y:,.3r}<extra></extra>",
         )
     figure.add_scatter(
         x=PLAYERS,
@@ -144,14 +145,14 @@ def linearity_bars(first: Floats, second: Floats, together: Floats) -> Chart:
         name="both evenings as one game",
         mode="markers",
         marker={"symbol": "diamond-open", "size": 16, "color": GREY, "line": {"width": 3}},
-        hovertemplate="%{x}, as one game: %{y:.3~r}<extra></extra>",
+        hovertemplate="%{x}, as one game: %{y:,.3r}<extra></extra>",
     )
     figure.update_layout(
         height=320,
         margin=MARGIN,
         barmode="relative",
         yaxis={"title": "Shapley value"},
-        legend={"orientation": "h", "y": 1.12},
+        legend=LEGEND,
     )
     gap = float(np.abs(first + second - together).max())
     return Chart(

@@ -8,10 +8,12 @@ import streamlit as st
 
 from app.dashboard import state
 from app.dashboard.tables import show_table
+from app.digits import significant
+from app.figures.protocol_chip import protocol_chip
 from app.figures.strip import strip
 from app.learn.games import PLAYERS, STORIES, alike, idle, shapley, table
 from app.learn.own_run_figures import contribution_by_size, size_table
-from app.learn.step_parts import Own, look_for, show, show_protocol, step
+from app.learn.step_parts import Own, look_for, show, step
 from app.learn.story_figures import coalition_lattice, lattice_table, linearity_bars, order_steps, team_name
 from core.attribution.hybrid import averaging, hybrid
 from core.attribution.permutations import marginals
@@ -35,7 +37,7 @@ def pick_game() -> Floats:
         key = f"team-{story.name}-{team_name(team)}"
         state.begin(key, float(game[team]))
         game[team] = column.number_input(team_name(team), step=10.0, format="%g", key=key)
-    st.caption("Worths, for you to change; nobody is worth 0. The first three steps follow them.")
+    st.caption("Worths, for you to change. The first three steps follow them.")
     return game
 
 
@@ -68,9 +70,9 @@ def _own_coalition(own: Own) -> None:
     left, right = st.columns([2, 1])
     rank = left.slider("Coalition, from the best to the worst", 1, len(ranked), 1)
     score = float(own.measured.scores[ranked[rank - 1]])
-    right.metric("Score PPL_dense / PPL (measured)", f"{score:.3g}", help="1: nothing is lost")
+    right.metric("Score PPL_dense / PPL (measured)", significant(score), help="1: nothing is lost")
     st.html(strip(removed(own.measured.masks[ranked[rank - 1]]), own.result))
-    show_protocol(own)
+    protocol_chip(own.result)
 
 
 def orders(own: Own | None) -> None:
@@ -115,7 +117,7 @@ def _own_sizes(own: Own) -> None:
     show(contribution_by_size(own.result, layer), key="by-size")
     show_table(size_table(own.result, layer), "The contribution of this layer by number of layers kept", "by-size")
     st.caption("Estimated by the run's surrogate, with 90 % intervals over coalitions.")
-    show_protocol(own)
+    protocol_chip(own.result)
 
 
 def axioms(own: Own | None) -> None:
@@ -133,9 +135,7 @@ def axioms(own: Own | None) -> None:
     value, added, together = shapley(game), shapley(second), shapley(game + second)
     with picture:
         show(linearity_bars(value, added, together), key="linearity")
-        look_for(
-            "However the worths change, the diamonds stay on top of the stacks, and the parts add up to the whole."
-        )
+        look_for("However the worths change, the diamonds stay on top of the stacks, and the parts make up the whole.")
     wishes.dataframe(
         pd.DataFrame(_axiom_rows(game, value, added, together)),
         hide_index=True,
@@ -190,12 +190,12 @@ def _own_sums(own: Own) -> None:
     shares, gap = _own_shares(own.run.run, len(own.measured), own)
     st.markdown("**On your run.** Its Shapley values add up to the whole, as they must:")
     with st.container(horizontal=True):
-        st.metric("Sum of Shapley values (estimated)", f"{shares:.3g}")
-        st.metric("All layers less no layers (estimated)", f"{gap:.3g}", help="Log score, nats a token")
+        st.metric("Sum of Shapley values (estimated)", significant(shares))
+        st.metric("All layers less no layers (estimated)", significant(gap), help="Log score, nats a token")
         paper = sum(item.value for item in own.result.overall)
-        st.metric("Sum of the paper's contributions (estimated)", f"{paper:.3g}")
+        st.metric("Sum of the paper's contributions (estimated)", significant(paper))
     st.caption(
         "The first two are of the log score, and extrapolate to sizes that no stratum holds. The third is of the "
-        "score: the paper's stratified contribution looks at a few sizes only, and is no division of a whole."
+        "score, looks at a few sizes only, and divides no whole."
     )
-    show_protocol(own)
+    protocol_chip(own.result)

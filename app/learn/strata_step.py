@@ -6,9 +6,10 @@ import streamlit as st
 from scipy.stats import binom
 
 from app.dashboard.tables import show_table
+from app.figures.protocol_chip import protocol_chip
 from app.learn.coalition_figures import scores_by_size
 from app.learn.games import COST, LAYERS, made_up_model
-from app.learn.step_parts import Own, look_for, show, show_protocol, step
+from app.learn.step_parts import Own, look_for, show, step
 from core.coalitions.masks import everything
 from core.coalitions.measurements import Floats
 from core.sampling.strata import default_strata
@@ -23,10 +24,10 @@ def strata(own: Own | None) -> None:
         "6. Which coalitions are worth measuring?",
         "Of all coalitions, nearly all keep about half of the layers, and a model without half of its layers is "
         "ruined: they all look alike, and teach nothing. So a run draws by *strata*: a few sizes near the whole model, "
-        "each as often as the others.",
+        "each equally often.",
     )
     picture, (left, *numbers) = st.container(), st.columns([2, 1.3, 1.3], vertical_alignment="bottom")
-    cost = left.slider("What a missing layer costs in the made-up model, nats a token", 0.1, 1.0, COST, 0.1)
+    cost = left.slider("What a missing layer costs, nats a token", 0.1, 1.0, COST, 0.1)
     scores, kept = np.exp(made_up_model(cost)).ravel(), everything(LAYERS).sum(axis=1)
     sizes = default_strata(LAYERS)
     drawn = np.isin(np.arange(LAYERS + 1), sizes) / len(sizes)
@@ -57,7 +58,7 @@ def _own_sizes(own: Own) -> None:
     shares = np.bincount(kept, minlength=own.layers + 1) / len(kept)
     show(scores_by_size(kept, scores, uniform, shares, "measured"), key="own-sizes")
     _size_table(kept, scores, "own-strata", "your run")
-    show_protocol(own)
+    protocol_chip(own.result)
 
 
 def _size_table(kept: Floats, scores: Floats, name: str, whose: str) -> None:

@@ -60,7 +60,7 @@ def test_the_way_through_the_steps(shared: Jobs) -> None:
     assert page.header[0].value.startswith("2.")
     next(box for box in page.selectbox if box.label == "Story").select_index(1).run()
     next(field for field in page.number_input if field.label == "Ann").set_value(7.0).run()
-    for label, number in (("3. Axioms", "3."), ("4. Sampling", "4."), ("3. Axioms", "3."), ("2. Orders", "2.")):
+    for label, number in (("Next", "3."), ("Next", "4."), ("Back", "3."), ("Back", "2.")):
         button(page, label).click().run()
         assert not page.exception and page.header[0].value.startswith(number)
     assert page.query_params["step"] == "orders"
@@ -155,13 +155,13 @@ def test_each_step_ends_on_the_readers_run(shared: Jobs, finished: Finished, spe
         strips += sum("role='img'" in html.proto.body for html in each.get("html"))
     assert texts.count("**On your run.**") == 5 and texts.count(str(stored.result.protocol)) == 5
     assert (charts, strips) == (11, 1)
-    assert float(shown["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.max(), abs=1e-3)
+    assert float(shown["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.max(), rel=5e-3)
     assert shown["Sum of Shapley values (estimated)"] == shown["All layers less no layers (estimated)"]
     contributions = sum(item.value for item in stored.result.overall)
     assert float(shown["Sum of the paper's contributions (estimated)"]) == pytest.approx(contributions, abs=0.006)
     go(page, "teams")
     next(slider for slider in page.slider if slider.label.startswith("Coalition, from")).set_value(len(measured)).run()
-    assert float(metrics(page)["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.min(), abs=1e-3)
+    assert float(metrics(page)["Score PPL_dense / PPL (measured)"]) == pytest.approx(measured.scores.min(), rel=5e-3)
     go(page, "sampling")
     page.segmented_control[1].set_value("The surrogate of your run").run()
     exact = next(frame.value for frame in page.dataframe if "exact" in frame.value)
