@@ -39,7 +39,7 @@ bench: setup
 
 # The finished run of the bundled model that ships in app/example/: minutes of measuring.
 example: setup
-	$(BIN)/python -m app.cli.make_example
+	$(BIN)/python -m app.example.make_example
 
 # Of the results file RESULTS, or the default one.
 screenshots: $(VENV)/.ready-dev browser

@@ -46,7 +46,7 @@ def note(connection: DuckDBPyConnection, sha256: str, name: str, game: str, mask
 
 
 def take_out(database: Database, name: str) -> Import:
-    """Removes what came with a file, named by the beginning of its sha256; what was measured here stays.
+    """Removes what came with a file, by its name or the beginning of its sha256; what was measured here stays.
 
     Runs that counted on it keep their last result, and say that they were estimated with it.
 
@@ -55,10 +55,11 @@ def take_out(database: Database, name: str) -> Import:
     """
     every = imports(database)
     found = [one for one in every if len(name) >= _SHORTEST and one.sha256.startswith(name)]
+    found = found or [one for one in every if one.name == name]
     if len(found) != 1:
         known = ", ".join(f"{one.sha256[:12]} ({one.name})" for one in every[:10]) or "none"
         raise NotEvaluations(
-            f"{len(found) or 'No'} files that were taken in begin with {name}.", f"There are: {known}."
+            f"{len(found) or 'No'} files that were taken in are called {name}.", f"There are: {known}."
         )
     [gone] = found
     here = [gone.game, gone.sha256]

@@ -21,6 +21,7 @@ from core.records.spec import MOST_LAYERS, ModelInfo, RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
 _LOOKS = 3
+LATEST = "latest"  # no run's name: those are of hexadecimal digits
 # The model of a run's game, if the file has it.
 _MODEL = "SELECT any_value(model) FROM runs JOIN games USING (game) WHERE runs.run = $1"
 _STATUS = ("running", "cancelled", "failed", "finished")
@@ -87,13 +88,13 @@ def ends(database: Database) -> list[tuple[str, str, datetime]]:
 
 
 def find_run(database: Database, name: str) -> StoredRun:
-    """The run of that name, or of the one name that begins so.
+    """The run of that name, or of the one name that begins so; `latest` is the newest one.
 
     Raises:
         RunNotFound: with the names that exist.
     """
     every = runs(database)
-    matches = [run for run in every if name and run.run.startswith(name)]
+    matches = every[:1] if name == LATEST else [run for run in every if name and run.run.startswith(name)]
     if len(matches) != 1:
         names = ", ".join(run.run for run in every[:10]) or "none yet"
         raise RunNotFound(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.__main__ import parser
+from app.cli.parser import parser
 from app.root import ROOT
 from core import __version__
 from tests.support import generated_docs

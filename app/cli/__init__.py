@@ -1,1 +1,1 @@
-"""The command line: each command, how it opens the results file and the engine, and how it answers."""
+"""The command line: its options, how a command opens the results file and the engine, and how it answers."""

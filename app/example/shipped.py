@@ -1,6 +1,6 @@
 """The example run that ships with Quorum: a finished run of the bundled model, so that the first page is not empty.
 
-`make example` (app/cli/make_example.py) measures it anew and writes the files in this folder.
+`make example` (app/example/make_example.py) measures it anew and writes the files in this folder.
 """
 
 import json

@@ -10,10 +10,11 @@ import streamlit as st
 
 from app.dashboard import parts, state
 from app.figures.strip import switches
-from app.preview.removal import ACCEPTED, Steps, most_within
+from app.preview.removal import Steps, most_within
 from app.words import named, numbers
 from core.errors import SelectionError
 from core.records.results import RunResult
+from core.selection.targets import ACCEPTED
 
 
 def show_slider(run: str, result: RunResult, removed: tuple[int, ...], steps: Steps) -> None:

@@ -16,8 +16,7 @@ from cache.queries import StoredRun
 from core.errors import SelectionError
 from core.records.results import RunResult
 from core.selection.removal_paths import knee, least_contributing
-
-ACCEPTED = 0.2  # how much worse a perplexity may be before somebody says what they accept
+from core.selection.targets import ACCEPTED
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from transformers import GenerationConfig
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.config import skeleton
 from core.coalitions.players import computed, indexes, mask_without
-from core.errors import ExportError
+from core.errors import ExportError, TargetMissed
 from core.evaluate.latency import seconds
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import check_finite, sequence_losses
@@ -20,7 +20,7 @@ from core.export.carried import copy_generation, copy_terms
 from core.export.copy_weights import check_copying, write_weights
 from core.export.delete_blocks import delete_blocks
 from core.export.recipe import Recipe
-from core.export.target import check_target
+from core.export.target import check_target, is_complete
 from core.export.zero_sublayers import check_zeroing, is_halved, read_zeroed, save
 from core.model.masked import missing_projections
 from core.model.model import LoadedModel, load
@@ -31,7 +31,13 @@ from core.unfinished import unfinished
 
 
 def export(
-    loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, *, uncached: bool = False
+    loaded: LoadedModel,
+    windows: Windows,
+    recipe: Recipe,
+    out: Path,
+    *,
+    uncached: bool = False,
+    most: float | None = None,
 ) -> tuple[int, Losses]:
     """Writes the model without some players as a folder that plain `from_pretrained` loads.
 
@@ -39,21 +45,24 @@ def export(
     zero, which is exact: that half adds nothing to the hidden state any more.
     The weights are copied as they were saved, from file to file. The folder appears under its name only when it is
     complete, and when its model, loaded again, has the losses of the masked one; that is the one copy in memory.
+    One that an export of the same recipe has written before, stopped while it was timed, is loaded and measured again.
 
     Args:
         loaded: the model; left as found. Its files are copied from.
         windows: the text on which the two are compared.
         recipe: players to remove, and how they were found: for the model card and quorum.json, itself a recipe.
-        out: a folder that does not exist, or is empty.
+        out: a folder that does not exist, is empty, or was written so before.
         uncached: writes as well what generates without a cache alone, with settings that say so.
+        most: how much higher the perplexity on `windows` may be, as a share of the whole model's.
 
     Returns:
         The exported model's parameters, and its loss on every sequence.
 
     Raises:
         SelectionError, UnsupportedModel, EvaluationError, ExportError, NotWritable, DiskFull.
+        TargetMissed: the perplexity is higher than that, and nothing is written.
     """
-    out = check_target(out)
+    out = check_target(out, recipe)
     mask = mask_without(loaded.info.players, recipe.removed)
     check_zeroing(loaded, loaded.kept(mask))
     check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers, loaded.blocks.modules[0])
@@ -64,6 +73,9 @@ def export(
     whole, masked = (sequence_losses(loaded, windows.ids, one) for one in (np.ones_like(mask), mask))
     check_finite(loaded, windows.ids, np.ones_like(mask), whole)
     check_finite(loaded, windows.ids, mask, masked)
+    _check_increase(whole, masked, windows, most)
+    if is_complete(recipe, out):
+        return _verify(loaded, masked, out, windows)
     with unfinished(out) as folder:
         folder.mkdir()
         _write(loaded, mask, folder)
@@ -95,6 +107,17 @@ def exported(
         whole=whole,
         pruned=pruned,
     )
+
+
+def _check_increase(whole: Losses, masked: Losses, windows: Windows, most: float | None) -> None:
+    """TargetMissed where perplexity rises by a larger share than `most`."""
+    increase = perplexity(masked) / perplexity(whole) - 1
+    if most is not None and not increase <= most:
+        raise TargetMissed(
+            f"Perplexity rises by {increase:.1%}, from {perplexity(whole):.4g} to {perplexity(masked):.4g} "
+            f"(measured on {windows.protocol}); at most {most:.1%} is accepted.",
+            "Remove fewer layers, or search for better plans: select RUN.",
+        )
 
 
 def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:

@@ -3,10 +3,12 @@
 import re
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
-from core.errors import BadPath, ExportError
-from core.paths import home, user_path, write_errors
+from core.errors import BadPath, ExportError, QuorumError
+from core.export.recipe import Recipe, read_recipe
+from core.paths import home, own_name, user_path, write_errors
 from core.unfinished import Unfinished
 
 # Folders whose files are run, or say what is run, by name.
@@ -14,18 +16,23 @@ _CODE = {"site-packages", "dist-packages", "__pycache__", ".git", "node_modules"
 _NAME = re.compile(r"[^\W_][\w.+@ -]{0,119}")
 
 
-def check_target(out: Path) -> Path:
-    """The absolute path of a folder that export may create.
+def check_target(out: Path, recipe: Recipe | None = None) -> Path:
+    """The absolute path of a folder that export may create, or that an export of this recipe has written already.
 
     Raises:
-        ExportError: it exists already, or lies inside a Python environment or another place of code.
+        ExportError: it exists otherwise, or lies inside a Python environment or another place of code.
         NotWritable, DiskFull.
     """
     out = user_path(out).resolve()
     _check_place(out)
     with write_errors(out):
+        if recipe is not None and is_complete(recipe, out):
+            return out
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ExportError(f"{out} exists already.", "Choose a new folder with --out DIR.")
+            raise ExportError(
+                f"{out} exists already, and is no export of these layers of this model.",
+                "Choose a new folder with --out DIR.",
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
         room = Unfinished(out)
         try:
@@ -33,6 +40,16 @@ def check_target(out: Path) -> Path:
         finally:
             room.drop()
     return out
+
+
+def is_complete(recipe: Recipe, out: Path) -> bool:
+    """Whether an export of this very recipe has written `out`: a folder has its name only when it is complete."""
+    try:
+        written = read_recipe(out / "quorum.json")
+    except QuorumError:
+        return False
+    named = replace(recipe.spec, model=own_name(recipe.spec.model), corpus=own_name(recipe.spec.corpus))
+    return replace(written, spec=named) == replace(recipe, spec=named)
 
 
 def named_target(name: str) -> Path:

@@ -163,17 +163,21 @@ class Engine:
             yield from self._alone(held, opened)
             yield from all_divergences(self._store, opened.key, opened.evaluator)
 
-    def export(self, recipe: Recipe, out: Path, *, uncached: bool = False) -> Iterator[Event]:
+    def export(
+        self, recipe: Recipe, out: Path, *, uncached: bool = False, most: float | None = None
+    ) -> Iterator[Event]:
         """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
+
+        The arguments are those of `core.export.export`.
 
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
-        out = check_target(out)
+        out = check_target(out, recipe)
         game = yield from self._games.open(recipe.spec, recipe.spec.text("evaluation"), recipe.check_players)
         recipe.check(game.loaded.info)
         yield Stage(f"Writing, reloading and measuring {out.name}")
-        written = export(game.loaded, game.windows, recipe, out, uncached=uncached)
+        written = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most)
         yield Stage("Timing both models in turn")
         yield exported(game.loaded, game.windows, recipe, out, *written)
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from core.errors import SelectionError
+from core.errors import SelectionError, TargetMissed
 from core.records.plans import Plan, Selection
+
+ACCEPTED = 0.2  # how much worse a perplexity may be before somebody says what they accept, as a share
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Target:
         """The plan for this target, or all of them.
 
         Raises:
-            SelectionError: no plan reaches it; the nearest one is named.
+            TargetMissed: no plan reaches it; the nearest one is named.
         """
         plans = selection.plans
         count = self.removed(len(selection.model.players))
@@ -94,5 +96,5 @@ class Target:
         else:
             return plans
         if not found:
-            raise SelectionError("No plan reaches this target.", nearest)
+            raise TargetMissed("No plan reaches this target.", nearest)
         return tuple(found)

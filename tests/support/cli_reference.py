@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from app.__main__ import parser
+from app.cli.parser import parser
 
 # What every command has is said once.
 _EVERYWHERE = ("--help", "--json", "--cache")
@@ -41,7 +41,8 @@ def options(command: str) -> str:
     if shown:
         lines += ["", "| option | default | what it says |", "| --- | --- | --- |"]
         lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in _cells(action, of)) + " |" for action in shown]
-    return "\n".join(lines)
+    assert of.epilog is not None
+    return "\n".join([*lines, "", "```sh", of.epilog.removeprefix("example: "), "```"])
 
 
 def _cells(action: argparse.Action, of: argparse.ArgumentParser) -> tuple[str, str, str]:
@@ -72,11 +73,12 @@ def _option(action: argparse.Action) -> str:
 
 def _default(action: argparse.Action) -> str:
     plain: Any = action.default
-    return "" if plain is None or plain is False or plain == () else f"`{plain}`"
+    return "" if plain is None or plain is False or plain in ((), []) or action.const else f"`{plain}`"
 
 
 def _meaning(action: argparse.Action, of: argparse.ArgumentParser) -> str:
-    said = [] if action.help is None else [action.help.replace("%%", "%")]
+    assert action.help is not None, f"{_option(action)} says nothing"
+    said = [action.help.replace("%%", "%")]
     if action.choices:
         said.append("one of " + ", ".join(f"`{choice}`" for choice in action.choices))
     said += [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import __main__ as program
-from app.cli import doctor
+from app.commands import doctor
 from app.root import ROOT
 from core import __version__
 

@@ -34,7 +34,8 @@ def export(options: argparse.Namespace) -> None:
         result, spec = _finished(database, options.run)
         wanted = Recipe.of(result, spec, _chosen(database, options, result))
     wanted = replace(wanted, spec=located(wanted.spec))
-    done = follow(engine_on(database).export(wanted, options.out, uncached=options.uncached))
+    export = engine_on(database).export
+    done = follow(export(wanted, options.out, uncached=options.uncached, most=options.fail_above))
     assert isinstance(done, Exported)
     gone = names(done.players, done.removed)
     answer = {

@@ -1,13 +1,16 @@
 """What can be wrong with an installation, checked one by one."""
 
+import argparse
 import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from app.cli.opening import file_of
+from app.cli.terminal import say
 from app.root import ROOT
 from cache.database import Database
 from cache.evaluations import count_evaluations
@@ -26,6 +29,16 @@ class Check:
     ok: bool
     detail: str
     hint: str = ""
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Checks the installation; the exit status is 1 if something is wrong."""
+    checks = examine(file_of(options))
+    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.detail}" for check in checks]
+    lines += [f"\n{check.name}: {check.hint}" for check in checks if not check.ok]
+    healthy = all(check.ok for check in checks)
+    say(options.json, {"ok": healthy, "checks": [asdict(check) for check in checks]}, "\n".join(lines))
+    return 0 if healthy else 1
 
 
 def examine(file: Path) -> list[Check]:

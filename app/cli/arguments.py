@@ -1,0 +1,84 @@
+"""What several commands are given: a model, a text, layers; and the forms that numbers and lists are typed in."""
+
+import argparse
+from dataclasses import fields
+from typing import Any
+
+from app.requests import located
+from core.records.presets import PRESETS, under_preset
+from core.records.spec import BOS_CHOICES, RunSpec
+from core.text.corpora import CORPORA
+
+_DEFAULTS = RunSpec()
+
+
+def spec_of(options: argparse.Namespace) -> RunSpec:
+    """The run specification among the parsed options."""
+    names = {field.name for field in fields(RunSpec)}
+    return located(under_preset(RunSpec(**{name: value for name, value in vars(options).items() if name in names})))
+
+
+def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", nargs=nargs, help="its name, or a beginning of it; latest: the newest one"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    on_hub = "of the Hub: owner/name, owner/name@revision, owner/name/file.gguf"
+    parser.add_argument("--model", default=_DEFAULTS.model, metavar="bundled|ID|DIR", help=on_hub)
+    parser.add_argument("--dtype", default=_DEFAULTS.dtype, help="auto, float32, bfloat16 or float16")
+    parser.add_argument("--device", default=_DEFAULTS.device, help="auto, cpu, cuda, cuda:N, mps or offload")
+    parser.add_argument("--bos", default=_DEFAULTS.bos, choices=BOS_CHOICES, help="where the BOS token stands")
+    parser.add_argument(
+        "--players", default=_DEFAULTS.players, metavar="KIND", help="block, sublayer (attention and MLP) or group:N"
+    )
+    parser.add_argument("--protect", type=integers, default=(), metavar="I,J,…", help="layers that always stay")
+
+
+def add_text(parser: argparse.ArgumentParser) -> None:
+    add_corpus(parser)
+    parser.add_argument("--sequences", type=int, default=_DEFAULTS.sequences, help="calibration windows")
+    parser.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
+    parser.add_argument("--seed", type=int, default=_DEFAULTS.seed, help="of all that is drawn")
+
+
+def add_corpus(parser: argparse.ArgumentParser) -> None:
+    corpora = f"{', '.join(CORPORA)}, owner/name[:config][:split] of the Hub, a file, or a saved folder"
+    parser.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=corpora)
+    parser.add_argument("--field", default=_DEFAULTS.field, metavar="NAME", help="what holds the text, if not `text`")
+    protocols = "windows, joins and BOS of the literature"
+    parser.add_argument("--protocol", dest="preset", default=_DEFAULTS.preset, choices=PRESETS, help=protocols)
+
+
+def add_removal(parser: argparse.ArgumentParser) -> Any:
+    """The ways to say which layers go, of which one is taken."""
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--remove", type=names, metavar="I,J,…", help="these players, such as 3,7, or 3a,7m")
+    which.add_argument("--count", type=int, metavar="K", help="the K players of smallest contribution")
+    which.add_argument("--plan", type=positive, metavar="K", help="the K players that the last search chose")
+    return which
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def share(text: str) -> float:
+    found = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 < found < float("inf"):
+        raise ValueError(text)
+    return found
+
+
+def integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as cause:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers, such as 0,29") from cause

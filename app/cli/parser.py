@@ -1,0 +1,261 @@
+"""The whole command line: every command with its options and one example; docs/cli.md is written from it."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from app.cli.arguments import (
+    add_corpus,
+    add_model,
+    add_removal,
+    add_run,
+    add_text,
+    integers,
+    names,
+    positive,
+    share,
+    spec_of,
+)
+from app.cli.compensated import add_compensation
+from app.commands import (
+    audit_commands,
+    choose_commands,
+    completed,
+    doctor,
+    exchange_commands,
+    export_commands,
+    run_commands,
+    serve,
+    value_commands,
+)
+from core import __version__
+from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
+from core.export.formats import FORMATS
+from core.records.plans import METHODS
+from core.records.spec import SAMPLERS, RunSpec
+from core.records.values import INTERACTIONS, VALUES
+
+PROGRAM = "python -m app"
+_DEFAULTS = RunSpec()
+
+
+class _WithDefaults(argparse.HelpFormatter):
+    """Says each default that says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default is None or isinstance(action.default, bool) or action.default in ((), [], "")
+        if silent or not action.option_strings or action.const is not None or action.default == argparse.SUPPRESS:
+            return action.help
+        return f"{action.help} (default: %(default)s)"
+
+
+def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
+    """The whole command line; docs/cli.md is written from it."""
+    parser = argparse.ArgumentParser(prog=program, description="Which layers does a language model need?")
+    parser.add_argument(
+        "--version", action="version", version=f"quorum {__version__}", help="say which release this is"
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(
+        name: str, function: object, text: str, example: str, among: Any = subparsers
+    ) -> argparse.ArgumentParser:
+        """A command, and what one types: `example`, where `latest` is the newest run."""
+        added = among.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"example: {program} {example}",
+            formatter_class=_WithDefaults,
+        )
+        assert isinstance(added, argparse.ArgumentParser)
+        added.set_defaults(command=function, missed=1)
+        added.add_argument("--json", action="store_true", help="one JSON object on standard output")
+        added.add_argument("--cache", type=Path, metavar="FILE", help="the DuckDB file of results")
+        return added
+
+    run = command(
+        "run",
+        lambda options: run_commands.run(options, spec_of(options)),
+        "measure, and estimate contributions",
+        "run --masks 100 --sequences 4",
+    )
+    add_model(run)
+    add_text(run)
+    run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
+    run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
+    run.add_argument("--no-search", action="store_true", help="end without plans: a search takes a third as long")
+    run.add_argument("--strata", type=integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
+
+    command("runs", run_commands.runs, "list the runs in the results file", "runs")
+    show = command("show", run_commands.show, "show one run, complete or so far", "show latest")
+    audit = command("audit", audit_commands.audit, "hold each claim of a run against what was measured", "audit latest")
+
+    values = command(
+        "values",
+        value_commands.values,
+        "one kind of value of every layer of a run",
+        "values latest --value shapley --worth log_score",
+    )
+    values.add_argument("--value", choices=VALUES, default="stratified", help="stratified is the paper's")
+    values.add_argument("--worth", choices=WORTHS, default=SCORE.name, help="what a coalition is worth")
+    values.add_argument("--check", action="store_true", help="hold Shapley values against those that shap finds")
+
+    interactions = command(
+        "interactions",
+        value_commands.interactions,
+        "how pairs of layers depend on each other",
+        "interactions latest --top 10",
+    )
+    interactions.add_argument("--value", choices=INTERACTIONS, default="shapley", help="the index")
+    interactions.add_argument("--worth", choices=WORTHS, default=LOG_SCORE.name, help="what a coalition is worth")
+    interactions.add_argument("--top", type=positive, default=20, metavar="N", help="pairs to print; --json has all")
+
+    predict = command(
+        "predict",
+        choose_commands.predict,
+        "what the surrogate expects without some layers, and why",
+        "predict latest --remove 1,2",
+    )
+    predict.add_argument("--remove", type=names, required=True, metavar="I,J,…", help="players to remove")
+
+    for of_run in (show, audit, values, interactions, predict):
+        add_run(of_run)
+    for estimates in (values, interactions, predict):
+        estimates.add_argument("--refit", action="store_true", help="rest on all that is measured of the run's game")
+
+    compare = command(
+        "compare",
+        lambda options: choose_commands.compare(options, spec_of(options)),
+        "ours and the rivals",
+        "compare --counts 1,2 --methods quorum,shortgpt --units .2",
+    )
+    add_model(compare)
+    add_text(compare)
+    compare.add_argument("--methods", type=names, metavar="NAME,…", help=", ".join(METHODS))
+    compare.add_argument(
+        "--counts", type=integers, metavar="K,…", help="players to remove (default: 10 to 40 %% of them)"
+    )
+    compare.add_argument("--units", type=float, default=1.0, help="compute of quorum, and of evopress for each count")
+
+    perplexity = command(
+        "perplexity",
+        run_commands.perplexity,
+        "measure perplexity, whole or without some layers",
+        "perplexity --remove 1 --windows 8",
+    )
+    add_model(perplexity)
+    add_corpus(perplexity)
+    perplexity.add_argument("--remove", type=names, default=(), metavar="I,J,…", help="players to switch off")
+    perplexity.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
+    perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
+    perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
+    add_compensation(perplexity)
+
+    select = command(
+        "select",
+        choose_commands.select,
+        "search for the best layers to remove, at every count or for a target",
+        "select latest --max-increase 20% --units .2",
+    )
+    add_run(select)
+    target = select.add_mutually_exclusive_group()
+    target.add_argument("--count", type=positive, metavar="K", help="remove K players")
+    target.add_argument("--ratio", type=share, metavar="R", help="remove this share of the players: .2 or 20%%")
+    target.add_argument("--parameters", type=positive, metavar="N", help="leave at most N parameters")
+    target.add_argument("--max-increase", type=share, metavar="X", help="perplexity at most this much higher: 5%%")
+    select.add_argument("--protect", type=names, default=(), metavar="I,J,…", help="players that stay")
+    select.add_argument("--most", type=positive, metavar="K", help="plans of 1 to K players (default: half of them)")
+    select.add_argument("--units", type=float, default=1.0, help="compute; 1 is SLEB's path to 2/5 of the layers")
+    select.add_argument(
+        "--fail",
+        dest="missed",
+        action="store_const",
+        const=3,
+        default=1,
+        help="status 3 where no plan reaches the target",
+    )
+
+    export = command(
+        "export",
+        export_commands.export,
+        "write a smaller model that plain transformers loads",
+        "export latest --count 1 --out smaller",
+    )
+    export.set_defaults(misused=export.error, missed=3)
+    add_run(export, nargs="?")
+    again = add_removal(export)
+    again.add_argument("--recipe", type=Path, metavar="FILE", help="what a recipe says, instead of a run")
+    export.add_argument("--model", metavar="bundled|ID|DIR", help="where the recipe's model is on this machine")
+    export.add_argument("--corpus", metavar="NAME|FILE", help="where its text is")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    export.add_argument(
+        "--uncached", action="store_true", help="also a hybrid that is left without attention, and so without a cache"
+    )
+
+    export.add_argument(
+        "--fail-above",
+        type=share,
+        metavar="X",
+        help="status 3, and nothing is written, where perplexity would rise by more than this: 20%%",
+    )
+
+    recipe = command(
+        "recipe",
+        export_commands.write_recipe,
+        "the chosen layers in the form of a tool, as text",
+        "recipe latest --count 1 --format mergekit",
+    )
+    add_run(recipe)
+    add_removal(recipe)
+    recipe.add_argument("--format", choices=FORMATS, default=next(iter(FORMATS)), help="recipe is Quorum's own")
+
+    evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
+    ways = evaluations.add_subparsers(required=True, metavar="export|import|imports|remove")
+    out = command(
+        "export",
+        exchange_commands.export_evaluations,
+        "write all that was measured in a run's game",
+        "evaluations export latest --out measured.parquet",
+        ways,
+    )
+    add_run(out)
+    out.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new Parquet file")
+    back = command(
+        "import",
+        exchange_commands.import_evaluations,
+        "take in such a file; nothing in it is measured again",
+        "evaluations import measured.parquet",
+        ways,
+    )
+    back.add_argument("file", type=Path, metavar="FILE")
+    command("imports", exchange_commands.list_imports, "the files that were taken in", "evaluations imports", ways)
+    gone = command(
+        "remove",
+        exchange_commands.remove_import,
+        "take out again what came with a file",
+        "evaluations remove measured.parquet",
+        ways,
+    )
+    gone.add_argument("file", metavar="NAME|SHA256", help="as `evaluations imports` lists it; a beginning will do")
+
+    command("doctor", doctor.doctor, "check this machine and installation", "doctor")
+    completion = command(
+        "completion", completed.completion, "what a shell needs to complete commands and options", "completion bash"
+    )
+    completion.add_argument("shell", choices=completed.SHELLS)
+
+    serving = command("serve", serve.serve, "start the dashboard", "serve --port 8502")
+    serving.add_argument("--port", type=int, default=8501, help="of this machine")
+    serving.add_argument("--address", default="127.0.0.1", help="0.0.0.0 lets other machines in")
+    serving.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name by which browsers may call it, besides localhost",
+    )
+    serving.add_argument(
+        "--prefix", default="", metavar="PATH", help="the path below which a proxy hands it on, as /quorum"
+    )
+    return parser

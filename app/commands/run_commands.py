@@ -1,0 +1,151 @@
+"""The commands of `python -m app`. Each takes parsed options and prints one answer."""
+
+import argparse
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from app.cli.best_plans import plans_of
+from app.cli.compensated import asked_compensation, compensation_object, compensation_text
+from app.cli.opening import database_of, engine_on
+from app.cli.terminal import announce, follow, result_object, result_text, say
+from app.foresight import foresee, sentences
+from app.words import called
+from cache import queries
+from cache.imports import imports
+from core.attribution.stability import stability
+from core.coalitions.players import names
+from core.errors import QuorumError, TargetMissed
+from core.records.events import Finished, Measured
+from core.records.plans import Selection
+from core.records.presets import whole
+from core.records.spec import RunSpec
+from core.selection.targets import ACCEPTED, Target
+
+# A smaller share of extrapolation is not worth a line.
+_NOTICEABLE = 0.005
+
+
+def run(options: argparse.Namespace, spec: RunSpec) -> None:
+    """Measures and estimates; started again, it goes on where it was."""
+    database = database_of(options)
+    with suppress(QuorumError):  # whatever is wrong with the request, the engine says
+        announce(sentences(foresee(database, queries.runs(database), spec)))
+    finished = follow(engine_on(database).run(spec, search=not options.no_search))
+    assert isinstance(finished, Finished)
+    answer, text = plans_of(finished.result, queries.selection(database, finished.result.run, ()))
+    say(options.json, result_object(finished.result) | answer, f"{result_text(finished.result)}\n\n{text}")
+
+
+def runs(options: argparse.Namespace) -> None:
+    """Lists the runs."""
+    database = database_of(options)
+    found = [queries.settled(database, run) for run in queries.runs(database)]
+    plans = {run.run: queries.selection(database, run.run, ()) for run in found if run.result is not None}
+    rows = [_summary(run) | _findings(run, plans.get(run.run)) for run in found]
+    say(
+        options.json,
+        {"runs": rows},
+        "\n".join(_table(rows)) if rows else f"No runs in {database.file} yet: python -m app run",
+    )
+
+
+def show(options: argparse.Namespace) -> None:
+    """Shows one run; of one that is not finished, what it has found so far."""
+    database = database_of(options)
+    found = queries.find_run(database, options.run)
+    text = f"run {found.run} is {found.status}" + (f": {found.message}" if found.message else "")
+    taken = [one for one in imports(database, found.game) if one.evaluations]
+    answer = _summary(found) | {"imported": {one.sha256: one.evaluations for one in taken}}
+    for one in taken:
+        text += f"\n{one.evaluations:,} of its game's evaluations were imported from {one.name} ({one.sha256[:12]})"
+    if found.result is not None:
+        plans, said = plans_of(found.result, queries.selection(database, found.run, ()))
+        answer |= result_object(found.result) | plans
+        text += f"\n{result_text(found.result)}\n\n{said}"
+    else:
+        text += "\nIt has no contributions yet; run it again to go on."
+    say(options.json, answer, text)
+
+
+def perplexity(options: argparse.Namespace) -> None:
+    """Measures perplexity on a text as one stream, by the model's own forward with the removed layers skipped."""
+    spec = RunSpec(
+        model=options.model,
+        dtype=options.dtype,
+        device=options.device,
+        players=options.players,
+        protect=options.protect,
+    )
+    text = whole(options.corpus, options.window, options.windows, options.bos, options.field, options.preset)
+    engine, how = engine_on(database_of(options)), asked_compensation(options)
+    found = follow(engine.measure(spec, text, options.remove, kl=options.kl, compensate=how))
+    assert isinstance(found, Measured)
+    removed = names(found.model.players, found.removed)
+    answer = {
+        "perplexity": found.perplexity,
+        "mean_nll": found.mean_nll,
+        "kl": found.kl,
+        "compensation": None,
+        "tokens": found.protocol.predicted,
+        "removed": removed,
+        "protocol": asdict(found.protocol),
+        "model": asdict(found.model),
+    }
+    without = f" without layers {', '.join(map(str, removed))}" if removed else ""
+    kl = f"\nKL from the whole model's predictions: {found.kl:.4f} nats a token" if found.kl is not None else ""
+    sentence = (
+        f"perplexity {found.perplexity:.4f} ({found.mean_nll:.4f} nats a token over {found.protocol.predicted:,} "
+        f"tokens){without}{kl}\n{found.model.source}, {found.model.dtype} on {found.model.device}\n{found.protocol}"
+    )
+    if found.compensation is not None and found.compensated is not None:
+        answer["compensation"] = compensation_object(found.compensation, found.compensated)
+        sentence += compensation_text(found.compensation, found.compensated)
+    say(options.json, answer, sentence)
+
+
+def _summary(run: queries.StoredRun) -> dict[str, object]:
+    return {
+        "run": run.run,
+        "status": run.status,
+        "message": run.message,
+        "started": run.started.isoformat(),
+        "spec": asdict(run.spec),
+    }
+
+
+def _findings(run: queries.StoredRun, found: Selection | None) -> dict[str, object]:
+    """What a run has come to: of the whole model, of its surrogate, and of the largest plan within the usual bound."""
+    try:
+        [within] = Target(max_increase=ACCEPTED).choose(found) if found is not None else [None]
+    except TargetMissed:
+        within = None
+    result = run.result
+    return {
+        "layers": result.model.layers if result else None,
+        "dense_perplexity": result.dense_perplexity if result else None,
+        "ranks": stability(result).spearman if result else None,
+        "can_go": None if found is None else within.count if within else 0,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """The runs for a person, under a header."""
+    bound = f"within {ACCEPTED:.0%}"
+    cells = [["run", "status", "started", "model", "layers", "text", "coalitions", "dense", "ranks", bound]]
+    for row in rows:
+        spec, known = row["spec"], row["layers"] is not None
+        going = f"{row['can_go']} can go" if row["can_go"] is not None else "not searched" if known else ""
+        found = [f"{row['dense_perplexity']:.2f}", f"{row['ranks']:.2f}", going] if known else ["", "", ""]
+        layers = str(row["layers"]) if known else ""
+        model, text = called(spec["model"]), called(spec["corpus"])
+        started = row["started"][:16].replace("T", " ")
+        cells.append([row["run"], row["status"], started, model, layers, text, str(spec["masks"]), *found])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [
+        *lines,
+        "",
+        "dense: perplexity of the whole model, measured; ranks: expected rank correlation with another run's;",
+        f"{bound}: how many layers can go by the best plan known, before measured perplexity is {ACCEPTED:.0%} higher",
+    ]
