@@ -3,14 +3,16 @@
 import streamlit as st
 
 from app.dashboard import navigation, parts
+from app.dashboard.estimated import predictor_of
 from app.dashboard.measured import known, measure, show_known
 from app.dashboard.tables import value_table
 from app.export.folder_panel import show_folder
 from app.export.recipe_panel import show_recipes
-from app.export.report import show_report
+from app.export.report import report_of
 from app.figures.strip import strip
 from app.foreign import plain
-from app.preview.removal import best, current, ranked
+from app.preview.removal import current
+from app.preview.steps import best, ranked
 from app.runs.evaluations_panel import download_evaluations
 from app.words import named
 from app.worker import client
@@ -79,12 +81,19 @@ def show_data(run: StoredRun, result: RunResult) -> None:
 
 def show(run: StoredRun, result: RunResult) -> None:
     """The page for one run."""
-    gone = current(run, best(shared.database, run) or ranked(shared.database, run))
+    sets = best(shared.database, run) or ranked(shared.database, run, predictor_of(shared.database, run))
+    gone = current(run, sets)
     if gone:
         agreed = show_gain(run, result, gone)
         st.page_link(navigation.preview(), label="Change what goes", icon=":material/tune:")
         show_folder(shared, run, result, gone, agreed)
-        show_report(shared.database, run, result, gone)
+        st.download_button(
+            "Download report.html",
+            lambda: report_of(shared.database, run, gone),
+            f"report-{run.run}.html",
+            "text/html",
+            help="About 5 MB: it holds what draws the figures, and needs no network",
+        )
         with st.expander("The recipe, and other tools: mergekit, llama.cpp, EvoPress"):
             show_recipes(run, result, gone)
     else:

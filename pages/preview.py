@@ -6,11 +6,11 @@ from app.dashboard import estimated, parts, reads
 from app.dashboard.refitting import offered
 from app.dashboard.tables import plan_table
 from app.foreign import plain
-from app.preview import removal
+from app.preview import removal, steps
 from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
 from app.preview.curve import curve
 from app.preview.readings import place_of, show_export, show_protocol, show_readings
-from app.preview.rivals_panel import choices, show_rivals
+from app.preview.rivals_panel import show_rivals
 from app.preview.search_panel import show_search
 from app.preview.writing_panel import show_continuations
 from app.words import named
@@ -26,13 +26,13 @@ st.title("How many layers can go?")
 chosen = parts.pick_run(shared.database)
 
 
-def removal_of(run: StoredRun, result: RunResult, steps: removal.Steps) -> tuple[int, ...]:
+def removal_of(run: StoredRun, result: RunResult, sets: steps.Steps) -> tuple[int, ...]:
     """The layers that are switched off; the usual ones where the address asks for what there is not."""
     try:
-        return removal.current(run, steps)
+        return removal.current(run, sets)
     except SelectionError as error:
         parts.show_error(error)
-        return removal.usual(result, steps)
+        return steps.usual(result, sets)
 
 
 def show_plans(run: str, result: RunResult, found: Selection | None) -> None:
@@ -56,21 +56,21 @@ def show(run: StoredRun, result: RunResult) -> None:
     run = offered(shared.database, run)
     found = reads.selection(shared.database, run.run)
     predict = estimated.predictor_of(shared.database, run)
-    best, ranked = removal.best(shared.database, run), removal.ranked(shared.database, run)
-    steps = best or ranked
-    removed = removal_of(run, result, steps)
+    best, ranked = steps.best(shared.database, run), steps.ranked(shared.database, run, predict)
+    sets = best or ranked
+    removed = removal_of(run, result, sets)
     left, right = st.columns([5, 2])
     with right:
         show_readings(shared, run, result, removed, predict)
         show_export(result, removed)
         show_ways_back(run.run)
-        accepted = show_accepted(run.run, result, steps)
+        accepted = show_accepted(run.run, result, sets)
     with left:
-        marks = removal.bend(result, steps), result.dense_perplexity * (1 + accepted)
+        marks = steps.bend(result, sets), result.dense_perplexity * (1 + accepted)
         place = place_of(shared, run, removed, predict)
-        drawn = curve(result, best, ranked, choices(shared.database, run), marks, place)
+        drawn = curve(result, best, ranked, steps.choices(shared.database, run), marks, place)
         parts.show_chart(drawn, key="curve", take=taking(run.run, result))
-        show_slider(run.run, result, removed, steps)
+        show_slider(run.run, result, removed, sets)
         show_strip(run.run, result, removed)
     parts.show_uncached(result.model, removed)
     show_protocol(result)

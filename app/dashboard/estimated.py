@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.audited import audited
 from app.dashboard import reads
+from app.predicted import fitted
 from cache import evaluations
 from cache.database import Database
 from cache.queries import StoredRun
@@ -24,7 +25,7 @@ from core.records.fits import Band
 from core.records.values import Contribution, LayerValues, PairInteractions
 from core.selection.counterexample import Counterexample, by_contribution, by_prediction, find_counterexample
 from core.surrogate.conformal import bands
-from core.surrogate.surrogate import Surrogate, fit_worth
+from core.surrogate.surrogate import Surrogate
 from core.surrogate.validation import residuals
 
 Key = tuple[str | int, ...]
@@ -44,12 +45,11 @@ def valued(database: Database, run: StoredRun, kind: str, worth: str) -> Valued:
     result = run.result
     assert result is not None
     if (kind, worth) == ("stratified", SCORE.name) and run.kept is not None:
-        by_stratum = [[item.value for item in result.contributions if item.stratum == kept] for kept in result.strata]
         rests = reads.basis(database, run)
         if result.is_exact:
-            return Valued(result.overall, np.array(by_stratum), f"Exact: every coalition was measured ({rests})")
+            return Valued(result.overall, np.array(result.by_stratum), f"Exact: every coalition was measured ({rests})")
         how = f"Estimated by a surrogate ({rests}): {result.surrogate.name}, as the run found them"
-        return Valued(result.overall, np.array(by_stratum), how)
+        return Valued(result.overall, np.array(result.by_stratum), how)
     found, apart = _values(_key(database, run), kind, worth, database, run), taken_apart(database, run, kind, worth)
     items = tuple(
         Contribution(item.layer, item.value, item.low, item.high, float(half))
@@ -165,9 +165,7 @@ def _pairs(key: Key, kind: str, worth: str, _database: Database, _run: StoredRun
 
 @st.cache_resource(max_entries=4, show_spinner="Fitting the surrogate …")
 def _surrogate(key: Key, _database: Database, _run: StoredRun) -> Surrogate:
-    measured = evaluations.measurements(_database, _run)
-    measured.check_enough()
-    return fit_worth(measured, LOG_SCORE.name, _run.kept)
+    return fitted(_database, _run)
 
 
 @st.cache_data(max_entries=4, show_spinner="Testing predictions …")

@@ -1,7 +1,6 @@
 """The perplexity of one removal: predicted at once; measured from the results file, or while one looks on."""
 
 import math
-from collections.abc import Iterable
 
 import streamlit as st
 
@@ -13,10 +12,9 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.basis import Basis
 from cache.database import Database
-from cache.evaluations import Perplexity, perplexity_without
+from cache.evaluations import Perplexity
 from cache.queries import StoredRun
 from core.attribution.prediction import Predictor
-from core.coalitions.masks import encode, without
 from core.records.fits import Prediction
 from core.records.results import RunResult
 from core.records.spec import RunSpec
@@ -26,19 +24,7 @@ Expected = tuple[Prediction, Basis]  # what a surrogate says, and what that one 
 
 def known(database: Database, run: StoredRun, removed: tuple[int, ...]) -> Perplexity | None:
     """The measured perplexity without some layers on the run's text, if it is in the results file."""
-    return all_known(database, run, (removed,)).get(removed)
-
-
-def all_known(
-    database: Database, run: StoredRun, removals: Iterable[tuple[int, ...]]
-) -> dict[tuple[int, ...], Perplexity]:
-    """The same of many removals, of those that are there, by one reading."""
-    assert run.result is not None
-    layers, asked = len(run.result.model.players), tuple(removals)
-    masks = ["1" * layers, *(encode(without(layers, removed)) for removed in asked)]
-    found = reads.losses(database, run.game, tuple(dict.fromkeys(masks)))
-    told = {removed: perplexity_without(found, layers, removed) for removed in asked}
-    return {removed: perplexity for removed, perplexity in told.items() if perplexity is not None}
+    return reads.all_known(database, run, (removed,)).get(removed)
 
 
 def was_predicted(predictor: Predictor, removed: tuple[int, ...]) -> str:

@@ -4,14 +4,16 @@ A connection takes tens of milliseconds and shuts out whoever measures; asking w
 """
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from threading import Lock
 from typing import Any
 
 from cache import evaluations, queries
 from cache.basis import Basis, asked, count_usable, counted
 from cache.database import Database
+from cache.evaluations import Perplexity, perplexity_without
 from cache.queries import StoredRun
+from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Floats
 from core.coalitions.worth import LOSSES
 from core.records.plans import Comparison, Scores, Selection
@@ -72,6 +74,18 @@ def losses(database: Database, game: str, masks: tuple[str, ...]) -> dict[str, F
     """What is known of some masks in a game: the loss of every sequence, nats a token."""
     found: dict[str, Floats] = _read(database, evaluations.losses, game, masks)
     return found
+
+
+def all_known(
+    database: Database, run: StoredRun, removals: Iterable[tuple[int, ...]]
+) -> dict[tuple[int, ...], Perplexity]:
+    """The measured perplexity without some layers on the run's text, of those removals that are there."""
+    assert run.result is not None
+    layers, asked = len(run.result.model.players), tuple(removals)
+    masks = ["1" * layers, *(encode(without(layers, removed)) for removed in asked)]
+    found = losses(database, run.game, tuple(dict.fromkeys(masks)))
+    told = {removed: perplexity_without(found, layers, removed) for removed in asked}
+    return {removed: perplexity for removed, perplexity in told.items() if perplexity is not None}
 
 
 def scores(database: Database, run: str) -> Scores | None:

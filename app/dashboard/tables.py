@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import pandas as pd
-import streamlit as st
 
 from app.words import Players, labels, named
 from core.coalitions.measurements import Floats
@@ -14,6 +13,8 @@ from core.records.values import Contribution, PairInteractions
 
 def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
     """A table that opens on demand, with its CSV."""
+    import streamlit as st  # the tables alone are written to files, too, by processes that draw no page
+
     with st.expander("As a table"):
         st.dataframe(table, hide_index=True, alt=alt)
         st.download_button("Download CSV", lambda: table.to_csv(index=False), f"{file}.csv", "text/csv")

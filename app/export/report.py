@@ -1,76 +1,95 @@
-"""A run and a choice of layers as one file that any browser opens: the figures, their descriptions, the protocol."""
+"""A run and a choice of layers as files that any browser opens, without a network: the report, or one figure each."""
 
+from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 
-import streamlit as st
-
-from app.contributions.bars import contribution_bars
-from app.dashboard import estimated
-from app.dashboard.measured import known
-from app.figures.charts import Chart
-from app.figures.heatmaps import stratum_heatmap
+from app.dashboard import reads
+from app.export.run_figures import RunFigure, run_figures
 from app.figures.strip import strip
-from app.interactions.matrix import interaction_matrix
 from app.words import named
 from cache.database import Database
 from cache.queries import StoredRun
-from core.coalitions.worth import SCORE, WORTHS
 from core.paths import own_name
 from core.records.results import RunResult
 
 _STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}code{background:#eee}"
 
 
-def show_report(database: Database, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
-    """A button that draws the report when it is pressed."""
-    measured = known(database, run, removed)
-    st.download_button(
-        "Download report.html",
-        lambda: report(result, removed, measured[0] if measured else None, _charts(database, run, result)),
-        f"report-{run.run}.html",
-        "text/html",
-        help="About 5 MB: it holds what draws the figures, and needs no network",
-    )
+def report_of(database: Database, run: StoredRun, removed: tuple[int, ...]) -> bytes:
+    """The report of a run that has a result: the same bytes for whoever asks, as long as nothing more is measured."""
+    assert run.result is not None
+    measured = reads.all_known(database, run, (removed,)).get(removed)
+    figures = run_figures(database, run, removed)
+    return report(run.result, removed, measured[0] if measured else None, figures).encode()
 
 
-def report(result: RunResult, removed: tuple[int, ...], measured: float | None, charts: dict[str, Chart]) -> str:
-    """The page as HTML. Plotly's script is inside it, so that it works without a network.
+def report(result: RunResult, removed: tuple[int, ...], measured: float | None, figures: Sequence[RunFigure]) -> str:
+    """The report as HTML. Plotly's script is inside it.
 
     Args:
         result: of the run.
         removed: the chosen layers.
         measured: the perplexity without them on the run's text, if it is known.
-        charts: by their titles.
+        figures: one below the other, each with its data.
     """
-    model = result.model
-    gone = escape(named(model.players, removed)) or "none"
+    players = result.model.players
+    gone = escape(named(players, removed)) or "none"
     found = f"{measured:.2f} (measured)" if measured is not None else "not measured"
-    lines = [
-        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>Quorum: {escape(own_name(model.source))}</title>",
-        f"<style>{_STYLE}</style><h1>Which layers does {escape(own_name(model.source))} need?</h1>",
-        f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
-        f"{escape(model.dtype)}. Run <code>{escape(result.run)}</code>: {result.surrogate.masks} coalitions, "
-        f"measured on {escape(str(result.protocol))}.</p>",
+    body = [
+        _told(result),
         strip(removed, result),
         f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has {result.dense_perplexity:.2f} "
         f"(measured).</p><p><code>python -m app export {escape(result.run)} "
-        f"--remove {escape(named(model.players, removed, ','))} --out DIR</code></p>",
+        f"--remove {escape(named(players, removed, ','))} --out DIR</code></p>",
     ]
-    for index, (title, chart) in enumerate(charts.items()):
-        drawn = chart.figure.to_html(full_html=False, include_plotlyjs=index == 0)
-        lines.append(f"<h2>{escape(title)}</h2>{drawn}<p>{escape(chart.alt)}</p>")
-    return "\n".join([*lines, "</html>"])
+    for index, figure in enumerate(figures):
+        body += [f"<h2>{escape(figure.title)}</h2>", _drawn(result.run, figure, script=index == 0)]
+    return _page(result, f"Which layers does {own_name(result.model.source)} need?", body)
 
 
-def _charts(database: Database, run: StoredRun, result: RunResult) -> dict[str, Chart]:
-    """The figures by their titles."""
-    players, unit = result.model.players, SCORE.unit
-    found = estimated.valued(database, run, "stratified", SCORE.name)
-    charts = {
-        "Contributions": contribution_bars(result),
-        "By number of layers kept": stratum_heatmap(result.strata, found.by_stratum, players, unit, result.protocol),
-    }
-    if (pairs := result.interactions) is not None:
-        order, unit = range(len(players)), WORTHS[pairs.worth].unit
-        charts["Interactions"] = interaction_matrix(pairs, order, players, unit, result.protocol, pairs.pairs[0])
-    return charts
+def figure_page(result: RunResult, figure: RunFigure) -> str:
+    """One figure as HTML, with its data, its description, and what it was measured on."""
+    return _page(result, figure.title, [_drawn(result.run, figure, script=True), _told(result)])
+
+
+def strip_page(result: RunResult, removed: tuple[int, ...]) -> str:
+    """The strip of a removal as HTML."""
+    return _page(result, "Layers kept and removed", [strip(removed, result), _told(result)])
+
+
+def _told(result: RunResult) -> str:
+    """Of which model the figures are, and on which text."""
+    model = result.model
+    return (
+        f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
+        f"{escape(model.dtype)}. Run <code>{escape(result.run)}</code>: {result.surrogate.masks} coalitions, "
+        f"measured on {escape(str(result.protocol))}.</p>"
+    )
+
+
+def _drawn(run: str, figure: RunFigure, *, script: bool) -> str:
+    """A figure, its description and its data; the button above it saves it as SVG."""
+    file = f"{figure.name}-{run}"
+    drawn = figure.chart.figure.to_html(
+        full_html=False,
+        include_plotlyjs=script,
+        div_id=figure.name,
+        config={
+            "displaylogo": False,
+            "displayModeBar": True,
+            "toImageButtonOptions": {"format": "svg", "filename": file},
+        },
+    )
+    data = b64encode(figure.table.to_csv(index=False).encode()).decode()
+    link = f"<a download='{escape(file)}.csv' href='data:text/csv;charset=utf-8;base64,{data}'>Its data (CSV)</a>"
+    return f"{drawn}<p>{escape(figure.chart.alt)} {link}</p>"
+
+
+def _page(result: RunResult, heading: str, body: Sequence[str]) -> str:
+    head = [
+        "<!doctype html><html lang='en'><meta charset='utf-8'>",
+        f"<title>Quorum: {escape(own_name(result.model.source))}</title>",
+        f"<style>{_STYLE}</style><h1>{escape(heading)}</h1>",
+    ]
+    return "\n".join([*head, *body, "</html>\n"])

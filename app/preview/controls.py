@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.dashboard import parts, state
 from app.figures.strip import switches
-from app.preview.removal import Steps, most_within
+from app.preview.steps import Steps, most_within
 from app.words import named, numbers
 from core.errors import SelectionError
 from core.records.results import RunResult

@@ -1,12 +1,12 @@
 """Perplexity against the number of removed layers -> figures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from app.figures.charts import BLUE, GREEN, GREY, MARGIN, ORANGE, PURPLE, SKY, VERMILION, Chart
-from app.preview.removal import Step, Steps
+from app.preview.steps import Rivals, Step, Steps
 from app.words import Players, named
 from core.records.plans import OURS, Comparison
 from core.records.results import RunResult
@@ -18,7 +18,6 @@ _SYMBOLS = ("square", "diamond", "x", "triangle-up", "star")
 _COLOURS = (VERMILION, GREEN, PURPLE, ORANGE, SKY)
 
 Place = tuple[tuple[int, ...], float, str]  # removed layers, their perplexity, and whether it is measured or predicted
-Rivals = Mapping[str, Sequence[Step]]  # by method, what it chose, as measured on the run's text
 
 
 def curve(

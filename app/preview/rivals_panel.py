@@ -3,31 +3,14 @@
 import streamlit as st
 
 from app.dashboard import login, parts, reads
-from app.dashboard.measured import all_known
 from app.dashboard.progress import watch
 from app.dashboard.tables import methods_table
 from app.foreign import plain
-from app.preview.curve import Rivals, rivals
-from app.preview.removal import Step
+from app.preview.curve import rivals
 from app.worker.client import Jobs
-from cache.database import Database
 from cache.queries import StoredRun
-from core.records.plans import OURS, USUAL_METHODS, methods_for
+from core.records.plans import USUAL_METHODS, methods_for
 from core.records.results import RunResult
-
-
-def choices(database: Database, run: StoredRun) -> Rivals:
-    """What each other method chose in the last comparison, where it is measured on the run's own text."""
-    found = reads.comparison(database, run.run)
-    others = [method for method in found.methods if method.method != OURS] if found is not None else []
-    measured = all_known(database, run, [plan.removed for method in others for plan in method.plans])
-    drawn = {
-        method.method: [
-            Step(plan.removed, *measured[plan.removed], "measured") for plan in method.plans if plan.removed in measured
-        ]
-        for method in others
-    }
-    return {name: steps for name, steps in drawn.items() if steps}
 
 
 def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:

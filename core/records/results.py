@@ -64,3 +64,8 @@ class RunResult:
     def overall(self) -> tuple[Contribution, ...]:
         """One contribution for each layer: the mean over the strata."""
         return tuple(item for item in self.contributions if item.stratum is None)
+
+    @property
+    def by_stratum(self) -> tuple[tuple[float, ...], ...]:
+        """The value of each layer at each stratum, (strata, n)."""
+        return tuple(tuple(item.value for item in self.contributions if item.stratum == kept) for kept in self.strata)

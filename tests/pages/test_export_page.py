@@ -19,7 +19,7 @@ from tests.support.pages import button, open_page, said
 def test_report_escapes_what_a_file_may_say() -> None:
     example = shipped.example().result
     forged = replace(example, run="<b>run", model=replace(example.model, dtype="<b>dtype"))
-    page = report(forged, (1,), None, {})
+    page = report(forged, (1,), None, ())
     assert "<b>run" not in page and "<b>dtype" not in page and page.count("&lt;b&gt;run") == 2
 
 

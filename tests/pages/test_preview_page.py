@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.dashboard.estimated import predictor_of
 from app.example import shipped
-from app.preview.removal import Step, usual
+from app.preview.steps import Step, usual
 from app.worker.client import Jobs
 from cache import evaluations, queries
 from core.coalitions.masks import encode, without
