@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from html import escape
 
 from app.dashboard import reads
+from app.digits import perplexity
 from app.export.run_figures import RunFigure, run_figures
 from app.figures.strip import strip
 from app.words import named
@@ -35,12 +36,12 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
     """
     players = result.model.players
     gone = escape(named(players, removed)) or "none"
-    found = f"{measured:.2f} (measured)" if measured is not None else "not measured"
+    found = f"{perplexity(measured)} (measured)" if measured is not None else "not measured"
     body = [
         _told(result),
         strip(removed, result),
-        f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has {result.dense_perplexity:.2f} "
-        f"(measured).</p><p><code>python -m app export {escape(result.run)} "
+        f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has "
+        f"{perplexity(result.dense_perplexity)} (measured).</p><p><code>python -m app export {escape(result.run)} "
         f"--remove {escape(named(players, removed, ','))} --out DIR</code></p>",
     ]
     for index, figure in enumerate(figures):

@@ -1,8 +1,9 @@
-"""Where an export may be written: never over what exists, and never where a program looks for code of its own."""
+"""Where we may write: never over what exists, and never where a program looks for code of its own."""
 
 import re
 import sys
 import sysconfig
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,16 +30,25 @@ def check_target(out: Path, recipe: Recipe | None = None) -> Path:
         if recipe is not None and is_complete(recipe, out):
             return out
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise ExportError(
-                f"{out} exists already, and is no export of these layers of this model.",
-                "Choose a new folder with --out DIR.",
-            )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        room = Unfinished(out)
-        try:
-            room.path.mkdir()
-        finally:
-            room.drop()
+            other = ", and is no export of these layers of this model" if recipe is not None else ""
+            raise ExportError(f"{out} exists already{other}.", "Choose a new folder with --out DIR.")
+        _try(out, Path.mkdir)
+    return out
+
+
+def check_file(out: Path) -> Path:
+    """The absolute path of a file that may be written: a new one, or an empty one.
+
+    Raises:
+        ExportError: as of `check_target`.
+        NotWritable, DiskFull.
+    """
+    out = user_path(out).resolve()
+    _check_place(out)
+    with write_errors(out):
+        if out.exists() and (not out.is_file() or out.stat().st_size):
+            raise ExportError(f"{out} exists already.", "Name a new file with --out FILE.")
+        _try(out, Path.touch)
     return out
 
 
@@ -50,6 +60,16 @@ def is_complete(recipe: Recipe, out: Path) -> bool:
         return False
     named = replace(recipe.spec, model=own_name(recipe.spec.model), corpus=own_name(recipe.spec.corpus))
     return replace(written, spec=named) == replace(recipe, spec=named)
+
+
+def _try(out: Path, make: Callable[[Path], None]) -> None:
+    """Makes something beside what will be written, and removes it: fails where writing would."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    room = Unfinished(out)
+    try:
+        make(room.path)
+    finally:
+        room.drop()
 
 
 def named_target(name: str) -> Path:
