@@ -1,4 +1,4 @@
-"""The figures of a run as files of a folder: of each an HTML page that needs no network, and its data as CSV."""
+"""The figures of a run as files of a folder: of each its data, a page that needs no network, and SVG if it can be."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import pandas as pd
 
 from app.export.report import figure_page, strip_page
 from app.export.run_figures import run_figures
+from app.export.vector import vectors
+from app.figures.strip import strip_drawing
 from app.words import labels
 from cache.database import Database
 from cache.queries import StoredRun
@@ -22,7 +24,10 @@ def write_figures(database: Database, run: StoredRun, removed: tuple[int, ...], 
     result = run.result
     assert result is not None
     texts = {"strip.html": strip_page(result, removed), "strip.csv": strip_table(result, removed).to_csv(index=False)}
-    for figure in run_figures(database, run, removed):
+    texts["strip.svg"] = strip_drawing(removed, result)
+    found = run_figures(database, run, removed)
+    texts |= {f"{name}.svg": drawing for name, drawing in vectors(found).items()}
+    for figure in found:
         texts[f"{figure.name}.html"] = figure_page(result, figure)
         texts[f"{figure.name}.csv"] = figure.table.to_csv(index=False)
     with unfinished(out) as folder:

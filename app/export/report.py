@@ -8,7 +8,7 @@ from app.dashboard import reads
 from app.digits import perplexity
 from app.export.run_figures import RunFigure, run_figures
 from app.figures.strip import strip
-from app.words import named
+from app.words import called, named
 from cache.database import Database
 from cache.queries import StoredRun
 from core.paths import own_name
@@ -46,7 +46,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
     ]
     for index, figure in enumerate(figures):
         body += [f"<h2>{escape(figure.title)}</h2>", _drawn(result.run, figure, script=index == 0)]
-    return _page(result, f"Which layers does {own_name(result.model.source)} need?", body)
+    return _page(result, f"Which layers does {_model(result)} need?", body)
 
 
 def figure_page(result: RunResult, figure: RunFigure) -> str:
@@ -59,38 +59,38 @@ def strip_page(result: RunResult, removed: tuple[int, ...]) -> str:
     return _page(result, "Layers kept and removed", [strip(removed, result), _told(result)])
 
 
+def _model(result: RunResult) -> str:
+    """What people call the model, and nothing of where it is."""
+    return called(own_name(result.model.source))
+
+
 def _told(result: RunResult) -> str:
     """Of which model the figures are, and on which text."""
     model = result.model
     return (
-        f"<p>{escape(model.architecture)}, {model.layers} layers, {model.parameters:,} parameters, "
-        f"{escape(model.dtype)}. Run <code>{escape(result.run)}</code>: {result.surrogate.masks} coalitions, "
-        f"measured on {escape(str(result.protocol))}.</p>"
+        f"<p>{escape(_model(result))}: {escape(model.architecture)}, {model.layers} layers, "
+        f"{model.parameters:,} parameters, {escape(model.dtype)}. Run <code>{escape(result.run)}</code>: "
+        f"{result.surrogate.masks} coalitions, measured on {escape(str(result.protocol))}.</p>"
     )
 
 
 def _drawn(run: str, figure: RunFigure, *, script: bool) -> str:
-    """A figure, its description and its data; the button above it saves it as SVG."""
+    """A figure, its description, and the ways to save its picture and its data."""
     file = f"{figure.name}-{run}"
-    drawn = figure.chart.figure.to_html(
-        full_html=False,
-        include_plotlyjs=script,
-        div_id=figure.name,
-        config={
-            "displaylogo": False,
-            "displayModeBar": True,
-            "toImageButtonOptions": {"format": "svg", "filename": file},
-        },
+    drawn = figure.on_paper().to_html(
+        full_html=False, include_plotlyjs=script, div_id=figure.name, config={"displayModeBar": False}
     )
+    options = f"{{format:'svg',filename:'{file}',width:null,height:null}}"
+    save = f"<button onclick=\"Plotly.downloadImage('{figure.name}',{options})\">Save as SVG</button>"
     data = b64encode(figure.table.to_csv(index=False).encode()).decode()
-    link = f"<a download='{escape(file)}.csv' href='data:text/csv;charset=utf-8;base64,{data}'>Its data (CSV)</a>"
-    return f"{drawn}<p>{escape(figure.chart.alt)} {link}</p>"
+    link = f"<a download='{file}.csv' href='data:text/csv;charset=utf-8;base64,{data}'>Its data (CSV)</a>"
+    return f"{drawn}<p>{escape(figure.chart.alt)}</p><p>{save} {link}</p>"
 
 
 def _page(result: RunResult, heading: str, body: Sequence[str]) -> str:
     head = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
-        f"<title>Quorum: {escape(own_name(result.model.source))}</title>",
+        f"<title>Quorum: {escape(_model(result))}</title>",
         f"<style>{_STYLE}</style><h1>{escape(heading)}</h1>",
     ]
     return "\n".join([*head, *body, "</html>\n"])

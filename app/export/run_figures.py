@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
 from app.contributions.bars import contribution_bars
 from app.dashboard import reads
@@ -36,6 +37,10 @@ class RunFigure:
     title: str
     chart: Chart
     table: pd.DataFrame
+
+    def on_paper(self) -> go.Figure:
+        """The figure as it is printed: on white, where pages have a theme."""
+        return go.Figure(self.chart.figure).update_layout(template="plotly_white")
 
 
 def usual_removal(database: Database, run: StoredRun) -> tuple[int, ...]:

@@ -33,6 +33,24 @@ def strip(removed: Sequence[int], result: RunResult, name: str = "") -> str:
     )
 
 
+def strip_drawing(removed: Sequence[int], result: RunResult) -> str:
+    """A strip as SVG, in one row."""
+    players = result.model.players
+    wide, high = max(28, 8 + 7 * max(map(len, players))), 28
+    squares = []
+    for layer, (name, colour) in enumerate(zip(players, shades(result), strict=True)):
+        x, gone = layer * (wide + 3), layer in removed
+        fill, ink = ("none", "#000") if gone else (colour, _ink(colour))
+        squares.append(f'<rect x="{x}" width="{wide}" height="{high}" rx="4" fill="{fill}" stroke="#888"/>')
+        if gone:
+            cross = f"M{x} 0l{wide} {high}m-{wide} 0l{wide} -{high}"
+            squares.append(f'<path d="{cross}" stroke="{VERMILION}" stroke-width="2"/>')
+        place = f'x="{x + wide / 2:g}" y="{high / 2:g}" text-anchor="middle" dominant-baseline="central"'
+        squares.append(f'<text {place} fill="{ink}">{escape(name)}</text>')
+    seen = f'viewBox="-1 -1 {len(players) * (wide + 3) - 1} {high + 2}" font-family="sans-serif" font-size="11"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {seen}>{"".join(squares)}</svg>\n'
+
+
 def strips(removals: Mapping[str, Sequence[int]], result: RunResult) -> str:
     """A strip for each named removal, the first on top."""
     return "".join(strip(removed, result, name) for name, removed in removals.items())

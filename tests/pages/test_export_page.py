@@ -1,14 +1,18 @@
 """The page Export, and the recipes that it offers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from streamlit.runtime.media_file_manager import MediaFileManager
 from transformers import AutoModelForCausalLM
 
 from app.example import shipped
-from app.export.report import report
+from app.export.report import report, report_of
 from app.worker.client import Jobs
+from cache import queries
+from cache.database import Database
 from core.paths import home
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
@@ -65,6 +69,29 @@ def test_recipe_and_report(shared: Jobs, finished: Finished, spec: RunSpec) -> N
     recipes = {"Download recipe.json", "Download mergekit.yaml", "Download evopress.txt"}
     others = {"Download report.html", "Download evaluations", "Download contributions"}
     assert recipes | others <= {element.label for element in page.get("download_button")}
+
+
+def test_the_report_of_the_page(
+    shared: Jobs, finished: Finished, spec: RunSpec, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a browser gets is what the same run and removal give a process that draws no page."""
+    offered = {}
+
+    def keep(
+        manager: MediaFileManager, data: Callable[[], bytes], *args: object, file_name: str, **more: object
+    ) -> str:
+        offered[file_name] = data
+        return str(add(manager, data, *args, file_name=file_name, **more))
+
+    add = MediaFileManager.add_deferred
+    monkeypatch.setattr(MediaFileManager, "add_deferred", keep)
+    [run] = finished(spec)
+    page = open_page("export", run=run, remove="2,5")
+    if "job-preview" in page.session_state:  # once it is measured, nothing changes any more
+        measured = page.session_state["job-preview"]
+        wait(lambda: not measured.active)
+    database = Database(cache_file)
+    assert offered[f"report-{run}.html"]() == report_of(database, queries.find_run(database, run), (2, 5))
 
 
 def test_nothing_switched_off_is_said(shared: Jobs, finished: Finished, spec: RunSpec) -> None:

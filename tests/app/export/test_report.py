@@ -2,21 +2,26 @@
 
 import base64
 import io
+import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from playwright.sync_api import Page
 
 from app.example import shipped
+from app.export import vector
 from app.export.figure_files import write_figures
 from app.export.report import report, report_of
-from app.export.run_figures import run_figures, usual_removal
+from app.export.run_figures import RunFigure, run_figures, usual_removal
+from app.figures.charts import Chart
 from app.root import ROOT
 from cache import evaluations, queries
 from cache.database import Database
@@ -169,20 +174,25 @@ def test_what_a_file_may_say_is_text(example: tuple[Database, StoredRun]) -> Non
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in page
 
 
-def test_files_draw_without_a_network(example: tuple[Database, StoredRun], tmp_path: Path, page: Page) -> None:
+def test_files_draw_without_a_network(
+    example: tuple[Database, StoredRun], tmp_path: Path, page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine whose program knows of no browser, too."""
+    monkeypatch.setattr(vector, "browser", lambda: None)
     database, run = example
     out = tmp_path / "figures"
     written = write_figures(database, run, (11, 25), out)
     assert written == sorted(file.name for file in out.iterdir())
-    assert written == sorted(f"{name}.{kind}" for name in [*EVERY, "strip"] for kind in ("html", "csv"))
+    files = [f"{name}.{kind}" for name in [*EVERY, "strip"] for kind in ("html", "csv")]
+    assert written == sorted([*files, "strip.svg"])
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto((out / "interactions.html").as_uri())
     page.locator("#interactions .main-svg").first.wait_for()
     with page.expect_download() as drawn:
-        page.locator("#interactions .modebar-btn[data-title^='Download plot']").click()
+        page.get_by_text("Save as SVG").click()
     assert drawn.value.suggested_filename == f"interactions-{run.run}.svg"
-    assert "<svg" in drawn.value.path().read_text()
+    assert ElementTree.parse(drawn.value.path()).getroot().tag.endswith("svg")
     with page.expect_download() as data:
         page.get_by_text("Its data (CSV)").click()
     assert data.value.path().read_text() == (out / "interactions.csv").read_text()
@@ -191,3 +201,26 @@ def test_files_draw_without_a_network(example: tuple[Database, StoredRun], tmp_p
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     strip = pd.read_csv(out / "strip.csv")
     assert list(strip[strip["removed"]]["layer"]) == [11, 25] and len(strip) == 30
+    crossed = [place.tag.rpartition("}")[2] for place in ElementTree.parse(out / "strip.svg").getroot()]
+    assert crossed.count("rect") == crossed.count("text") == 30 and crossed.count("path") == 2
+
+
+def test_a_browser_of_this_machine_draws_svg(example: tuple[Database, StoredRun]) -> None:
+    database, run = example
+    figures = [figure for figure in run_figures(database, run, (25,)) if figure.name in ("contributions", "plans")]
+    drawn = vector.vectors(figures)
+    assert list(drawn) == ["contributions", "plans"]
+    for name, title in (("contributions", "layer (0 is next to the embedding)"), ("plans", "layers removed")):
+        texts = [element.text for element in ElementTree.fromstring(drawn[name]).iter() if element.text]
+        assert title in texts
+
+
+@pytest.mark.parametrize("does", ["exit 1", "echo nothing", "sleep 60", "printf '<i data-svg=\\'"])
+def test_a_browser_that_does_not_draw(does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "chromium"
+    program.write_text(f"#!/bin/sh\nexec {does}\n" if does.startswith("sleep") else f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(vector, "_SECONDS", 1)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert vector.browser() == str(program)
+    assert vector.vectors([RunFigure("empty", "Empty", Chart(go.Figure(), "Nothing."), pd.DataFrame())]) == {}
