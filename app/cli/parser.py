@@ -7,7 +7,6 @@ from typing import Any
 from app.cli.arguments import (
     add_corpus,
     add_model,
-    add_removal,
     add_run,
     add_text,
     integers,
@@ -17,20 +16,18 @@ from app.cli.arguments import (
     spec_of,
 )
 from app.cli.compensated import add_compensation
+from app.cli.writers import add_writers
 from app.commands import (
     audit_commands,
     choose_commands,
     completed,
     doctor,
-    exchange_commands,
-    export_commands,
     run_commands,
     serve,
     value_commands,
 )
 from core import __version__
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
-from core.export.formats import FORMATS
 from core.records.plans import METHODS
 from core.records.spec import SAMPLERS, RunSpec
 from core.records.values import INTERACTIONS, VALUES
@@ -176,68 +173,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         help="status 3 where no plan reaches the target",
     )
 
-    export = command(
-        "export",
-        export_commands.export,
-        "write a smaller model that plain transformers loads",
-        "export latest --count 1 --out smaller",
-    )
-    export.set_defaults(misused=export.error, missed=3)
-    add_run(export, nargs="?")
-    again = add_removal(export)
-    again.add_argument("--recipe", type=Path, metavar="FILE", help="what a recipe says, instead of a run")
-    export.add_argument("--model", metavar="bundled|ID|DIR", help="where the recipe's model is on this machine")
-    export.add_argument("--corpus", metavar="NAME|FILE", help="where its text is")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    export.add_argument(
-        "--uncached", action="store_true", help="also a hybrid that is left without attention, and so without a cache"
-    )
-
-    export.add_argument(
-        "--fail-above",
-        type=share,
-        metavar="X",
-        help="status 3, and nothing is written, where perplexity would rise by more than this: 20%%",
-    )
-
-    recipe = command(
-        "recipe",
-        export_commands.write_recipe,
-        "the chosen layers in the form of a tool, as text",
-        "recipe latest --count 1 --format mergekit",
-    )
-    add_run(recipe)
-    add_removal(recipe)
-    recipe.add_argument("--format", choices=FORMATS, default=next(iter(FORMATS)), help="recipe is Quorum's own")
-
-    evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
-    ways = evaluations.add_subparsers(required=True, metavar="export|import|imports|remove")
-    out = command(
-        "export",
-        exchange_commands.export_evaluations,
-        "write all that was measured in a run's game",
-        "evaluations export latest --out measured.parquet",
-        ways,
-    )
-    add_run(out)
-    out.add_argument("--out", type=Path, required=True, metavar="FILE", help="a new Parquet file")
-    back = command(
-        "import",
-        exchange_commands.import_evaluations,
-        "take in such a file; nothing in it is measured again",
-        "evaluations import measured.parquet",
-        ways,
-    )
-    back.add_argument("file", type=Path, metavar="FILE")
-    command("imports", exchange_commands.list_imports, "the files that were taken in", "evaluations imports", ways)
-    gone = command(
-        "remove",
-        exchange_commands.remove_import,
-        "take out again what came with a file",
-        "evaluations remove measured.parquet",
-        ways,
-    )
-    gone.add_argument("file", metavar="NAME|SHA256", help="as `evaluations imports` lists it; a beginning will do")
+    add_writers(command, subparsers)
 
     command("doctor", doctor.doctor, "check this machine and installation", "doctor")
     completion = command(

@@ -168,8 +168,6 @@ class Engine:
     ) -> Iterator[Event]:
         """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
 
-        The arguments are those of `core.export.export`.
-
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """

@@ -56,6 +56,18 @@ def test_export_from_the_page(
     button(page, "Export").click().run()
     again = shared.newest("export", run)
     wait(lambda: again is not None and not again.active)
+    assert again is not None and again.status == "finished", "the same export is there: it is measured again"
+    page = open_page("export", run=run, remove="3,4")
+    if "job-preview" in page.session_state:
+        other = page.session_state["job-preview"]
+        wait(lambda: not other.active)
+        page.run()
+    for box in page.checkbox:
+        box.check().run()
+    page.text_input[0].set_value(out.name).run()
+    button(page, "Export").click().run()
+    refused = shared.newest("export", run)
+    wait(lambda: refused is not None and not refused.active)
     page.run()
     assert "exists already" in said(page)
 
