@@ -12,6 +12,16 @@ from core.text.corpora import CORPORA
 _DEFAULTS = RunSpec()
 
 
+class WithDefaults(argparse.HelpFormatter):
+    """Says each default that says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default is None or isinstance(action.default, bool) or action.default in ((), [], "")
+        if silent or not action.option_strings or action.const is not None or action.default == argparse.SUPPRESS:
+            return action.help
+        return f"{action.help} (default: %(default)s)"
+
+
 def spec_of(options: argparse.Namespace) -> RunSpec:
     """The run specification among the parsed options."""
     names = {field.name for field in fields(RunSpec)}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.arguments import (
+    WithDefaults,
     add_corpus,
     add_model,
     add_run,
@@ -36,16 +37,6 @@ PROGRAM = "python -m app"
 _DEFAULTS = RunSpec()
 
 
-class _WithDefaults(argparse.HelpFormatter):
-    """Says each default that says something."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        silent = action.default is None or isinstance(action.default, bool) or action.default in ((), [], "")
-        if silent or not action.option_strings or action.const is not None or action.default == argparse.SUPPRESS:
-            return action.help
-        return f"{action.help} (default: %(default)s)"
-
-
 def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     """The whole command line; docs/cli.md is written from it."""
     parser = argparse.ArgumentParser(prog=program, description="Which layers does a language model need?")
@@ -63,7 +54,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
             help=text,
             description=text,
             epilog=f"example: {program} {example}",
-            formatter_class=_WithDefaults,
+            formatter_class=WithDefaults,
         )
         assert isinstance(added, argparse.ArgumentParser)
         added.set_defaults(command=function, missed=1)
