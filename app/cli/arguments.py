@@ -61,9 +61,9 @@ def add_corpus(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", dest="preset", default=_DEFAULTS.preset, choices=PRESETS, help=protocols)
 
 
-def add_removal(parser: argparse.ArgumentParser) -> Any:
+def add_removal(parser: argparse.ArgumentParser, *, required: bool = True) -> Any:
     """The ways to say which layers go, of which one is taken."""
-    which = parser.add_mutually_exclusive_group(required=True)
+    which = parser.add_mutually_exclusive_group(required=required)
     which.add_argument("--remove", type=names, metavar="I,J,…", help="these players, such as 3,7, or 3a,7m")
     which.add_argument("--count", type=int, metavar="K", help="the K players of smallest contribution")
     which.add_argument("--plan", type=positive, metavar="K", help="the K players that the last search chose")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.arguments import add_removal, add_run, share
-from app.commands import exchange_commands, export_commands
+from app.commands import exchange_commands, export_commands, report_commands
 from core.export.formats import FORMATS
 
 
@@ -44,6 +44,23 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     add_run(recipe)
     add_removal(recipe)
     recipe.add_argument("--format", choices=FORMATS, default=next(iter(FORMATS)), help="recipe is Quorum's own")
+
+    report = command(
+        "report",
+        report_commands.report,
+        "write a run and a removal as one page for any browser, the very file of the page Export",
+        "report latest --count 1 --out report.html",
+    )
+    figures = command(
+        "figures",
+        report_commands.figures,
+        "write the figures of a run: HTML, the data as CSV, and SVG where Chromium or Chrome is installed",
+        "figures latest --count 1 --out figures",
+    )
+    for shown, where, what in ((report, "FILE", "a new file"), (figures, "DIR", "a new folder")):
+        add_run(shown)
+        add_removal(shown, required=False)
+        shown.add_argument("--out", type=Path, required=True, metavar=where, help=what)
 
     evaluations = subparsers.add_parser("evaluations", help="what was measured, as a file for another results file")
     ways = evaluations.add_subparsers(required=True, metavar="export|import|imports|remove")

@@ -32,7 +32,7 @@ def export(options: argparse.Namespace) -> None:
         wanted = _here(database, read_recipe(options.recipe, options.model, options.corpus), options)
     else:
         result, spec = _finished(database, options.run)
-        wanted = Recipe.of(result, spec, _chosen(database, options, result))
+        wanted = Recipe.of(result, spec, chosen(database, options, result))
     wanted = replace(wanted, spec=located(wanted.spec))
     export = engine_on(database).export
     done = follow(export(wanted, options.out, uncached=options.uncached, most=options.fail_above))
@@ -60,7 +60,7 @@ def write_recipe(options: argparse.Namespace) -> None:
     """The chosen layers in the form of one tool, as text that goes into a file."""
     database = database_of(options)
     result, spec = _finished(database, options.run)
-    model, removed = result.model, _chosen(database, options, result)
+    model, removed = result.model, chosen(database, options, result)
     mask_without(model.players, removed)
     text = FORMATS[options.format](result, spec, removed)
     answer = {"run": result.run, "removed": names(model.players, removed), "format": options.format, "text": text}
@@ -88,7 +88,7 @@ def _here(database: Database, wanted: Recipe, options: argparse.Namespace) -> Re
     return replace(wanted, spec=spec)
 
 
-def _chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:
+def chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:
     """The players that the options name, by their places in a mask."""
     if options.plan is not None:
         [plan] = Target(count=options.plan).choose(queries.find_selection(database, result.run))

@@ -9,12 +9,11 @@ from streamlit.runtime.media_file_manager import MediaFileManager
 from transformers import AutoModelForCausalLM
 
 from app.example import shipped
-from app.export.report import report, report_of
+from app.export.report import report
 from app.worker.client import Jobs
-from cache import queries
-from cache.database import Database
 from core.paths import home
 from core.records.spec import RunSpec
+from tests.support.commands import Cli
 from tests.support.finished import Finished
 from tests.support.jobs import wait
 from tests.support.pages import button, open_page, said
@@ -84,9 +83,9 @@ def test_recipe_and_report(shared: Jobs, finished: Finished, spec: RunSpec) -> N
 
 
 def test_the_report_of_the_page(
-    shared: Jobs, finished: Finished, spec: RunSpec, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+    shared: Jobs, finished: Finished, spec: RunSpec, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a browser gets is what the same run and removal give a process that draws no page."""
+    """What a browser gets is what `report` writes for the same run and removal."""
     offered = {}
 
     def keep(
@@ -102,8 +101,9 @@ def test_the_report_of_the_page(
     if "job-preview" in page.session_state:  # once it is measured, nothing changes any more
         measured = page.session_state["job-preview"]
         wait(lambda: not measured.active)
-    database = Database(cache_file)
-    assert offered[f"report-{run}.html"]() == report_of(database, queries.find_run(database, run), (2, 5))
+    downloaded = offered[f"report-{run}.html"]()
+    assert cli("report", run, "--remove", "2,5", "--out", tmp_path / "report.html")[0] == 0
+    assert downloaded == (tmp_path / "report.html").read_bytes()
 
 
 def test_nothing_switched_off_is_said(shared: Jobs, finished: Finished, spec: RunSpec) -> None:

@@ -28,6 +28,8 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
     says("perplexity", *text, "--window", 16, "--windows", 2)
     says("export", run, "--remove", "1,2", "--out", tmp_path / "smaller")
     says("recipe", run, "--remove", "1,2")
+    says("report", run, "--remove", "1,2", "--out", tmp_path / "report.html")
+    says("figures", run, "--remove", "1,2", "--out", tmp_path / "figures")
     says("evaluations export", run, "--out", tmp_path / "all.parquet")
     says("evaluations import", tmp_path / "all.parquet")
     [taken] = says("evaluations imports")["imports"]
