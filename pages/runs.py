@@ -15,8 +15,8 @@ runs = parts.stored_runs(shared.database)
 
 st.title("Which layers does this model need?")
 st.markdown(
-    "The layers are players of a cooperative game. A run switches off many random sets of layers, measures how much "
-    "worse the model then predicts text, and estimates from that what each layer contributes."
+    "A run switches off many random sets of layers, measures how much worse the model then predicts text, and "
+    "estimates from that what each layer contributes."
 )
 
 
@@ -29,7 +29,8 @@ def submit(spec: RunSpec, search: bool = True) -> None:
 
 left = unfinished(job, runs)
 # Each has a place of its own: what somebody is writing would be lost if the browser had to move its field.
-newest, form, history = st.container(), st.container(), st.container()
+form, newest = st.columns(2)
+history = st.container()
 with newest:
     show_newest(shared, job, runs, submit)
 with form:

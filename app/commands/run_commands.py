@@ -15,12 +15,12 @@ from cache import queries
 from cache.imports import imports
 from core.attribution.stability import stability
 from core.coalitions.players import names
-from core.errors import QuorumError, TargetMissed
+from core.errors import QuorumError
 from core.records.events import Finished, Measured
 from core.records.plans import Selection
 from core.records.presets import whole
 from core.records.spec import RunSpec
-from core.selection.targets import ACCEPTED, Target
+from core.selection.targets import ACCEPTED, largest_within
 
 # A smaller share of extrapolation is not worth a line.
 _NOTICEABLE = 0.005
@@ -116,10 +116,7 @@ def _summary(run: queries.StoredRun) -> dict[str, object]:
 
 def _findings(run: queries.StoredRun, found: Selection | None) -> dict[str, object]:
     """What a run has come to: of the whole model, of its surrogate, and of the largest plan within the usual bound."""
-    try:
-        [within] = Target(max_increase=ACCEPTED).choose(found) if found is not None else [None]
-    except TargetMissed:
-        within = None
+    within = largest_within(found) if found is not None else None
     result = run.result
     return {
         "layers": result.model.layers if result else None,

@@ -21,6 +21,7 @@ _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "g
 def show_form(database: Database, submit: Callable[[RunSpec, bool], None], another: bool) -> None:
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
+        st.subheader("Another run" if another else "New run")
         try:
             spec = located(_asked())
             login.check_model(spec)
@@ -59,18 +60,18 @@ def _asked() -> RunSpec:
         SelectionError: strata or layers that are no numbers.
     """
     default = RunSpec()
-    left, middle, right = st.columns(3)
-    model = left.text_input(
+    model = st.text_input(
         "Model",
         default.model,
         help="bundled, owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf file",
     )
-    corpus = choose_text(middle)
+    left, right = st.columns((2, 1))
+    corpus = choose_text(left)
     masks = right.number_input(
         "Coalitions", 10, 100_000, default.masks, help="Random sets of layers to measure; more give narrower intervals"
     )
     with st.expander("More settings"):
-        first, second, third = st.columns(3)
+        first, second = st.columns(2)
         preset = first.selectbox(
             "Protocol",
             ("", *PRESETS),
@@ -84,13 +85,13 @@ def _asked() -> RunSpec:
         window = second.number_input(
             "Tokens in a sequence", 2, 8192, settled.window, key=f"window {preset}", disabled=bool(preset)
         )
-        field = third.text_input(
+        field = second.text_input(
             "Field",
             "",
             placeholder="text",
             help="What holds the text in each row of a data set: text, a list of texts, or the messages of chats",
         )
-        seed = third.number_input("Seed", 0, 2**31 - 1, default.seed)
+        seed = second.number_input("Seed", 0, 2**31 - 1, default.seed)
         strata = first.text_input(
             "Strata",
             "",
@@ -104,14 +105,14 @@ def _asked() -> RunSpec:
             "of all sizes; exhaustive measures all coalitions of a model of few layers",
         )
         dtype = second.selectbox("Precision", ("auto", "float32", "bfloat16", "float16"))
-        device = third.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1, mps or offload")
+        device = second.text_input("Device", default.device, help="auto, cpu, cuda, cuda:1, mps or offload")
         players = second.selectbox(
             "Players",
             list(_PLAYERS),
             format_func=_PLAYERS.__getitem__,
             help="What is switched off as one: a layer, its attention (3a) or its MLP (3m), or neighbours together",
         )
-        together = third.number_input(
+        together = second.number_input(
             "Layers in a group",
             2,
             1000,

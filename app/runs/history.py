@@ -17,6 +17,8 @@ from cache.queries import StoredRun
 from cache.store import Store
 from core.records.spec import RunSpec
 
+_TABLE = "history"
+
 
 def show_history(
     shared: Jobs, runs: list[StoredRun], submit: Callable[[RunSpec], None], resumed_above: str | None
@@ -48,9 +50,24 @@ def _show_table(runs: list[StoredRun]) -> None:
     """The settings that differ as columns, and those that do not in a sentence."""
     differing, constant = parted([settings(run) for run in runs])
     table = pd.DataFrame([_row(run, differing) for run in runs])
-    st.dataframe(table, hide_index=True, alt="All runs, the newest first: their settings that differ, and their ends")
+    st.dataframe(
+        table,
+        hide_index=True,
+        alt="All runs, the newest first: their settings that differ, and their ends",
+        key=_TABLE,
+        on_select=lambda: _chose([run.run for run in runs]),
+        selection_mode="single-row",
+    )
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
-    st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {plain(same)}. R² is on coalitions not seen.")
+    st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {plain(same)}.")
+    st.caption("A click on a row chooses its run. R² is on coalitions not seen.")
+
+
+def _chose(names: list[str]) -> None:
+    """Takes the run of the row that was clicked on."""
+    rows = state.widget(_TABLE)["selection"]["rows"]
+    if rows and rows[0] < len(names):
+        state.remember_run(names[rows[0]])
 
 
 def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:

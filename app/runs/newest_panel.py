@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from app.contributions.bars import contribution_bars
-from app.dashboard import navigation, parts
+from app.dashboard import parts
 from app.dashboard.progress import cancel_button, show_progress
 from app.example import shipped
 from app.foreign import code, plain
+from app.runs.conclusion import show_conclusion
 from app.words import called
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -16,7 +16,6 @@ from cache.queries import StoredRun
 from core.records.spec import RunSpec
 
 _UNFINISHED = ("interrupted", "cancelled", "failed")
-_TALL = "A tall bar is a layer that the model needs; a bar near zero is one that it can lose."
 
 
 def unfinished(job: Job | None, runs: Sequence[StoredRun]) -> tuple[RunSpec, str | None] | None:
@@ -31,40 +30,58 @@ def unfinished(job: Job | None, runs: Sequence[StoredRun]) -> tuple[RunSpec, str
 
 def show_newest(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun], submit: Callable[[RunSpec], None]) -> None:
     """Progress while there is some, what has come of it, and a button that goes on with what ended too early."""
-    if job is not None:
-        _show_head(job.spec, job.run, job.result is not None)
-        st.fragment(_live, run_every=1.0 if job.active else None)(job, jobs, job.revision)
     left = unfinished(job, runs)
-    if left is not None:
+    with st.container(border=True):
+        if job is not None:
+            st.subheader("This run" if job.active else "The last run")
+            _show_head(job.spec, job.run)
+            st.fragment(_live, run_every=1.0 if job.active else None)(job, jobs, job.revision)
+        elif left is not None:
+            st.subheader("The last run")
+            _show_head(*left)
+        if left is not None:
+            _show_end(job.status if job is not None else runs[0].status, job, runs)
+            if st.button("Resume", type="primary", icon=":material/resume:", key="resume-newest"):
+                submit(left[0])
+        elif job is not None and job.status == "finished" and job.result is not None:
+            result = job.result
+            st.success(
+                f"Run {plain(result.run)} is finished: {result.measured} coalitions measured, {result.cached} taken "
+                f"from the cache, {result.seconds:.0f} s."
+            )
+        _show_result(jobs, job, runs)
+
+
+def _show_result(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun]) -> None:
+    """What the run on show here has found so far, or the last one that has found something."""
+    if job is not None:
+        shown = next((run for run in runs if run.run == job.run and run.result is not None), None)
+    else:
+        shown = next((run for run in runs if run.result is not None), None)
+    if shown is None or shown.result is None:
         if job is None:
-            _show_head(*left, runs[0].result is not None)
-        _show_end(job.status if job is not None else runs[0].status, job, runs)
-        if st.button("Resume", type="primary", icon=":material/resume:", key="resume-newest"):
-            submit(left[0])
-    elif job is not None and job.status == "finished" and job.result is not None:
-        result = job.result
-        st.success(
-            f"Run {plain(result.run)} is finished: {result.measured} coalitions measured, {result.cached} taken "
-            "from the "
-            f"cache, {result.seconds:.0f} s. Dense perplexity {result.dense_perplexity:.2f} on "
-            f"{plain(result.protocol)}."
-        )
+            st.subheader("No result yet")
+            st.markdown("Start a run: its first contributions are here within a tenth of its time.")
+        return
     if job is None:
-        _show_example(runs)
-    elif job.result is not None:
-        _show_bars(job)
+        st.subheader("The last result")
+    if shipped.is_example(shown):
+        model = shown.result.model
+        st.caption(
+            f"**This is an example**, measured elsewhere ({plain(model.dtype)} on {plain(model.device)}). **Start "
+            "run** measures on your machine."
+        )
+    elif job is not None and job.active:
+        st.caption(f"From {shown.result.surrogate.masks} of {shown.result.masks} coalitions so far.")
+    show_conclusion(jobs.database, shown)
 
 
-def _show_head(spec: RunSpec, run: str | None, has_result: bool) -> None:
-    """Which run it is, and the way to its pages."""
+def _show_head(spec: RunSpec, run: str | None) -> None:
+    """Which run it is."""
     name = f" · run {code(run)}" if run else ""
     st.markdown(
         f"**{plain(called(spec.model))}** on **{plain(called(spec.corpus))}** · {spec.masks:,} coalitions{name}"
     )
-    if run and has_result:
-        with st.container(horizontal=True):
-            for page in (navigation.contributions(), navigation.interactions(), navigation.preview()):
-                st.page_link(page, query_params={"run": run})
 
 
 def _live(job: Job, jobs: Jobs, seen: int) -> None:
@@ -92,32 +109,3 @@ def _show_end(status: str, job: Job | None, runs: Sequence[StoredRun]) -> None:
         )
     else:
         st.warning(f"The run was {status}. Everything measured is kept: resume it, and it goes on where it was.")
-
-
-def _show_bars(job: Job) -> None:
-    result = job.result
-    assert result is not None
-    st.header("Contributions" + (" so far" if job.active else ""))
-    far = f"{result.surrogate.masks} of {result.masks} coalitions"
-    st.caption(f"From {far}{'; they sharpen as the run goes on' if job.active else ''}. {_TALL}")
-    parts.show_chart(contribution_bars(result), key="newest-bars")
-
-
-def _show_example(runs: Sequence[StoredRun]) -> None:
-    """The run that ships, while nothing has been asked for: what one looks like when it is finished."""
-    example = next(filter(shipped.is_example, runs), None)
-    if example is None or example.result is None:
-        return
-    result = example.result
-    st.info(
-        f"**This is an example**, measured elsewhere ({plain(result.model.dtype)} on "
-        f"{plain(result.model.device)}) with the default "
-        "settings. Press **Start run** to measure on your machine: your own model or text, or the same again, which "
-        "finds what the example has measured if your machine computes in the same precision."
-    )
-    st.header("Contributions in the example")
-    st.caption(
-        f"Estimated from {result.surrogate.masks} measured coalitions of {plain(called(result.model.source))}: "
-        f"{plain(result.protocol)}. {_TALL}"
-    )
-    parts.show_chart(contribution_bars(result), key="example-bars")

@@ -98,3 +98,12 @@ class Target:
         if not found:
             raise TargetMissed("No plan reaches this target.", nearest)
         return tuple(found)
+
+
+def largest_within(found: Selection, increase: float = ACCEPTED) -> Plan | None:
+    """The largest plan whose measured perplexity is at most so much higher than the whole model's, as a share."""
+    try:
+        [plan] = Target(max_increase=increase).choose(found)
+    except TargetMissed:
+        return None
+    return plan

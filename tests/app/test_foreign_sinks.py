@@ -34,6 +34,7 @@ OURS = {
     "depth_words",
     "was_predicted",
     "_name",
+    "conclusion",
 }
 # Words of ours that stand in a variable or a table.
 WORDS = {

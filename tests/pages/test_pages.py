@@ -107,7 +107,7 @@ def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, finished: 
     strongest = result.interactions.pairs[0]
     assert f"layers {strongest.first} and {strongest.second}" in said(page)
     button(page, "Measure the four perplexities").click().run()
-    _, asked = page.session_state["measured-pair"]
+    _, asked = page.session_state["jobs-pair"]
     wait(lambda: not any(job.active for job in asked))
     page.run()
     shown = {metric.label: float(metric.value) for metric in page.metric}

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.example import shipped
 from app.foresight import foresee
+from app.runs.conclusion import conclusion
 from app.worker.client import Jobs
 from cache import evaluations, queries
 from cache.database import Database
@@ -46,6 +47,25 @@ def test_example_is_there_at_the_first_start_and_only_then(shared: Jobs) -> None
     button(page, "Delete").click().run()
     shipped.load_into(shared.database)
     assert not queries.runs(shared.database), "who deleted it does not get it again"
+
+
+def test_the_last_result_in_one_sentence(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    """What can go is the largest plan whose measured perplexity is within a fifth of the whole model's."""
+    shipped.load_into(shared.database)
+    found = shipped.example().selection
+    assert found is not None
+    going = max(plan.count for plan in found.plans if plan.perplexity <= 1.2 * found.dense_perplexity)
+    told = said(open_page())
+    assert f"**{going} can go** for 20%" in told and "layer **0** matters most" in told
+    assert {"run=" + shipped.example().result.run} == {query for _, query in links(open_page())}
+    [run] = finished(spec)
+    result = queries.find_run(shared.database, run).result
+    assert result is not None
+    assert "no plans yet" in conclusion(result, None)
+    none = replace(found, plans=tuple(replace(plan, perplexity=1e6) for plan in found.plans))
+    assert "**none** can go for 20%" in conclusion(result, none)
+    most = max(result.overall, key=lambda item: item.value).layer
+    assert f"layer **{most}** matters most" in said(open_page())
 
 
 def test_example_is_small_and_what_the_engine_wrote(cache_file: Path) -> None:
