@@ -40,7 +40,6 @@ def show_history(
         st.markdown(f"Run {code(chosen.run)} ({plain(shipped.status(chosen))}), as chosen in the sidebar:")
         with st.container(horizontal=True):
             _show_actions(shared, chosen, submit, chosen.run == resumed_above)
-        st.caption("Deleting a run keeps its evaluations: another run that needs them does not measure them again.")
         show_comparison(chosen, runs)
     show_upload(shared.database)
     show_imports(shared.database)
@@ -60,7 +59,7 @@ def _show_table(runs: list[StoredRun]) -> None:
     )
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
     st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {plain(same)}.")
-    st.caption("A click on a row chooses its run. R² is on coalitions not seen.")
+    st.caption("A click on a row chooses its run.")
 
 
 def _chose(names: list[str]) -> None:
@@ -79,7 +78,7 @@ def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:
         "started": run.started,
         **{name: own[name] for name in differing},
         "dense perplexity (measured)": result.dense_perplexity if result else None,
-        "surrogate R²": result.surrogate.r2 if result else None,
+        "R² on unseen coalitions": result.surrogate.r2 if result else None,
         **message,
     }
 
@@ -96,7 +95,12 @@ def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], N
         submit(chosen.spec)
     download_evaluations(shared.database, chosen)
     mine = login.may_end(queries.owner(shared.database, chosen.run))
-    if st.button("Delete", icon=":material/delete:", disabled=chosen.status == "running" or not mine):
+    if st.button(
+        "Delete",
+        icon=":material/delete:",
+        disabled=chosen.status == "running" or not mine,
+        help="Its evaluations stay: another run that needs them does not measure them again",
+    ):
         Store(shared.database).delete(chosen.run)
         state.forget_run(chosen.run)
         st.rerun()
