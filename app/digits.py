@@ -6,6 +6,7 @@ DIGITS = 3
 RUINED = 10_000  # a perplexity above it says no more than that the model is ruined
 # The same in Plotly's templates of labels, of a number in the place of the dots: `%{y:,.3r}`.
 HOVER = ",.3r"
+_MANY = 10
 _SMALL, _LARGE = 1e-5, 1e15  # what is beyond them is written with a power of ten
 
 
@@ -28,3 +29,8 @@ def significant(x: float, sign: str = "") -> str:
 def perplexity(x: float) -> str:
     """A perplexity with three significant digits; one above `RUINED`, or that is no number, is "ruined"."""
     return significant(x) if x <= RUINED else "ruined"
+
+
+def change(ratio: float) -> str:
+    """What a ratio of two perplexities changes: +12.3%, or how many times as much it is where per cent says little."""
+    return f"{ratio - 1:+.1%}" if ratio < _MANY else f"× {significant(ratio)}"

@@ -9,6 +9,7 @@ from app.dashboard.tables import value_table
 from app.export.folder_panel import show_folder
 from app.export.recipe_panel import show_recipes
 from app.export.report import report_of
+from app.figures.protocol_chip import protocol_chip
 from app.figures.strip import strip
 from app.foreign import plain
 from app.preview.removal import current
@@ -31,6 +32,7 @@ chosen = parts.pick_run(shared.database)
 def show_gain(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> bool:
     """What one will get; whether nothing speaks against it, or somebody wants it nonetheless."""
     players = result.model.players
+    protocol_chip(result)
     st.html(strip(removed, result))
     here = known(shared.database, run, removed)
     quality, size, layers = st.columns(3)

@@ -1,24 +1,30 @@
 """Contributions -> figures."""
 
+import math
 from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from app.digits import HOVER, significant
 from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, VERMILION, Chart, layer_axis
 from core.records.results import RunResult
-from core.records.spec import TextProtocol
 from core.records.values import Contribution
+
+_ROOM = 0.04  # above and below what is drawn, as a share of its height
 
 
 def contribution_bars(result: RunResult) -> Chart:
     """The contributions that a run has found."""
-    return value_bars(result.overall, result.model.players, "contribution to PPL_dense / PPL", result.protocol)
+    return value_bars(result.overall, result.model.players, "contribution to PPL_dense / PPL")
 
 
 def value_bars(
-    items: Sequence[Contribution], players: Sequence[str], unit: str, protocol: TextProtocol, marked: int | None = None
+    items: Sequence[Contribution], players: Sequence[str], unit: str, marked: int | None = None, height: int = 380
 ) -> Chart:
-    """One bar for each layer in the order of the model, with its two intervals; an outline around the marked layer."""
+    """One bar for each layer in the order of the model, with its two intervals; an outline around the marked layer.
+
+    The whole column of a layer tells of it on hover, and takes a click.
+    """
     names = [players[item.layer] for item in items]
     figure = go.Figure(
         go.Bar(
@@ -36,11 +42,7 @@ def value_bars(
                 "color": [BLUE if item.value >= 0 else VERMILION for item in items],
                 "line": {"color": ORANGE, "width": [3 if item.layer == marked else 0 for item in items]},
             },
-            unselected={"marker": {"opacity": 1}},
-            customdata=[(players[item.layer], item.low, item.high, item.calibration) for item in items],
-            hovertemplate=f"layer %{{x}}<br>%{{y:.4f}} (estimated), {unit}<br>90 % interval %{{customdata[1]:.4f}} to "
-            "%{customdata[2]:.4f} over coalitions<br>± %{customdata[3]:.4f} over texts<br>"
-            f"{protocol}<extra></extra>",
+            hoverinfo="skip",
         )
     )
     figure.add_scatter(  # the other doubt, as a broad band behind each whisker
@@ -56,19 +58,46 @@ def value_bars(
         },
         hoverinfo="skip",
     )
+    low, high = column(figure, items, players, unit)
     figure.update_layout(
-        height=380,
+        height=height,
         margin=MARGIN,
+        barmode="overlay",
         xaxis=layer_axis(players),
-        yaxis={"title": unit, "zeroline": True},
+        yaxis={"title": unit, "zeroline": True, "range": [low, high], "nticks": 6},
         showlegend=False,
     )
     most, least = _extremes(items)
     alt = (
         f"Bars: contribution of each of {len(items)} layers with 90 % intervals. Layer {players[most.layer]} "
-        f"contributes most ({most.value:.3f}), layer {players[least.layer]} least ({least.value:.3f})."
+        f"contributes most ({significant(most.value)}), layer {players[least.layer]} least "
+        f"({significant(least.value)})."
     )
     return Chart(figure, alt)
+
+
+def column(figure: go.Figure, items: Sequence[Contribution], players: Sequence[str], unit: str) -> tuple[float, float]:
+    """Lays over each layer a bar as high as the figure, which is not seen; returns the ends of the axis."""
+    ends = [end for item in items for end in (item.low, item.high, item.value)]
+    ends += [item.value + sign * item.calibration for item in items for sign in (-1, 1)]
+    known = [end for end in ends if math.isfinite(end)]
+    low, high = min(0.0, *known), max(0.0, *known)
+    room = _ROOM * (high - low or 1.0)
+    low, high = low - room * (low < 0), high + room
+    figure.add_bar(
+        x=[players[item.layer] for item in items],
+        y=[high - low] * len(items),
+        base=low,
+        width=1,
+        marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
+        customdata=[(players[item.layer], item.value, item.low, item.high, item.calibration) for item in items],
+        hovertemplate=f"layer %{{x}}<br>%{{customdata[1]:{HOVER}}} (estimated), {unit}<br>90 % interval "
+        f"%{{customdata[2]:{HOVER}}} to %{{customdata[3]:{HOVER}}} over coalitions<br>"
+        f"± %{{customdata[4]:{HOVER}}} over texts<extra></extra>",
+    )
+    return low, high
 
 
 def _extremes(items: Sequence[Contribution]) -> tuple[Contribution, Contribution]:

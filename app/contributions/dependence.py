@@ -7,6 +7,7 @@ from app.contributions.layer_figures import rank_figure
 from app.dashboard import estimated, parts, reads
 from app.dashboard.estimated import Valued
 from app.dashboard.tables import by_layer_table, show_table
+from app.digits import perplexity
 from app.figures.heatmaps import sequence_heatmap, stratum_heatmap, worth_heatmap
 from cache.database import Database
 from cache.queries import StoredRun
@@ -21,31 +22,27 @@ _BEGINNING = 160
 def show_strata(result: RunResult, found: Valued, unit: str) -> None:
     """Layers by strata."""
     players = result.model.players
-    st.header("By number of layers kept")
     st.markdown(
         "Read a column from the row of most layers kept: a layer that matters only while few others are missing fades "
-        "towards the row of fewest. "
-        "Each row is the stratified contribution at one size (estimated)."
+        "towards the row of fewest. Each row is the stratified contribution at one size (estimated)."
     )
-    parts.show_chart(stratum_heatmap(result.strata, found.by_stratum, players, unit, result.protocol), key="heatmap")
+    parts.show_chart(stratum_heatmap(result.strata, found.by_stratum, players, unit), key="heatmap")
     table = by_layer_table("layers kept", list(map(str, result.strata)), found.by_stratum, players)
     show_table(table, "Contribution of each layer at each number of layers kept", f"by-stratum-{result.run}")
 
 
 def show_ranks(result: RunResult, ranks: Floats) -> None:
     """How far the rank of each layer moves."""
-    st.header("How settled the ranks are")
     st.markdown(
         "A dot is a layer's rank, a whisker nine of ten ranks that it takes when every value is drawn anew within its "
         "interval over coalitions (estimated). Layers whose whiskers overlap may well change places; more coalitions "
         "shorten the whiskers. The ranks are in the table of values above."
     )
-    parts.show_chart(rank_figure(ranks, result.model.players, result.protocol), key="ranks")
+    parts.show_chart(rank_figure(ranks, result.model.players), key="ranks")
 
 
 def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str) -> None:
     """Layers by worths."""
-    st.header("By worth")
     st.markdown(
         "The same value of each worth. **Each row is divided by its own largest absolute value**, so compare patterns "
         "along a row, and not numbers between rows (estimated)."
@@ -56,7 +53,7 @@ def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str
         for worth in WORTHS
         if worth not in missing
     }
-    parts.show_chart(worth_heatmap(by_worth, result.model.players, result.protocol), key="worths")
+    parts.show_chart(worth_heatmap(by_worth, result.model.players), key="worths")
     for worth in missing:
         st.caption(estimated.lacking(run, worth))
     table = by_layer_table("worth", list(by_worth), np.stack(list(by_worth.values())), result.model.players)
@@ -65,7 +62,6 @@ def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str
 
 def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: str, worth: str) -> None:
     """Layers by calibration sequences."""
-    st.header("By calibration sequence")
     st.markdown(
         "The value if the calibration text were one of its sequences alone (estimated by a surrogate that is fitted to "
         "that sequence's losses). A column of many shades is a layer that matters for some texts only; a run on more "
@@ -73,17 +69,15 @@ def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: 
     )
     apart = estimated.taken_apart(database, run, kind, worth)
     dense = estimated.surrogate(database, run).measured.dense  # of losses, also where the worth is KL
-    sequences = [f"{number} (perplexity {value:.1f})" for number, value in enumerate(np.exp(dense), start=1)]
+    sequences = [f"{number} (perplexity {perplexity(value)})" for number, value in enumerate(np.exp(dense), start=1)]
     texts = reads.texts(database, result.model.fingerprint, result.protocol.tokens)
     texts = texts if len(texts) == len(sequences) else ()  # of more sequences than anybody reads, not all are kept
-    chart = sequence_heatmap(
-        sequences, apart.by_sequence, result.model.players, WORTHS[worth].unit, result.protocol, texts
-    )
+    chart = sequence_heatmap(sequences, apart.by_sequence, result.model.players, WORTHS[worth].unit, texts)
     parts.show_chart(chart, key="sequences")
     if not texts:
         st.caption(
             "The texts of these sequences are not in the results file: a release that did not keep them, or another "
-            "machine, has measured them. The next measurement of this run keeps them, for example one below."
+            "machine, has measured them. The next measurement of this run keeps them, for example one of a layer."
         )
     table = by_layer_table("sequence", sequences, apart.by_sequence, result.model.players)
     if texts:

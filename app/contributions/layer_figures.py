@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from app.digits import HOVER, significant
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
 from core.coalitions.measurements import Floats
-from core.records.spec import TextProtocol
 
 
-def rank_figure(ranks: Floats, players: Sequence[str], protocol: TextProtocol) -> Chart:
+def rank_figure(ranks: Floats, players: Sequence[str]) -> Chart:
     """The rank of each layer with its 90 % interval (n, 3): 1 is needed least."""
     shown, low, high = ranks.T
     layers = len(ranks)
@@ -30,7 +30,7 @@ def rank_figure(ranks: Floats, players: Sequence[str], protocol: TextProtocol) -
             },
             customdata=ranks,
             hovertemplate="layer %{x}<br>rank %{y} (estimated)<br>90 % of draws: %{customdata[1]} to %{customdata[2]}"
-            f"<br>{protocol}<extra></extra>",
+            "<extra></extra>",
         )
     )
     figure.update_layout(
@@ -49,22 +49,25 @@ def rank_figure(ranks: Floats, players: Sequence[str], protocol: TextProtocol) -
     return Chart(figure, alt)
 
 
-def depth_bars(layer: str, strata: Sequence[int], values: Sequence[float], unit: str, protocol: TextProtocol) -> Chart:
+def depth_bars(layer: str, strata: Sequence[int], values: Sequence[float], unit: str) -> Chart:
     """One layer's contribution with each number of layers kept, the most first."""
     figure = go.Figure(
         go.Bar(
             x=[str(kept) for kept in strata],
             y=list(values),
             marker_color=[BLUE if value >= 0 else VERMILION for value in values],
-            hovertemplate=f"%{{x}} layers kept<br>%{{y:.4f}} (estimated), {unit}<br>{protocol}<extra></extra>",
+            hovertemplate=f"%{{x}} layers kept<br>%{{y:{HOVER}}} (estimated), {unit}<extra></extra>",
         )
     )
     figure.update_layout(
-        height=260, margin=MARGIN, xaxis={"title": "layers kept", "type": "category"}, yaxis={"title": unit}
+        height=260,
+        margin=MARGIN,
+        xaxis={"title": "layers kept", "type": "category"},
+        yaxis={"title": unit, "nticks": 4},
     )
     strongest = max(range(len(strata)), key=lambda index: abs(values[index]))
     alt = (
         f"Bars: contribution of layer {layer} at {len(strata)} numbers of layers kept. It matters most with "
-        f"{strata[strongest]} kept ({values[strongest]:.3f})."
+        f"{strata[strongest]} kept ({significant(values[strongest])})."
     )
     return Chart(figure, alt)

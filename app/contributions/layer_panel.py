@@ -9,6 +9,7 @@ from app.contributions.layer_figures import depth_bars
 from app.dashboard import estimated, parts
 from app.dashboard.estimated import Valued
 from app.dashboard.measured import show_cost
+from app.digits import significant
 from app.foreign import plain
 from app.words import Players, labels
 from cache.database import Database
@@ -37,14 +38,14 @@ def show_layer(database: Database, run: StoredRun, layer: int, found: Valued, ra
     st.header(f"Layer {plain(players[layer])}")
     item, (rank, low, high) = found.items[layer], ranks[layer]
     with st.container(horizontal=True):
-        text = f", ± {item.calibration:.4f} over texts" if math.isfinite(item.calibration) else ""
+        text = f", ± {significant(item.calibration)} over texts" if math.isfinite(item.calibration) else ""
         st.metric(
             f"Value (estimated), {unit}",
-            f"{item.value:.4f}",
-            f"90 % intervals: {item.low:.4f} to {item.high:.4f} over coalitions{text}",
+            significant(item.value),
+            f"90 %: {significant(item.low)} to {significant(item.high)} over coalitions{text}",
             delta_color="off",
             delta_arrow="off",
-            help=f"{plain(found.basis)}; {plain(result.protocol)}",
+            help=plain(found.basis),
         )
         st.metric(
             "Rank (1 is needed least)",
@@ -58,10 +59,10 @@ def show_layer(database: Database, run: StoredRun, layer: int, found: Valued, ra
     left, right = st.columns(2)
     with left:
         values = [float(row[layer]) for row in found.by_stratum]
-        st.markdown(f"**At which depth of pruning.** {depth_words(result.strata, values)}")
-        parts.show_chart(depth_bars(players[layer], result.strata, values, unit, result.protocol), key="depth")
+        st.markdown(f"**Depth.** {depth_words(result.strata, values)}")
+        parts.show_chart(depth_bars(players[layer], result.strata, values, unit), key="depth")
     with right:
-        st.markdown(f"**With which others**: its {_STRONGEST} strongest local interactions, nats a token (estimated).")
+        st.markdown(f"**Partners.** Its {_STRONGEST} strongest local interactions (estimated), nats a token.")
         if result.interactions is None:
             st.info("Interactions are estimated at the end of a run.")
         else:

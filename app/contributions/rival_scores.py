@@ -56,7 +56,6 @@ def ranks_by_method(own: Floats, found: Scores) -> MethodRanks:
 
 def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floats, kind: str) -> None:
     """The chosen values `own` (n,) of a `kind` beside what the literature's criteria say of the same layers."""
-    st.header("Beside the literature's scores")
     st.markdown(
         "One-shot methods give every layer a score and remove the lowest. Here are the ranks that they give, beside "
         f"those of the {kind} values above: rank 1 goes first. Where a column changes its shade, the methods disagree."
@@ -76,7 +75,7 @@ def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floa
 
 def _show(result: RunResult, found: MethodRanks, scores: Scores) -> None:
     players = result.model.players
-    parts.show_chart(rank_heatmap(found.methods, found.ranks, players, scores.protocol), key="rivals-ranks")
+    parts.show_chart(rank_heatmap(found.methods, found.ranks, players), key="rivals-ranks")
     agreement = pd.DataFrame({"method": found.methods[1:], "rank correlation with ours": found.correlations[1:]})
     agreement["what its score is"] = [CRITERIA[method][1] for method in CRITERIA if method in scores.by_method]
     st.dataframe(agreement, hide_index=True, alt="Rank correlation (Spearman) of each criterion with our values")
@@ -84,10 +83,11 @@ def _show(result: RunResult, found: MethodRanks, scores: Scores) -> None:
     for method, values, ranks in zip(found.methods, found.values, found.ranks, strict=True):
         table[method], table[f"rank by {method}"] = values, ranks
     show_table(table, "Value and rank of each layer by each method", f"rivals-{result.run}")
+    if scores.protocol != result.protocol:
+        st.caption(f"Scores on another text than the run's: {plain(scores.protocol)}.")
     st.caption(
-        f"Measured by each method on {plain(scores.protocol)}; ours estimated. Which choice is the better one, "
-        "perplexity on "
-        "other text decides: the page Preview compares whole methods."
+        "Measured by each method; ours estimated. Which choice is the better one, perplexity on other text decides: "
+        "the page Preview compares whole methods."
     )
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import parts, state
 from app.dashboard.measured import show_under_way
+from app.digits import change, perplexity
 from app.foreign import plain
 from app.words import named
 from app.worker.client import Jobs
@@ -14,7 +15,6 @@ from core.records.spec import RunSpec
 
 def show_what_if(shared: Jobs, spec: RunSpec, result: RunResult) -> None:
     """The perplexity without the layers that the user names: measured, ahead of any run that goes on."""
-    st.header("Measure it")
     players = result.model.players
     removed = st.multiselect(
         "Layers to remove",
@@ -40,13 +40,12 @@ def _answer(job: Job, result: RunResult) -> None:
     elif job.measured is not None:
         measured = job.measured
         comparable = parts.all_compare([measured], result)
-        change = measured.perplexity / result.dense_perplexity - 1
+        worse = change(measured.perplexity / result.dense_perplexity)
         st.metric(
             f"Perplexity without {plain(layers)} (measured)",
-            f"{measured.perplexity:.2f}",
-            f"{change:+.1%} against the whole model's {result.dense_perplexity:.2f}" if comparable else None,
+            perplexity(measured.perplexity),
+            f"{worse} against the whole model's {perplexity(result.dense_perplexity)}" if comparable else None,
             delta_color="inverse",
-            help=plain(measured.protocol),
         )
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)

@@ -7,6 +7,7 @@ import streamlit as st
 from app.dashboard import parts, reads, state
 from app.dashboard.estimated import predictor_of
 from app.dashboard.progress import show_stage
+from app.digits import RUINED, change, perplexity
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -31,24 +32,30 @@ def was_predicted(predictor: Predictor, removed: tuple[int, ...]) -> str:
     """What the surrogate says of a set that is measured, in small print: it was not asked, and stays as it was."""
     found = predictor.predict(removed)
     if predictor.surrogate.measured.perplexity(removed) is not None:
-        return f"The surrogate has learnt from this measurement, and says {found.perplexity:,.2f}."
-    interval = f", 90 % interval {found.low:,.2f} to {found.high:,.2f}" if math.isfinite(found.high) else ""
+        return f"The surrogate has learnt from this measurement, and says {perplexity(found.perplexity)}."
+    told = math.isfinite(found.high) and found.low <= RUINED
+    interval = f", {interval_of(found.low, found.high)}" if told else ""
     how = "extrapolated" if found.extrapolated else "predicted"
-    return f"Was {how} as {found.perplexity:,.2f}{interval}."
+    return f"Was {how} as {perplexity(found.perplexity)}{interval}."
+
+
+def interval_of(low: float, high: float) -> str:
+    """A 90 % interval of a perplexity in words."""
+    return f"90 % interval {perplexity(low)} to {perplexity(high)}"
 
 
 def show_known(result: RunResult, found: Perplexity) -> None:
     """A measured perplexity beside the whole model's."""
-    perplexity, low, high = found
+    shown, low, high = found
+    dense = result.dense_perplexity
     st.metric(
         "Perplexity (measured)",
-        f"{perplexity:.2f}",
-        f"{perplexity / result.dense_perplexity - 1:+.1%} against {result.dense_perplexity:.2f}",
+        perplexity(shown),
+        f"{change(shown / dense)} against {perplexity(dense)}",
         delta_color="inverse",
-        help=plain(result.protocol),
     )
     if math.isfinite(high):
-        st.caption(f"90 % interval for other text of this kind: {low:.2f} to {high:.2f}")
+        st.caption(f"90 % interval for other text of this kind: {perplexity(low)} to {perplexity(high)}")
 
 
 def show_prediction(result: RunResult, found: Prediction, basis: Basis) -> None:
@@ -56,15 +63,15 @@ def show_prediction(result: RunResult, found: Prediction, basis: Basis) -> None:
     how = "extrapolated" if found.extrapolated else "predicted"
     st.metric(
         f"Perplexity ({how})",
-        f"{found.perplexity:.2f}",
-        f"{found.perplexity / result.dense_perplexity - 1:+.1%}",
+        perplexity(found.perplexity),
+        change(found.perplexity / result.dense_perplexity),
         delta_color="inverse",
-        help=f"By a surrogate ({basis}). {plain(result.protocol)}",
+        help=f"By a surrogate ({basis})",
     )
     if math.isfinite(found.high):
         others = f"; held for {found.band.coverage:.0%} of {found.band.masks} others of about that size"
         held = "" if found.optimism else others
-        st.caption(f"90 % predictive interval: {found.low:.2f} to {found.high:.2f}{held}")
+        st.caption(f"90 % predictive interval: {perplexity(found.low)} to {perplexity(found.high)}{held}")
     if found.optimism:
         st.caption(
             f"Among the best predicted of its size, which are predicted too well: {math.expm1(found.optimism):.1%} are "
@@ -85,13 +92,13 @@ def show_cost(name: str, removed: tuple[int, ...], database: Database, run: Stor
     """
     result = run.result
     assert result is not None
-    whole = f"Whole model: {result.dense_perplexity:.2f} (measured). {result.protocol}"
+    whole = f"Whole model: {perplexity(result.dense_perplexity)} (measured)"
     measured, predictor = known(database, run, removed), predictor_of(database, run)
     if measured is not None:
-        change = f"{measured[0] / result.dense_perplexity - 1:+.1%} against the whole model's"
+        ratio = f"{change(measured[0] / result.dense_perplexity)} against the whole model's"
         with st.container(width="content"):
             st.metric(
-                f"{plain(name)} (measured)", f"{measured[0]:.2f}", change, delta_color="inverse", help=plain(whole)
+                f"{plain(name)} (measured)", perplexity(measured[0]), ratio, delta_color="inverse", help=plain(whole)
             )
             if predictor is not None:
                 st.caption(was_predicted(predictor, removed))
@@ -99,8 +106,8 @@ def show_cost(name: str, removed: tuple[int, ...], database: Database, run: Stor
         expected = predictor.predict(removed)
         st.metric(
             f"{plain(name)} (predicted{', extrapolated' if expected.extrapolated else ''})",
-            f"{expected.perplexity:.2f}",
-            f"90 % interval {expected.low:.2f} to {expected.high:.2f}",
+            perplexity(expected.perplexity),
+            interval_of(expected.low, expected.high),
             delta_color="off",
             delta_arrow="off",
             help=plain(f"By a surrogate ({reads.basis(database, run)}). {whole}"),

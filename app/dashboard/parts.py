@@ -133,8 +133,10 @@ def show_chart(chart: Chart, key: str, take: Callable[[str], None] | None = None
         alt=chart.alt,
         on_select=partial(state.clicked, key, take) if take else "ignore",
         selection_mode="points",
-        config={"displaylogo": False, "toImageButtonOptions": {"format": "svg"}},
+        config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": key}},
     )
+    if chart.note:
+        st.caption(plain(chart.note))
 
 
 def all_compare(found: Sequence[Measured], result: RunResult) -> bool:

@@ -61,7 +61,7 @@ def _drawn(database: Database, run: StoredRun, result: RunResult, removed: tuple
     table = value_table(result.overall, rank_intervals(result.overall), players, "contribution")
     yield RunFigure("contributions", "Contributions", contribution_bars(result), table)
     by_stratum = np.array(result.by_stratum)
-    depths = stratum_heatmap(result.strata, by_stratum, players, unit, result.protocol)
+    depths = stratum_heatmap(result.strata, by_stratum, players, unit)
     table = by_layer_table("layers kept", list(map(str, result.strata)), by_stratum, players)
     yield RunFigure("by-depth", "By number of layers kept", depths, table)
     if (pairs := result.interactions) is not None:

@@ -12,6 +12,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from app.foreign import untagged
+from core.coalitions.measurements import Floats
 
 BLUE, VERMILION, ORANGE, GREEN, PURPLE, SKY, GREY = (
     "#0072B2",
@@ -26,20 +27,53 @@ NEUTRAL = "#F7F7F7"
 DIVERGING = [[0.0, VERMILION], [0.5, NEUTRAL], [1.0, BLUE]]
 RISING = [[0.0, NEUTRAL], [1.0, BLUE]]
 INK = "#444444"
-MARGIN = {"l": 10, "r": 10, "t": 10, "b": 10}
+# Above every figure there is room for Plotly's own buttons, which cover nothing there; a legend stands below the axis.
+MARGIN = {"l": 10, "r": 10, "t": 28, "b": 10}
+LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"}
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure and its description in words. What is not ours in the figure is text: no tag of it leaves it."""
+    """A figure, its description in words, and what a reader has to know beside it, if there is anything.
+
+    What is not ours in the figure is text: no tag of it leaves it.
+    """
 
     figure: go.Figure
     alt: str
+    note: str = ""
 
     def __post_init__(self) -> None:
         # Part by part: a figure's own JSON has its arrays packed.
         data = [untagged(trace.to_plotly_json()) for trace in self.figure.data]
         object.__setattr__(self, "figure", go.Figure(data, untagged(self.figure.layout.to_plotly_json())))
+
+
+def centred(values: Floats) -> dict[str, Any]:
+    """The part of the zero-centred scale that some values take: equally far from zero is equally strong in colour.
+
+    Returns:
+        `zmin`, `zmax` and `colorscale` of a heatmap. The scale begins or ends at zero where all values are on one side.
+    """
+    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
+    if low == high:
+        high = 1.0
+    bound = max(-low, high)
+    zero = -low / (high - low)
+    scale = [[0.0, mixed(low / bound)]] * (low < 0) + [[zero, NEUTRAL]] + [[1.0, mixed(high / bound)]] * (high > 0)
+    return {"zmin": low, "zmax": high, "colorscale": scale}
+
+
+def mixed(share: float) -> str:
+    """A colour between the neutral one and an end of the zero-centred scale, for a share from -1 to 1."""
+    neutral, end = channels(NEUTRAL), channels(BLUE if share >= 0 else VERMILION)
+    part = min(1.0, abs(share))
+    return "#" + "".join(f"{round(a + part * (b - a)):02X}" for a, b in zip(neutral, end, strict=True))
+
+
+def channels(colour: str) -> list[int]:
+    """Red, green and blue of a colour such as #0072B2, from 0 to 255."""
+    return [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
 
 
 def tick(layers: int) -> int:

@@ -8,51 +8,45 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from app.figures.charts import DIVERGING, MARGIN, RISING, Chart, layer_axis
+from app.digits import HOVER, significant
+from app.figures.charts import MARGIN, RISING, Chart, centred, layer_axis
 from core.coalitions.measurements import Floats
-from core.records.spec import TextProtocol
 
 # How much of a sequence stands beside its row, and on hover: characters in all, and in a line.
 _BESIDE, _HOVER = (80, 44), (240, 70)
+# So many times as large as another's is a row's largest value where one scale would leave the other blank.
+_ORDER = 10
 
 
-def stratum_heatmap(
-    strata: Sequence[int], values: Floats, players: Sequence[str], unit: str, protocol: TextProtocol
-) -> Chart:
+def stratum_heatmap(strata: Sequence[int], values: Floats, players: Sequence[str], unit: str) -> Chart:
     """How the contribution (strata, n) depends on the number of layers that are kept."""
     layers = len(players)
-    figure = _heatmap([f"{kept} of {layers}" for kept in strata], values, players, unit, protocol)
+    figure, note = _heatmap([f"{kept} of {layers}" for kept in strata], values, players, unit)
     figure.update_yaxes(title="layers kept")
     row, layer = _strongest(values)
     alt = (
         f"Heatmap: contribution of {layers} layers in {len(strata)} strata. The strongest is layer {players[layer]} "
-        f"with {strata[row]} layers kept ({values[row, layer]:.3f})."
+        f"with {strata[row]} layers kept ({significant(values[row, layer])})."
     )
-    return Chart(figure, alt)
+    return Chart(figure, " ".join([alt, *[note] * bool(note)]), note)
 
 
-def worth_heatmap(by_worth: Mapping[str, Floats], players: Sequence[str], protocol: TextProtocol) -> Chart:
-    """The values (n,) of several worths, each as a share of its own largest absolute value."""
-    values = np.stack([row / (np.abs(row).max() or 1.0) for row in by_worth.values()])
-    figure = _heatmap(list(by_worth), values, players, "share of the largest of its row", protocol)
+def worth_heatmap(by_worth: Mapping[str, Floats], players: Sequence[str]) -> Chart:
+    """The values (n,) of several worths, each as a share of its own largest absolute value: no unit is another's."""
+    figure = _shares(list(by_worth), np.stack(list(by_worth.values())), players, "in the unit of its worth")
     most = ", ".join(f"{worth}: layer {players[int(row.argmax())]}" for worth, row in by_worth.items())
     alt = f"Heatmap: values of {len(players)} layers, each worth scaled by itself. Largest in {most}."
     return Chart(figure, alt)
 
 
 def sequence_heatmap(
-    sequences: Sequence[str],
-    values: Floats,
-    players: Sequence[str],
-    unit: str,
-    protocol: TextProtocol,
-    texts: Sequence[str] = (),
+    sequences: Sequence[str], values: Floats, players: Sequence[str], unit: str, texts: Sequence[str] = ()
 ) -> Chart:
     """The value (sequences, n) on each calibration sequence alone.
 
     `texts` say how each sequence begins, if that is known: a part stands beside its row, and more of it on hover.
     """
-    figure = _heatmap(sequences, values, players, unit, protocol)
+    figure, note = _heatmap(sequences, values, players, unit)
     figure.update_yaxes(title="sequence")
     if texts:
         beside = [f"{name}<br>{_lines(text, _BESIDE)}" for name, text in zip(sequences, texts, strict=True)]
@@ -66,15 +60,15 @@ def sequence_heatmap(
     low, high = values[:, spread].min(), values[:, spread].max()
     alt = (
         f"Heatmap: value of {len(players)} layers on each of {len(values)} calibration sequences. Layer "
-        f"{players[spread]} depends most on the text: {low:.3f} to {high:.3f}."
+        f"{players[spread]} depends most on the text: {significant(low)} to {significant(high)}."
     )
-    return Chart(figure, alt)
+    return Chart(figure, " ".join([alt, *[note] * bool(note)]), note)
 
 
-def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], protocol: TextProtocol) -> Chart:
+def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str]) -> Chart:
     """The ranks (methods, n) of players by several methods, the run's own in the first row; pale goes first."""
     scale = {"zmin": 1, "zmax": len(players), "colorscale": RISING}
-    figure = _figure(methods, ranks, players, "rank", f"rank %{{z}} of {len(players)}<br>{protocol}", scale)
+    figure = _figure(methods, ranks, players, "rank", f"rank %{{z}} of {len(players)}", scale)
     apart = ranks.max(axis=0) - ranks.min(axis=0)
     most = int(apart.argmax())
     alt = (
@@ -84,13 +78,20 @@ def rank_heatmap(methods: Sequence[str], ranks: Floats, players: Sequence[str], 
     return Chart(figure, alt)
 
 
-def _heatmap(
-    rows: Sequence[str], values: Floats, players: Sequence[str], unit: str, protocol: TextProtocol
-) -> go.Figure:
-    """Estimated values, centred at zero."""
-    bound = float(np.abs(values).max()) or 1.0
-    scale = {"zmin": -bound, "zmax": bound, "colorscale": DIVERGING}
-    return _figure(rows, values, players, "value", f"%{{z:.4f}} (estimated), {unit}<br>{protocol}", scale)
+def _heatmap(rows: Sequence[str], values: Floats, players: Sequence[str], unit: str) -> tuple[go.Figure, str]:
+    """Estimated values, centred at zero; rows that differ by orders each by themselves, of which the words tell."""
+    largest = np.abs(values).max(axis=1)
+    if largest.max() > _ORDER * min(largest[largest > 0], default=np.inf):
+        return _shares(rows, values, players, unit), "Each row is scaled by itself: its numbers differ by orders."
+    return _figure(rows, values, players, "value", f"%{{z:{HOVER}}} (estimated), {unit}", centred(values)), ""
+
+
+def _shares(rows: Sequence[str], values: Floats, players: Sequence[str], unit: str) -> go.Figure:
+    """Estimated values, each row divided by its own largest absolute value; on hover undivided."""
+    shares = values / (np.abs(values).max(axis=1, keepdims=True) + (values == 0).all(axis=1, keepdims=True))
+    said = f"%{{customdata:{HOVER}}} (estimated), {unit}<br>%{{z:.0%}} of the row's largest"
+    figure = _figure(rows, shares, players, "share of the<br>row's largest", said, centred(shares))
+    return figure.update_traces(customdata=values)
 
 
 def _figure(
@@ -104,7 +105,7 @@ def _figure(
             z=values,
             xgap=1,
             ygap=1,
-            colorbar={"title": {"text": what}, "thickness": 12},
+            colorbar={"title": {"text": what}, "thickness": 12, "x": 1.005, "tickformat": ".3~g"},
             hovertemplate=f"layer %{{x}}<br>%{{y}}<br>{said}<extra></extra>",
             **scale,
         )

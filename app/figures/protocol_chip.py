@@ -16,7 +16,7 @@ def protocol_chip(result: RunResult) -> None:
     """
     protocol, model = result.protocol, result.model
     text = f"{plain(called(protocol.corpus))} · {protocol.sequences} × {protocol.window} tokens"
-    with st.popover(text, icon=":material/straighten:", help="How the figures of this page were measured"):
+    with st.popover(text, help="How the figures of this page were measured"):
         st.markdown(f"**Protocol.** {plain(protocol)}")
         st.markdown(
             f"**Model.** {plain(called(model.source))} ({plain(model.architecture)}, "

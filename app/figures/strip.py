@@ -6,7 +6,7 @@ Pages and the report draw the same squares; those of Preview are buttons, which 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.figures.charts import BLUE, NEUTRAL, VERMILION
+from app.figures.charts import channels, mixed
 from app.words import named
 from core.records.results import RunResult
 
@@ -14,6 +14,7 @@ _CROSS = (
     "linear-gradient(to top right,transparent 46%,#D55E00 46%,#D55E00 54%,transparent 54%),"
     "linear-gradient(to bottom right,transparent 46%,#D55E00 46%,#D55E00 54%,transparent 54%)"
 )
+_MANY = 24  # squares that have a row of a laptop's screen to themselves as wide as they like
 _SQUARE = (
     "box-sizing:border-box;min-width:1.9em;height:1.9em;padding:0 .2em;border:1px solid #888;border-radius:.3em;"
     "text-align:center;font-size:.85rem;line-height:1.8em"
@@ -23,10 +24,13 @@ _SQUARE = (
 def strip(removed: Sequence[int], result: RunResult, name: str = "") -> str:
     """A strip as HTML that needs nothing else; a screen reader is told in words."""
     players = result.model.players
-    squares = "".join(_square(players[layer], colour, layer in removed) for layer, colour in enumerate(shades(result)))
+    narrow = len(players) > _MANY
+    squares = "".join(
+        _square(players[layer], colour, layer in removed, narrow) for layer, colour in enumerate(shades(result))
+    )
     gone = named(players, removed)
     told = f"{f'{name}: ' if name else ''}{len(players)} layers, {f'without {gone}' if gone else 'none removed'}"
-    head = f"<span style='min-width:9em'>{escape(name)}</span>" if name else ""
+    head = f"<span style='min-width:9em;padding-right:.5em'>{escape(name)}</span>" if name else ""
     return (
         f"<div role='img' aria-label='{escape(told)}' style='display:flex;flex-wrap:wrap;gap:3px;align-items:center;"
         f"margin:.25rem 0'>{head}{squares}</div>"
@@ -74,20 +78,14 @@ def shades(result: RunResult) -> list[str]:
     """A colour for each layer: the stronger its contribution, the bluer; vermilion where the model gains without it."""
     values = [item.value for item in result.overall]
     most = max(map(abs, values), default=0.0) or 1.0
-    return [_mixed(value / most) for value in values]
+    return [mixed(value / most) for value in values]
 
 
-def _square(name: str, colour: str, gone: bool) -> str:
+def _square(name: str, colour: str, gone: bool, narrow: bool) -> str:
     filled = f"background:{_CROSS}" if gone else f"background:{colour};color:{_ink(colour)}"
     title = f"layer {escape(name)}{' (removed)' if gone else ''}"
-    return f"<span title='{title}' style='{_SQUARE};{filled}'>{escape(name)}</span>"
-
-
-def _mixed(share: float) -> str:
-    """A colour between the neutral one and an end of the diverging scale."""
-    neutral, end = _channels(NEUTRAL), _channels(BLUE if share >= 0 else VERMILION)
-    part = min(1.0, abs(share))
-    return "#" + "".join(f"{round(a + part * (b - a)):02X}" for a, b in zip(neutral, end, strict=True))
+    form = _SQUARE.replace("min-width:1.9em", "min-width:1.55em") if narrow else _SQUARE
+    return f"<span title='{title}' style='{form};{filled}'>{escape(name)}</span>"
 
 
 def _ink(colour: str) -> str:
@@ -101,8 +99,4 @@ def _ink(colour: str) -> str:
 
 
 def _shares(colour: str) -> list[float]:
-    return [channel / 255 for channel in _channels(colour)]
-
-
-def _channels(colour: str) -> list[int]:
-    return [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
+    return [channel / 255 for channel in channels(colour)]

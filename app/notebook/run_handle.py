@@ -195,8 +195,11 @@ class Run:
     def plot(self) -> "Figure":
         """The contributions as bars with their intervals, as a Plotly figure."""
         from app.contributions.bars import contribution_bars
+        from app.foreign import untagged
 
-        return contribution_bars(self._result()).figure
+        result = self._result()
+        title = {"text": untagged(str(result.protocol)), "font": {"size": 12}}
+        return contribution_bars(result).figure.update_layout(title=title, margin_t=50)
 
     def _stored(self) -> queries.StoredRun:
         return queries.find_run(self._database, self.name)

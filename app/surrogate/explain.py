@@ -5,9 +5,9 @@ import streamlit as st
 
 from app.dashboard import parts, reads
 from app.dashboard.estimated import predictor_of
-from app.dashboard.measured import known, show_known, was_predicted
+from app.dashboard.measured import interval_of, known, show_known, was_predicted
 from app.dashboard.refitting import offered
-from app.foreign import plain
+from app.digits import perplexity, significant
 from app.surrogate.fit_figures import share_bars
 from app.words import labels
 from cache.database import Database
@@ -21,7 +21,6 @@ _AT_FIRST = 3
 
 def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     """The prediction without the layers that the user names, at once, and the share of each of them."""
-    st.header("Why one set gets its prediction")
     chosen = offered(database, chosen)
     players = result.model.players
     removed = st.multiselect(
@@ -47,11 +46,10 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     else:
         st.metric(
             f"Perplexity ({'extrapolated' if found.extrapolated else 'predicted'})",
-            f"{found.perplexity:,.2f}",
-            f"90 % interval {found.low:,.2f} to {found.high:,.2f}",
+            perplexity(found.perplexity),
+            interval_of(found.low, found.high),
             delta_color="off",
             delta_arrow="off",
-            help=plain(result.protocol),
         )
     if found.extrapolated:
         st.warning(
@@ -60,9 +58,9 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     parts.show_chart(share_bars(result, found), key="shares")
     st.caption(
         f"Predicted by a surrogate ({reads.basis(database, chosen)}). The bars add up to "
-        f"{sum(share.value for share in found.shares):+.3f} nats a token, the predicted logarithm of PPL_dense / PPL. "
-        "Each is a Shapley value of the game among the removed layers while all others stay: what this layer takes "
-        f"away, averaged over all orders of removing them. {plain(result.protocol)}."
+        f"{significant(sum(share.value for share in found.shares), '+')} nats a token, the predicted logarithm of "
+        "PPL_dense / PPL. Each is a Shapley value of the game among the removed layers while all others stay: what "
+        "this layer takes away, averaged over all orders of removing them."
     )
     names = labels(players)
     table = pd.DataFrame({"layer": names[s.layer], "share, nats a token": s.value} for s in found.shares)

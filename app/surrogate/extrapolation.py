@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app.foreign import plain
 from app.surrogate.fit_tables import beyond_table
 from core.records.diagnostics import Beyond
 from core.records.results import RunResult
@@ -10,7 +9,6 @@ from core.records.results import RunResult
 
 def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
     """What it costs to ask about larger removals than were measured."""
-    st.header("Where it extrapolates")
     if beyond is None:
         st.info("All coalitions of this run keep nearly the same number of layers, so that this cannot be tested.")
         return
@@ -25,5 +23,5 @@ def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
     st.download_button("Download CSV", lambda: table.to_csv(index=False), f"beyond-{result.run}.csv", "text/csv")
     st.caption(
         f"{beyond.masks} coalitions, held out either way. Factors: the exponential of the mean absolute error of the "
-        f"log score. {plain(result.protocol)}."
+        "log score."
     )

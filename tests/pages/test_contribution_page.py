@@ -71,7 +71,7 @@ def test_kl_is_offered_where_it_is_measured_and_otherwise_the_command_that_measu
     page = open_page("contributions", run=result.run, worth="kl", value="shapley")
     assert f"python -m app values {result.run} --worth kl" in said(page)
     store_run(shared.database, kl=True)
-    page = open_page("contributions", run=result.run, worth="kl", value="shapley")
+    page = open_page("contributions", run=result.run, worth="kl", value="shapley", tab="worths")
     assert "negative KL divergence" in said(page) and "--worth kl" not in said(page)
     worths = next(frame.value for frame in page.dataframe if "worth" in frame.value)
     assert list(worths["worth"]) == ["score", "log score", "kl"]
@@ -83,7 +83,7 @@ def test_panel_of_a_layer_tells_measured_from_predicted(shared: Jobs) -> None:
     page = open_page("contributions", run=result.run, layer="1")
     shown = {metric.label: metric.value for metric in page.metric}
     true = np.exp((DENSE + loss(without(8, [1])[None])).mean())
-    assert float(shown["Perplexity without it alone (measured)"]) == pytest.approx(true, abs=0.01)
+    assert float(shown["Perplexity without it alone (measured)"]) == pytest.approx(true, rel=5e-3)
     partners = next(frame.value for frame in page.dataframe if "with layer" in frame.value)
     assert len(partners) == 5 and partners.iloc[0]["with layer"] == 2 and partners.iloc[0]["meaning"] == "redundancy"
     page = open_page("contributions", run=result.run, layer="0")
@@ -95,7 +95,7 @@ def test_panel_of_a_layer_tells_measured_from_predicted(shared: Jobs) -> None:
 
 def test_a_layer_that_one_text_needs_stands_out_there(shared: Jobs) -> None:
     result = store_run(shared.database)
-    page = open_page("contributions", run=result.run, worth="log_score", value="local")
+    page = open_page("contributions", run=result.run, worth="log_score", value="local", tab="text")
     table = next(frame.value for frame in page.dataframe if "sequence" in frame.value)
     last = table["layer 7"].to_numpy(dtype=float)
     assert last[3] == pytest.approx(1.0, abs=0.1) and np.abs(last[:3]).max() < 0.1
@@ -103,13 +103,11 @@ def test_a_layer_that_one_text_needs_stands_out_there(shared: Jobs) -> None:
 
 def test_figures_say_what_they_show() -> None:
     values = np.array([[0.1, 0.4], [0.2, -0.8]])
-    chart = worth_heatmap({"score": values[0], "log score": values[1]}, ("0", "1"), "protocol")
+    chart = worth_heatmap({"score": values[0], "log score": values[1]}, ("0", "1"))
     np.testing.assert_allclose(chart.figure.data[0].z, [[0.25, 1.0], [0.25, -1.0]])
     assert "score: layer 1" in chart.alt and "log score: layer 0" in chart.alt
-    assert (
-        "Layer 1 depends most on the text" in sequence_heatmap(["1", "2"], values, ("0", "1"), "unit", "protocol").alt
-    )
-    ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), ("0", "1", "2"), "protocol")
+    assert "Layer 1 depends most on the text" in sequence_heatmap(["1", "2"], values, ("0", "1"), "unit").alt
+    ranks = rank_figure(np.array([[1.0, 1, 1], [2, 1, 3], [3, 2, 3]]), ("0", "1", "2"))
     assert "layer 1 moves most, from 1 to 3" in ranks.alt
 
 

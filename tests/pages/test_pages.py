@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.digits import perplexity, significant
 from app.worker import client
 from app.worker.client import Jobs
 from cache import evaluations, queries
@@ -28,14 +29,14 @@ def test_finished_run_is_shown_on_both_pages(shared: Jobs, spec: RunSpec) -> Non
     page = open_page("contributions")
     result = queries.find_run(shared.database, run).result
     assert result is not None
-    assert f"dense perplexity {result.dense_perplexity:.2f} (measured)" in said(page) and str(result.protocol) in said(
-        page
-    )
+    assert f"Dense perplexity {perplexity(result.dense_perplexity)} (measured)" in said(page) and str(
+        result.protocol
+    ) in said(page)
     shown = page.dataframe[0].value
     assert sorted(shown["layer"]) == list(range(8)) and shown["contribution"].is_monotonic_increasing
-    assert f"had **not** seen is {result.surrogate.r2:.3f}" in said(page)
+    assert f"**unseen** coalitions is {significant(result.surrogate.r2)}" in said(page)
     assert len(page.get("page_link")) == 1
-    assert len(page.get("plotly_chart")) == 6
+    assert len(page.get("plotly_chart")) == 2
 
 
 def test_unknown_run_in_the_address_is_named(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
@@ -95,7 +96,7 @@ def test_measuring_without_layers(shared: Jobs, finished: Finished, spec: RunSpe
     wait(lambda: not job.active)
     page.run()
     shown = {metric.label: metric.value for metric in page.metric}
-    assert float(shown["Perplexity without layers 1, 3 (measured)"]) == pytest.approx(job.measured.perplexity, abs=0.01)
+    assert float(shown["Perplexity without layers 1, 3 (measured)"]) == pytest.approx(job.measured.perplexity, rel=5e-3)
 
 
 def test_interactions_and_the_four_worths_behind_a_pair(shared: Jobs, finished: Finished, spec: RunSpec) -> None:

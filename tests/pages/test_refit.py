@@ -31,6 +31,7 @@ COMMANDS = (
 PAGES = (
     ("contributions", {}),
     ("contributions", {"value": "local", "worth": "log_score", "layer": "0"}),
+    *(("contributions", {"tab": tab}) for tab in ("depth", "text", "worths", "ranks", "literature")),
     ("interactions", {"index": "banzhaf"}),
     ("interactions", {"path": "prediction"}),
     ("learn", {"step": "axioms"}),
@@ -135,7 +136,7 @@ def test_figures_say_what_they_rest_on(shared: Jobs) -> None:
     own, game = result.surrogate.masks, queries.find_run(shared.database, result.run).game
     look_around(shared, game)
     words = f"refitted: {own} coalitions of the run and 3 further evaluations"
-    for page, address in PAGES[:4]:
+    for page, address in PAGES[:-1]:
         shown = said(open_page(page, run=result.run, refit=str(own + 3), **address))
         assert f"({words}):" in shown
         shown = said(open_page(page, run=result.run, **address))

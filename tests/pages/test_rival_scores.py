@@ -54,13 +54,13 @@ def test_scores_and_texts_of_a_real_model(cache_file: Path, spec: RunSpec, tiny:
 def test_page_shows_scores_beside_the_values_and_texts_beside_sequences(shared: Jobs) -> None:
     result, store = store_run(shared.database), Store(shared.database)
     run = queries.find_run(shared.database, result.run)
-    page = open_page("contributions", run=run.run)
+    page = open_page("contributions", run=run.run, tab="literature")
     assert "the 1 of 8 removals of one layer that are not in the results file yet" in said(page)
     scores = (0.3, 0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 0.7)
     store.save_scores(run.run, Scores(result.protocol, {"shortgpt": scores}))
     texts = ["A river", "Two\n\nroads <b>", "Three", "Four"]
     store.record_texts(result.model.fingerprint, result.protocol.tokens, texts)
-    page = open_page("contributions", run=run.run, value="shapley", worth="log_score")
+    page = open_page("contributions", run=run.run, value="shapley", worth="log_score", tab="literature")
     table = next(frame.value for frame in page.dataframe if "rank by ShortGPT" in frame.value)
     values = page.dataframe[0].value.sort_values("layer")
     np.testing.assert_allclose(table["ours"], values["Shapley value"])
@@ -68,9 +68,10 @@ def test_page_shows_scores_beside_the_values_and_texts_beside_sequences(shared: 
     shown = next(frame.value for frame in page.dataframe if "rank correlation with ours" in frame.value)
     expected = spearmanr(values["Shapley value"], scores).statistic
     assert list(shown["rank correlation with ours"]) == pytest.approx([expected])
-    begins = next(frame.value for frame in page.dataframe if "begins" in frame.value)
+    texts_page = open_page("contributions", run=run.run, tab="text")
+    begins = next(frame.value for frame in texts_page.dataframe if "begins" in frame.value)
     assert list(begins["begins"]) == ["A river", "Two roads <b>", "Three", "Four"]
-    assert "are not in the results file:" not in said(page)
+    assert "are not in the results file:" not in said(texts_page)
     button(page, "Measure the rivals' scores again").click().run()
     job = shared.newest("score", run.run)
     assert job is not None and job.details == {"run": run.run, "game": run.game}
@@ -80,9 +81,8 @@ def test_page_shows_scores_beside_the_values_and_texts_beside_sequences(shared: 
 
 
 def test_a_text_stands_beside_its_row() -> None:
-    protocol = TextProtocol("tale.txt", "calibration", 16, 16, "none", 2, 0, "a" * 16)
     texts = ["x" * 30 + " " + "<b>" * 30, "short"]
-    chart = sequence_heatmap(["1", "2"], np.eye(2), ("0", "1"), "unit", protocol, texts)
+    chart = sequence_heatmap(["1", "2"], np.eye(2), ("0", "1"), "unit", texts)
     first, second = chart.figure.layout.yaxis.ticktext
     assert first.startswith("1<br>" + "x" * 30) and "&lt;b&gt;" in first and "<b>" not in first and first.endswith("…")
     assert second == "2<br>short"
@@ -90,7 +90,7 @@ def test_a_text_stands_beside_its_row() -> None:
 
 
 def test_a_run_without_texts_says_so(shared: Jobs) -> None:
-    page = open_page("contributions", run=store_run(shared.database).run)
+    page = open_page("contributions", run=store_run(shared.database).run, tab="text")
     assert "The texts of these sequences are not in the results file" in said(page)
     assert not any("begins" in frame.value for frame in page.dataframe)
     assert box(page, "Value").value == "stratified"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.digits import perplexity, significant
 from app.surrogate.fit_figures import learning_curve, predicted_against_measured, residuals_by_size
 from app.worker.client import Jobs
 from cache import queries
@@ -42,12 +43,14 @@ def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, finishe
     assert result is not None and found is not None and found.beyond is not None
     fits = {metric.label: metric.value for metric in page.metric}
     assert float(fits["R²"]) == pytest.approx(result.surrogate.r2, abs=1e-3)
-    kinds = table(page, "mean absolute error")
+    kinds = table(open_page("surrogate", run=run, tab="kinds"), "mean absolute error")
     assert len(kinds) == 6 and kinds.set_index("surrogate").loc[result.surrogate.name, "R²"] == result.surrogate.r2
-    assert len(page.get("plotly_chart")) == 4
+    assert len(page.get("plotly_chart")) == 3
     assert len(table(page, "within a factor of")) == len(result.bands)
-    assert len(table(page, "off by a factor of, extrapolated")) == 6
-    assert table(page, "learnt from")["R²"].tolist() == [step.r2 for step in found.curve]
+    assert len(table(open_page("surrogate", run=run, tab="beyond"), "off by a factor of, extrapolated")) == 6
+    assert table(open_page("surrogate", run=run, tab="curve"), "learnt from")["R²"].tolist() == [
+        step.r2 for step in found.curve
+    ]
     points = table(page, "measured perplexity")
     assert len(points) == 50
     np.testing.assert_allclose(points["measured perplexity"], result.dense_perplexity / np.array(found.scores))
@@ -59,26 +62,26 @@ def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, finishe
     against = predicted_against_measured(result, found, held).alt
     off = np.exp(np.abs(np.log(found.scores) - np.log(np.maximum(held.scores, 1e-5))))
     assert f"50 coalitions as measured and as predicted by {held.name}" in against
-    assert f"within a factor of {np.median(off):.2f}" in against
-    assert f"from {found.curve[-1].masks}, {found.curve[-1].r2:.3f}" in learning_curve(result, found.curve).alt
+    assert f"within a factor of {significant(np.median(off))}" in against
+    assert f"from {found.curve[-1].masks}, {significant(found.curve[-1].r2)}" in learning_curve(found.curve).alt
     shapes = residuals_by_size(result, found, held).figure.layout.shapes
     assert [shape.y1 for shape in shapes] == [band.half for band in result.bands if np.isfinite(band.half)]
 
 
 def test_a_prediction_is_the_command_lines(shared: Jobs, finished: Finished, spec: RunSpec, cli: Cli) -> None:
     [run] = finished(spec)
-    page = open_page("surrogate", run=run)
+    page = open_page("surrogate", run=run, tab="why")
     page.multiselect[0].set_value([1, 3, 4]).run()
     assert not page.exception
     status, answer, _ = cli("predict", run, "--remove", "1,3,4")
     assert status == 0
     shown = next(metric for metric in page.metric if metric.label.startswith("Perplexity (pred"))
-    assert shown.value == f"{answer['perplexity']:,.2f}"
+    assert shown.value == perplexity(answer["perplexity"])
     result = queries.find_run(shared.database, run).result
     assert result is not None
     factor = band_of(result.bands, 5).factor
     low, high = (answer["perplexity"] * number for number in (1 / factor, factor))
-    assert shown.delta == f"90 % interval {low:,.2f} to {high:,.2f}"
+    assert shown.delta == f"90 % interval {perplexity(low)} to {perplexity(high)}"
     shares = table(page, "share, nats a token")["share, nats a token"]
     assert shares.tolist() == pytest.approx([share["value"] for share in answer["shares"]])
     page.multiselect[0].set_value([]).run()
@@ -98,4 +101,4 @@ def test_run_of_an_earlier_release_says_how_to_get_the_predictions(
     assert finish(shared, spec) == run
     job = shared.newest()
     assert job is not None and job.result is not None and job.result.measured == 0, "everything came from the cache"
-    assert len(open_page("surrogate", run=run).get("plotly_chart")) == 4
+    assert len(open_page("surrogate", run=run).get("plotly_chart")) == 3

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from app.glossary import glossary
 from app.root import ROOT
 from benchmarks.families import table
 from tests.support import architectures, cli_reference
@@ -21,7 +22,11 @@ def pages() -> dict[Path, str]:
     """Each page that has such parts, as it ought to be."""
     return {
         ROOT / "docs" / name: _filled(ROOT / "docs" / name, part)
-        for name, part in {"models.md": _architectures, "cli.md": cli_reference.options}.items()
+        for name, part in {
+            "models.md": _architectures,
+            "cli.md": cli_reference.options,
+            "glossary.md": _terms,
+        }.items()
     }
 
 
@@ -44,6 +49,11 @@ def _architectures(name: str) -> str:
         case "kinds":
             return table.table()
     raise ValueError(name)
+
+
+def _terms(name: str) -> str:
+    assert name == "terms"
+    return glossary()
 
 
 if __name__ == "__main__":
