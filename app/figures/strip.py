@@ -6,7 +6,7 @@ Pages and the report draw the same squares; those of Preview are buttons, which 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from app.figures.charts import channels, mixed
+from app.figures.charts import VERMILION, channels, mixed
 from app.words import named
 from core.records.results import RunResult
 
