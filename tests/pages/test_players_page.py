@@ -35,6 +35,7 @@ def test_halves_on_the_page_contributions(shared: Jobs) -> None:
     assert dict(zip(values["layer"], values["contribution"], strict=True)) == pytest.approx(expected)
     partners = next(frame.value for frame in page.dataframe if "with layer" in frame.value)
     assert partners.iloc[0]["with layer"] == "1m", "players 1 and 2 make up for each other"
+    page = open_page("contributions", run=result.run, tab="text")
     assert "layer 4m" in next(frame.value for frame in page.dataframe if "sequence" in frame.value)
 
 
