@@ -23,8 +23,14 @@ def value_bars(
 ) -> Chart:
     """One bar for each layer in the order of the model, with its two intervals; an outline around the marked layer.
 
-    The whole column of a layer tells of it on hover, and takes a click.
+    Where one is marked, others are to be chosen: the whole column of a layer tells of it on hover, and takes a click.
     """
+    told = {
+        "customdata": [(players[item.layer], item.value, item.low, item.high, item.calibration) for item in items],
+        "hovertemplate": f"layer %{{x}}<br>%{{customdata[1]:{HOVER}}} (estimated), {unit}<br>90 % interval "
+        f"%{{customdata[2]:{HOVER}}} to %{{customdata[3]:{HOVER}}} over coalitions<br>"
+        f"± %{{customdata[4]:{HOVER}}} over texts<extra></extra>",
+    }
     names = [players[item.layer] for item in items]
     figure = go.Figure(
         go.Bar(
@@ -42,7 +48,8 @@ def value_bars(
                 "color": [BLUE if item.value >= 0 else VERMILION for item in items],
                 "line": {"color": ORANGE, "width": [3 if item.layer == marked else 0 for item in items]},
             },
-            hoverinfo="skip",
+            unselected={"marker": {"opacity": 1}},
+            **told,
         )
     )
     figure.add_scatter(  # the other doubt, as a broad band behind each whisker
@@ -58,7 +65,18 @@ def value_bars(
         },
         hoverinfo="skip",
     )
-    low, high = column(figure, items, players, unit)
+    low, high = _ends(items)
+    if marked is not None:
+        figure.add_bar(
+            x=names,
+            y=[high - low] * len(items),
+            base=low,
+            width=1,
+            marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+            **told,
+        )
     figure.update_layout(
         height=height,
         margin=MARGIN,
@@ -76,28 +94,14 @@ def value_bars(
     return Chart(figure, alt)
 
 
-def column(figure: go.Figure, items: Sequence[Contribution], players: Sequence[str], unit: str) -> tuple[float, float]:
-    """Lays over each layer a bar as high as the figure, which is not seen; returns the ends of the axis."""
+def _ends(items: Sequence[Contribution]) -> tuple[float, float]:
+    """The ends of an axis that holds zero, and all values with their intervals."""
     ends = [end for item in items for end in (item.low, item.high, item.value)]
     ends += [item.value + sign * item.calibration for item in items for sign in (-1, 1)]
     known = [end for end in ends if math.isfinite(end)]
     low, high = min(0.0, *known), max(0.0, *known)
     room = _ROOM * (high - low or 1.0)
-    low, high = low - room * (low < 0), high + room
-    figure.add_bar(
-        x=[players[item.layer] for item in items],
-        y=[high - low] * len(items),
-        base=low,
-        width=1,
-        marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-        customdata=[(players[item.layer], item.value, item.low, item.high, item.calibration) for item in items],
-        hovertemplate=f"layer %{{x}}<br>%{{customdata[1]:{HOVER}}} (estimated), {unit}<br>90 % interval "
-        f"%{{customdata[2]:{HOVER}}} to %{{customdata[3]:{HOVER}}} over coalitions<br>"
-        f"± %{{customdata[4]:{HOVER}}} over texts<extra></extra>",
-    )
-    return low, high
+    return low - room * (low < 0), high + room
 
 
 def _extremes(items: Sequence[Contribution]) -> tuple[Contribution, Contribution]:

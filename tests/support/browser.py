@@ -187,7 +187,7 @@ def visit(page: Page, name: str) -> None:
 
 
 def sights(page: Page) -> Iterator[str]:
-    """Goes to every page and every step of the lecture, one after the other, and names each."""
+    """Goes to every page, each of its details, and every step of the lecture, one after the other, and names each."""
     for name in names(page):
         visit(page, name)
         rest(page)
@@ -201,6 +201,12 @@ def sights(page: Page) -> Iterator[str]:
             expect(heading).not_to_have_text(before)
             settle(page)
             yield f"{name}, {heading.inner_text()}"
+        details = page.get_by_role("radiogroup", name="Details").get_by_role("radio")
+        for place in range(1, details.count()):
+            details.nth(place).click()
+            expect(details.nth(place)).to_be_checked()
+            rest(page)
+            yield f"{name}, {details.nth(place).inner_text()}"
 
 
 def expand(page: Page) -> None:
