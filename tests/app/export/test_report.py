@@ -122,10 +122,10 @@ def test_figures_and_their_tables_show_the_same(example: tuple[Database, StoredR
         told = np.sort(figure.table.select_dtypes("number").to_numpy(dtype=float).ravel())
         for trace in figure.chart.figure.data:
             if trace.type in ("bar", "heatmap") or (trace.name and trace.name != "90 % interval"):
-                cells = (
-                    trace.customdata if figure.chart.note else trace.z
-                )  # what is scaled row by row is told undivided
-                drawn = np.array(cells if trace.type == "heatmap" else trace.y, dtype=float).ravel()
+                shown = trace.y
+                if trace.type == "heatmap":  # what is scaled row by row is told undivided
+                    shown = trace.customdata if figure.chart.note else trace.z
+                drawn = np.array(shown, dtype=float).ravel()
                 drawn = drawn[np.isfinite(drawn) & (drawn != run.result.dense_perplexity)]
                 if figure.name == "methods":
                     drawn = drawn[1:]  # the whole model's
