@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.example import shipped
+from app.settling import ranking_sentence
 from app.words import duration
 from cache.database import Database
 from cache.queries import StoredRun
@@ -40,6 +41,7 @@ class Forecast:
     dtype_known: bool  # False: the larger one is assumed
     free: int | None = None  # bytes of main memory, where the run would compute on a processor
     offload: bool = False  # weights that find no room stay on the disk
+    ranking: str = ""  # how settled the ranking will be, and when it would be, in a sentence
 
 
 def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> Forecast:
@@ -67,7 +69,7 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     players = players_of(layers, spec.players, spec.protect)
     check_count(spec, len(players))
     masks, scale = _drawn(spec, len(players))
-    answer = replace(answer, coalitions=round(len(masks) * scale))
+    answer = replace(answer, coalitions=round(len(masks) * scale), ranking=ranking_sentence(database, runs, spec))
     missing = np.ones(len(masks), dtype=np.bool_)
     same = [run for run in like if _same_text(run.spec, spec)]
     if same:
@@ -85,7 +87,8 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
 
 def sentences(found: Forecast) -> dict[str, str]:
     """What a request will take, in words."""
-    return {"To measure": _coalitions(found), "Time": _time(found), "Memory": _memory(found)}
+    said = {"To measure": _coalitions(found), "Time": _time(found), "Memory": _memory(found)}
+    return {**said, "Ranking": found.ranking} if found.ranking else said
 
 
 def _coalitions(found: Forecast) -> str:

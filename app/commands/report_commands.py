@@ -39,6 +39,8 @@ def figures(options: argparse.Namespace) -> None:
     gone = _names(run, removed)
     answer = {"path": str(out), "run": run.run, "removed": gone, "files": written}
     lines = [f"{out}: the figures of run {run.run} without layers {_listed(gone)}", *written]
+    if "plans.svg" not in written:
+        lines.append("No Chromium or Chrome drew SVG here: the button in each HTML file saves it.")
     say(options.json, answer, "\n".join(lines))
 
 
