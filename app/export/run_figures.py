@@ -66,7 +66,7 @@ def _drawn(database: Database, run: StoredRun, result: RunResult, removed: tuple
     yield RunFigure("by-depth", "By number of layers kept", depths, table)
     if (pairs := result.interactions) is not None:
         order, unit = range(len(players)), WORTHS[pairs.worth].unit
-        matrix = interaction_matrix(pairs, order, players, unit, result.protocol, pairs.pairs[0])
+        matrix = interaction_matrix(pairs, order, players, unit, pairs.pairs[0])
         yield RunFigure("interactions", "Interactions", matrix, interaction_table(pairs, players))
     if (found := queries.diagnostics(database, run.run)) is not None:
         held = found.predicted[0]

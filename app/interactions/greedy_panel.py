@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.dashboard import estimated, parts, reads, state
 from app.dashboard.measured import show_cost
+from app.digits import perplexity, significant
 from app.figures.strip import strips
 from app.foreign import plain
 from app.words import named
@@ -25,34 +26,34 @@ PATHS = {
 }
 
 
+_WHY = (
+    "Removing layers one by one never takes a choice back, and pairs that make up for each other mislead it. Shown is "
+    "the smallest number of layers at which that is worse in **this** run's game, measured beyond the chance of the "
+    "text or predicted beyond doubt (95 %); or else the likeliest one, which a measurement can settle."
+)
+
+
 def show_greedy(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     """The counterexample of this run; nothing is claimed where there is none."""
-    st.header("Greedy is not optimal")
-    st.markdown(
-        "Removing layers one by one never takes a choice back, and pairs that make up for each other mislead it. Below "
-        "is the smallest number of layers at which that is worse in **this** run's game, measured beyond the chance of "
-        "the text or predicted beyond doubt (95 %); or else the likeliest one, which a measurement can settle."
-    )
-    path = parts.pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
-    found = estimated.counterexample(shared.database, run, path)
-    if found is None:
-        st.info(
-            "None found up to half of the layers: no step of this path is worse than another removal of as many layers "
-            "by measurement, or by prediction with a probability of two thirds."
-        )
-    else:
-        shown = _as_measured(shared.database, run, found)
-        _show(shared.database, run, found, shown)
-        if not shown.measured and st.button("Measure both removals", icon=":material/speed:"):
-            sets = (found.one_by_one, found.better)
-            asked = [
-                shared.preview(f"{state.session()}-removal-{slot}", run.resolved, one) for slot, one in enumerate(sets)
-            ]
-            state.remember_jobs("removals", run.run, asked)
-    asked = state.remembered_jobs("removals", run.run)
-    if asked and asked[0].spec == run.resolved:
-        active = any(job.active for job in asked)
-        st.fragment(_answer, run_every=0.25 if active else None)(asked, result, active)
+    with st.container(border=True, key="greedy"):
+        left, middle, right = st.columns([3, 4, 1], vertical_alignment="bottom")
+        left.subheader("Greedy is not optimal", anchor=False)
+        with middle:
+            path = parts.pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
+        with right.popover("Why", icon=":material/help:", width="stretch"):
+            st.markdown(_WHY)
+        found = estimated.counterexample(shared.database, run, path)
+        if found is None:
+            st.info(
+                "None found up to half of the layers: no step of this path is worse than another removal of as many "
+                "layers by measurement, or by prediction with a probability of two thirds."
+            )
+        else:
+            _show(shared, run, found)
+        asked = state.remembered_jobs("removals", run.run)
+        if asked and asked[0].spec == run.resolved:
+            active = any(job.active for job in asked)
+            st.fragment(_answer, run_every=0.25 if active else None)(asked, result, active)
 
 
 def _as_measured(database: Database, run: StoredRun, found: Counterexample) -> Counterexample:
@@ -68,30 +69,38 @@ def _as_measured(database: Database, run: StoredRun, found: Counterexample) -> C
     return replace(found, gap=gap, low=low, high=high, deviation=0.0, measured=True)
 
 
-def _show(database: Database, run: StoredRun, found: Counterexample, shown: Counterexample) -> None:
-    """The two removals and what they cost; `shown` with what is measured by now."""
-    result = run.result
+def _show(shared: Jobs, run: StoredRun, found: Counterexample) -> None:
+    """The two removals, which of them is worse and how surely, and what each costs; measured on request."""
+    result, shown = run.result, _as_measured(shared.database, run, found)
     assert result is not None
     how = "measured" if shown.measured else "predicted"
-    names = {"one by one": found.one_by_one, f"better ({how})": found.better}
-    st.html(strips(names, result))
-    doubt = f" ± {found.deviation:.3f} (standard deviation): worse with a probability of {found.probability:.0%}"
-    before = "" if found.measured else f"; was predicted as {found.gap:.3f} ± {found.deviation:.3f}"
-    st.markdown(
-        f"With **{found.count}** layers removed, the one-by-one choice loses **{abs(shown.gap):.3f}** nats a token "
-        f"{'more' if shown.gap >= 0 else 'less'} ({how}){_over_texts(shown) + before if shown.measured else doubt}."
+    sets = {"one by one": found.one_by_one, f"better ({how})": found.better}
+    doubt = (
+        f" ± {significant(found.deviation)} (standard deviation), worse with a probability of {found.probability:.0%}"
     )
-    with st.container(horizontal=True):
+    was = f"; was predicted as {significant(found.gap)} ± {significant(found.deviation)}"
+    words = _over_texts(shown) + ("" if found.measured else was) if shown.measured else doubt
+    st.markdown(
+        f"With **{found.count}** layers removed, the one-by-one choice loses **{significant(abs(shown.gap))}** nats a "
+        f"token {'more' if shown.gap >= 0 else 'less'} ({how}){words}."
+    )
+    st.html(strips(sets, result))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
-            show_cost(f"{name}, without {named(result.model.players, removed)}", removed, database, run)
-    st.caption(f"Whole model: {result.dense_perplexity:.2f} (measured). {plain(result.protocol)}.")
+            show_cost(name, removed, shared.database, run)
+        if not shown.measured and st.button("Measure both removals", icon=":material/speed:"):
+            client = state.session()
+            asked = [
+                shared.preview(f"{client}-removal-{slot}", run.resolved, one) for slot, one in enumerate(sets.values())
+            ]
+            state.remember_jobs("removals", run.run, asked)
 
 
 def _over_texts(found: Counterexample) -> str:
     """How sure a measured gap is."""
     if not np.isfinite(found.low):
         return ". From this text alone nobody can tell whether that holds on other text: **it does not count yet**"
-    interval = f"; 90 % interval for other text of this kind {found.low:.3f} to {found.high:.3f}"
+    interval = f"; 90 % interval for other text of this kind {significant(found.low)} to {significant(found.high)}"
     return (
         interval
         if found.settled
@@ -117,7 +126,7 @@ def _answer(asked: list[Job], result: RunResult, waited: bool) -> None:
     names = [named(result.model.players, measured.removed) for measured in found]
     verdict = "the one-by-one choice **is worse**" if one.perplexity > other.perplexity else "it is **not** worse"
     st.markdown(
-        f"Measured last: {one.perplexity:.2f} without {plain(names[0])} (one by one), {other.perplexity:.2f} without "
-        f"{plain(names[1])}: {verdict}. The example above stays; "
-        "a refit looks for one again, with all that is measured in hand."
+        f"Measured last: {perplexity(one.perplexity)} without {plain(names[0])} (one by one), "
+        f"{perplexity(other.perplexity)} without {plain(names[1])}: {verdict}. The example above stays; a refit looks "
+        "for one again, with all that is measured in hand."
     )

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from app.digits import significant
 from app.figures.charts import DIVERGING, MARGIN, ORANGE, Chart, tick
 from app.words import Players, named
-from core.records.spec import TextProtocol
 from core.records.values import PairInteraction, PairInteractions
+
+# With the controls above it, it ends on the first screen of a laptop; so many pixels of it are cells.
+_HEIGHT, _CELLS = 470, 380
 
 
 def pair_name(pair: PairInteraction, players: Players) -> str:
@@ -15,13 +18,13 @@ def pair_name(pair: PairInteraction, players: Players) -> str:
     return named(players, (pair.first, pair.second), "-")
 
 
+def interval_of(pair: PairInteraction) -> str:
+    """The 90 % interval of an interaction in words."""
+    return f"{significant(pair.low, '+')} to {significant(pair.high, '+')}"
+
+
 def interaction_matrix(
-    found: PairInteractions,
-    order: Sequence[int],
-    players: Players,
-    unit: str,
-    protocol: TextProtocol,
-    marked: PairInteraction,
+    found: PairInteractions, order: Sequence[int], players: Players, unit: str, marked: PairInteraction
 ) -> Chart:
     """Layers by layers in an order. Centred at zero; hover shows a pair's interval; an outline marks one pair.
 
@@ -34,9 +37,9 @@ def interaction_matrix(
     for pair in found.pairs:
         for row, column in ((pair.first, pair.second), (pair.second, pair.first)):
             values[place[row]][place[column]] = pair.value
-            interval = f"{pair.low:+.3f} to {pair.high:+.3f}, {pair.meaning}"
             names = pair_name(pair, players), named(players, (row, column), " and ")
-            cells.append((place[column], place[row], (*names, pair.value, interval)))
+            told = significant(pair.value, "+"), f"{interval_of(pair)}, {pair.meaning}"
+            cells.append((place[column], place[row], (*names, *told)))
     strongest = found.pairs[0]
     bound = abs(strongest.value) or 1.0
     figure = go.Figure(
@@ -56,32 +59,34 @@ def interaction_matrix(
         y=y,
         customdata=data,
         mode="markers",
-        marker={"symbol": "square", "size": 14, "opacity": 0},
+        marker={"symbol": "square", "size": _CELLS / layers, "opacity": 0},
         selected={"marker": {"opacity": 0}},
-        hovertemplate="layers %{customdata[1]}<br>interaction %{customdata[2]:+.3f} (estimated), "
-        f"{unit}<br>90 % interval %{{customdata[3]}}<br>{protocol}<extra></extra>",
+        hovertemplate="layers %{customdata[1]}<br>interaction %{customdata[2]} (estimated), "
+        f"{unit}<br>90 % interval %{{customdata[3]}}<extra></extra>",
     )
     ends = place[marked.first], place[marked.second]
     figure.add_scatter(
         x=ends,
         y=ends[::-1],
         mode="markers",
-        marker={"symbol": "square-open", "size": 16, "color": ORANGE, "line": {"width": 3}},
+        marker={"symbol": "square-open", "size": _CELLS / layers + 2, "color": ORANGE, "line": {"width": 3}},
         unselected={"marker": {"opacity": 1}},
         hoverinfo="skip",
     )
-    step = 1 if list(order) != sorted(order) else tick(layers)  # out of order, each name is needed
+    step = 1 if list(order) != sorted(order) else 2 * tick(layers)  # out of order, each name is needed
     ticks = {"tickvals": list(range(0, layers, step)), "ticktext": [players[layer] for layer in order[::step]]}
+    # Square, and against the scale, whatever room there is beside it.
+    axis = {"title": "layer", "constrain": "domain", "showgrid": False, "zeroline": False, **ticks}
     figure.update_layout(
-        height=640,
+        height=_HEIGHT,
         margin=MARGIN,
         showlegend=False,
-        xaxis={"title": "layer", "constrain": "domain", "showgrid": False, **ticks},
-        yaxis={"title": "layer", "autorange": "reversed", "scaleanchor": "x", "showgrid": False, **ticks},
+        xaxis={**axis, "constraintoward": "right", "scaleanchor": "y", "range": [-0.5, layers - 0.5]},
+        yaxis={**axis, "constraintoward": "top", "range": [layers - 0.5, -0.5]},
     )
     alt = (
         f"Matrix: interaction of each pair of {layers} layers. The strongest is that of layers "
-        f"{named(players, (strongest.first, strongest.second), ' and ')} ({strongest.value:+.3f} {unit}, "
+        f"{named(players, (strongest.first, strongest.second), ' and ')} ({significant(strongest.value, '+')} {unit}, "
         f"{strongest.meaning})."
     )
     return Chart(figure, alt)

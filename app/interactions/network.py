@@ -5,22 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from app.digits import significant
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart
+from app.interactions.matrix import interval_of
 from app.words import Players, named
-from core.records.spec import TextProtocol
 from core.records.values import PairInteraction
 
 _WIDEST = 7.0
 
 
-def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str, protocol: TextProtocol) -> Chart:
+def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str) -> Chart:
     """Synergy is blue and solid, redundancy vermilion and dashed; the wider, the stronger.
 
     Args:
         pairs: decided ones, the strongest first, one or more.
         players: all of them, clockwise from the top.
         unit: of an interaction.
-        protocol: of its measurements.
     """
     layers = len(players)
     angle = 2 * np.pi * np.arange(layers) / layers
@@ -49,14 +49,14 @@ def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str
             (
                 players[pair.first],
                 players[pair.second],
-                pair.value,
-                f"{pair.low:+.3f} to {pair.high:+.3f}",
+                significant(pair.value, "+"),
+                interval_of(pair),
                 pair.meaning,
             )
             for pair in pairs
         ],
-        hovertemplate="layers %{customdata[0]} and %{customdata[1]}<br>%{customdata[4]} %{customdata[2]:+.3f} "
-        f"(estimated), {unit}<br>90 % interval %{{customdata[3]}}<br>{protocol}<extra></extra>",
+        hovertemplate="layers %{customdata[0]} and %{customdata[1]}<br>%{customdata[4]} %{customdata[2]} "
+        f"(estimated), {unit}<br>90 % interval %{{customdata[3]}}<extra></extra>",
     )
     inside = {end for pair in pairs for end in (pair.first, pair.second)}
     figure.add_scatter(
@@ -70,12 +70,12 @@ def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str
     )
     hidden = {"visible": False, "range": [-1.2, 1.2]}
     figure.update_layout(
-        height=520, margin=MARGIN, showlegend=False, xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"}
+        height=460, margin=MARGIN, showlegend=False, xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"}
     )
     redundant = sum(pair.meaning == "redundancy" for pair in pairs)
     alt = (
         f"Network: the {len(pairs)} strongest decided interactions, {redundant} of them redundancies (dashed). The "
-        f"strongest joins layers {named(players, (pairs[0].first, pairs[0].second), ' and ')} ({pairs[0].value:+.3f} "
-        f"{unit})."
+        f"strongest joins layers {named(players, (pairs[0].first, pairs[0].second), ' and ')} "
+        f"({significant(pairs[0].value, '+')} {unit})."
     )
     return Chart(figure, alt)

@@ -5,7 +5,9 @@ import math
 import streamlit as st
 
 from app.dashboard import parts, state
+from app.digits import perplexity, significant
 from app.foreign import plain
+from app.interactions.matrix import interval_of
 from app.words import named
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -24,8 +26,8 @@ def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteract
     """What the surrogate says of a pair, and the measurement that it can be held against."""
     both = named(result.model.players, (pair.first, pair.second), " and ")
     st.markdown(
-        f"Estimated interaction of layers {plain(both)}: **{pair.value:+.3f}** {unit} "
-        f"(90 % interval {pair.low:+.3f} to {pair.high:+.3f}): {plain(pair.meaning)}, {WORDS[pair.meaning]}."
+        f"Estimated interaction of layers {plain(both)}: **{significant(pair.value, '+')}** {unit} "
+        f"(90 % interval {plain(interval_of(pair))}): {plain(pair.meaning)}, {WORDS[pair.meaning]}."
     )
     if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
         sets = ((pair.first,), (pair.second,), (pair.first, pair.second))
@@ -37,18 +39,17 @@ def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteract
 
 
 def _answer(asked: list[Job], result: RunResult) -> None:
-    """The measured perplexities, and the interaction that they make."""
+    """The measured perplexities, two beside each other, and the interaction that they make."""
     failed = next((job for job in asked if job.status == "failed"), None)
     if failed is not None:
         parts.show_failure(failed.message, failed.hint)
         return
-    with st.container(horizontal=True):
-        protocol = str(result.protocol)
-        st.metric("Whole model (measured)", f"{result.dense_perplexity:.2f}", help=plain(protocol))
-        for job in asked:
-            without = named(result.model.players, job.removed, " and ")
-            number = f"{job.measured.perplexity:.2f}" if job.measured else "…"
-            st.metric(f"Without {plain(without)} (measured)", number, help=plain(protocol))
+    places = [column for _ in range(2) for column in st.columns(2)]
+    places[0].metric("Whole model (measured)", perplexity(result.dense_perplexity))
+    for place, job in zip(places[1:], asked, strict=True):
+        without = named(result.model.players, job.removed, " and ")
+        number = perplexity(job.measured.perplexity) if job.measured else "…"
+        place.metric(f"Without {plain(without)} (measured)", number)
     found = [job.measured for job in asked if job.measured is not None]
     if len(found) < len(asked):
         return
@@ -57,6 +58,7 @@ def _answer(asked: list[Job], result: RunResult) -> None:
     first, second, both = (measured.mean_nll - math.log(result.dense_perplexity) for measured in found)
     if math.isfinite(both):
         st.markdown(
-            f"Measured interaction while nothing else is missing: **{first + second - both:+.3f}** nats a token. The "
-            f"two single losses add up to {first + second:.3f}; together they cost {both:.3f}."
+            f"Measured interaction while nothing else is missing: **{significant(first + second - both, '+')}** nats "
+            f"a token. The two single losses add up to {significant(first + second)}; together they cost "
+            f"{significant(both)}."
         )

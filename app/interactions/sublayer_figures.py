@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from app.digits import HOVER, significant
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
+from app.interactions.matrix import interval_of
 from app.words import Players
 from core.coalitions.players import both_halves
-from core.records.spec import TextProtocol
 from core.records.values import PairInteraction, PairInteractions
 
 
@@ -17,7 +18,7 @@ def half_pairs(found: PairInteractions, players: Players) -> dict[str, PairInter
     return {str(block): by_places[places] for block, places in both_halves(players).items()}
 
 
-def half_bars(pairs: dict[str, PairInteraction], unit: str, protocol: TextProtocol) -> Chart:
+def half_bars(pairs: dict[str, PairInteraction], unit: str) -> Chart:
     """A bar with its interval for each block."""
     blocks, values = list(pairs), list(pairs.values())
     figure = go.Figure(
@@ -31,9 +32,9 @@ def half_bars(pairs: dict[str, PairInteraction], unit: str, protocol: TextProtoc
                 "thickness": 1.2,
             },
             marker_color=[BLUE if pair.value >= 0 else VERMILION for pair in values],
-            customdata=[(f"{pair.low:+.3f} to {pair.high:+.3f}", pair.meaning) for pair in values],
-            hovertemplate=f"halves of layer %{{x}}<br>interaction %{{y:+.3f}} (estimated), {unit}<br>"
-            f"90 % interval %{{customdata[0]}}, %{{customdata[1]}}<br>{protocol}<extra></extra>",
+            customdata=[(interval_of(pair), pair.meaning) for pair in values],
+            hovertemplate=f"halves of layer %{{x}}<br>interaction %{{y:+{HOVER}}} (estimated), {unit}<br>"
+            f"90 % interval %{{customdata[0]}}, %{{customdata[1]}}<extra></extra>",
         )
     )
     figure.update_layout(height=320, margin=MARGIN, xaxis=layer_axis(blocks), yaxis={"title": unit, "zeroline": True})
@@ -45,6 +46,6 @@ def _alt(blocks: Sequence[str], values: Sequence[PairInteraction], unit: str) ->
     decided = sum(pair.meaning != "undecided" for pair in values)
     return (
         f"Bars: interaction of the attention and the MLP of each of {len(blocks)} layers, {decided} of them decided. "
-        f"The strongest is in layer {blocks[strongest]} ({values[strongest].value:+.3f} {unit}, "
-        f"{values[strongest].meaning})."
+        f"The strongest is in layer {blocks[strongest]} "
+        f"({significant(values[strongest].value, '+')} {unit}, {values[strongest].meaning})."
     )

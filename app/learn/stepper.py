@@ -16,7 +16,7 @@ _STAYS = """<style>
 @media (min-width: 900px) {
     [data-testid=stLayoutWrapper]:has(> .st-key-stepper, > .st-key-presenting) { position: sticky; top: 1rem;
         z-index: 90; background: var(--page); box-shadow: 0 -1rem var(--page), 0 .75rem .75rem -.25rem var(--page) }
-    [data-testid=stApp] { --page: light-dark(#FFFFFF, #0E1117) }
+    [data-testid=stApp] { --page: light-dark(#FFFFFF, #171614) }
 }
 </style>"""
 _ROOM = """<style>

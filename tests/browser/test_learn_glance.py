@@ -15,6 +15,7 @@ MAIN, BLOCK = "[data-testid=stMain]", "[data-testid=stMainBlockContainer]"
 # The picture of a step and the sentence about it; the matrix of Interactions and the panel of a pair.
 SIGHTS = {
     **{f"learn?step={name}": (f"{MAIN} .main-svg >> nth=0", "text=What to look for.") for name in STEPS},
+    "interactions": (".st-key-matrix .main-svg >> nth=0", "text=Estimated interaction of layers"),
 }
 WAYS = (".st-key-step-back", ".st-key-step-on", ".st-key-present")
 # Over the buttons that Plotly shows with the mouse on a chart, no part of its legend, and no scale of another chart.
