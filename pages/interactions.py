@@ -19,7 +19,7 @@ from core.errors import QuorumError
 from core.records.results import RunResult
 from core.records.values import PairInteractions
 
-ORDERS = {"depth": "by depth", "cluster": "by cluster: layers that interact alike stand side by side"}
+ORDERS = {"depth": "by depth", "cluster": "by cluster"}
 shared = client.shared()
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -49,7 +49,7 @@ def pick_interactions(run: StoredRun) -> tuple[PairInteractions | None, str]:
         st.markdown(
             "**Blue** pairs are worth more together than apart (synergy). **Vermilion** pairs make up for each other "
             "(redundancy): each looks dispensable while the other is there, so removing layers one by one by their own "
-            "contribution goes wrong with them."
+            "contribution goes wrong with them. By cluster, layers that interact alike stand side by side."
         )
     return found, order
 
@@ -66,8 +66,8 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions, order
         places = clustered(found, len(players)) if order == "cluster" else tuple(range(len(players)))
         matrix = interaction_matrix(found, places, players, unit, by_name[name])
         parts.show_chart(matrix, "matrix", take=parts.choosing("pair"))
-        said = "Estimated" if found.surrogate is not None else "Exact"
-        st.caption(f"{said}. Blue: synergy; vermilion: redundancy. Click on a cell.")
+        how = "Estimated" if found.surrogate is not None else "Exact"
+        st.caption(f"{how}. Blue: synergy; vermilion: redundancy. Click on a cell.")
 
 
 if chosen is not None and chosen.result is not None:

@@ -82,13 +82,13 @@ def test_figures_say_what_they_show(shared: Jobs) -> None:
     assert result.interactions is not None
     first = result.interactions.pairs[0]
     order = (7, 6, 5, 4, 3, 2, 1, 0)
-    chart = interaction_matrix(result.interactions, order, PLAYERS, "nats", result.protocol, first)
+    chart = interaction_matrix(result.interactions, order, PLAYERS, "nats", first)
     heat, cells, mark = chart.figure.data
     assert heat.z[order.index(1)][order.index(2)] == heat.z[order.index(2)][order.index(1)] == first.value
     here = [data[0] for x, y, data in zip(cells.x, cells.y, cells.customdata, strict=True) if (x, y) == (5, 6)]
     assert here == ["1-2"], "a click on the cell of layers 1 and 2 chooses that pair"
     assert set(zip(mark.x, mark.y, strict=True)) == {(5, 6), (6, 5)}
-    network = network_figure([first], PLAYERS, "nats", result.protocol)
+    network = network_figure([first], PLAYERS, "nats")
     assert network.figure.data[0].line.dash == "dash" and "1 of them redundancies" in network.alt
     drawn = strips({"one by one": (1, 2)}, result)
     assert drawn.count("<span title=") == 8 and drawn.count("(removed)") == 2 and "without 1, 2" in drawn

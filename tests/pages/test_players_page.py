@@ -42,14 +42,17 @@ def test_halves_on_the_page_contributions(shared: Jobs) -> None:
 def test_halves_on_the_page_interactions(shared: Jobs) -> None:
     result = store_run(shared.database, players=HALVES)
     page = open_page("interactions", run=result.run, pair="1m-2a")
-    assert "interaction of layers 1m and 2a" in said(page) and "The two halves of each layer" in said(page)
+    assert "interaction of layers 1m and 2a" in said(page)
     assert {*page.dataframe[0].value["first"]} <= {*HALVES}
+    page = open_page("interactions", run=result.run, tab="halves")
+    assert "a layer's attention and its MLP need each other" in said(page) and len(page.dataframe[0].value) == 4
     assert result.interactions is not None
     found = half_pairs(result.interactions, HALVES)
     assert list(found) == ["1", "2", "3", "4"]
     assert (found["2"].first, found["2"].second) == (2, 3)
     plain = store_run(shared.database)
-    assert "two halves" not in said(open_page("interactions", run=plain.run))
+    page = open_page("interactions", run=plain.run, tab="halves")
+    assert "need each other" not in said(page) and "There is no view halves" in said(page)
 
 
 def test_halves_are_switched_off_by_name(shared: Jobs) -> None:
