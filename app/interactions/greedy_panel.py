@@ -37,7 +37,7 @@ def show_greedy(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     """The counterexample of this run; nothing is claimed where there is none."""
     with st.container(border=True, key="greedy"):
         left, middle, right = st.columns([3, 4, 1], vertical_alignment="bottom")
-        left.subheader("Greedy is not optimal", anchor=False)
+        left.header("Greedy is not optimal", anchor=False)
         with middle:
             path = parts.pick("path", "Remove one by one", list(PATHS), PATHS.__getitem__)
         with right.popover("Why", icon=":material/help:", width="stretch"):

@@ -79,7 +79,7 @@ def interaction_matrix(
     axis = {"title": "layer", "constrain": "domain", "showgrid": False, "zeroline": False, **ticks}
     figure.update_layout(
         height=_HEIGHT,
-        margin=MARGIN,
+        margin={**MARGIN, "t": 30},  # for the buttons that Plotly shows: they would cover what the scale is of
         showlegend=False,
         xaxis={**axis, "constraintoward": "right", "scaleanchor": "y", "range": [-0.5, layers - 0.5]},
         yaxis={**axis, "constraintoward": "top", "range": [layers - 0.5, -0.5]},

@@ -13,6 +13,7 @@ from app.dashboard import parts, state
 _STAYS = """<style>
 .st-key-step [data-testid=stWidgetLabel] { position: absolute; clip-path: inset(50%); width: 1px; height: 1px }
 [data-testid=stMain] .st-key-title h1 { font-size: 2rem; padding: 0; line-height: 1.25 }
+.st-key-title [data-testid=stMarkdownContainer] { margin-bottom: 0 }
 @media (min-width: 900px) {
     [data-testid=stLayoutWrapper]:has(> .st-key-stepper, > .st-key-presenting) { position: sticky; top: 1rem;
         z-index: 90; background: var(--page); box-shadow: 0 -1rem var(--page), 0 .75rem .75rem -.25rem var(--page) }
