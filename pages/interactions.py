@@ -5,6 +5,7 @@ import streamlit as st
 from app.dashboard import estimated, parts
 from app.dashboard.refitting import offered
 from app.figures.protocol_chip import protocol_chip
+from app.figures.terms_chip import terms_chip
 from app.foreign import plain
 from app.interactions.clustered import clustered
 from app.interactions.details import show_details
@@ -73,6 +74,7 @@ def show_pairs(run: StoredRun, result: RunResult, found: PairInteractions, order
 if chosen is not None and chosen.result is not None:
     with chips:
         protocol_chip(chosen.result)
+        terms_chip("layer", "coalition", "worth", "interaction", "surrogate", "90 % interval", "perplexity", "dense")
     chosen = offered(shared.database, chosen)
     assert chosen.result is not None
     if chosen.result.interactions is None:

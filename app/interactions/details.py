@@ -21,7 +21,7 @@ def show_details(result: RunResult, found: PairInteractions, unit: str) -> None:
     players = result.model.players
     halves = half_pairs(found, players)
     tabs = [name for name in TABS if halves or name != "halves"]
-    tab = parts.pick("tab", "View", tabs, TABS.__getitem__, row=True)
+    tab = parts.pick("tab", "Details", tabs, TABS.__getitem__, row=True)
     file = f"interactions-{found.kind}-{found.worth}-{result.run}"
     # Each tab has a place of its own: what the browser takes over from another one keeps the focus of the keyboard.
     with [st.container() for _ in tabs][tabs.index(tab)]:

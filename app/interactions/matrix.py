@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 from app.digits import significant
-from app.figures.charts import DIVERGING, MARGIN, ORANGE, Chart, tick
+from app.figures.charts import MARGIN, ORANGE, Chart, centred, tick
 from app.words import Players, named
 from core.records.values import PairInteraction, PairInteractions
 
@@ -41,13 +42,10 @@ def interaction_matrix(
             told = significant(pair.value, "+"), f"{interval_of(pair)}, {pair.meaning}"
             cells.append((place[column], place[row], (*names, *told)))
     strongest = found.pairs[0]
-    bound = abs(strongest.value) or 1.0
     figure = go.Figure(
         go.Heatmap(
             z=values,
-            zmin=-bound,
-            zmax=bound,
-            colorscale=DIVERGING,
+            **centred(np.array([pair.value for pair in found.pairs])),
             colorbar={"title": {"text": unit}, "thickness": 12},
             hoverongaps=False,
             hoverinfo="skip",
@@ -79,7 +77,7 @@ def interaction_matrix(
     axis = {"title": "layer", "constrain": "domain", "showgrid": False, "zeroline": False, **ticks}
     figure.update_layout(
         height=_HEIGHT,
-        margin={**MARGIN, "t": 30},  # for the buttons that Plotly shows: they would cover what the scale is of
+        margin=MARGIN,
         showlegend=False,
         xaxis={**axis, "constraintoward": "right", "scaleanchor": "y", "range": [-0.5, layers - 0.5]},
         yaxis={**axis, "constraintoward": "top", "range": [layers - 0.5, -0.5]},

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 from sklearn.metrics import r2_score
 
-from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, SKY, VERMILION, Chart, tick
-from app.learn.sampling_figures import LEGEND
+from app.figures.charts import BLUE, GREY, LEGEND, MARGIN, ORANGE, SKY, VERMILION, Chart, tick
 from core.coalitions.measurements import Floats
 
 

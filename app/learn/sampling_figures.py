@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.charts import GREEN, GREY, MARGIN, SKY, VERMILION, Chart, layer_axis
+from app.figures.charts import GREEN, GREY, LEGEND, MARGIN, SKY, VERMILION, Chart, layer_axis
 from core.attribution.permutations import errors
 from core.coalitions.measurements import Floats
-
-LEGEND = {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"}
 
 
 def estimate_bars(found: Floats, half: Floats, right: Floats, players: Sequence[str]) -> Chart:

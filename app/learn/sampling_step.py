@@ -5,10 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard.tables import show_table
-from app.figures.protocol_chip import protocol_chip
 from app.learn.games import COST, LAYERS, made_up_model, shapley, table
 from app.learn.sampling_figures import error_curve, error_table, estimate_bars
-from app.learn.step_parts import Own, look_for, show, step
+from app.learn.step_parts import Own, look_for, show, show_chips, step
 from app.words import labels
 from core.attribution.closed_form import measure, values
 from core.attribution.permutations import draw, estimate, marginals
@@ -77,4 +76,4 @@ def sampling(own: Own | None) -> None:
             "**On your run.** The game is what its surrogate predicts (estimated; small coalitions are extrapolated), "
             "and exact is that game's value, in closed form."
         )
-        protocol_chip(yours.result)
+        show_chips(yours, "coalition", "contribution", "surrogate", "90 % interval")

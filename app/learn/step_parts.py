@@ -6,6 +6,8 @@ import streamlit as st
 
 from app.dashboard import estimated, parts, state
 from app.figures.charts import Chart
+from app.figures.protocol_chip import protocol_chip
+from app.figures.terms_chip import terms_chip
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.measurements import Measurements
@@ -59,6 +61,13 @@ def show(chart: Chart, key: str) -> None:
         figure.update_annotations(font=large)
         figure.update_traces(textfont=large)
     parts.show_chart(chart, key=key)
+
+
+def show_chips(own: Own, *terms: str) -> None:
+    """How what is on the reader's run was measured, and what the words of the step mean."""
+    with st.container(horizontal=True):
+        protocol_chip(own.result)
+        terms_chip(*terms)
 
 
 def look_for(words: str) -> None:

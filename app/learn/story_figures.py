@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app.figures.charts import BLUE, GREY, MARGIN, ORANGE, VERMILION, Chart
+from app.figures.charts import BLUE, GREY, LEGEND, MARGIN, ORANGE, VERMILION, Chart
 from app.learn.games import PLAYERS
-from app.learn.sampling_figures import LEGEND
 from core.coalitions.measurements import Floats
 
 Coalition = tuple[int, ...]

@@ -9,11 +9,10 @@ import streamlit as st
 from app.dashboard import state
 from app.dashboard.tables import show_table
 from app.digits import significant
-from app.figures.protocol_chip import protocol_chip
 from app.figures.strip import strip
 from app.learn.games import PLAYERS, STORIES, alike, idle, shapley, table
 from app.learn.own_run_figures import contribution_by_size, size_table
-from app.learn.step_parts import Own, look_for, show, step
+from app.learn.step_parts import Own, look_for, show, show_chips, step
 from app.learn.story_figures import coalition_lattice, lattice_table, linearity_bars, order_steps, team_name
 from core.attribution.hybrid import averaging, hybrid
 from core.attribution.permutations import marginals
@@ -72,7 +71,7 @@ def _own_coalition(own: Own) -> None:
     score = float(own.measured.scores[ranked[rank - 1]])
     right.metric("Score PPL_dense / PPL (measured)", significant(score), help="1: nothing is lost")
     st.html(strip(removed(own.measured.masks[ranked[rank - 1]]), own.result))
-    protocol_chip(own.result)
+    show_chips(own, "coalition", "worth", "contribution", "surrogate")
 
 
 def orders(own: Own | None) -> None:
@@ -117,7 +116,7 @@ def _own_sizes(own: Own) -> None:
     show(contribution_by_size(own.result, layer), key="by-size")
     show_table(size_table(own.result, layer), "The contribution of this layer by number of layers kept", "by-size")
     st.caption("Estimated by the run's surrogate, with 90 % intervals over coalitions.")
-    protocol_chip(own.result)
+    show_chips(own, "coalition", "worth", "contribution", "surrogate")
 
 
 def axioms(own: Own | None) -> None:
@@ -198,4 +197,4 @@ def _own_sums(own: Own) -> None:
         "The first two are of the log score, and extrapolate to sizes that no stratum holds. The third is of the "
         "score, looks at a few sizes only, and divides no whole."
     )
-    protocol_chip(own.result)
+    show_chips(own, "coalition", "worth", "contribution", "surrogate")

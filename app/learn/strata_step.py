@@ -6,10 +6,9 @@ import streamlit as st
 from scipy.stats import binom
 
 from app.dashboard.tables import show_table
-from app.figures.protocol_chip import protocol_chip
 from app.learn.coalition_figures import scores_by_size
 from app.learn.games import COST, LAYERS, made_up_model
-from app.learn.step_parts import Own, look_for, show, step
+from app.learn.step_parts import Own, look_for, show, show_chips, step
 from core.coalitions.masks import everything
 from core.coalitions.measurements import Floats
 from core.sampling.strata import default_strata
@@ -58,7 +57,7 @@ def _own_sizes(own: Own) -> None:
     shares = np.bincount(kept, minlength=own.layers + 1) / len(kept)
     show(scores_by_size(kept, scores, uniform, shares, "measured"), key="own-sizes")
     _size_table(kept, scores, "own-strata", "your run")
-    protocol_chip(own.result)
+    show_chips(own, "coalition", "worth", "strata", "perplexity", "dense")
 
 
 def _size_table(kept: Floats, scores: Floats, name: str, whose: str) -> None:

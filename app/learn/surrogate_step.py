@@ -6,11 +6,10 @@ import streamlit as st
 from sklearn.metrics import r2_score
 
 from app.dashboard.tables import show_table
-from app.figures.protocol_chip import protocol_chip
 from app.learn.coalition_figures import points_table, predicted_against_true
 from app.learn.games import COST, LAYERS, learning_curve, made_up_model, measured
 from app.learn.sampling_figures import learning_lines
-from app.learn.step_parts import Own, look_for, show, step
+from app.learn.step_parts import Own, look_for, show, show_chips, step
 from core.coalitions.masks import everything
 from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
 from core.surrogate.surrogate import fit
@@ -90,4 +89,4 @@ def _own_fit(own: Own) -> None:
         show(predicted_against_true(predicted, true, learnt, "measured"), key="own-predicted")
     show_table(points_table(predicted, true, learnt), "Predicted and measured log scores", "own-predicted")
     st.caption("Predicted by the surrogate against measured.")
-    protocol_chip(own.result)
+    show_chips(own, "coalition", "surrogate", "R²", "measured")

@@ -52,7 +52,7 @@ def test_halves_on_the_page_interactions(shared: Jobs) -> None:
     assert (found["2"].first, found["2"].second) == (2, 3)
     plain = store_run(shared.database)
     page = open_page("interactions", run=plain.run, tab="halves")
-    assert "need each other" not in said(page) and "There is no view halves" in said(page)
+    assert "need each other" not in said(page) and "There is no details halves" in said(page)
 
 
 def test_halves_are_switched_off_by_name(shared: Jobs) -> None:
