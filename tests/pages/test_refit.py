@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.__main__ import main
+from app.digits import perplexity
 from app.worker.client import Jobs
 from cache import queries
 from cache.store import Store
@@ -165,7 +166,7 @@ def test_a_refit_belongs_to_its_run_and_to_all_pages_of_a_session(shared: Jobs) 
 def test_preview_and_surrogate_put_the_measurement_first(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [name] = finished(spec)
     run = queries.find_run(shared.database, name)
-    page = open_page("surrogate", run=name)
+    page = open_page("surrogate", run=name, tab="why")
     page.multiselect[0].set_value([0, 1, 2, 3]).run()
     [shown] = [metric for metric in page.metric if metric.label.startswith("Perplexity (")]
     was = f"Was {shown.label[12:-1]} as {shown.value}"
@@ -175,7 +176,7 @@ def test_preview_and_surrogate_put_the_measurement_first(shared: Jobs, finished:
     assert was in said(page)
     page = open_page("preview", run=name, remove="0,1,2,3")
     figures = {metric.label: metric.value for metric in page.metric}
-    assert figures["Perplexity (measured)"] == f"{found.perplexity:.2f}" and "Perplexity (predicted)" not in figures
+    assert figures["Perplexity (measured)"] == perplexity(found.perplexity) and "Perplexity (predicted)" not in figures
     assert was in said(page)
     button(page, "Refit with all 51 evaluations of this game").click().run()
     assert not page.exception and "The surrogate has learnt from this measurement" in said(page)
