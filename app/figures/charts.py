@@ -24,7 +24,6 @@ BLUE, VERMILION, ORANGE, GREEN, PURPLE, SKY, GREY = (
     "#888888",
 )
 NEUTRAL = "#F7F7F7"
-DIVERGING = [[0.0, VERMILION], [0.5, NEUTRAL], [1.0, BLUE]]
 RISING = [[0.0, NEUTRAL], [1.0, BLUE]]
 INK = "#444444"
 # Above every figure there is room for Plotly's own buttons, which cover nothing there; a legend stands below the axis.

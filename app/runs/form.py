@@ -21,7 +21,7 @@ _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "g
 def show_form(database: Database, submit: Callable[[RunSpec, bool], None], another: bool) -> None:
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
-        st.subheader("Another run" if another else "New run")
+        st.header("Another run" if another else "New run")
         try:
             spec = located(_asked())
             login.check_model(spec)

@@ -33,11 +33,11 @@ def show_newest(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun], submit: 
     left = unfinished(job, runs)
     with st.container(border=True):
         if job is not None:
-            st.subheader("This run" if job.active else "The last run")
+            st.header("This run" if job.active else "The last run")
             _show_head(job.spec, job.run)
             st.fragment(_live, run_every=1.0 if job.active else None)(job, jobs, job.revision)
         elif left is not None:
-            st.subheader("The last run")
+            st.header("The last run")
             _show_head(*left)
         if left is not None:
             _show_end(job.status if job is not None else runs[0].status, job, runs)
@@ -60,11 +60,11 @@ def _show_result(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun]) -> None
         shown = next((run for run in runs if run.result is not None), None)
     if shown is None or shown.result is None:
         if job is None:
-            st.subheader("No result yet")
+            st.header("No result yet")
             st.markdown("Start a run: its first contributions are here within a tenth of its time.")
         return
     if job is None:
-        st.subheader("The last result")
+        st.header("The last result")
     if shipped.is_example(shown):
         model = shown.result.model
         st.caption(

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from app.words import called
 from cache.queries import StoredRun
+from core.records.spec import BUNDLED
 
 Settings = dict[str, str]
 
@@ -11,7 +13,9 @@ def settings(run: StoredRun) -> Settings:
     """What was asked for, with what was settled when the run began."""
     spec, found = run.spec, run.result
     return {
-        "model": spec.model,
+        "model": called(BUNDLED)
+        if spec.model == BUNDLED
+        else spec.model,  # folders of one name are told by their paths
         "text": f"{spec.corpus}, field {spec.field}" if spec.field else spec.corpus,
         "sampler": spec.sampler,
         "coalitions": f"{spec.masks:,}",
