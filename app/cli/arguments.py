@@ -46,8 +46,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protect", type=integers, default=(), metavar="I,J,…", help="layers that always stay")
 
 
+def specs_of(options: argparse.Namespace) -> list[RunSpec]:
+    """The run specifications of several texts, one for each of --corpora."""
+    return [spec_of(argparse.Namespace(**{**vars(options), "corpus": name})) for name in options.corpora]
+
+
 def add_text(parser: argparse.ArgumentParser) -> None:
     add_corpus(parser)
+    add_windows(parser)
+
+
+def add_windows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequences", type=int, default=_DEFAULTS.sequences, help="calibration windows")
     parser.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
     parser.add_argument("--seed", type=int, default=_DEFAULTS.seed, help="of all that is drawn")
@@ -56,6 +65,10 @@ def add_text(parser: argparse.ArgumentParser) -> None:
 def add_corpus(parser: argparse.ArgumentParser) -> None:
     corpora = f"{', '.join(CORPORA)}, owner/name[:config][:split] of the Hub, a file, or a saved folder"
     parser.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=corpora)
+    add_reading(parser)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--field", default=_DEFAULTS.field, metavar="NAME", help="what holds the text, if not `text`")
     protocols = "windows, joins and BOS of the literature"
     parser.add_argument("--protocol", dest="preset", default=_DEFAULTS.preset, choices=PRESETS, help=protocols)

@@ -8,13 +8,16 @@ from app.cli.arguments import (
     WithDefaults,
     add_corpus,
     add_model,
+    add_reading,
     add_run,
     add_text,
+    add_windows,
     integers,
     names,
     positive,
     share,
     spec_of,
+    specs_of,
 )
 from app.cli.compensated import add_compensation
 from app.cli.writers import add_writers
@@ -23,6 +26,7 @@ from app.commands import (
     choose_commands,
     completed,
     doctor,
+    matrix_commands,
     run_commands,
     serve,
     value_commands,
@@ -125,6 +129,23 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         "--counts", type=integers, metavar="K,…", help="players to remove (default: 10 to 40 %% of them)"
     )
     compare.add_argument("--units", type=float, default=1.0, help="compute of quorum, and of evopress for each count")
+
+    matrix = command(
+        "matrix",
+        lambda options: matrix_commands.matrix(options, specs_of(options)),
+        "search on several texts, and judge each one's plans on all of them",
+        "matrix --corpora python-docs,own.txt --counts 1,2 --masks 40",
+    )
+    add_model(matrix)
+    matrix.add_argument(
+        "--corpora", type=names, required=True, metavar="NAME|FILE,…", help="two texts or more, as --corpus of `run`"
+    )
+    add_reading(matrix)
+    add_windows(matrix)
+    matrix.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample on each text")
+    matrix.add_argument(
+        "--counts", type=integers, metavar="K,…", help="players to remove (default: 10, 20 and 30 %% of them)"
+    )
 
     perplexity = command(
         "perplexity",

@@ -25,12 +25,16 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
     says("predict", run, "--remove", "1,2")
     says("select", run, "--most", 2, "--units", 0.1)
     says("compare", *small, "--methods", "random,shortgpt", "--counts", "1,2")
+    other = tmp_path / "other.txt"
+    other.write_text(text_file.read_text()[::-1])
+    says("matrix", "--model", tiny, "--corpora", f"{text_file},{other}", *small[4:], "--masks", 40, "--counts", 1)
     says("perplexity", *text, "--window", 16, "--windows", 2)
     says("export", run, "--remove", "1,2", "--out", tmp_path / "smaller")
     says("recipe", run, "--remove", "1,2")
     says("report", run, "--remove", "1,2", "--out", tmp_path / "report.html")
     says("figures", run, "--remove", "1,2", "--out", tmp_path / "figures")
     says("evaluations export", run, "--out", tmp_path / "all.parquet")
+    says("completion", "bash")
     says("evaluations import", tmp_path / "all.parquet")
     [taken] = says("evaluations imports")["imports"]
     says("evaluations remove", taken["sha256"])

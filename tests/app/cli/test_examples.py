@@ -36,6 +36,7 @@ def test_every_example_runs(
 
     monkeypatch.setattr(os, "execve", execve)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.txt").write_text(text_file.read_text()[::-1])
     finished(spec)
     every = commands()
     for name in sorted(every, key=lambda name: name not in FIRST):
@@ -45,7 +46,8 @@ def test_every_example_runs(
         assert typed[: name.count(" ") + 1] == name.split()
         if "--model" in every[name]._option_string_actions and name != "export":
             # The bundled model and its text take minutes.
-            typed += ["--model", str(tiny), "--corpus", str(text_file), "--window", "16"]
+            texts = ["--corpus", str(text_file)] if name != "matrix" else ["--corpora", f"{text_file},own.txt"]
+            typed += ["--model", str(tiny), *texts, "--window", "16"]
         try:
             status, answer, errors = cli(*typed, cache=tmp_path / "other.duckdb" if name in ELSEWHERE else None)
         except SystemExit as ended:
