@@ -36,5 +36,5 @@ def ranking(result: RunResult) -> str:
     so_far = f"rank correlation with another run **{significant(found.spearman)}** (expected"
     if found.more == 0:
         return f"{so_far}: settled, from {significant(found.settled)})"
-    more = f"about {significant(found.more)} more coalitions, extrapolated" if found.more else "far more coalitions"
+    more = f"about {found.more:,} more coalitions, extrapolated" if found.more else "far more coalitions"
     return f"{so_far}; {significant(found.settled)} takes {more})"

@@ -34,7 +34,9 @@ class Predictor:
         """The perplexity without some layers, one or more, and its 90 % predictive interval.
 
         Of a set that stands out by its prediction, what such sets fall short by is taken off, and the interval is that
-        of the posterior: it knows what is known near this very set, where a band is of sets drawn at random.
+        of the posterior: it knows what is known near this very set, where a band is of sets drawn at random. It begins
+        where nothing is taken off: a set that was found by measuring, as a search does it, owes nothing to luck, and
+        nobody can tell it by its layers.
         """
         measured, process = self.surrogate.measured, self.surrogate.process
         mask = without(measured.masks.shape[1], removed)
@@ -50,7 +52,7 @@ class Predictor:
             width = Z90 * process.overconfidence() * float(np.sqrt(deviation**2 + noise))
         dense = float(measured.dense.mean())
         with np.errstate(over="ignore"):
-            low, middle, high = (float(np.exp(dense - expected + half)) for half in (-width, 0, width))
+            low, middle, high = (float(np.exp(dense - expected + off)) for off in (-short - width, 0, width))
         gone = tuple(sorted(removed))
         blamed = zip(gone, shares(process, gone), strict=True)
         parts = tuple(ValueShare(layer, float(share)) for layer, share in blamed)

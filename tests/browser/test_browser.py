@@ -71,8 +71,10 @@ def test_small_run_and_its_contributions(empty: Server, page: Page, tiny: Path, 
     page.get_by_role("link", name="Show contributions").click()
     expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
     expect(page.get_by_role("figure", name=re.compile("Bars: contribution of each of 8 layers"))).to_be_visible()
+    settle(page)
+    page.get_by_text("By depth", exact=True).click()
     expect(page.get_by_role("figure", name=re.compile("Heatmap: contribution of 8 layers"))).to_be_visible()
-    assert re.search(r"\?run=\w{8}", page.url)
+    assert re.search(r"[?&]run=\w{8}", page.url)
 
 
 def test_killed_worker_is_told_and_its_run_goes_on(empty: Server, page: Page, tiny: Path, text_file: Path) -> None:
