@@ -1,17 +1,27 @@
 """The page Runs on a laptop: a new run and the last result on the first screen, and a table that is clicked."""
 
+from collections.abc import Iterator
+
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import Server, settle
+from tests.support.browser import Server, serving, settle
 
 SCREEN = {"width": 1366, "height": 768}
 SCREENS, WORDS = 2.5, 250
 ROW = 35  # pixels, of the table; its head is one more
 
 
-def test_both_cards_are_on_the_first_screen(dashboard: Server, page: Page) -> None:
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that has the example and has been asked for nothing."""
+    with serving(tmp_path_factory.mktemp("runs") / "results.duckdb") as server:
+        yield server
+
+
+def test_both_cards_are_on_the_first_screen(example: Server, page: Page) -> None:
     page.set_viewport_size(SCREEN)
-    page.goto(dashboard.address)
+    page.goto(example.address)
     settle(page)
     seen = (
         page.get_by_role("heading", name="New run"),
