@@ -15,8 +15,8 @@ runs = parts.stored_runs(shared.database)
 
 st.title("Which layers does this model need?")
 st.markdown(
-    "A run switches off many random sets of layers, measures how much worse the model then predicts text, and "
-    "estimates from that what each layer contributes."
+    "A run switches off random sets of layers, measures how much worse the model then predicts text, and estimates "
+    "what each contributes."
 )
 
 

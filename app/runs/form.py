@@ -29,14 +29,16 @@ def show_form(database: Database, submit: Callable[[RunSpec, bool], None], anoth
             parts.show_error(error)
             return
         _show_forecast(database, spec)
-        search = st.toggle(
-            "Search for the best plans",
-            value=True,
-            help="Once the coalitions are measured, a search looks for the best layers to remove at every count. It "
-            "takes about a third of the run's time, and is what the page Preview opens with",
-        )
-        label = "Start another run" if another else "Start run"
-        if st.button(label, type="secondary" if another else "primary", icon=":material/play_arrow:"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            label = "Start another run" if another else "Start run"
+            started = st.button(label, type="secondary" if another else "primary", icon=":material/play_arrow:")
+            search = st.toggle(
+                "Search for the best plans",
+                value=True,
+                help="Once the coalitions are measured, a search looks for the best layers to remove at every count. "
+                "It takes about a third of the run's time, and is what the page Preview opens with",
+            )
+        if started:
             try:
                 submit(spec, search)
             except QuorumError as error:
@@ -50,7 +52,7 @@ def _show_forecast(database: Database, spec: RunSpec) -> None:
     except QuorumError as error:
         st.warning(f"**{plain(error.message)}** {plain(error.hint)}")
         return
-    st.markdown("  \n".join(f"**{name}:** {plain(sentence)}" for name, sentence in said.items()))
+    st.caption("  \n".join(f"**{name}:** {plain(sentence)}" for name, sentence in said.items()))
 
 
 def _asked() -> RunSpec:
