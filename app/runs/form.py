@@ -16,6 +16,9 @@ from core.records.spec import SAMPLERS, RunSpec
 
 _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "group": "groups of layers"}
 
+# What a request will take that decides whether one starts it; the rest is a click away.
+_FIRST = ("To measure", "Time")
+
 
 @st.fragment
 def show_form(database: Database, submit: Callable[[RunSpec, bool], None], another: bool) -> None:
@@ -52,7 +55,12 @@ def _show_forecast(database: Database, spec: RunSpec) -> None:
     except QuorumError as error:
         st.warning(f"**{plain(error.message)}** {plain(error.hint)}")
         return
-    st.caption("  \n".join(f"**{name}:** {plain(sentence)}" for name, sentence in said.items()))
+    lines = {name: f"**{name}:** {plain(sentence)}" for name, sentence in said.items()}
+    st.caption("  \n".join(line for name, line in lines.items() if name in _FIRST))
+    rest = [name for name in lines if name not in _FIRST]
+    if rest:
+        with st.popover(plain(", ".join(rest))):
+            st.markdown("\n\n".join(lines[name] for name in rest))
 
 
 def _asked() -> RunSpec:

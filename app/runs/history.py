@@ -58,7 +58,8 @@ def _show_table(runs: list[StoredRun]) -> None:
         selection_mode="single-row",
     )
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
-    st.caption(f"The same for {'all of them' if len(runs) > 1 else 'it'}: {plain(same)}.")
+    with st.expander(f"What is the same for {'all of them' if len(runs) > 1 else 'it'}"):
+        st.caption(f"{plain(same)}.")
     st.caption("A click on a row chooses its run.")
 
 
