@@ -72,7 +72,10 @@ def _show_result(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun]) -> None
             "run** measures on your machine."
         )
     elif job is not None and job.active:
-        st.caption(f"From {shown.result.surrogate.masks} of {shown.result.masks} coalitions so far.")
+        st.caption(
+            f"From {shown.result.surrogate.masks} of {shown.result.masks} coalitions so far; values sharpen as the run "
+            "goes on."
+        )
     show_conclusion(jobs.database, shown)
 
 

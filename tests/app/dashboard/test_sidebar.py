@@ -109,7 +109,7 @@ def test_the_example_goes_by_the_name_of_its_model(shared: Jobs) -> None:
     shipped.load_into(shared.database)
     page = open_page()
     assert "**SmolLM2-135M-Instruct**" in beside(page) and "bundled" not in beside(page)
-    assert "coalitions of SmolLM2-135M-Instruct:" in said(page)
+    assert "**SmolLM2-135M-Instruct**, 30 layers on python-docs" in said(page)
 
 
 def test_what_is_computed_and_what_waits(shared: Jobs, spec: RunSpec) -> None:
