@@ -78,6 +78,7 @@ class Target:
         """The plan for this target, or all of them.
 
         Raises:
+            SelectionError: no search went up to so many players.
             TargetMissed: no plan reaches it; the nearest one is named.
         """
         plans = selection.plans
@@ -95,6 +96,8 @@ class Target:
             nearest = f"The least increase of any plan is {least:.1%}."
         else:
             return plans
+        if not found and count is not None:
+            raise SelectionError(f"There is no plan for {count} removed players.", nearest)
         if not found:
             raise TargetMissed("No plan reaches this target.", nearest)
         return tuple(found)
