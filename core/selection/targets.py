@@ -96,10 +96,9 @@ class Target:
             nearest = f"The least increase of any plan is {least:.1%}."
         else:
             return plans
-        if not found and count is not None:
-            raise SelectionError(f"There is no plan for {count} removed players.", nearest)
         if not found:
-            raise TargetMissed("No plan reaches this target.", nearest)
+            missed = SelectionError if count is not None else TargetMissed
+            raise missed("No plan reaches this target.", nearest)
         return tuple(found)
 
 
