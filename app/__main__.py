@@ -1,30 +1,20 @@
 """python -m app COMMAND: everything that the dashboard does, without it."""
 
+import os
 import signal
 import sys
+
+from app.root import PROGRAM
+from core.errors import QuorumError, TargetMissed
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
-def _ends_at_once() -> None:
-    """Whoever interrupts a process that has nothing to keep, or has kept it, sees no traceback."""
-    for ending in _ENDINGS:
-        signal.signal(ending, signal.SIG_DFL)
-
-
-if __name__ == "__main__":
-    _ends_at_once()  # what follows takes a second or more
-
-import os  # noqa: E402
-
-from app.cli.parser import PROGRAM, parser  # noqa: E402
-from app.cli.terminal import complain  # noqa: E402
-from app.panics import named_panics  # noqa: E402
-from core.errors import QuorumError, TargetMissed  # noqa: E402
-
-
 def command(program: str = "quorum") -> int:
     """A process of its own for one command: `quorum` of an installation, or this module's."""
+    _ends_at_once()
+    import app.cli.parser  # noqa: F401  (takes a second or more, with nothing to keep)
+
     for ending in _ENDINGS:
         signal.signal(ending, signal.default_int_handler)  # ends a run as cancelled, with everything kept
     try:
@@ -43,6 +33,10 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
 
     0 is done, 1 an expected failure, 2 wrong usage, 3 a target that was missed, 130 interrupted.
     """
+    from app.cli.parser import parser
+    from app.cli.terminal import complain
+    from app.panics import named_panics
+
     options = parser(program).parse_args(arguments)
     try:
         return int(named_panics()(options.command)(options) or 0)
@@ -54,6 +48,12 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     except KeyboardInterrupt:
         print("Stopped. What a run has measured is kept; run the same command again to go on.", file=sys.stderr)
         return 130
+
+
+def _ends_at_once() -> None:
+    """Whoever interrupts a process that has nothing to keep, or has kept it, sees no traceback."""
+    for ending in _ENDINGS:
+        signal.signal(ending, signal.SIG_DFL)
 
 
 def _enough_was_read() -> int:

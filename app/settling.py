@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from app.words import called
 from cache import evaluations
 from cache.database import Database
 from cache.queries import StoredRun
-from core.attribution.halves import Settling, settling
 from core.attribution.stability import SETTLED
 from core.coalitions.worth import LOG_SCORE
 from core.errors import QuorumError
@@ -15,6 +15,9 @@ from core.paths import own_name
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.surrogate.surrogate import learnt_of
+
+if TYPE_CHECKING:
+    from core.attribution.halves import Settling
 
 # What makes two protocols unlike, the weightiest first.
 _UNLIKE = ("corpus", "field", "preset", "bos", "window", "sequences", "seed", "sampler", "strata")
@@ -58,8 +61,10 @@ def _unlike(one: RunSpec, other: RunSpec) -> list[bool]:
 
 
 @lru_cache(maxsize=32)
-def _of(database: Database, run: StoredRun) -> Settling | None:
+def _of(database: Database, run: StoredRun) -> "Settling | None":
     """What the halves of a finished run tell: its own coalitions do not change any more."""
+    from core.attribution.halves import settling
+
     try:
         measured = evaluations.measurements(database, run)
         return settling(measured, run.strata, run.spec.seed, learnt_of(run.result, LOG_SCORE.name, measured))
@@ -67,7 +72,7 @@ def _of(database: Database, run: StoredRun) -> Settling | None:
         return None
 
 
-def _said(found: Settling, run: StoredRun, spec: RunSpec) -> str:
+def _said(found: "Settling", run: StoredRun, spec: RunSpec) -> str:
     text = "" if run.spec.corpus == spec.corpus else f" on {called(own_name(run.spec.corpus))}"
     basis = f"extrapolated from run {run.run}{text}, whose halves of {found.half:,} agree to {found.spearman:.2f}"
     expected = f"another run of {spec.masks:,} coalitions would rank the layers alike to about"
@@ -77,7 +82,7 @@ def _said(found: Settling, run: StoredRun, spec: RunSpec) -> str:
     return f"{expected}; {SETTLED:.2f}, where it counts as settled, takes about {_round(found)} ({basis})."
 
 
-def _round(found: Settling) -> str:
+def _round(found: "Settling") -> str:
     """Two digits: more is not known."""
     return f"{float(f'{found.coalitions:.2g}'):,.0f}"
 

@@ -31,13 +31,13 @@ from app.commands import (
     serve,
     value_commands,
 )
+from app.root import PROGRAM
 from core import __version__
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
 from core.records.plans import METHODS
 from core.records.spec import SAMPLERS, RunSpec
 from core.records.values import INTERACTIONS, VALUES
 
-PROGRAM = "python -m app"
 _DEFAULTS = RunSpec()
 
 

@@ -9,16 +9,15 @@ from cache import queries
 from cache.imports import imports, take_out
 from cache.parquet import export_evaluations as exported
 from cache.parquet import import_evaluations as imported
-from core.errors import ExportError, NotEvaluations
+from core.errors import NotEvaluations
+from core.export.target import check_file
 from core.paths import user_path
 from core.unfinished import unfinished
 
 
 def export_evaluations(options: argparse.Namespace) -> None:
     """Writes everything measured in a run's game."""
-    database, out = database_of(options), user_path(options.out).resolve()
-    if out.exists() and (not out.is_file() or out.stat().st_size):
-        raise ExportError(f"{out} exists already.", "Name a new file with --out FILE.")
+    database, out = database_of(options), check_file(options.out)
     content = exported(database, queries.find_run(database, options.run))
     with unfinished(out) as file:
         file.write_bytes(content)

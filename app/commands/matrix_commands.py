@@ -1,7 +1,4 @@
-"""The command that holds texts against each other: plans of each, judged on each (a calibration matrix).
-
-The text on which layers are chosen decides more than the way in which they are searched for (docs/method.md).
-"""
+"""The command that holds texts against each other: plans of each, judged on each (a calibration matrix)."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,17 +6,19 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import spearmanr
+import pandas as pd
 
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.digits import change, significant
 from app.words import called
 from cache import queries
+from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.players import names
 from core.errors import SelectionError
 from core.records.events import Finished, Measured
+from core.records.plans import Plan
 from core.records.spec import RunSpec
 from core.selection.targets import Target
 
@@ -47,22 +46,21 @@ def matrix(options: argparse.Namespace, specs: Sequence[RunSpec]) -> None:
     counts = _counts(options.counts, len(players))
     runs = [_searched(engine, spec) for spec in specs]
     found = [queries.find_run(database, run) for run in runs]
-    plans = []
-    for spec, run in zip(specs, runs, strict=True):
-        selection = queries.selection(database, run, ())
-        assert selection is not None  # every run ends with its search
-        for count in counts:
-            [plan] = Target(count=count).choose(selection)
-            on = [_measured(engine, judge, plan.removed).perplexity for judge in specs]
-            plans.append(
-                {
-                    "chosen_on": called(spec.corpus),
-                    "run": run,
-                    "count": count,
-                    "removed": names(players, plan.removed),
-                    "perplexities": on,
-                }
-            )
+    plans = [
+        (spec, run, _plan(database, run, count)) for spec, run in zip(specs, runs, strict=True) for count in counts
+    ]
+    # Text by text: reading one takes longer than measuring another removal on it.
+    judged = [[_measured(engine, judge, plan.removed).perplexity for _, _, plan in plans] for judge in specs]
+    rows = [
+        {
+            "chosen_on": called(spec.corpus),
+            "run": run,
+            "count": plan.count,
+            "removed": names(players, plan.removed),
+            "perplexities": list(on),
+        }
+        for (spec, run, plan), on in zip(plans, zip(*judged, strict=True), strict=True)
+    ]
     texts = [
         {
             "corpus": called(spec.corpus),
@@ -72,15 +70,23 @@ def matrix(options: argparse.Namespace, specs: Sequence[RunSpec]) -> None:
         }
         for spec, run, dense in zip(specs, runs, whole, strict=True)
     ]
-    ranks = rank_correlations(found)
-    answer = {"model": asdict(whole[0].model), "texts": texts, "plans": plans, "ranks": ranks}
-    say(options.json, answer, "\n".join(_lines(whole, specs, counts, plans, ranks)))
+    ranks = _rank_correlations(found)
+    answer = {"model": asdict(whole[0].model), "texts": texts, "plans": rows, "ranks": ranks}
+    say(options.json, answer, "\n".join(_lines(whole, specs, counts, rows, ranks)))
 
 
-def rank_correlations(runs: Sequence[StoredRun]) -> list[list[float]]:
+def _rank_correlations(runs: Sequence[StoredRun]) -> list[list[float]]:
     """Spearman's, of the contributions of every two runs of the same players."""
-    values = [[item.value for item in run.result.overall] for run in runs if run.result is not None]
-    return [[float(spearmanr(one, other).statistic) for other in values] for one in values]
+    values = {run.run: [item.value for item in run.result.overall] for run in runs if run.result is not None}
+    found: list[list[float]] = pd.DataFrame(values).corr("spearman").to_numpy().tolist()
+    return found
+
+
+def _plan(database: Database, run: str, count: int) -> Plan:
+    found = queries.selection(database, run, ())
+    assert found is not None  # every run ends with its search
+    [plan] = Target(count=count).choose(found)
+    return plan
 
 
 def _measured(engine: "Engine", spec: RunSpec, removed: Sequence[int]) -> Measured:
@@ -109,7 +115,7 @@ def _lines(
     whole: Sequence[Measured],
     specs: Sequence[RunSpec],
     counts: Sequence[int],
-    plans: Sequence[dict[str, object]],
+    rows: Sequence[dict[str, object]],
     ranks: Sequence[Sequence[float]],
 ) -> list[str]:
     texts = [called(spec.corpus) for spec in specs]
@@ -126,14 +132,14 @@ def _lines(
     ]
     for count in counts:
         lines += ["", f"{count} removed"]
-        for plan in plans:
-            if plan["count"] == count:
-                on = np.asarray(plan["perplexities"], dtype=np.float64)
+        for row in rows:
+            if row["count"] == count:
+                on = np.asarray(row["perplexities"], dtype=np.float64)
                 cells = [f"{significant(x)} ({change(x / y)})" for x, y in zip(on, dense, strict=True)]
-                lines.append(f"{plan['chosen_on']:{width}}" + "".join(f"  {text:>{cell}}" for text in cells))
+                lines.append(f"{row['chosen_on']:{width}}" + "".join(f"  {text:>{cell}}" for text in cells))
     lines += ["", "rank correlation (Spearman) of the layers' contributions on two texts (estimated)", head]
     lines += [
-        f"{text:{width}}" + "".join(f"  {value:{cell}.2f}" for value in row)
-        for text, row in zip(texts, ranks, strict=True)
+        f"{text:{width}}" + "".join(f"  {value:{cell}.2f}" for value in values)
+        for text, values in zip(texts, ranks, strict=True)
     ]
     return [*lines, "", *(str(each.protocol) for each in whole)]

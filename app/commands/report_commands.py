@@ -5,9 +5,6 @@ import argparse
 from app.cli.opening import database_of
 from app.cli.terminal import say
 from app.commands.export_commands import chosen
-from app.export.figure_files import write_figures
-from app.export.report import report_of
-from app.export.run_figures import usual_removal
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
@@ -19,6 +16,8 @@ from core.unfinished import unfinished
 
 def report(options: argparse.Namespace) -> None:
     """Writes the file that the page Export offers for the same removal, byte for byte."""
+    from app.export.report import report_of
+
     database = database_of(options)
     run, removed = _asked(database, options)
     out = check_file(options.out)
@@ -32,6 +31,8 @@ def report(options: argparse.Namespace) -> None:
 
 def figures(options: argparse.Namespace) -> None:
     """Writes each figure of a run, and its data."""
+    from app.export.figure_files import write_figures
+
     database = database_of(options)
     run, removed = _asked(database, options)
     out = check_target(options.out)
@@ -55,6 +56,8 @@ def _asked(database: Database, options: argparse.Namespace) -> tuple[StoredRun, 
     if run.result is None:
         raise RunNotFound(f"Run {run.run} is {run.status} and has found nothing yet.", "Start it again to go on.")
     if options.remove is None and options.count is None and options.plan is None:
+        from app.export.run_figures import usual_removal
+
         return run, usual_removal(database, run)
     removed = tuple(sorted(chosen(database, options, run.result)))
     mask_without(run.result.model.players, removed)

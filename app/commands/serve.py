@@ -41,12 +41,18 @@ def _secrets() -> tuple[Path, ...]:
 
 def _check_port(address: str, port: int) -> None:
     """Raises PortTaken, with the next port that is free."""
-    if not _is_free(address, port):
-        free = next((other for other in range(port + 1, min(port + 100, _PORTS)) if _is_free(address, other)), 0)
+    if _is_free(address, port):
+        return
+    free = next((other for other in range(port + 1, min(port + 100, _PORTS)) if _is_free(address, other)), None)
+    if free is None:
         raise PortTaken(
-            f"Port {port} of {address} cannot be had: another program has it, or this one may not.",
-            f"Use another one: --port {free}." if free else "Use another one: --port N.",
+            f"Neither port {port} of {address} can be had nor the next ones.",
+            f"Use an address of this machine, such as --address 127.0.0.1, and a port below {_PORTS:,}: --port 8501.",
         )
+    raise PortTaken(
+        f"Port {port} of {address} cannot be had: another program has it, or this one may not.",
+        f"Use another one: --port {free}.",
+    )
 
 
 def _is_free(address: str, port: int) -> bool:

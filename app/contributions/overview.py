@@ -11,18 +11,16 @@ from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.worth import WORTHS
 from core.records.results import RunResult
-
-_ACCEPTED = 1.2  # the perplexity over the whole model's up to which a plan is crossed out in the strip
+from core.selection.targets import largest_within
 
 
 def show_strip(database: Database, run: StoredRun, result: RunResult) -> None:
     """All layers by the strength of their contribution; those crossed out that can go for a fifth more perplexity."""
     found = reads.selection(database, run.run)
-    plans = [plan for plan in found.plans if plan.count and plan.ratio <= _ACCEPTED] if found is not None else []
-    if not plans:
+    most = largest_within(found) if found is not None else None
+    if most is None:
         st.html(strip((), result))
         return
-    most = max(plans, key=lambda plan: plan.count)
     st.html(strip(most.removed, result, f"{most.count} can go: {most.ratio - 1:+.0%} (measured)"))
 
 
@@ -35,5 +33,5 @@ def explain(found: Valued, kind: str, worth: str) -> None:
             "Whiskers: 90 % intervals for the doubt of having measured some coalitions only. Orange bands: 90 % for "
             "the doubt of having measured on this text (resampled sequences). A click anywhere in a column opens its "
             "layer. The strip: the bluer, the stronger the run's contribution; crossed out is the largest plan of the "
-            "search that costs at most 20 % more perplexity (measured on the run's text)."
+            "search that costs at most 20 % more perplexity (measured by the search)."
         )

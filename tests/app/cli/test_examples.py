@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from app.cli.parser import PROGRAM
+from app.root import PROGRAM
 from core.records.spec import RunSpec
 from tests.support.cli_reference import commands
 from tests.support.commands import Cli

@@ -117,14 +117,22 @@ def test_a_taken_port_is_named_with_the_next_free_one(cli: Cli) -> None:
         free = int(re.findall(r"--port (\d+)", answer["error"]["hint"])[0])
     with socket.socket() as tried:
         tried.bind(("127.0.0.1", free))
-    assert cli("serve", "--port", 10**6)[1]["error"]["kind"] == "PortTaken"
+    for wrong in (("--port", 10**6), ("--address", "192.0.2.1")):  # no port, and no address of any machine
+        answer = cli("serve", *wrong)[1]
+        assert answer["error"]["kind"] == "PortTaken" and "--address 127.0.0.1" in answer["error"]["hint"]
 
 
-@pytest.mark.parametrize("module", ["core.errors", "app.cli.arguments", "app.cli.parser", "torch"])
+INSTALLED = ("-c", "import sys; from app.__main__ import command; sys.exit(command())")  # as the script quorum does it
+
+
+@pytest.mark.parametrize("module", ["app.cli.arguments", "app.cli.parser", "torch"])
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
-def test_interrupted_while_it_starts(module: str, ending: signal.Signals, cache_file: Path) -> None:
+@pytest.mark.parametrize("program", [("-m", "app"), INSTALLED], ids=["module", "quorum"])
+def test_interrupted_while_it_starts(
+    program: tuple[str, ...], module: str, ending: signal.Signals, cache_file: Path
+) -> None:
     started = subprocess.Popen(
-        [sys.executable, "-X", "importtime", "-m", "app", "doctor", "--cache", str(cache_file)],
+        [sys.executable, "-X", "importtime", *program, "doctor", "--cache", str(cache_file)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -138,6 +146,18 @@ def test_interrupted_while_it_starts(module: str, ending: signal.Signals, cache_
     _, errors = started.communicate(timeout=120)
     assert "Traceback" not in errors and "KeyboardInterrupt" not in errors
     assert started.returncode in (0, 1, 130, -ending)
+
+
+def test_a_command_that_computes_nothing_starts_without_what_computes_and_draws(cache_file: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "app", "runs", "--cache", str(cache_file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0 and "app.cli.parser" in loaded
+    assert not loaded & {"torch", "transformers", "scipy.stats", "sklearn", "plotly", "streamlit"}
 
 
 def test_whoever_reads_may_stop_reading(cache_file: Path, finished: Finished, spec: RunSpec) -> None:
