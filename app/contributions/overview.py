@@ -2,26 +2,29 @@
 
 import streamlit as st
 
-from app.dashboard import reads
 from app.dashboard.estimated import Valued
+from app.digits import change
 from app.figures.strip import strip
 from app.foreign import plain
+from app.preview.steps import best, most_within
 from app.words import KINDS
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.worth import WORTHS
 from core.records.results import RunResult
-from core.selection.targets import largest_within
+from core.selection.targets import ACCEPTED
 
 
 def show_strip(database: Database, run: StoredRun, result: RunResult) -> None:
     """All layers by the strength of their contribution; those crossed out that can go for a fifth more perplexity."""
-    found = reads.selection(database, run.run)
-    most = largest_within(found) if found is not None else None
-    if most is None:
+    plans = best(database, run)
+    count = most_within(result, plans, ACCEPTED)
+    perplexity = plans[count].perplexity if count is not None else None
+    if count is None or perplexity is None:
         st.html(strip((), result))
         return
-    st.html(strip(most.removed, result, f"{most.count} can go: {most.ratio - 1:+.0%} (measured)"))
+    cost = change(perplexity / result.dense_perplexity)
+    st.html(strip(plans[count].removed, result, f"{count} can go: {cost} (measured)"))
 
 
 def explain(found: Valued, kind: str, worth: str) -> None:
@@ -33,5 +36,5 @@ def explain(found: Valued, kind: str, worth: str) -> None:
             "Whiskers: 90 % intervals for the doubt of having measured some coalitions only. Orange bands: 90 % for "
             "the doubt of having measured on this text (resampled sequences). A click anywhere in a column opens its "
             "layer. The strip: the bluer, the stronger the run's contribution; crossed out is the largest plan of the "
-            "search that costs at most 20 % more perplexity (measured by the search)."
+            "search that costs at most 20 % more perplexity (measured on the run's text)."
         )
