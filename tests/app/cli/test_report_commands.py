@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.commands import report_commands
 from app.example import shipped
-from app.export import vector
-from app.export.report import report_of
+from app.export import figure_files, report, vector
 from app.export.run_figures import usual_removal
 from cache import queries
 from cache.database import Database
@@ -50,7 +48,7 @@ def test_the_removal_is_named_as_for_an_export(cli: Cli, example: StoredRun, cac
         file = tmp_path / "new" / f"{number}.html"
         status, answer, errors = cli("report", example.run[:5], *way, "--out", file)
         assert status == 0, errors
-        assert file.read_bytes() == report_of(database, example, removed)
+        assert file.read_bytes() == report.report_of(database, example, removed)
         assert answer == {
             "path": str(file), "run": example.run, "removed": list(removed), "bytes": file.stat().st_size,
         }  # fmt: skip
@@ -76,7 +74,7 @@ BAD = {
     "every layer": (["RUN", "--remove", ",".join(map(str, range(30)))], "SelectionError"),
     "a count of none": (["RUN", "--count", "0"], "SelectionError"),
     "a count of all": (["RUN", "--count", "30"], "SelectionError"),
-    "no such plan": (["RUN", "--plan", "29"], "TargetMissed"),
+    "no such plan": (["RUN", "--plan", "29"], "SelectionError"),
     "nothing found yet": (["young"], "RunNotFound"),
 }
 
@@ -149,5 +147,5 @@ def nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(*_: object) -> None:
         raise AssertionError("something was drawn")
 
-    monkeypatch.setattr(report_commands, "report_of", drawn)
-    monkeypatch.setattr(report_commands, "write_figures", drawn)
+    monkeypatch.setattr(report, "report_of", drawn)
+    monkeypatch.setattr(figure_files, "write_figures", drawn)
