@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.arguments import add_removal, add_run, share
+from app.cli.compensated import add_compensation
 from app.commands import exchange_commands, export_commands, report_commands
 from core.export.formats import FORMATS
 
@@ -28,6 +29,7 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     export.add_argument(
         "--uncached", action="store_true", help="also a hybrid that is left without attention, and so without a cache"
     )
+    add_compensation(export)
     export.add_argument(
         "--fail-above",
         type=share,

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict, replace
 
+from app.cli.compensated import asked_compensation, compensation_object, compensation_text
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.requests import located
@@ -33,15 +34,17 @@ def export(options: argparse.Namespace) -> None:
     else:
         result, spec = _finished(database, options.run)
         wanted = Recipe.of(result, spec, chosen(database, options, result))
-    wanted = replace(wanted, spec=located(wanted.spec))
+    wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)
     export = engine_on(database).export
     done = follow(export(wanted, options.out, uncached=options.uncached, most=options.fail_above))
     assert isinstance(done, Exported)
-    gone = names(done.players, done.removed)
+    gone, fitted = names(done.players, done.removed), done.compensation
     answer = {
         "path": done.path,
         "removed": gone,
         "perplexity": done.perplexity,
+        "compensation": fitted and compensation_object(fitted, done.perplexity),
+        "uncompensated": done.plain,
         "verified": True,  # export raises otherwise, and leaves nothing at the path
         "protocol": asdict(done.protocol),
         "parameters": {"deleted": done.deleted, "zeroed": done.zeroed},
@@ -49,7 +52,8 @@ def export(options: argparse.Namespace) -> None:
     }
     lines = [
         f"{done.path}: layers {', '.join(map(str, gone))} removed; loaded again with transformers, "
-        f"perplexity {done.perplexity:.4f}, equal to the masked model's",
+        f"perplexity {done.perplexity:.4f}, equal to the masked {'and compensated ' if fitted else ''}model's",
+        *([f"without compensation {done.plain:.4f}{compensation_text(fitted, done.perplexity)}"] if fitted else []),
         str(done.protocol),
         *saved(done),
     ]

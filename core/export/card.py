@@ -9,6 +9,7 @@ from core.coalitions.players import dropped, indexes
 from core.errors import ModelNotFound
 from core.export.recipe import COMMAND, Recipe
 from core.hub.hub_id import HubId
+from core.records.mends import Compensation
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, TextProtocol
 
 
@@ -18,8 +19,10 @@ class Outcome:
 
     protocol: TextProtocol
     dense_perplexity: float
-    perplexity: float  # without the layers
+    perplexity: float  # of the smaller model
     parameters: int  # of the smaller model
+    plain_perplexity: float  # without compensation
+    compensation: Compensation | None
 
 
 def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str]) -> str:
@@ -38,7 +41,9 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
     commit = f", commit `{parent.commit}`" if parent.commit else ""
     blocks, halves = dropped(parent.players, parent.layers, indexes(parent.players, recipe.removed))
     share = 1 - outcome.parameters / parent.parameters
-    kept = "The weights that stay are the parent's, bit by bit" + (", but for those that are zero" if halves else "")
+    done = outcome.compensation if outcome.compensation and outcome.compensation.accepted else None
+    kept = "The weights that stay are the parent's, bit by bit"
+    kept += ", but for those that are zero" if halves else ", but for those that were fitted" if done else ""
     zero = "- Attention (a) and MLPs (m) switched off by output projections that are zero: "
     terms = f"The parent's terms apply: {', '.join(licences)}." if licences else "The parent's licence applies."
     return "\n".join(
@@ -64,10 +69,12 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             f"| layers | {parent.layers} | {parent.layers - len(blocks)} |",
             f"| parameters | {parent.parameters:,} | {outcome.parameters:,} ({share:.1%} fewer) |",
             f"| perplexity | {outcome.dense_perplexity:.3f} | {outcome.perplexity:.3f} |",
+            *([f"| perplexity before {done.how} | | {outcome.plain_perplexity:.3f} |"] if done else []),
             "",
             f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`{commit}).",
             f"- Layers removed, counted from 0: {', '.join(map(str, blocks)) or 'none'}.",
             *([f"{zero}{', '.join(halves)}."] if halves else []),
+            *([_fitted(outcome.compensation)] if outcome.compensation else []),
             f"- Perplexity was measured in {parent.dtype} on {_plain(str(outcome.protocol))}. It compares only "
             "with perplexities of the same protocol.",
             f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",
@@ -81,6 +88,18 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             "",
         ]
     )
+
+
+def _fitted(done: Compensation) -> str:
+    """What was changed beside the cuts, on which text, and how that was decided."""
+    text = f"{_plain(str(done.fitted))}, of which the last {done.held} sequences decided and were not fitted on"
+    if not done.accepted:
+        return f"- Compensation ({done.how}) lowered the loss at no cut, and nothing was changed: {text}."
+    what = {
+        "refit": "the MLP's output projection before a cut was fitted anew by ridge regression",
+        "scale": "all output projections after a cut were divided by one number",
+    }[done.how]
+    return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts; no step of training. Text: {text}."
 
 
 def _repository(source: str) -> str:

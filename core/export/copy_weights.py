@@ -1,11 +1,14 @@
 """The weights of a smaller model, copied from file to file: byte by byte what they were, in the dtype they were.
 
 No tensor is ever in memory: a piece of a file is. So models whose files are packed in some way are copied like others.
+Those few that a compensation has changed are written from memory, in the dtype that they have in the files.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +21,8 @@ from core.errors import ExportError
 from core.model.blocks import ENTRY
 
 SHARD, _PIECE = 5_000_000_000, 2**24  # bytes in a file, which Hubs and readers take well; bytes in memory
+T = TypeVar("T")
+_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 def check_copying(folder: Path, path: str, layers: int, block: nn.Module | None = None) -> None:
@@ -40,6 +45,34 @@ def check_copying(folder: Path, path: str, layers: int, block: nn.Module | None 
             )
 
 
+def as_stored(
+    folder: Path, path: str, layers: int, block: nn.Module, changed: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Changed weights with the rounding that the files will give them, so that what is measured is what is written.
+
+    Args:
+        folder, path, block: as of `write_weights`.
+        layers: of the whole model.
+        changed: new values, by their names in the model.
+
+    Raises:
+        ExportError: the files hold such a weight in another form.
+    """
+    tensors = headers(folder)
+    prefix = _prefix(tensors, path, layers, block)
+    rounded = {}
+    for name, value in changed.items():
+        tensor = tensors.get(prefix + name.removeprefix(path))
+        if tensor is None or tensor.shape != tuple(value.shape) or tensor.dtype not in _TYPES:
+            raise ExportError(
+                f"The model's files do not hold {name} as the model does, and it cannot be changed there.",
+                "Load the model with transformers, save it with save_pretrained and use that folder, or use "
+                "--compensate none.",
+            )
+        rounded[name] = value.to(_TYPES[tensor.dtype]).to(value.dtype)
+    return rounded
+
+
 def write_weights(
     folder: Path,
     out: Path,
@@ -47,6 +80,7 @@ def write_weights(
     mask: NDArray[np.bool_],
     block: nn.Module | None = None,
     shard: int = SHARD,
+    changed: Mapping[str, torch.Tensor] = MappingProxyType({}),
 ) -> None:
     """Writes the safetensors files of a model without some blocks; the others are numbered anew.
 
@@ -57,11 +91,15 @@ def write_weights(
         mask: (layers,).
         block: the first one as it was loaded, which tells the decoder's from those of a tower beside it.
         shard: bytes in a file, unless a single tensor is larger.
+        changed: values that take the place of the files', by their names in the whole model: see `as_stored`.
 
     Raises:
         ExportError: the names in the files do not say which block a tensor belongs to.
     """
-    tensors = _renamed(headers(folder), path, mask, block)
+    whole = headers(folder)
+    prefix = _prefix(whole, path, len(mask), block)
+    tensors = _renamed(whole, prefix, mask)
+    values = _renamed({prefix + name.removeprefix(path): value for name, value in changed.items()}, prefix, mask)
     # The widest types first, as the format's own writer does: every tensor then begins at a multiple of its item.
     names = sorted(tensors, key=lambda name: -(tensors[name].size // max(1, tensors[name].elements)))
     shards: list[list[str]] = [[]]
@@ -73,25 +111,23 @@ def write_weights(
         shards[-1].append(name)
         filled += tensors[name].size
     if len(shards) == 1:
-        _write(out / "model.safetensors", shards[0], tensors)
+        _write(out / "model.safetensors", shards[0], tensors, values)
         return
     where: dict[str, str] = {}
     for number, part in enumerate(shards, 1):
         file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        _write(out / file, part, tensors)
+        _write(out / file, part, tensors, values)
         where |= dict.fromkeys(part, file)
     total = sum(tensor.size for tensor in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(where.items()))}
     (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def _renamed(
-    tensors: dict[str, Header], path: str, mask: NDArray[np.bool_], block: nn.Module | None
-) -> dict[str, Header]:
+def _renamed(tensors: Mapping[str, T], prefix: str, mask: NDArray[np.bool_]) -> dict[str, T]:
     """The tensors that stay, under their new names."""
-    prefix = _prefix(tensors, path, len(mask), block) + "."
+    prefix += "."
     number = {str(old): str(new) for new, old in enumerate(np.flatnonzero(mask))}
-    kept: dict[str, Header] = {}
+    kept: dict[str, T] = {}
     for name, tensor in tensors.items():
         if not name.startswith(prefix):
             kept[name] = tensor
@@ -146,7 +182,7 @@ def _begins_as(weight: torch.Tensor, tensor: Header, name: str) -> bool:
     return torch.equal(mine.cpu().float().nan_to_num(), first.to(weight.dtype).float().nan_to_num())
 
 
-def _write(file: Path, names: Sequence[str], tensors: dict[str, Header]) -> None:
+def _write(file: Path, names: Sequence[str], tensors: Mapping[str, Header], values: Mapping[str, torch.Tensor]) -> None:
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name in names:
@@ -159,7 +195,14 @@ def _write(file: Path, names: Sequence[str], tensors: dict[str, Header]) -> None
         target.write(len(text).to_bytes(8, "little") + text)
         for name in names:
             tensor = tensors[name]
+            if name in values:
+                target.write(_bytes(values[name], tensor.dtype))
+                continue
             with tensor.file.open("rb") as source:
                 source.seek(tensor.begin)
                 for done in range(0, tensor.size, _PIECE):
                     target.write(source.read(min(_PIECE, tensor.size - done)))
+
+
+def _bytes(value: torch.Tensor, dtype: str) -> bytes:
+    return value.detach().cpu().to(_TYPES[dtype]).contiguous().view(torch.uint8).numpy().tobytes()

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from transformers import GenerationConfig
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.config import skeleton
 from core.coalitions.players import computed, indexes, mask_without
+from core.compensation.projections import Patches, patched
 from core.errors import ExportError, TargetMissed
 from core.evaluate.latency import seconds
 from core.evaluate.perplexity import perplexity
@@ -17,7 +19,7 @@ from core.evaluate.reference import check_finite, sequence_losses
 from core.export.cache_layers import check_cache, last_attention
 from core.export.card import Outcome, card
 from core.export.carried import copy_generation, copy_terms
-from core.export.copy_weights import check_copying, write_weights
+from core.export.copy_weights import as_stored, check_copying, write_weights
 from core.export.delete_blocks import delete_blocks
 from core.export.recipe import Recipe
 from core.export.target import check_target, is_complete
@@ -25,9 +27,18 @@ from core.export.zero_sublayers import check_zeroing, is_halved, read_zeroed, sa
 from core.model.masked import missing_projections
 from core.model.model import LoadedModel, load
 from core.records.events import Exported
+from core.records.mends import Compensation
 from core.records.spec import Losses
 from core.text.windows import Windows
 from core.unfinished import unfinished
+
+
+class Smaller(NamedTuple):
+    """A model that was written and loaded again."""
+
+    parameters: int
+    losses: Losses  # of every sequence
+    plain: Losses  # the same without compensation
 
 
 def export(
@@ -38,14 +49,15 @@ def export(
     *,
     uncached: bool = False,
     most: float | None = None,
-) -> tuple[int, Losses]:
+    fit: tuple[Compensation, Patches] | None = None,
+) -> Smaller:
     """Writes the model without some players as a folder that plain `from_pretrained` loads.
 
     A block whose players are all removed is deleted. Of a block that loses one half, the output projection becomes
     zero, which is exact: that half adds nothing to the hidden state any more.
     The weights are copied as they were saved, from file to file. The folder appears under its name only when it is
-    complete, and when its model, loaded again, has the losses of the masked one; that is the one copy in memory.
-    One that an export of the same recipe has written before, stopped while it was timed, is loaded and measured again.
+    complete, and when its model, loaded again, has the losses of the masked (and compensated) one; that is the one copy
+    in memory. One that an export of the same recipe has written before, stopped while it was timed, is loaded and measured again.
 
     Args:
         loaded: the model; left as found. Its files are copied from.
@@ -54,15 +66,42 @@ def export(
         out: a folder that does not exist, is empty, or was written so before.
         uncached: writes as well what generates without a cache alone, with settings that say so.
         most: how much higher the perplexity on `windows` may be, as a share of the whole model's.
-
-    Returns:
-        The exported model's parameters, and its loss on every sequence.
+        fit: the compensation that the recipe asks for, and the weights that change by it (core.compensation).
 
     Raises:
         SelectionError, UnsupportedModel, EvaluationError, ExportError, NotWritable, DiskFull.
         TargetMissed: the perplexity is higher than that, and nothing is written.
     """
     out = check_target(out, recipe)
+    mask = check_export(loaded, recipe, uncached)
+    done, patches = fit or (None, {})
+    where = loaded.blocks.path, loaded.info.layers, loaded.blocks.modules[0]
+    patches = as_stored(loaded.checkpoint.folder, *where, patches)
+    whole, plain = (_finite(loaded, windows, one) for one in (np.ones_like(mask), mask))
+    with patched(loaded.model, patches):
+        wanted = _finite(loaded, windows, mask) if patches else plain
+    _check_increase(whole, wanted, windows, most)
+    if is_complete(recipe, out):
+        return Smaller(*_verify(loaded, wanted, out, windows), plain)
+    with unfinished(out) as folder:
+        folder.mkdir()
+        _write(loaded, mask, folder, patches)
+        parameters, losses = _verify(loaded, wanted, folder, windows)
+        outcome = Outcome(windows.protocol, perplexity(whole), perplexity(losses), parameters, perplexity(plain), done)
+        text = recipe.text(loaded.info, **asdict(outcome))
+        (folder / "quorum.json").write_text(text, encoding="utf-8")
+        licences = copy_terms(loaded.checkpoint.folder, folder)
+        text = card(loaded.info, recipe, outcome, licences)
+        (folder / "README.md").write_text(text, encoding="utf-8")
+    return Smaller(parameters, losses, plain)
+
+
+def check_export(loaded: LoadedModel, recipe: Recipe, uncached: bool) -> NDArray[np.bool_]:
+    """The mask of a recipe whose model can be written, (players,).
+
+    Raises:
+        SelectionError, UnsupportedModel, ExportError.
+    """
     mask = mask_without(loaded.info.players, recipe.removed)
     check_zeroing(loaded, loaded.kept(mask))
     check_copying(loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers, loaded.blocks.modules[0])
@@ -70,27 +109,11 @@ def export(
     if not uncached:
         check_cache(loaded.checkpoint.config, left)
     delete_blocks(skeleton(loaded.checkpoint.config), loaded.blocks.path, left)
-    whole, masked = (sequence_losses(loaded, windows.ids, one) for one in (np.ones_like(mask), mask))
-    check_finite(loaded, windows.ids, np.ones_like(mask), whole)
-    check_finite(loaded, windows.ids, mask, masked)
-    _check_increase(whole, masked, windows, most)
-    if is_complete(recipe, out):
-        return _verify(loaded, masked, out, windows)
-    with unfinished(out) as folder:
-        folder.mkdir()
-        _write(loaded, mask, folder)
-        parameters, losses = _verify(loaded, masked, folder, windows)
-        outcome = Outcome(windows.protocol, perplexity(whole), perplexity(losses), parameters)
-        text = recipe.text(loaded.info, **asdict(outcome))
-        (folder / "quorum.json").write_text(text, encoding="utf-8")
-        licences = copy_terms(loaded.checkpoint.folder, folder)
-        text = card(loaded.info, recipe, outcome, licences)
-        (folder / "README.md").write_text(text, encoding="utf-8")
-    return parameters, losses
+    return mask
 
 
 def exported(
-    loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, parameters: int, losses: Losses
+    loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, smaller: Smaller, done: Compensation | None
 ) -> Exported:
     """What `export`, with the same arguments, has written and measured; and how fast it is, on the first window."""
     removed, mask = indexes(loaded.info.players, recipe.removed), mask_without(loaded.info.players, recipe.removed)
@@ -99,14 +122,23 @@ def exported(
     return Exported(
         path=str(out),
         removed=removed,
-        perplexity=perplexity(losses),
+        perplexity=perplexity(smaller.losses),
         protocol=windows.protocol,
         players=loaded.info.players,
-        deleted=loaded.info.parameters - parameters,
+        deleted=loaded.info.parameters - smaller.parameters,
         zeroed=sum(weight.numel() for module in zeros for weight in module.parameters()),
         whole=whole,
         pruned=pruned,
+        plain=perplexity(smaller.plain),
+        compensation=done,
     )
+
+
+def _finite(loaded: LoadedModel, windows: Windows, mask: NDArray[np.bool_]) -> Losses:
+    """The loss of every window, or EvaluationError."""
+    losses = sequence_losses(loaded, windows.ids, mask)
+    check_finite(loaded, windows.ids, mask, losses)
+    return losses
 
 
 def _check_increase(whole: Losses, masked: Losses, windows: Windows, most: float | None) -> None:
@@ -120,7 +152,7 @@ def _check_increase(whole: Losses, masked: Losses, windows: Windows, most: float
         )
 
 
-def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
+def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, patches: Patches) -> None:
     parent, kept = loaded.checkpoint.folder, loaded.kept(mask)
     halved = is_halved(kept)
     model = read_zeroed(loaded, kept) if halved else skeleton(loaded.checkpoint.config)
@@ -137,7 +169,7 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path) -> None:
         save(model, folder)
     else:
         config.save_pretrained(folder)
-        write_weights(parent, folder, loaded.blocks.path, computed(kept), loaded.blocks.modules[0])
+        write_weights(parent, folder, loaded.blocks.path, computed(kept), loaded.blocks.modules[0], changed=patches)
     settings = model.generation_config if model.can_generate() else None
     if copy_generation(parent, folder):
         settings = GenerationConfig.from_pretrained(folder) if uncached else None

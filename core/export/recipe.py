@@ -13,6 +13,7 @@ from core.coalitions.players import indexes, mask_without, names, players_of
 from core.errors import ExportError, ModelNotFound, NotRecipe
 from core.hub.hub_id import COMMIT, HubId
 from core.paths import own_name, user_path
+from core.records.mends import COMPENSATIONS, Compensate
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import SAMPLERS, ModelInfo, RunSpec
@@ -33,6 +34,7 @@ class Recipe:
     layers: int  # of the model
     removed: tuple[str, ...]  # players, by name
     run: str
+    compensate: Compensate | None = None  # what is fitted after they are gone, anew each time
 
     @classmethod
     def of(cls, result: RunResult, spec: RunSpec, removed: Sequence[int]) -> "Recipe":
@@ -72,6 +74,7 @@ class Recipe:
             "removed": names(model.players, indexes(model.players, self.removed)),
             "run": self.run,
             "found_by": asdict(spec),
+            **({"compensate": asdict(self.compensate)} if self.compensate else {}),
             **measured,
             "command": COMMAND,
         }
@@ -118,7 +121,8 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
     spec = replace(spec, model=model or _pinned(spec.model, described.get("commit")), corpus=corpus or spec.corpus)
     players = players_of(layers, spec.players, spec.protect)
     places = removed_by(mask_without(players, list(map(str, removed))))
-    return Recipe(spec, fingerprint, layers, tuple(players[place] for place in places), run)
+    compensate = _compensate(file, entries.get("compensate"))
+    return Recipe(spec, fingerprint, layers, tuple(players[place] for place in places), run, compensate)
 
 
 def _object(file: Path) -> dict[str, Any]:
@@ -155,6 +159,19 @@ def _spec(file: Path, found: object) -> RunSpec:
             raise _not_recipe(file, f"found_by has no usable {name}")
         known[name] = value
     return from_fields(RunSpec, known)
+
+
+def _compensate(file: Path, asked: object) -> Compensate | None:
+    if asked is None:
+        return None
+    windows = asked.get("windows") if isinstance(asked, dict) else None
+    if (
+        not isinstance(asked, dict)
+        or asked.get("how") not in COMPENSATIONS[1:]
+        or not (windows is None or _is_number(windows))
+    ):
+        raise _not_recipe(file, "compensate says neither scale nor refit, or on no number of windows")
+    return Compensate(asked["how"], windows)
 
 
 def _pinned(model: str, commit: object) -> str:

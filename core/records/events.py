@@ -181,6 +181,8 @@ class Exported(_Event):
     zeroed: int  # parameters that are there, and zero: the output projections of halves of blocks
     whole: float  # median seconds of a forward of one window, the whole model's and the exported one's
     pruned: float
+    plain: float  # the perplexity without compensation; the same where there is none
+    compensation: Compensation | None = None
 
 
 @dataclass(frozen=True)

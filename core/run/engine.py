@@ -26,15 +26,14 @@ from core.evaluate.generation import continuations
 from core.evaluate.latency import REPEATS, seconds
 from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
-from core.export.export import export, exported
 from core.export.recipe import Recipe
-from core.export.target import check_target
 from core.pauses import Pause, nothing
 from core.records.events import Compared, Event, Measured, Scored, Selected, Stage, Started, Timed, Writing, Written
 from core.records.mends import Compensate
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
 from core.run.course import Course
+from core.run.exporting import exporting
 from core.run.mending import mended, unseen, with_patches
 from core.run.searching import left_to_search, searching
 from core.run.tally import Tally
@@ -171,13 +170,7 @@ class Engine:
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
-        out = check_target(out, recipe)
-        game = yield from self._games.open(recipe.spec, recipe.spec.text("evaluation"), recipe.check_players)
-        recipe.check(game.loaded.info)
-        yield Stage(f"Writing, reloading and measuring {out.name}")
-        written = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most)
-        yield Stage("Timing both models in turn")
-        yield exported(game.loaded, game.windows, recipe, out, *written)
+        yield from exporting(self._games, recipe, out, uncached, most)
 
     def select(self, run: str, game: str, spec: RunSpec, request: Request) -> Iterator[Event]:
         """Searches for the best removals of every count, for a run and the key of its game.

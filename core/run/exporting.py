@@ -1,0 +1,30 @@
+"""An export as a run of events: checked, compensated if that is asked for, written, measured and timed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.compensation.compensate import check_compensation
+from core.evaluate.game import Games
+from core.export.export import check_export, export, exported
+from core.export.recipe import Recipe
+from core.export.target import check_target
+from core.records.events import Event, Stage
+from core.run.mending import mended
+
+
+def exporting(games: Games, recipe: Recipe, out: Path, uncached: bool, most: float | None) -> Iterator[Event]:
+    """The events of `Engine.export`, the last of which is Exported."""
+    out = check_target(out, recipe)
+    text = recipe.spec.text("evaluation")
+    game = yield from games.open(recipe.spec, text, recipe.check_players)
+    recipe.check(game.loaded.info)
+    mask = check_export(game.loaded, recipe, uncached)
+    fit = None
+    if recipe.compensate is not None:
+        check_compensation(game.loaded, mask)
+        fit = yield from mended(games, recipe.spec, text, recipe.removed, recipe.compensate)
+        game = yield from games.open(recipe.spec, text, recipe.check_players)
+    yield Stage(f"Writing, reloading and measuring {out.name}")
+    smaller = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most, fit=fit)
+    yield Stage("Timing both models in turn")
+    yield exported(game.loaded, game.windows, recipe, out, smaller, fit and fit[0])
