@@ -3,15 +3,15 @@
 import json
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cache.database import Database
+from cache.labels import Label, called, label_of
 from cache.stored_records import refusal, stored, stored_of
 from core.errors import RunNotFound
 from core.records.diagnostics import Diagnostics
@@ -21,10 +21,13 @@ from core.records.spec import MOST_LAYERS, ModelInfo, RunSpec
 
 # Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
 _LOOKS = 3
-LATEST = "latest"  # no run's name: those are of hexadecimal digits
 # The model of a run's game, if the file has it.
 _MODEL = "SELECT any_value(model) FROM runs JOIN games USING (game) WHERE runs.run = $1"
 _STATUS = ("running", "cancelled", "failed", "finished")
+_RUNS = """
+    SELECT run, game, spec, strata, status, message, result, started, changed, model, name, note, archived, deleted
+    FROM runs LEFT JOIN games USING (game) LEFT JOIN labels USING (run)
+"""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class StoredRun:
     result: RunResult | None
     started: pd.Timestamp
     changed: pd.Timestamp
+    label: Label = field(default_factory=Label)
     # Coalitions of its game that somebody wants its estimates to rest on; None: the run's own (`cache.basis`).
     refit: int | None = None
 
@@ -54,14 +58,14 @@ class StoredRun:
         return replace(self.spec, dtype=self.result.model.dtype) if self.result else self.spec
 
 
-def runs(database: Database) -> list[StoredRun]:
-    """All runs as they are written, the newest first; `settled` tells the killed ones."""
+def runs(database: Database, deleted: bool = False) -> list[StoredRun]:
+    """All runs as they are written, those in the archive too, the newest first; `settled` tells the killed ones.
+
+    `deleted`: in their place those that were deleted and can be brought back.
+    """
     with database.reading() as connection:
         rows = connection.execute(
-            """
-            SELECT run, game, spec, strata, status, message, result, started, changed, model
-            FROM runs LEFT JOIN games USING (game) ORDER BY started DESC
-            """
+            f"{_RUNS} WHERE (deleted IS NOT NULL) = ? ORDER BY started DESC", [deleted]
         ).fetchall()
     return [_stored(database.file, row) for row in rows]
 
@@ -81,27 +85,32 @@ def is_held(database: Database, run: str) -> bool:
     return True
 
 
-def ends(database: Database) -> list[tuple[str, str, datetime]]:
-    """Of every run its name, its status as it is written, and when that or its result has last changed."""
+def ends(database: Database) -> list[tuple[str, str, Hashable]]:
+    """Of every run its name, its status as it is written, and what changes with that, its result and its label."""
     with database.reading() as connection:
-        return connection.execute("SELECT run, status, changed FROM runs ORDER BY run").fetchall()
+        rows = connection.execute("""
+            SELECT run, status, changed, name, note, archived FROM runs LEFT JOIN labels USING (run)
+            WHERE deleted IS NULL ORDER BY run
+        """).fetchall()
+    return [(run, status, tuple(rest)) for run, status, *rest in rows]
 
 
-def find_run(database: Database, name: str) -> StoredRun:
-    """The run of that name, or of the one name that begins so; `latest` is the newest one.
+def find_run(database: Database, name: str, deleted: bool = False) -> StoredRun:
+    """The run that was given that name, or whose own name begins so; `latest` is the newest one outside the archive.
+
+    `deleted`: also among those that were deleted.
 
     Raises:
-        RunNotFound: with the names that exist.
+        RunNotFound: there is none, or more than one, with those that there are.
     """
-    every = runs(database)
-    matches = every[:1] if name == LATEST else [run for run in every if name and run.run.startswith(name)]
-    if len(matches) != 1:
-        names = ", ".join(run.run for run in every[:10]) or "none yet"
-        raise RunNotFound(
-            f"{len(matches)} runs are called {name}." if matches else f"There is no run {name}.",
-            f"Runs in {database.file}: {names}.",
-        )
-    return settled(database, matches[0])
+    with database.reading() as connection:
+        rows = connection.execute("""
+            SELECT run, name, note, archived, deleted FROM runs LEFT JOIN labels USING (run) ORDER BY started DESC
+        """).fetchall()
+        every = {run: label_of(*label) for run, *label in rows}
+        found = connection.execute(f"{_RUNS} WHERE run = ?", [called(database.file, every, name, deleted)]).fetchone()
+    assert found is not None  # the file is ours while it is read
+    return settled(database, _stored(database.file, found))
 
 
 def last_selection(database: Database, run: str) -> Selection | None:
@@ -195,7 +204,7 @@ def is_blank(database: Database) -> bool:
 
 
 def _stored(file: Path, row: tuple[Any, ...]) -> StoredRun:
-    run, game, spec, strata, status, message, result, started, changed, model = row
+    run, game, spec, strata, status, message, result, started, changed, model, *label = row
     # These become the names of files, and of a command's argument.
     for what, name in (("a run", run), (f"run {run}", game)):
         if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
@@ -212,6 +221,7 @@ def _stored(file: Path, row: tuple[Any, ...]) -> StoredRun:
         stored_of(RunResult, result, file, run, model) if result else None,
         pd.Timestamp(started),
         pd.Timestamp(changed),
+        label_of(*label),
     )
     most = len(found.result.model.players) if found.result is not None else MOST_LAYERS
     if any(kept is None or not 0 < kept <= most for kept in found.strata):

@@ -145,6 +145,19 @@ def m011_imports(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m012_labels(connection: DuckDBPyConnection) -> None:
+    """What people say of runs, and which of them they have put away."""
+    connection.execute("""
+        CREATE TABLE labels (
+            run VARCHAR PRIMARY KEY,
+            name VARCHAR NOT NULL DEFAULT '',
+            note VARCHAR NOT NULL DEFAULT '',
+            archived BOOLEAN NOT NULL DEFAULT false,
+            deleted TIMESTAMP           -- since when it is shown no more, UTC
+        );
+    """)
+
+
 Object = tuple[str, str, str | None]  # kind, name, and the statement that makes it
 
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
@@ -159,6 +172,7 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m009_texts,
     m010_owners,
     m011_imports,
+    m012_labels,
 )
 
 

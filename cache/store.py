@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from cache import queries
+from cache import labels, queries
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
@@ -56,6 +56,7 @@ class Store:
         """Marks a run as running, new or resumed, and names it."""
         run = run_key(game, protocol, strata, spec)
         with self._database.writing() as connection:
+            labels.begun(connection, run)
             connection.execute(
                 """
                 INSERT INTO runs (run, game, spec, strata, status, started, changed)
@@ -160,16 +161,6 @@ class Store:
             connection.execute(
                 "UPDATE runs SET status = ?, message = ?, changed = now() WHERE run = ?", [status, message, run]
             )
-
-    def delete(self, run: str) -> None:
-        """Forgets a run. Its evaluations stay: another run may use them."""
-        with self._database.writing() as connection:
-            connection.execute("DELETE FROM runs WHERE run = ?", [run])
-            connection.execute("DELETE FROM selections WHERE run = ?", [run])
-            connection.execute("DELETE FROM comparisons WHERE run = ?", [run])
-            connection.execute("DELETE FROM diagnostics WHERE run = ?", [run])
-            connection.execute("DELETE FROM scores WHERE run = ?", [run])
-            connection.execute("DELETE FROM owners WHERE run = ?", [run])
 
 
 def insert(connection: DuckDBPyConnection, game: str, measured: Sequence[Evaluation]) -> None:

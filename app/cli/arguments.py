@@ -30,7 +30,7 @@ def spec_of(options: argparse.Namespace) -> RunSpec:
 
 def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     parser.add_argument(
-        "run", metavar="RUN", nargs=nargs, help="its name, or a beginning of it; latest: the newest one"
+        "run", metavar="RUN", nargs=nargs, help="its id, a beginning of it, or its name; latest: the newest one"
     )
 
 

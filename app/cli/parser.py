@@ -26,6 +26,7 @@ from app.commands import (
     choose_commands,
     completed,
     doctor,
+    label_commands,
     matrix_commands,
     run_commands,
     serve,
@@ -79,7 +80,25 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     run.add_argument("--no-search", action="store_true", help="end without plans: a search takes a third as long")
     run.add_argument("--strata", type=integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
-    command("runs", run_commands.runs, "list the runs in the results file", "runs")
+    runs = command("runs", run_commands.runs, "list the runs in the results file", "runs")
+    which = runs.add_mutually_exclusive_group()
+    which.add_argument("--archived", action="store_true", help="also those in the archive")
+    which.add_argument("--deleted", action="store_true", help="in their place those that can be brought back")
+    label = command(
+        "label",
+        label_commands.label,
+        "name a run, annotate, archive, delete or restore it",
+        'label latest --name "first try" --note "before the new tokenizer"',
+    )
+    label.add_argument("--name", metavar="TEXT", help="what it is called from now on, RUN of any command; '' for none")
+    label.add_argument("--note", metavar="TEXT", help="what is to be known of it; '' for nothing")
+    put = label.add_mutually_exclusive_group()
+    for option, done, text in (
+        ("--archive", "archived", "no list shows it that is not asked for the archive"),
+        ("--delete", "deleted", "no list shows it; its results are forgotten after a week, what it measured never is"),
+        ("--restore", "restored", "back out of the archive, or as it was before it was deleted"),
+    ):
+        put.add_argument(option, dest="put", action="store_const", const=done, help=text)
     show = command("show", run_commands.show, "show one run, complete or so far", "show latest")
     audit = command("audit", audit_commands.audit, "hold each claim of a run against what was measured", "audit latest")
 
@@ -111,7 +130,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     )
     predict.add_argument("--remove", type=names, required=True, metavar="I,J,…", help="players to remove")
 
-    for of_run in (show, audit, values, interactions, predict):
+    for of_run in (label, show, audit, values, interactions, predict):
         add_run(of_run)
     for estimates in (values, interactions, predict):
         estimates.add_argument("--refit", action="store_true", help="rest on all that is measured of the run's game")

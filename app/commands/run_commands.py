@@ -3,12 +3,14 @@
 import argparse
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from app.cli.best_plans import plans_of
 from app.cli.compensated import asked_compensation, compensation_object, compensation_text
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import announce, follow, result_object, result_text, say
+from app.commands.label_commands import label_object, said_of
 from app.foresight import foresee, sentences
 from app.words import called
 from cache import queries
@@ -38,15 +40,16 @@ def run(options: argparse.Namespace, spec: RunSpec) -> None:
 
 
 def runs(options: argparse.Namespace) -> None:
-    """Lists the runs."""
+    """Lists the runs that are in no archive, or those as well, or those that were deleted."""
     database = database_of(options)
-    found = [queries.settled(database, run) for run in queries.runs(database)]
+    every = [queries.settled(database, run) for run in queries.runs(database, options.deleted)]
+    found = [run for run in every if options.archived or options.deleted or not run.label.archived]
     plans = {run.run: queries.selection(database, run.run, ()) for run in found if run.result is not None}
     rows = [_summary(run) | _findings(run, plans.get(run.run)) for run in found]
     say(
         options.json,
         {"runs": rows},
-        "\n".join(_table(rows)) if rows else f"No runs in {database.file} yet: python -m app run",
+        "\n".join(_table(rows)) if rows else _none(database.file, options, archived=len(every)),
     )
 
 
@@ -55,6 +58,7 @@ def show(options: argparse.Namespace) -> None:
     database = database_of(options)
     found = queries.find_run(database, options.run)
     text = f"run {found.run} is {found.status}" + (f": {found.message}" if found.message else "")
+    text += "".join(f"\n{line}" for line in said_of(found.label))
     taken = [one for one in imports(database, found.game) if one.evaluations]
     answer = _summary(found) | {"imported": {one.sha256: one.evaluations for one in taken}}
     for one in taken:
@@ -111,6 +115,7 @@ def _summary(run: queries.StoredRun) -> dict[str, object]:
         "message": run.message,
         "started": run.started.isoformat(),
         "spec": asdict(run.spec),
+        **label_object(run.label),
     }
 
 
@@ -126,18 +131,29 @@ def _findings(run: queries.StoredRun, found: Selection | None) -> dict[str, obje
     }
 
 
+def _none(file: Path, options: argparse.Namespace, archived: int) -> str:
+    if options.deleted:
+        return f"No run in {file} can be brought back."
+    if archived:
+        return "All runs are in the archive: python -m app runs --archived"
+    return f"No runs in {file} yet: python -m app run"
+
+
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     """The runs for a person, under a header."""
     bound = f"within {ACCEPTED:.0%}"
-    cells = [["run", "status", "started", "model", "layers", "text", "coalitions", "dense", "ranks", bound]]
+    cells = [["run", "name", "status", "started", "model", "layers", "text", "coalitions", "dense", "ranks", bound]]
     for row in rows:
         spec, known = row["spec"], row["layers"] is not None
         going = f"{row['can_go']} can go" if row["can_go"] is not None else "not searched" if known else ""
         found = [f"{row['dense_perplexity']:.2f}", f"{row['ranks']:.2f}", going] if known else ["", "", ""]
         layers = str(row["layers"]) if known else ""
+        status = f"{row['status']}, archived" if row["archived"] else row["status"]
         model, text = called(spec["model"]), called(spec["corpus"])
         started = row["started"][:16].replace("T", " ")
-        cells.append([row["run"], row["status"], started, model, layers, text, str(spec["masks"]), *found])
+        cells.append([row["run"], row["name"], status, started, model, layers, text, str(spec["masks"]), *found])
+    if not any(row["name"] for row in rows):
+        cells = [[head, *rest] for head, _, *rest in cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     return [

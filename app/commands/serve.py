@@ -10,6 +10,7 @@ from typing import NoReturn
 from app.cli.opening import database_of, file_of
 from app.example import shipped
 from app.root import ROOT
+from cache.labels import forget_expired
 from core.errors import PortTaken
 from core.paths import home
 
@@ -19,7 +20,9 @@ _PORTS = 2**16
 def serve(options: argparse.Namespace) -> NoReturn:
     """Starts the dashboard; its other settings are in app/dashboard/.streamlit/config.toml."""
     _check_port(options.address, options.port)
-    shipped.load_into(database_of(options))  # a results file that cannot be used is said here, not in the browser
+    database = database_of(options)  # a results file that cannot be used is said here, not in the browser
+    shipped.load_into(database)
+    forget_expired(database)
     arguments = [
         f"--server.port={options.port}",
         f"--server.address={options.address}",

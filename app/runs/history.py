@@ -12,9 +12,8 @@ from app.runs.compare_runs import show_comparison
 from app.runs.evaluations_panel import download_evaluations, show_imports, show_upload
 from app.runs.settings import parted, settings
 from app.worker.client import Jobs
-from cache import queries
+from cache import labels, queries
 from cache.queries import StoredRun
-from cache.store import Store
 from core.records.spec import RunSpec
 
 _TABLE = "history"
@@ -100,8 +99,9 @@ def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], N
         "Delete",
         icon=":material/delete:",
         disabled=chosen.status == "running" or not mine,
-        help="Its evaluations stay: another run that needs them does not measure them again",
+        help="`label RUN --restore` brings it back for a week. Its evaluations stay: another run that needs them does "
+        "not measure them again",
     ):
-        Store(shared.database).delete(chosen.run)
+        labels.delete(shared.database, chosen.run)
         state.forget_run(chosen.run)
         st.rerun()

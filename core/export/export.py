@@ -57,7 +57,8 @@ def export(
     zero, which is exact: that half adds nothing to the hidden state any more.
     The weights are copied as they were saved, from file to file. The folder appears under its name only when it is
     complete, and when its model, loaded again, has the losses of the masked (and compensated) one; that is the one copy
-    in memory. One that an export of the same recipe has written before, stopped while it was timed, is loaded and measured again.
+    in memory. One that an export of the same recipe has written before, stopped while it was timed, is loaded and
+    measured again.
 
     Args:
         loaded: the model; left as found. Its files are copied from.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cache import evaluations, queries
+from cache import evaluations, labels, queries
 from cache.database import Database
 from cache.in_memory import InMemory
 from cache.store import Store
@@ -82,7 +82,7 @@ def test_the_life_of_a_run(database: Database) -> None:
     store.close(run, "failed", "a reason")
     found = queries.find_run(database, run)
     assert (found.status, found.message, found.spec, found.strata) == ("failed", "a reason", RunSpec(), (5, 4))
-    store.delete(run)
+    labels.delete(database, run)
     with pytest.raises(RunNotFound, match=run):
         queries.find_run(database, run)
 

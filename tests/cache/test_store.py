@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from cache import evaluations, queries
+from cache import evaluations, labels, queries
 from cache.database import Database
 from cache.schema import MIGRATIONS
 from cache.store import Store
@@ -76,7 +76,7 @@ def test_same_request_is_the_same_run(cache_file: Path) -> None:
     assert store.begin(game, RunSpec(), PROTOCOL, (5, 4)) == first
     assert store.begin(game, RunSpec(seed=1), PROTOCOL, (5, 4)) != first
     assert len(queries.runs(Database(cache_file))) == 2
-    store.delete(first)
+    labels.delete(Database(cache_file), first)
     with pytest.raises(RunNotFound, match=first):
         queries.find_run(Database(cache_file), first)
 

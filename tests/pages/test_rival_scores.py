@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 from app.contributions.rival_scores import ranks_by_method
 from app.figures.heatmaps import sequence_heatmap
 from app.worker.client import Jobs
-from cache import evaluations, queries
+from cache import evaluations, labels, queries
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import encode, without
@@ -47,7 +47,8 @@ def test_scores_and_texts_of_a_real_model(cache_file: Path, spec: RunSpec, tiny:
     assert len(texts) == 4 and all(len(text) == 16 and text in text_file.read_text() for text in texts), "of bytes"
     with pytest.raises(EvaluationError, match="has changed"):
         list(engine.score("some-run", "another game", spec))
-    store.delete("some-run")
+    with Database(cache_file).writing() as connection:
+        labels.forget(connection, "some-run")
     assert queries.scores(Database(cache_file), "some-run") is None
 
 

@@ -20,6 +20,7 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
 
     run = says("run", *small, "--masks", 50)["run"]
     says("runs")
+    says("label", run, "--name", "first try")
     says("values", run, "--value", "shapley", "--check")
     says("interactions", run)
     says("predict", run, "--remove", "1,2")

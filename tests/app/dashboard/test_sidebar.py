@@ -15,6 +15,7 @@ from app.words import called
 from app.worker.client import Jobs
 from cache import queries
 from cache.database import Database
+from cache.labels import delete
 from cache.queries import StoredRun
 from cache.store import Store
 from core.records.spec import RunSpec
@@ -179,5 +180,5 @@ def test_what_pages_are_drawn_from_is_seen_to_change(shared: Jobs, cache_file: P
     changed()
     store.close(began, "cancelled")
     assert changed()[began] == "cancelled"
-    store.delete(began)
+    delete(database, began)
     assert changed() == {run.run: "finished"}

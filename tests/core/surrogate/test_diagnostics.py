@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import r2_score
 
-from cache import queries
+from cache import labels, queries
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import decode
@@ -124,5 +124,6 @@ def test_they_come_back_as_they_were_stored(found: Diagnostics, cache_file: Path
     for _ in range(2):  # a run that is started again finds them again
         store.save_diagnostics(run, found)
     assert queries.diagnostics(database, run) == found
-    store.delete(run)
+    with database.writing() as connection:
+        labels.forget(connection, run)
     assert queries.diagnostics(database, run) is None
