@@ -49,6 +49,7 @@ class ExportedModel:
     zeroed: int  # parameters that are there, and zero
     seconds: float  # of a forward of one window, the median
     seconds_whole: float  # the same of the whole model
+    uncompensated: float  # the perplexity without compensation; the same where there is none
 
 
 def contribution_table(items: Iterable[Contribution], players: Sequence[str]) -> pd.DataFrame:
@@ -110,6 +111,7 @@ def exported_model(done: Exported) -> ExportedModel:
         zeroed=done.zeroed,
         seconds=done.pruned,
         seconds_whole=done.whole,
+        uncompensated=done.plain,
     )
 
 

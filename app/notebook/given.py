@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.coalitions.masks import Masks
 from core.errors import BadPath, SelectionError
 from core.paths import user_path
+from core.records.mends import COMPENSATIONS, Compensate
 from core.records.presets import under_preset
 from core.records.spec import RunSpec
 from core.selection.targets import Target
@@ -51,6 +52,13 @@ def at_least_one(players: Players) -> list[str]:
     if not found:
         raise SelectionError("Nobody would be removed.", "Name one player or more: remove=[3, 7].")
     return found
+
+
+def compensation_of(how: str) -> Compensate | None:
+    """What is asked to be fitted after a cut; SelectionError for another word."""
+    if how not in COMPENSATIONS:
+        raise SelectionError(f"compensate={how!r} is unknown.", f"Take one of {', '.join(COMPENSATIONS)}.")
+    return None if how == "none" else Compensate(how)
 
 
 def masks_of(masks: ArrayLike) -> Masks:

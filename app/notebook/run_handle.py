@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from app.notebook import answers
-from app.notebook.given import Players, at_least_one, integers_of, names_of, path_of, positive, target_of
+from app.notebook.given import (
+    Players,
+    at_least_one,
+    compensation_of,
+    integers_of,
+    names_of,
+    path_of,
+    positive,
+    target_of,
+)
 from app.notebook.sessions import work
 from cache import evaluations, queries
 from cache.basis import asked, counted, refitted
@@ -171,18 +180,21 @@ class Run:
         plans = found.nested if nested else target.choose(found)
         return pd.DataFrame(answers.plan_rows(plans, found.model))
 
-    def export(self, remove: Players, out: str | PathLike[str]) -> answers.ExportedModel:
-        """Writes the model without some players as a new folder that plain transformers loads, and measures it."""
+    def export(self, remove: Players, out: str | PathLike[str], *, compensate: str = "none") -> answers.ExportedModel:
+        """Writes the model without some players as a new folder that plain transformers loads, and measures it.
+
+        `compensate` is none, scale or refit: weights beside each cut are changed, fitted on calibration text.
+        """
         from app.requests import located
 
-        target = path_of(out, "out")
+        target, fit = path_of(out, "out"), compensation_of(compensate)
         result, run = self._result(), self._stored()
         if run.status != "finished":
             raise RunNotFound(f"Run {run.run} is {run.status}, not finished.", "Finish it first: start it again.")
         places = indexes(result.model.players, at_least_one(remove))
         mask_without(result.model.players, places)
         recipe = Recipe.of(result, run.resolved, places)
-        recipe = replace(recipe, spec=located(recipe.spec))
+        recipe = replace(recipe, spec=located(recipe.spec), compensate=fit)
         done, _ = work(self._database, "export", recipe, target)
         return answers.exported_model(done)
 

@@ -1,6 +1,7 @@
 """What the server asks of the worker, and what the engine does about it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never, get_args
 
@@ -10,6 +11,7 @@ from core.baselines.compare import Match
 from core.errors import QuorumError
 from core.export.recipe import Recipe
 from core.records.events import Event, Started
+from core.records.mends import Compensate
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
@@ -51,6 +53,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return engine.score(command["run"], command["game"], spec)
         case "export":
             recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
+            if command.get("compensate"):
+                recipe = replace(recipe, compensate=Compensate(command["compensate"]))
             return engine.export(recipe, Path(command["out"]), uncached=command.get("uncached", False))
         case "continue":
             return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])

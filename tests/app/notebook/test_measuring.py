@@ -1,5 +1,6 @@
 """What a notebook measures: against the command line, and against plain transformers forwards."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -48,6 +49,10 @@ def test_a_run_in_memory_is_that_of_the_command_line_and_goes_on(spec: RunSpec, 
     done = run.export(plan["removed"][0], tmp_path / "smaller")
     assert done.path == tmp_path / "smaller" and done.removed == plan["removed"][0]
     assert AutoModelForCausalLM.from_pretrained(done.path).config.num_hidden_layers == 6
+    fitted = run.export(plan["removed"][0], tmp_path / "fitted", compensate="refit")
+    assert done.perplexity == done.uncompensated == fitted.uncompensated
+    told = json.loads((fitted.path / "quorum.json").read_text())
+    assert told["compensation"]["how"] == "refit" and told["perplexity"] == fitted.perplexity
 
 
 def test_losses_are_those_of_plain_forwards(spec: RunSpec, tiny: Path, cache_file: Path) -> None:

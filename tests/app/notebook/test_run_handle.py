@@ -122,6 +122,7 @@ def test_a_figure_has_a_bar_for_each_player(stored: quorum.Run) -> None:
         lambda run: run.select(protect="9"),
         lambda run: run.export([], "out"),
         lambda run: run.export("0-7", "out"),
+        lambda run: run.export([3], "out", compensate="magic"),
     ],
 )
 def test_a_wrong_request_is_told_at_once(stored: quorum.Run, ask: Callable[[quorum.Run], object]) -> None:
