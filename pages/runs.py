@@ -34,6 +34,6 @@ history = st.container()
 with newest:
     show_newest(shared, job, runs, submit)
 with form:
-    show_form(shared.database, submit, another=left is not None or (job is not None and job.active))
+    show_form(shared, submit, another=left is not None or (job is not None and job.active))
 with history:
     show_history(shared, runs, submit, resumed_above=left[1] if left is not None else None)

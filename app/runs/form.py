@@ -3,14 +3,17 @@
 from collections.abc import Callable
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.dashboard import login, parts
 from app.foreign import plain
 from app.foresight import foresee, sentences
 from app.requests import integers, located
+from app.runs.looking import show_looks
 from app.runs.texts import choose_text, show_upload
+from app.worker.client import Jobs
 from cache.database import Database
-from core.errors import QuorumError
+from core.errors import ModelError, QuorumError
 from core.records.presets import PRESETS, under_preset
 from core.records.spec import SAMPLERS, RunSpec
 
@@ -21,63 +24,75 @@ _FIRST = ("To measure", "Time")
 
 
 @st.fragment
-def show_form(database: Database, submit: Callable[[RunSpec, bool], None], another: bool) -> None:
+def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool) -> None:
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
         st.header("Another run" if another else "New run")
+        spec, fine = None, False
         try:
-            spec = located(_asked())
+            model = st.text_input(
+                "Model",
+                RunSpec().model,
+                help="bundled, owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf "
+                "file",
+            )
+            below_model = st.container()
+            left, right = st.columns((2, 1))
+            corpus = choose_text(left)
+            below_text = st.container()
+            spec = located(_asked(model, corpus, right))
             login.check_model(spec)
+            fine = show_looks(jobs, spec, below_model, below_text)
         except QuorumError as error:
             parts.show_error(error)
-            return
-        _show_forecast(database, spec)
+        fine = spec is not None and _show_forecast(jobs.database, spec) and fine
         with st.container(horizontal=True, vertical_alignment="center"):
             label = "Start another run" if another else "Start run"
-            started = st.button(label, type="secondary" if another else "primary", icon=":material/play_arrow:")
+            started = st.button(
+                label,
+                type="secondary" if another else "primary",
+                icon=":material/play_arrow:",
+                disabled=not fine,
+            )
             search = st.toggle(
                 "Search for the best plans",
                 value=True,
                 help="Once the coalitions are measured, a search looks for the best layers to remove at every count. "
                 "It takes about a third of the run's time, and is what the page Preview opens with",
             )
-        if started:
+        if started and spec is not None:
             try:
                 submit(spec, search)
             except QuorumError as error:
                 parts.show_error(error)
 
 
-def _show_forecast(database: Database, spec: RunSpec) -> None:
-    """Coalitions, time and memory of a request, or what is wrong with it."""
+def _show_forecast(database: Database, spec: RunSpec) -> bool:
+    """Coalitions, time and memory of a request, or what is wrong with it; returns whether nothing is."""
     try:
         said = sentences(foresee(database, parts.stored_runs(database), spec))
+    except ModelError:
+        return False  # said below the model
     except QuorumError as error:
-        st.warning(f"**{plain(error.message)}** {plain(error.hint)}")
-        return
+        parts.show_error(error)
+        return False
     lines = {name: f"**{name}:** {plain(sentence)}" for name, sentence in said.items()}
     st.caption("  \n".join(line for name, line in lines.items() if name in _FIRST))
     rest = [name for name in lines if name not in _FIRST]
     if rest:
         with st.popover(plain(", ".join(rest))):
             st.markdown("\n\n".join(lines[name] for name in rest))
+    return True
 
 
-def _asked() -> RunSpec:
+def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
     """What the widgets say.
 
     Raises:
         SelectionError: strata or layers that are no numbers.
     """
     default = RunSpec()
-    model = st.text_input(
-        "Model",
-        default.model,
-        help="bundled, owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf file",
-    )
-    left, right = st.columns((2, 1))
-    corpus = choose_text(left)
-    masks = right.number_input(
+    masks = beside.number_input(
         "Coalitions", 10, 100_000, default.masks, help="Random sets of layers to measure; more give narrower intervals"
     )
     with st.expander("More settings"):

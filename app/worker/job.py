@@ -14,6 +14,7 @@ from core.records.events import (
     Exported,
     Failed,
     Finished,
+    Looked,
     Measured,
     Partial,
     Planned,
@@ -31,7 +32,7 @@ from core.records.results import RunResult
 from core.records.spec import RunSpec
 
 Task = Literal["run", "select", "compare", "score", "export"]
-Preview = Literal["measure", "continue", "time"]  # what somebody waits for, ahead of all tasks
+Preview = Literal["measure", "continue", "time", "look"]  # what somebody waits for, ahead of all tasks
 ACTIVE = ("waiting", "running", "cancelling")
 
 
@@ -58,6 +59,7 @@ class Job:
     measured: Measured | None = None
     timed: Timed | None = None
     exported: Exported | None = None
+    looked: Looked | None = None
     message: str = ""
     hint: str = ""
     place: int = 0  # in the queue while it waits: 1 is next; 0 once it goes on, or has ended
@@ -121,6 +123,9 @@ class Job:
                 self._become("finished")
             case Timed():
                 self.timed = event
+                self._become("finished")
+            case Looked():
+                self.looked = event
                 self._become("finished")
             case Exported():
                 self.exported = event

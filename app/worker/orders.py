@@ -16,6 +16,7 @@ from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.run.engine import Engine
+from core.run.look import look
 from core.selection.targets import Request
 
 Command = dict[str, Any]
@@ -62,6 +63,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return engine.time(spec, command["removed"])
         case "measure":
             return engine.measure(spec, spec.text(), command["removed"])
+        case "look":
+            return iter([look(spec)])
         case _:
             assert_never(do)
 

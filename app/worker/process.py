@@ -1,12 +1,11 @@
 """The one process that imports torch and owns the model: commands on standard input, events on standard output.
 
 Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare, score and
-export, one of the previews measure, continue and time, which also name who is `asking`, or cancel. Every event carries
-the `job` that it belongs to; besides events, the process says which job it has begun and which it has left, so that its
-death is laid to the right one. Previews overtake: they are answered between two evaluations of a task, and only the
-newest one of each asker is. So are exports, once a run does what nobody waits for. What needs other weights waits for
-the task's end: two models need not fit into memory.
-the task's end: two models need not fit into memory.
+export, one of the previews measure, continue, time and look, which also name who is `asking`, or cancel. Every event
+carries the `job` that it belongs to; besides events, the process says which job it has begun and which it has left, so
+that its death is laid to the right one. Previews overtake: they are answered between two evaluations of a task, and
+only the newest one of each asker is. So are exports, once a run does what nobody waits for. What needs other weights
+waits for the task's end: two models need not fit into memory.
 When the input ends, whoever started this process is gone, and it goes too.
 """
 
@@ -142,7 +141,7 @@ class Worker:
 
     def _needs_other_weights(self, command: Command) -> bool:
         """Whether a preview is of other weights than those that the task under way holds in memory."""
-        if self._under_way is None:
+        if self._under_way is None or command["do"] == "look":
             return False
         try:
             return weights_of(spec_of(command)) != weights_of(spec_of(self._under_way))

@@ -46,6 +46,12 @@ class Checkpoint:
         """The number of layers that the configuration names, if it does: a check before the weights are read."""
         return getattr(self.config.get_text_config(), "num_hidden_layers", None)
 
+    @property
+    def positions(self) -> int | None:
+        """How many tokens the model numbers, where it says so: learned positions end there."""
+        found = getattr(self.config.get_text_config(), "max_position_embeddings", None)
+        return found if isinstance(found, int) else None
+
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The model's tokenizer, or UnsupportedModel. It is needed before the weights: does the text suffice?"""

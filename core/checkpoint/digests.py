@@ -13,15 +13,23 @@ _KEPT, _LARGEST = 256, 2**20  # files that are remembered, and bytes of the file
 
 def digest(file: Path) -> str:
     """64 hex digits; OSError where the file cannot be read."""
-    status = file.stat()
-    key = f"{file.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
-    known = _known()
+    key, known = _key(file), _known()
     if key in known:
         return known[key]
     with file.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     _remember({**known, key: found})
     return found
+
+
+def is_known(file: Path) -> bool:
+    """Whether `digest` answers without reading the file."""
+    return _key(file) in _known()
+
+
+def _key(file: Path) -> str:
+    status = file.stat()
+    return f"{file.resolve()} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
 def _file() -> Path:

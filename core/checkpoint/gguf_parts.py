@@ -11,6 +11,9 @@ from core.checkpoint.gguf_header import GgufHeader, read_header
 from core.errors import ModelNotFound, UnsupportedModel
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.DOTALL)
+# Elements of a vocabulary's lists for which no tensor needs to stand, and what a count of a layer's parts may be.
+_LISTED, _COUNT = 50_000, 10_000
+OTHERS = "Use the model's safetensors version, or a GGUF file of a common family such as Llama, Qwen2 or Mistral."
 _PIECE = 2**24  # bytes in memory while parts are put together
 
 
@@ -29,6 +32,24 @@ def parts_of(path: Path) -> tuple[GgufHeader, ...]:
     if len(found) < len(files):
         raise ModelNotFound(f"{path} holds {len(files)} GGUF files.", "Name one of them: --model FOLDER/FILE.gguf.")
     return found
+
+
+def check_counts(parts: Sequence[GgufHeader]) -> None:
+    """UnsupportedModel for counts that no tensors stand behind: what reads the file next makes lists of them."""
+    tensors = [tensor for part in parts for tensor in part.tensors]
+    widest = max((size for tensor in tensors for size in tensor.shape), default=0)
+    if parts[0].listed > 8 * widest + _LISTED:
+        raise UnsupportedModel(
+            f"{parts[0].file.name} lists {parts[0].listed:,} tokens, merges and their like, and its widest tensor has "
+            f"{widest:,} rows or columns.",
+            OTHERS,
+        )
+    for key, value in parts[0].values.items():
+        most = len(tensors) if key.endswith(".block_count") else _COUNT
+        if key.endswith("_count") and isinstance(value, int) and not 0 <= value <= most:
+            raise UnsupportedModel(
+                f"{parts[0].file.name} asks for {key}: {value}, and holds {len(tensors)} tensors.", OTHERS
+            )
 
 
 def merge(parts: Sequence[GgufHeader], out: Path) -> None:

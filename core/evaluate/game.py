@@ -10,7 +10,7 @@ from core.checkpoint.checkpoint import Checkpoint, finding
 from core.checkpoint.device import choose_device, choose_dtype
 from core.checkpoint.memory import give_back
 from core.coalitions.players import players_of
-from core.errors import CorpusError, EvaluationError, ModelError
+from core.errors import EvaluationError, ModelError
 from core.evaluate.cached import Cached, Ledger
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.limits import STATES
@@ -19,7 +19,7 @@ from core.model.model import LoadedModel, load
 from core.records.events import Event, Stage
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
-from core.text.corpora import Corpus, is_local, read, stamp
+from core.text.corpora import Corpus, check_length, is_local, read, stamp
 from core.text.tokens import check_known
 from core.text.windows import Windows, cutting, excerpts
 
@@ -145,7 +145,7 @@ def _windows(corpus: Corpus, checkpoint: Checkpoint, text: TextSpec) -> Generato
     windows = yield from _told(cutting(corpus, checkpoint.tokenizer, text), text.corpus)
     embedded = getattr(checkpoint.config.get_text_config(), "vocab_size", None)
     check_known(windows.ids, checkpoint.tokenizer, embedded, checkpoint.source)
-    _check_length(checkpoint, windows)
+    check_length(windows.ids.shape[1], checkpoint.positions, checkpoint.source)
     return windows
 
 
@@ -168,14 +168,3 @@ def _files(checkpoint: Checkpoint, text: TextSpec) -> object | None:
         return checkpoint.stamp, stamp(text.corpus)
     except (OSError, ModelError):  # opening the game anew says which, and what to do
         return None
-
-
-def _check_length(checkpoint: Checkpoint, windows: Windows) -> None:
-    """Learned positions end somewhere; beyond it, a forward would fail in the middle."""
-    longest = getattr(checkpoint.config.get_text_config(), "max_position_embeddings", None)
-    length = windows.ids.shape[1]
-    if isinstance(longest, int) and 0 < longest < length:
-        raise CorpusError(
-            f"Windows of {length} tokens are too long: {checkpoint.source} has {longest} positions.",
-            f"Use --window {longest - 1} or less.",
-        )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from core.records.looks import ModelSeen, Refusal, TextSeen
 from core.records.mends import Compensation
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
@@ -186,6 +187,14 @@ class Exported(_Event):
 
 
 @dataclass(frozen=True)
+class Looked(_Event):
+    """What a request's model and text are; None for what is not on this machine yet."""
+
+    model: ModelSeen | Refusal | None
+    text: TextSeen | Refusal | None
+
+
+@dataclass(frozen=True)
 class Failed(_Event):
     """The last event of what has failed, in words, with the next step."""
 
@@ -217,6 +226,7 @@ Event = (
     | Compared
     | Scored
     | Exported
+    | Looked
     | Failed
     | Cancelled
 )

@@ -15,6 +15,7 @@ from core.records.presets import Published, preset_of
 from core.text.documents import Chat, Documents, gathered, joined
 from core.text.hub_data import find_data, hub_values
 from core.text.hub_names import HubName, hub_name
+from core.text.kept_data import kept_file, recall
 from core.text.local_files import KINDS, file_stamp, file_values, saved_splits
 from core.text.rows import Row
 from core.text.splits import paired
@@ -64,6 +65,37 @@ class Corpus:
 def is_local(corpus: str) -> bool:
     """Whether a corpus is read without the Hub."""
     return corpus == EMBEDDED or (corpus not in HUB and (user_path(corpus).exists() or hub_name(corpus) is None))
+
+
+def is_here(corpus: str) -> bool:
+    """Whether its text for calibration is read without a question to the Hub."""
+    if is_local(corpus):
+        return True
+    named = HUB[corpus].name if corpus in HUB else hub_name(corpus)
+    data = recall(named) if named is not None else None
+    if named is None or data is None:
+        return False
+    split = HUB[corpus].calibration if corpus in HUB else named.split or paired(data.files, corpus)[0]
+    return split in data.files and all(kept_file(data, file) for file in data.files[split])
+
+
+def check_enough(corpus: str, split: str, tokens: int, sequences: int, window: int) -> None:
+    """CorpusError where the tokens of a split do not make so many windows of that length."""
+    if sequences * window > tokens:
+        raise CorpusError(
+            f"The corpus {corpus} ({split}) is too short: it has {tokens:,} tokens, "
+            f"and {sequences:,} x {window} = {sequences * window:,} are needed.",
+            "Use fewer or shorter sequences (--sequences, --windows or --fit, --window), or a longer text.",
+        )
+
+
+def check_length(length: int, positions: int | None, source: str) -> None:
+    """CorpusError for windows longer than a model's positions: a forward would fail in the middle."""
+    if positions is not None and 0 < positions < length:
+        raise CorpusError(
+            f"Windows of {length} tokens are too long: {source} has {positions} positions.",
+            f"Use --window {positions - 1} or less.",
+        )
 
 
 def read(corpus: str, split: str, field: str = "", preset: str = "") -> Corpus:

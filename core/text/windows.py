@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from core.errors import CorpusError
 from core.records.presets import preset_of
 from core.records.spec import BOS_CHOICES, TextProtocol, TextSpec
-from core.text.corpora import Corpus
+from core.text.corpora import Corpus, check_enough
 from core.text.tokens import Ids, token_pieces
 
 # What is kept of the text of sequences, so that a person can tell which is which.
@@ -57,7 +57,7 @@ def cutting(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) 
             "One BOS in front of the corpus needs the whole text in order, and a run draws its windows.",
             "Use --bos window, none or auto.",
         )
-    bos, bos_id = _under_preset(tokenizer, spec) if spec.preset else _settle_bos(tokenizer, spec.bos)
+    bos, bos_id = settle_bos(tokenizer, spec)
     in_order = spec.seed is None and not corpus.halved
     if in_order and sequences is None and not corpus.ended:
         raise CorpusError(
@@ -78,12 +78,7 @@ def cutting(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) 
         stream = stream[:half] if corpus.split == "calibration" else stream[half:]
     available = len(stream) // window
     wanted = available if sequences is None else sequences
-    if wanted > available or available == 0:
-        raise CorpusError(
-            f"The corpus {corpus.name} ({corpus.split}) is too short: it has {len(stream):,} tokens, "
-            f"and {max(wanted, 1):,} x {window} = {max(wanted, 1) * window:,} are needed.",
-            "Use fewer or shorter sequences (--sequences, --windows or --fit, --window), or a longer text.",
-        )
+    check_enough(corpus.name, corpus.split, len(stream), max(wanted, 1), window)
     ids = torch.from_numpy(stream[: available * window]).view(available, window)
     if spec.seed is None:
         ids = ids[:wanted]
@@ -117,7 +112,12 @@ def fingerprint(ids: torch.Tensor) -> str:
     return hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
 
 
-def _settle_bos(tokenizer: PreTrainedTokenizerBase, bos: str) -> tuple[str, int]:
+def settle_bos(tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> tuple[str, int]:
+    """Where a BOS stands, as of `TextProtocol`, and its id (-1 where none is used)."""
+    return _under_preset(tokenizer, spec) if spec.preset else _by_rule(tokenizer, spec.bos)
+
+
+def _by_rule(tokenizer: PreTrainedTokenizerBase, bos: str) -> tuple[str, int]:
     """Turns auto into none or window, and finds the BOS token (-1 where none is used)."""
     token = tokenizer.bos_token_id
     if bos == "auto":

@@ -63,6 +63,7 @@ def test_runs(dashboard: Server, page: Page, tiny: Path, text_file: Path) -> Non
     press(page, page.locator("summary").filter(has_text="More settings"))
     write(page, page.get_by_role("spinbutton", name="Sequences"), "4")
     write(page, page.get_by_role("spinbutton", name="Tokens in a sequence"), "16")
+    expect(page.get_by_role("button", name="Start run")).to_be_enabled(timeout=60_000)
     press(page, page.get_by_role("button", name="Start run"))
     expect(page.get_by_text(re.compile(r"Run \w{8} is finished"))).to_be_visible(timeout=120_000)
     settle(page)

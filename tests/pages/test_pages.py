@@ -11,7 +11,7 @@ from cache import evaluations, queries
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import finish, wait
-from tests.support.pages import button, links, open_page, said
+from tests.support.pages import button, links, looked_at, open_page, said
 
 
 def test_nothing_starts_by_itself(shared: Jobs) -> None:
@@ -76,6 +76,7 @@ def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, finished: Finished
     app.number_input[0].set_value(51)
     app.number_input[1].set_value(4)
     app.number_input[2].set_value(16)
+    looked_at(app)
     button(app, "Start run").click().run()
     job = shared.newest()
     assert job is not None and (job.spec.masks, job.spec.window) == (51, 16)

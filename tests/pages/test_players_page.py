@@ -8,6 +8,7 @@ from app.words import labels, named, numbers
 from app.worker.client import Jobs
 from cache import queries
 from core.errors import SelectionError
+from core.records.spec import RunSpec
 from tests.support.jobs import wait
 from tests.support.pages import box, button, open_page, said
 from tests.support.stored import store_run
@@ -83,17 +84,16 @@ def test_groups_and_the_other_pages(shared: Jobs) -> None:
     assert np.isfinite([item.value for item in stored.overall]).all()
 
 
-def test_form_asks_for_players_and_for_layers_that_stay(shared: Jobs) -> None:
+def test_form_asks_for_players_and_for_layers_that_stay(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[RunSpec] = []
+    monkeypatch.setattr(Jobs, "submit", lambda _, spec, owner, search: asked.append(spec))
     page = open_page()
-    page.text_input[0].set_value("/nowhere/at/all")
     stays = next(field for field in page.text_input if field.label == "Layers that stay")
     stays.set_value("7, 0,7").run()
     box(page, "Players").set_value("group").run()
     next(field for field in page.number_input if field.label == "Layers in a group").set_value(3).run()
     button(page, "Start run").click().run()
-    job = shared.newest()
-    assert job is not None and (job.spec.players, job.spec.protect) == ("group:3", (0, 7))
-    wait(lambda: not job.active)
+    assert [(spec.players, spec.protect) for spec in asked] == [("group:3", (0, 7))]
     page = open_page()
     next(field for field in page.text_input if field.label == "Layers that stay").set_value("the first").run()
     assert "no list of numbers" in said(page)

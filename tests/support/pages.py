@@ -1,8 +1,20 @@
 """The dashboard's pages by Streamlit's own test driver: opened, read, and used."""
 
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from app.root import ROOT
+from tests.support.jobs import wait
+
+
+def _as_a_browser_sends_it(box: Selectbox[object]) -> WidgetState:
+    """What a select box says, also where it was typed: AppTest looks for that among the options."""
+    chosen = box.value
+    return WidgetState(id=box.id) if chosen is None else WidgetState(id=box.id, string_value=box.format_func(chosen))
+
+
+Selectbox._widget_state = property(_as_a_browser_sends_it)  # type: ignore[assignment]
 
 
 def open_page(page: str = "", **address: str) -> AppTest:
@@ -12,6 +24,13 @@ def open_page(page: str = "", **address: str) -> AppTest:
     app.run()
     if page:
         app.switch_page(f"../../pages/{page}.py").run()
+    assert not app.exception, app.exception
+    return app
+
+
+def looked_at(app: AppTest) -> AppTest:
+    """The page Runs once the model and the text of its form have been looked at."""
+    wait(lambda: "Being looked at" not in said(app.run()))
     assert not app.exception, app.exception
     return app
 
