@@ -110,6 +110,19 @@ def restore(database: Database, run: str) -> None:
     _set(database, run, "deleted", None)
 
 
+def deleted(database: Database) -> dict[str, Label]:
+    """The runs that can be brought back, the one that was deleted last first."""
+    with database.reading() as connection:
+        rows = connection.execute(
+            """
+            SELECT run, name, note, archived, deleted FROM labels JOIN runs USING (run)
+            WHERE deleted > ? ORDER BY deleted DESC
+            """,
+            [_now() - KEPT],
+        ).fetchall()
+    return {run: label_of(*label) for run, *label in rows}
+
+
 def forget_expired(database: Database) -> None:
     """Forgets the runs that were deleted more than a week ago."""
     with database.writing() as connection:

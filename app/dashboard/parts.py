@@ -37,8 +37,9 @@ def show_failure(message: str, hint: str) -> None:
 
 
 def described(run: StoredRun) -> str:
-    """A run in a line of its own: its model, its text, how many coalitions, and its name."""
-    return f"{called(run.spec.model)} · {called(run.spec.corpus)} · {run.spec.masks:,} coalitions · {run.run}"
+    """A run in a line of its own: its name, if it has one, its model, its text, how many coalitions, and its id."""
+    name = f"{run.label.name} · " if run.label.name else ""
+    return f"{name}{called(run.spec.model)} · {called(run.spec.corpus)} · {run.spec.masks:,} coalitions · {run.run}"
 
 
 def run_on_show(runs: Sequence[StoredRun]) -> StoredRun | None:
@@ -49,7 +50,8 @@ def run_on_show(runs: Sequence[StoredRun]) -> StoredRun | None:
     named, asked = {run.run: run for run in runs}, state.run_in_address()
     if asked is not None:
         return named.get(asked)
-    newest = next((run for run in runs if run.result is not None), runs[0] if runs else None)
+    kept = [run for run in runs if not run.label.archived] or runs
+    newest = next((run for run in kept if run.result is not None), kept[0] if kept else None)
     return named.get(state.remembered_run() or "", newest)
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Hashable, Iterable
 from threading import Lock
 from typing import Any
 
-from cache import evaluations, queries
+from cache import evaluations, labels, queries
 from cache.basis import Basis, asked, count_usable, counted
 from cache.database import Database
 from cache.evaluations import Perplexity, perplexity_without
+from cache.labels import Label
 from cache.queries import StoredRun
 from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Floats
@@ -25,6 +26,12 @@ _LOOK = 1.0  # seconds for which what was found of processes that measure is tak
 def runs(database: Database) -> list[StoredRun]:
     """All runs as they are written, the newest first."""
     found: list[StoredRun] = _read(database, queries.runs)
+    return found
+
+
+def deleted(database: Database) -> dict[str, Label]:
+    """The deleted runs that can be brought back."""
+    found: dict[str, Label] = _read(database, labels.deleted)
     return found
 
 

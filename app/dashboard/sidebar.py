@@ -54,7 +54,8 @@ def try_again() -> None:
 
 
 def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
-    shown = labels(runs)
+    # One in the archive is there only while it is on show.
+    shown = labels([each for each in runs if not each.label.archived or each is run])
     state.set_widget(_PICKER, run.run if run else None)
     # Names, not runs: Streamlit compares and copies what it lets choose from.
     st.selectbox(
@@ -68,7 +69,8 @@ def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
         args=(_PICKER, list(shown), run is None),
     )
     if run is not None:
-        st.markdown(f"**{plain(called(run.spec.model))}**")
+        name = f" · {plain(run.label.name)}" if run.label.name else ""
+        st.markdown(f"**{plain(called(run.spec.model))}**{name}")
         st.caption(
             f"{plain(called(run.spec.corpus))} · {run.spec.masks:,} coalitions · run {code(run.run)}, "
             f"{plain(shipped.status(run))}"
@@ -76,14 +78,17 @@ def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
 
 
 def labels(runs: list[StoredRun]) -> dict[str, str]:
-    """What each run is called where there is little room: its model, its text where they differ, how many coalitions.
+    """What each run is called where there is little room: its name, if it has one, and how its id begins; or else its
+    model, its text where they differ, how many coalitions.
 
-    In their place how it ended, where it is not finished; and how its name begins.
+    In their place how it ended, where it is not finished; and how its id begins.
     """
     names, texts = [run.run for run in runs], {run.spec.corpus for run in runs}
     told = next((few for few in range(_SHORT, 32) if len({name[:few] for name in names}) == len(names)), 32)
 
     def label(run: StoredRun) -> str:
+        if run.label.name:
+            return f"{_cut(run.label.name, _ROOM - told - 3)} · {run.run[:told]}"
         text = f" · {_cut(called(run.spec.corpus), _TEXT)}" if len(texts) > 1 else ""
         far = f" · {run.spec.masks:,}" if run.status == "finished" else f" · {run.status}"
         name = "example" if shipped.is_example(run) else run.run[:told]

@@ -5,24 +5,26 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import login, navigation, parts, state
+from app.dashboard import navigation, parts, state
 from app.example import shipped
 from app.foreign import code, plain
 from app.runs.compare_runs import show_comparison
 from app.runs.evaluations_panel import download_evaluations, show_imports, show_upload
+from app.runs.label_panel import show_deleted, show_label
 from app.runs.settings import parted, settings
+from app.words import called
 from app.worker.client import Jobs
-from cache import labels, queries
 from cache.queries import StoredRun
 from core.records.spec import RunSpec
 
 _TABLE = "history"
+_ALWAYS = ("model", "text")  # settings that are columns though they are the same
 
 
 def show_history(
     shared: Jobs, runs: list[StoredRun], submit: Callable[[RunSpec], None], resumed_above: str | None
 ) -> None:
-    """All runs of this file as a table; the one on show can be looked at, resumed (by `submit`), compared or deleted.
+    """All runs of this file as a table; the one on show can be looked at, resumed (by `submit`), labelled or compared.
 
     Args:
         shared: the server's jobs.
@@ -35,23 +37,49 @@ def show_history(
         if state.remembered_run() == chosen.run:
             state.remember_run(chosen.run)
         st.header("History")
-        _show_table(runs)
-        st.markdown(f"Run {code(chosen.run)} ({plain(shipped.status(chosen))}), as chosen in the sidebar:")
+        _show_table(_sought(runs))
+        name = f"**{plain(chosen.label.name)}**, run" if chosen.label.name else "Run"
+        put = ", archived" if chosen.label.archived else ""
+        st.markdown(f"{name} {code(chosen.run)} ({plain(shipped.status(chosen))}{put}), as chosen in the sidebar:")
+        for line in chosen.label.note.splitlines():
+            st.caption(plain(line))
         with st.container(horizontal=True):
             _show_actions(shared, chosen, submit, chosen.run == resumed_above)
+    show_deleted(shared.database)
+    if chosen is not None:
         show_comparison(chosen, runs)
     show_upload(shared.database)
     show_imports(shared.database)
 
 
+def _sought(runs: list[StoredRun]) -> list[StoredRun]:
+    """The runs that hold every word that is searched for; those in the archive where they are asked for."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        words = st.text_input("Search", placeholder="name, note, model, text or id", width=400).casefold().split()
+        archived = any(run.label.archived for run in runs) and st.toggle("Archived")
+    there = [run for run in runs if archived or not run.label.archived]
+    return [run for run in there if all(word in _text(run) for word in words)] if words else there
+
+
+def _text(run: StoredRun) -> str:
+    parts = (run.label.name, run.label.note, called(run.spec.model), run.spec.model, run.spec.corpus, run.run)
+    return "\n".join(parts).casefold()
+
+
 def _show_table(runs: list[StoredRun]) -> None:
     """The settings that differ as columns, and those that do not in a sentence."""
+    if not runs:
+        st.info("No run is like that.")
+        return
     differing, constant = parted([settings(run) for run in runs])
-    table = pd.DataFrame([_row(run, differing) for run in runs])
+    columns = [*_ALWAYS, *(name for name in differing if name not in _ALWAYS)]
+    table = pd.DataFrame([_row(run, columns) for run in runs])
+    if not any(run.label.name for run in runs):
+        table = table.drop(columns="name")
     st.dataframe(
         table,
         hide_index=True,
-        alt="All runs, the newest first: their settings that differ, and their ends",
+        alt="The runs, the newest first: what they have come to, their settings that differ",
         key=_TABLE,
         on_select=lambda: _chose([run.run for run in runs]),
         selection_mode="single-row",
@@ -59,7 +87,7 @@ def _show_table(runs: list[StoredRun]) -> None:
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
     with st.expander(f"What is the same for {'all of them' if len(runs) > 1 else 'it'}"):
         st.caption(f"{plain(same)}.")
-    st.caption("A click on a row chooses its run.")
+    st.caption("A click on a row chooses its run, one on a column sorts.")
 
 
 def _chose(names: list[str]) -> None:
@@ -69,16 +97,20 @@ def _chose(names: list[str]) -> None:
         state.remember_run(names[rows[0]])
 
 
-def _row(run: StoredRun, differing: list[str]) -> dict[str, object]:
-    own, result = settings(run), run.result
+def _row(run: StoredRun, columns: list[str]) -> dict[str, object]:
+    own, result = settings(run) | {"model": called(run.spec.model)}, run.result
+    most = max(result.overall, key=lambda item: item.value).layer if result else None
     message = {"message": run.message} if run.message else {}
     return {
+        "name": run.label.name,
         "run": run.run,
+        **{name: own[name] for name in columns if name in _ALWAYS},
         "status": shipped.status(run),
-        "started": run.started,
-        **{name: own[name] for name in differing},
         "dense perplexity (measured)": result.dense_perplexity if result else None,
+        "matters most": f"layer {result.model.players[most]}" if result and most is not None else None,
         "R² on unseen coalitions": result.surrogate.r2 if result else None,
+        "started": run.started,
+        **{name: own[name] for name in columns if name not in _ALWAYS},
         **message,
     }
 
@@ -94,14 +126,4 @@ def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], N
     if not resumed_above and st.button(label, icon=":material/resume:", disabled=chosen.status == "running"):
         submit(chosen.spec)
     download_evaluations(shared.database, chosen)
-    mine = login.may_end(queries.owner(shared.database, chosen.run))
-    if st.button(
-        "Delete",
-        icon=":material/delete:",
-        disabled=chosen.status == "running" or not mine,
-        help="`label RUN --restore` brings it back for a week. Its evaluations stay: another run that needs them does "
-        "not measure them again",
-    ):
-        labels.delete(shared.database, chosen.run)
-        state.forget_run(chosen.run)
-        st.rerun()
+    show_label(shared.database, chosen)
