@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-from scipy.stats import rankdata, spearmanr
 
 from app.contributions.score_file import BYTES, read_scores
 from app.dashboard import parts, state
@@ -14,6 +13,7 @@ from app.figures.charts import BLUE, LEGEND, MARGIN, ORANGE, Chart, layer_axis
 from app.foreign import plain
 from app.words import Players, labels
 from core.coalitions.measurements import Floats
+from core.coalitions.ranks import rank_correlation, ranks
 from core.errors import NotScores
 from core.records.results import RunResult
 
@@ -69,13 +69,6 @@ def _take(field: str, kept: str) -> None:
     state.set_widget(kept, None if file is None else (file.name, file.getvalue()))
 
 
-def rank_correlation(ours: Floats, theirs: Floats) -> float:
-    """Spearman's; not a number where one of them gives all layers the same."""
-    if len(set(ours)) < 2 or len(set(theirs)) < 2:
-        return float("nan")
-    return float(spearmanr(ours, theirs).statistic)
-
-
 def own_table(ours: Floats, theirs: Floats, players: Players, kind: str) -> pd.DataFrame:
     """Values and ranks of both; rank 1 is needed least."""
     return pd.DataFrame(
@@ -83,8 +76,8 @@ def own_table(ours: Floats, theirs: Floats, players: Players, kind: str) -> pd.D
             "layer": labels(players),
             f"{kind} value": ours,
             "your score": theirs,
-            "rank by ours": rankdata(ours),
-            "rank by yours": rankdata(theirs),
+            "rank by ours": ranks(ours),
+            "rank by yours": ranks(theirs),
         }
     )
 
@@ -108,11 +101,11 @@ def beside(ours: Floats, theirs: Floats, players: Players, kind: str) -> Chart:
         xaxis=layer_axis(players),
         yaxis={"title": "share of the largest of its kind", "zeroline": True},
     )
-    apart = rankdata(theirs) - rankdata(ours)
+    apart = ranks(theirs) - ranks(ours)
     most = int(np.abs(apart).argmax())
     alt = (
         f"Bars: {kind} value and your score of each of {len(players)} layers, each as a share of its own largest. Rank "
         f"correlation {significant(rank_correlation(ours, theirs))}. They disagree most on layer {players[most]}: rank "
-        f"{rankdata(ours)[most]:g} by ours, {rankdata(theirs)[most]:g} by yours."
+        f"{ranks(ours)[most]:g} by ours, {ranks(theirs)[most]:g} by yours."
     )
     return Chart(figure, alt)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import streamlit as st
-from scipy.stats import rankdata, spearmanr
 
 from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
@@ -20,6 +19,7 @@ from core.checkpoint.size import BYTES
 from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Floats
 from core.coalitions.players import are_halves
+from core.coalitions.ranks import rank_correlation, ranks
 from core.records.plans import Scores
 from core.records.results import RunResult
 
@@ -49,9 +49,9 @@ def ranks_by_method(own: Floats, found: Scores) -> MethodRanks:
     """Ranks of the run's values (n,) and of the criteria's scores; a score that is not a number goes first."""
     methods = [method for method in CRITERIA if method in found.by_method]
     values = np.array([own, *(found.by_method[method] for method in methods)])
-    ranks = np.array([rankdata(np.where(np.isnan(row), -np.inf, row)) for row in values])
-    correlations = tuple(float(spearmanr(ranks[0], row).statistic) for row in ranks)
-    return MethodRanks((_OURS, *(CRITERIA[method][0] for method in methods)), values, ranks, correlations)
+    ranked = np.array([ranks(np.where(np.isnan(row), -np.inf, row)) for row in values])
+    correlations = tuple(rank_correlation(ranked[0], row) for row in ranked)
+    return MethodRanks((_OURS, *(CRITERIA[method][0] for method in methods)), values, ranked, correlations)
 
 
 def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floats, kind: str) -> None:
@@ -80,8 +80,8 @@ def _show(result: RunResult, found: MethodRanks, scores: Scores) -> None:
     agreement["what its score is"] = [CRITERIA[method][1] for method in CRITERIA if method in scores.by_method]
     st.dataframe(agreement, hide_index=True, alt="Rank correlation (Spearman) of each criterion with our values")
     table = pd.DataFrame({"layer": labels(players)})
-    for method, values, ranks in zip(found.methods, found.values, found.ranks, strict=True):
-        table[method], table[f"rank by {method}"] = values, ranks
+    for method, values, row in zip(found.methods, found.values, found.ranks, strict=True):
+        table[method], table[f"rank by {method}"] = values, row
     show_table(table, "Value and rank of each layer by each method", f"rivals-{result.run}")
     if scores.protocol != result.protocol:
         st.caption(f"Scores on another text than the run's: {plain(scores.protocol)}.")

@@ -43,13 +43,15 @@ def described(run: StoredRun) -> str:
 
 
 def run_on_show(runs: Sequence[StoredRun]) -> StoredRun | None:
-    """The run of the address, of the session, or the newest with contributions, or without if there is no other.
+    """The run of the address or the first of its comparison, of the session, or the newest, with contributions if any.
 
     None where there is no run, or none that the address names.
     """
     named, asked = {run.run: run for run in runs}, state.run_in_address()
     if asked is not None:
         return named.get(asked)
+    if compared := [name for name in state.compared_in_address() if name in named]:
+        return named[compared[0]]
     kept = [run for run in runs if not run.label.archived] or runs
     newest = next((run for run in kept if run.result is not None), kept[0] if kept else None)
     return named.get(state.remembered_run() or "", newest)
@@ -60,13 +62,17 @@ def check_address(runs: Sequence[StoredRun], page: st.Page) -> None:
 
     Nothing else that such an address asks for is applied to another run.
     """
-    asked, other, run = state.run_in_address(), state.other_in_address(), run_on_show(runs)
+    asked, run, known = state.run_in_address(), run_on_show(runs), {each.run for each in runs}
+    compared = state.compared_in_address() if page.url_path == "" else ()
+    unknown = [name for name in compared if name not in known]
     if asked is not None and run is None:
         missing, links = asked, {described(each): {"run": each.run} for each in runs}
-    elif run is not None and page.url_path == "" and other is not None and other not in {each.run for each in runs}:
-        missing, links = other, {f"{described(run)}, beside no other run": {"run": run.run}}
+    elif run is not None and unknown:
+        missing, links = unknown[0], {f"{described(run)}, beside no other run": {"run": run.run}}
+        if there := [name for name in compared if name in known and name != run.run]:
+            links["Beside those of the address that there are"] = {"run": run.run, "compare": ",".join(there)}
         others = [each for each in runs if each.result is not None and each is not run]
-        links |= {f"Beside {described(each)}": {"run": run.run, "with": each.run} for each in others}
+        links |= {f"Beside {described(each)}": {"run": run.run, "compare": each.run} for each in others}
     else:
         return
     st.title(page.title)

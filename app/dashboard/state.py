@@ -65,27 +65,25 @@ def remember_refit(run: str, coalitions: int | None) -> None:
             st.query_params["refit"] = str(coalitions)
 
 
-def other_in_address() -> str | None:
-    """The run that the address compares with (?run=ab12cd34&with=ef56ab78), whether it exists or not."""
-    return st.query_params.get("with")
+def compared_in_address() -> tuple[str, ...]:
+    """The runs that the address compares (?run=ab12cd34&compare=ef56ab78,…), whether they exist or not."""
+    asked = st.query_params.get("compare")
+    return () if asked is None else tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
 
 
-def remember_other(run: str, other: str) -> None:
-    """Puts a comparison of two runs into the address."""
-    remember_run(run)
-    if st.query_params.get("with") != other:
-        st.query_params["with"] = other
-
-
-def forget_other() -> None:
-    """Drops the comparison from the address."""
-    if "with" in st.query_params:
-        del st.query_params["with"]
+def remember_compared(run: str, others: Sequence[str]) -> None:
+    """Puts a run's comparison with others into the address; with none, drops it from there."""
+    if others:
+        remember_run(run)
+        if st.query_params.get("compare") != ",".join(others):
+            st.query_params["compare"] = ",".join(others)
+    else:
+        st.query_params.pop("compare", None)
 
 
 def forget_run(run: str) -> None:
     """Drops a deleted run from the address and from the session."""
-    if run in (st.query_params.get("run"), st.query_params.get("with")):
+    if run in (st.query_params.get("run"), *compared_in_address()):
         st.query_params.clear()
     if st.session_state.get("run") == run:
         del st.session_state["run"]
@@ -100,6 +98,11 @@ def settle(name: str, known: Sequence[str], default: str) -> str | None:
     if st.session_state.get(name) not in known:
         st.session_state[name] = asked if asked in known else default
     return asked if asked not in (None, *known) else None
+
+
+def settle_several(name: str, known: Collection[str], asked: Sequence[str]) -> None:
+    """Gives the widget `name` its values: those it has, or else those `asked` for, as far as they are known."""
+    st.session_state[name] = [value for value in st.session_state.get(name, asked) if value in known]
 
 
 def chose(name: str) -> None:

@@ -1,119 +1,185 @@
-"""Two runs side by side: the settings that differ, their contributions on one figure, and how alike they rank."""
+"""Any number of runs side by side: contributions and curves on one chart each, how alike they rank, what differs."""
+
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts, state
 from app.dashboard.tables import show_table
-from app.example import shipped
-from app.foreign import plain
-from app.runs.compare_figure import comparison_dumbbells, rank_correlation
+from app.digits import perplexity
+from app.foreign import code, plain
+from app.preview.steps import Steps, best
+from app.runs.compare_figure import contributions_overlaid, correlation_matrix, curves_overlaid
+from app.runs.rank_agreement import are_layered_alike, correlations, depths
 from app.runs.settings import parted, settings
-from app.words import labels
+from app.words import called, labels, named
+from app.worker import client
 from cache.queries import StoredRun
+from core.coalitions.measurements import Floats
 from core.records.results import RunResult
 
 # From which rank correlation on two rankings are called alike, and up to which they are called different.
 _ALIKE, _DIFFERENT = 0.9, 0.5
-_NONE = "no other run"
+_TOLD = 2  # settings that a run has beside its name where several are drawn
+_CHOICE = "compare-with"
+
+Results = Mapping[str, RunResult]  # by what a run is called on the charts
 
 
-def show_comparison(chosen: StoredRun, runs: list[StoredRun]) -> None:
-    """A run beside another one, which the address names (?run=…&with=…) or a select box."""
+def show_comparison(chosen: StoredRun, runs: Sequence[StoredRun]) -> None:
+    """A run beside any others, which the address names (?run=…&compare=…,…) or a box lets choose."""
     others = {run.run: run for run in runs if run.run != chosen.run and run.result is not None}
-    asked = state.other_in_address()
-    if asked not in (None, chosen.run, *others):
-        known = ", ".join(others) or "none"
-        parts.show_failure(f"There is no other run {asked} with contributions.", f"Those that are: {known}.")
+    asked = [name for name in state.compared_in_address() if name != chosen.run]
+    early = [name for name in asked if name not in others]
+    if early:
+        parts.show_failure(f"{', '.join(early)}: no contributions yet.", "They are compared as soon as there are some.")
     if chosen.result is None or not others:
         return
-    name = st.selectbox(
+    state.settle_several(_CHOICE, list(others), asked)
+    names = st.multiselect(
         "Compare with",
-        [_NONE, *others],
-        index=1 + list(others).index(asked) if asked in others else 0,
-        format_func=lambda name: f"{name} ({shipped.status(others[name])})" if name in others else name,
+        list(others),
+        format_func=lambda name: parts.described(others[name]),
+        key=_CHOICE,
+        placeholder="Choose any number of runs",
     )
-    if name in others:
-        state.remember_other(chosen.run, name)
-        _show(chosen, chosen.result, others[name])
-    elif asked in (chosen.run, *others):  # an address that names nothing stays as it is
-        state.forget_other()
+    state.remember_compared(chosen.run, [*names, *early])
+    if names:
+        _show([chosen, *(others[name] for name in names)])
 
 
-def _show(first: StoredRun, result: RunResult, second: StoredRun) -> None:
-    other = second.result
-    assert other is not None  # only such runs are offered
-    _show_settings(first, second)
-    if result.protocol != other.protocol:
-        st.warning(
-            "The two were measured on different text or by different protocols: their perplexities do not compare. "
-            f"Run {plain(first.run)}: {plain(result.protocol)}. Run {plain(second.run)}: {plain(other.protocol)}."
+def _show(runs: Sequence[StoredRun]) -> None:
+    names = short_names(runs)
+    results = {name: run.result for name, run in zip(names, runs, strict=True) if run.result is not None}
+    plans = {name: best(client.shared().database, run) for name, run in zip(names, runs, strict=True)}
+    agreement = correlations(tuple(results.values()))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(sentence(results, agreement), width="stretch")
+        _show_protocols(results)
+    left, right = st.columns(2)
+    with left:
+        parts.show_chart(contributions_overlaid(results), key="compared-contributions")
+    with right:
+        _show_curves(results, plans)
+    left, right = st.columns(2)
+    with left:
+        parts.show_chart(correlation_matrix(names, agreement), key="compared-ranks")
+    with right:
+        _show_settings(runs)
+    file = "-".join(run.run for run in runs)
+    alt = "Contribution of each layer in each run, with 90 % intervals"
+    show_table(contribution_table(results), alt, f"contributions-{file}")
+    show_table(curve_table(results, plans), "What the best plans of each run cost", f"plans-{file}")
+
+
+def _show_curves(results: Results, plans: Mapping[str, Steps]) -> None:
+    without = [name for name, steps in plans.items() if not steps]
+    if len(without) < len(plans):
+        parts.show_chart(curves_overlaid(results, plans), key="compared-curves")
+    if without:
+        st.caption(f"No search yet, and so no curve: {plain('; '.join(without))}.")
+
+
+def _show_settings(runs: Sequence[StoredRun]) -> None:
+    every = {run.run: settings(run) for run in runs}
+    if differing := parted(list(every.values()))[0]:
+        rows = [{"setting": name, **{run: own[name] for run, own in every.items()}} for name in differing]
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The settings in which the runs differ")
+    else:
+        st.caption("All settings are the same.")
+
+
+def _show_protocols(results: Results) -> None:
+    """How the figures of each run were measured; said aloud where they do not compare."""
+    apart = len({result.protocol for result in results.values()}) > 1
+    with st.popover("Protocols differ" if apart else "Protocol", icon=":material/warning:" if apart else None):
+        if apart:
+            st.warning("Different texts or protocols: perplexities do not compare, and ratios only as each on its own.")
+        for name, result in results.items():
+            st.markdown(
+                f"{plain(name)}. {plain(result.protocol)}; dense perplexity {perplexity(result.dense_perplexity)} "
+                "(measured)"
+            )
+
+
+def short_names(runs: Sequence[StoredRun]) -> list[str]:
+    """What runs are called where several are drawn: each by its name, with what sets it apart first of all."""
+    every = [settings(run) for run in runs]
+    told = parted(every)[0][:_TOLD]
+    return [
+        " · ".join([run.run, *(f"{setting} {called(own[setting])}" for setting in told)])
+        for run, own in zip(runs, every, strict=True)
+    ]
+
+
+def sentence(results: Results, agreement: Floats) -> str:
+    """How alike runs rank their layers (runs, runs), and of two of the same layers where their intervals are apart."""
+    names, alike = list(results), are_layered_alike(tuple(results.values()))
+    by_depth = "" if alike else ", interpolated on relative depth where layers differ"
+    if len(names) > 2:
+        pairs = [(float(agreement[row, at]), names[row], names[at]) for row in range(len(names)) for at in range(row)]
+        (low, *least), (high, *most) = min(pairs), max(pairs)
+        return (
+            f"Rankings agree least between {_both(least)} (rank correlation **{low:.2f}**, Spearman{by_depth}) "
+            f"and most between {_both(most)} (**{high:.2f}**)."
         )
-    if result.model.players != other.model.players:
-        st.info(
-            f"Run {plain(first.run)} is of {plain(_players(result))} and run {plain(second.run)} of "
-            f"{plain(_players(other))}: their contributions "
-            "have no layer-by-layer comparison."
-        )
-        return
-    st.markdown(sentence(result, other))
-    parts.show_chart(comparison_dumbbells(result, other), key="comparison")
-    st.caption(
-        "Stratified contributions to PPL_dense / PPL, estimated, each relative to its own run's dense perplexity. A "
-        "long line is a layer on which the two runs disagree."
-    )
-    alt = "Contribution of each layer in both runs, with 90 % intervals"
-    show_table(comparison_table(result, other), alt, f"comparison-{first.run}-{second.run}")
-
-
-def _show_settings(first: StoredRun, second: StoredRun) -> None:
-    ours, theirs = settings(first), settings(second)
-    differing, constant = parted([ours, theirs])
-    if differing:
-        rows = [{"setting": name, first.run: ours[name], second.run: theirs[name]} for name in differing]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The settings in which the two runs differ")
-    same = "; ".join(f"{name} {value}" for name, value in constant.items())
-    st.caption(f"The same in both: {plain(same)}." if differing else f"All settings are the same: {plain(same)}.")
-
-
-def _players(result: RunResult) -> str:
-    """Which players, shortly."""
-    players = result.model.players
-    return f"{len(players)} layers" if len(players) < 2 else f"{len(players)} layers ({players[0]} to {players[-1]})"
-
-
-def sentence(first: RunResult, second: RunResult) -> str:
-    """How alike two runs rank the layers, and on which layers their intervals exclude each other."""
-    ours, theirs = first.overall, second.overall
-    correlation = rank_correlation(first, second)
+    correlation = float(agreement[0, 1])
     how = "much alike" if correlation >= _ALIKE else "differently" if correlation < _DIFFERENT else "somewhat alike"
+    said = f"The two runs rank the layers **{how}**: the rank correlation (Spearman{by_depth}) is {correlation:.2f}."
+    return f"{said} {_apart(*results.values())}" if alike else said
+
+
+def _both(names: Sequence[str]) -> str:
+    return " and ".join(code(name.split(" · ")[0]) for name in names)
+
+
+def _apart(first: RunResult, second: RunResult) -> str:
     apart = [
         first.model.players[mine.layer]
-        for mine, other in zip(ours, theirs, strict=True)
+        for mine, other in zip(first.overall, second.overall, strict=True)
         if mine.low > other.high or other.low > mine.high
     ]
-    where = (
-        f"The 90 % intervals over coalitions are apart for {len(apart)} of {len(ours)} layers: {', '.join(apart)}."
-        if apart
-        else "No layer's 90 % intervals over coalitions are apart."
+    if not apart:
+        return "No layer's 90 % intervals over coalitions are apart."
+    return (
+        f"90 % intervals over coalitions are apart for {len(apart)} of {len(first.overall)} layers: {', '.join(apart)}."
     )
-    return f"The two runs rank the layers **{how}**: the rank correlation (Spearman) is {correlation:.2f}. {where}"
 
 
-def comparison_table(first: RunResult, second: RunResult) -> pd.DataFrame:
-    """The contributions of two runs of the same players, in the order of the model."""
-    known = labels(first.model.players)
+def contribution_table(results: Results) -> pd.DataFrame:
+    """The contributions of runs, one below the other, each layer with its relative depth."""
     rows = [
         {
-            "layer": known[ours.layer],
-            first.run: ours.value,
-            f"{first.run} low (90 %)": ours.low,
-            f"{first.run} high (90 %)": ours.high,
-            second.run: theirs.value,
-            f"{second.run} low (90 %)": theirs.low,
-            f"{second.run} high (90 %)": theirs.high,
-            "difference": theirs.value - ours.value,
+            "run": name,
+            "layer": layer,
+            "relative depth": depth,
+            "contribution": item.value,
+            "low (90 %)": item.low,
+            "high (90 %)": item.high,
         }
-        for ours, theirs in zip(first.overall, second.overall, strict=True)
+        for name, result in results.items()
+        for item, layer, depth in zip(
+            result.overall, labels(result.model.players), depths(len(result.overall)), strict=True
+        )
+    ]
+    return pd.DataFrame(rows)
+
+
+def curve_table(results: Results, plans: Mapping[str, Steps]) -> pd.DataFrame:
+    """The best plans of runs, as far as they are measured: perplexity over the whole model's, with its interval."""
+    rows = [
+        {
+            "run": name,
+            "removed": count,
+            "share": count / len(result.model.players),
+            "perplexity / whole model's": step.perplexity / result.dense_perplexity,
+            "low (90 %)": step.low / result.dense_perplexity,
+            "high (90 %)": step.high / result.dense_perplexity,
+            "layers": named(result.model.players, step.removed),
+        }
+        for name, result in results.items()
+        for count, step in plans[name].items()
+        if step.perplexity is not None
     ]
     return pd.DataFrame(rows)

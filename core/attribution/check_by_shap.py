@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import shap
-from scipy.stats import spearmanr
 
 from core.attribution.hybrid import averaging, hybrid
 from core.attribution.named_values import surrogate_of
 from core.coalitions.measurements import Floats, Measurements
+from core.coalitions.ranks import rank_correlation
 from core.coalitions.worth import WORTHS
 from core.records.results import RunResult
 
@@ -49,6 +49,6 @@ def shapley_check(measured: Measurements, worth: str, seed: int, known: RunResul
     return Check(
         largest_difference=float(np.abs(ours - theirs).max()),
         largest_value=float(np.abs(ours).max()),
-        spearman=float(spearmanr(ours, theirs).statistic),
+        spearman=rank_correlation(ours, theirs),
         orders=orders,
     )

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from core.attribution.hybrid import averaging, hybrid
 from core.attribution.stability import SETTLED
 from core.attribution.stratified import MOVE_SAMPLES
 from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
+from core.coalitions.ranks import rank_correlation
 from core.records.fits import Learnt
 from core.surrogate.surrogate import fit
 
@@ -63,7 +63,7 @@ def _agreement(measured: Measurements, strata: Sequence[int], rng: np.random.Gen
     order = rng.permutation(len(measured))
     order = order[np.argsort(measured.masks[order].sum(axis=1), kind="stable")]
     one, other = (_values(measured[part.tolist()], strata, learnt) for part in (order[::2], order[1::2]))
-    return float(spearmanr(one, other).statistic)
+    return rank_correlation(one, other)
 
 
 def _values(measured: Measurements, strata: Sequence[int], learnt: Learnt | None) -> Floats:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
 from core.coalitions.masks import Masks
+from core.coalitions.ranks import rank_correlation
 from core.errors import ModelError
 from core.evaluate.limits import CHECKED
 from core.evaluate.reference import sequence_losses
@@ -56,7 +56,7 @@ def compare(
     return Precision(
         dtype=loaded.info.dtype,
         mean_absolute_nll=float(np.abs(ours - theirs).mean()),
-        spearman=float(spearmanr(ours.mean(axis=1), theirs.mean(axis=1)).statistic),
+        spearman=rank_correlation(ours.mean(axis=1), theirs.mean(axis=1)),
         masks=len(rows),
         sequences=len(some),
     )

@@ -3,10 +3,10 @@
 from collections.abc import Generator
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from core.coalitions.masks import encode
 from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
+from core.coalitions.ranks import rank_correlation
 from core.pauses import Pause, come, nothing
 from core.records.diagnostics import Beyond, Diagnostics, Extrapolation, HeldOut, Step
 from core.surrogate.conformal import band_of, bands
@@ -113,4 +113,4 @@ def _error(predicted: Floats, measured: Measurements) -> float:
 
 
 def _rank(predicted: Floats, measured: Measurements) -> float:
-    return float(spearmanr(measured.scores, predicted).statistic)
+    return rank_correlation(measured.scores, predicted)

@@ -6,7 +6,6 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import mean_absolute_error, r2_score
@@ -15,6 +14,7 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements, log_score
+from core.coalitions.ranks import rank_correlation
 from core.pauses import Pause, come, nothing
 from core.records.fits import Fit
 from core.surrogate.surrogate import FOLDS, Surrogate, fit, folds_of
@@ -119,7 +119,7 @@ def quality(name: str, predicted: Floats, measured: Measurements, *, log: bool =
     return Fit(
         name=name,
         r2=float(r2_score(worths, found)),
-        spearman=float(spearmanr(worths, found).statistic),
+        spearman=rank_correlation(worths, found),
         mae=float(mean_absolute_error(worths, found)),
         masks=len(worths),
     )

@@ -48,10 +48,10 @@ INJECTED = f"""() => [...document.querySelectorAll("*")].filter((element) =>
         }} catch {{ return true; }}
     }})).map((element) => element.outerHTML.slice(0, 300)).concat(window.pwned === undefined ? [] : ["a script ran"])"""
 DRAWN = "[...document.querySelectorAll('.plotly-graph-div')].every(one => one.querySelector('.main-svg'))"
-NAMES = ("with", "remove", "k", "first", "second", "surrogate", "step", "value", "worth", "layer")
+NAMES = ("compare", "remove", "k", "first", "second", "surrogate", "step", "value", "worth", "layer")
 # A run that is none leaves little of a page; every page asks for it alike.
 ADDRESSES = (
-    (("", "contributions", "learn"), {"run": HOSTILE, "with": HOSTILE}),
+    (("", "contributions", "learn"), {"run": HOSTILE, "compare": HOSTILE}),
     (
         ("", "contributions", "interactions", "surrogate", "preview", "export", "learn"),
         dict.fromkeys(NAMES, HOSTILE),

@@ -151,34 +151,19 @@ def test_evaluations_are_taken_in(shared: Jobs, finished: Finished, spec: RunSpe
     assert "Choose a file first" in said(page)
 
 
-def test_two_runs_in_the_history_and_side_by_side(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+def test_two_runs_in_the_history_and_beside_unknown_ones(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     first, second = finished(spec, replace(spec, masks=60))
     page = open_page()
     table = page.dataframe[0].value
     assert sorted(table["coalitions"]) == ["50", "60"]
     assert "seed" not in table and set(table["model"]) == {Path(spec.model).name}, "only these are always there"
     assert f"model {spec.model}" in said(page) and "seed 0" in said(page)
-    page = open_page(run=first, **{"with": second})
-    differing = next(frame.value for frame in page.dataframe if "setting" in frame.value)
-    assert differing.to_dict("records") == [{"setting": "coalitions", first: "50", second: "60"}]
-    assert "rank correlation (Spearman) is" in said(page) and "do not compare" not in said(page)
-    table = next(frame.value for frame in page.dataframe if "difference" in frame.value)
-    assert len(table) == 8 and (table[second] - table[first]).to_list() == table["difference"].to_list()
-    box = next(box for box in page.selectbox if box.label == "Compare with")
-    box.set_value("no other run").run()
-    assert "Spearman" not in said(page) and "with" not in page.query_params
     page = open_page(run="nonesuch")
     assert "There is no run nonesuch here" in said(page)
     assert {query for _, query in links(page)} == {f"run={first}", f"run={second}"}
-    page = open_page(run=first, **{"with": "nonesuch"})
+    page = open_page(run=first, compare="nonesuch")
     assert "There is no run nonesuch here" in said(page)
-    assert [query for _, query in links(page)] == [f"run={first}", f"run={first}&with={second}"]
-
-
-def test_other_text_is_warned_of(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
-    first, second = finished(spec, replace(spec, window=20))
-    page = open_page(run=first, **{"with": second})
-    assert "perplexities do not compare" in said(page) and "Spearman" in said(page)
+    assert [query for _, query in links(page)] == [f"run={first}", f"run={first}&compare={second}"]
 
 
 def test_a_protocol_of_the_literature_settles_the_windows(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ WRONG = {
     "<b>x</b>": "There is no run `<b>x</b>` here.",
     "9" * 5000: f"There is no run {'9' * 60}… here.",
 }
-OF_ANOTHER = {"remove": "1", "k": "2", "refit": "51", "layer": "3", "pair": "1-2", "with": "nope", "worth": "loss"}
+OF_ANOTHER = {"remove": "1", "k": "2", "refit": "51", "layer": "3", "pair": "1-2", "compare": "nope", "worth": "loss"}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -38,10 +38,10 @@ def test_nothing_of_the_address_is_applied(shared: Jobs, finished: Finished, spe
 @pytest.mark.parametrize("wrong", WRONG)
 def test_nothing_is_compared_with_an_unknown_run(shared: Jobs, finished: Finished, spec: RunSpec, wrong: str) -> None:
     [run] = finished(spec)
-    app = open_page(run=run, **{"with": wrong})
+    app = open_page(run=run, compare=wrong)
     assert WRONG[wrong] in said(app) and not app.main.button
     assert [query for _, query in links(app)] == [f"run={run}"]
-    assert not open_page("contributions", run=run, **{"with": wrong}).error, "only the page Runs compares"
+    assert not open_page("contributions", run=run, compare=wrong).error, "only the page Runs compares"
 
 
 def test_where_there_is_no_run_at_all(shared: Jobs) -> None:
