@@ -73,12 +73,11 @@ def compared_in_address() -> tuple[str, ...]:
 
 def remember_compared(run: str, others: Sequence[str]) -> None:
     """Puts a run's comparison with others into the address; with none, drops it from there."""
-    if others:
-        remember_run(run)
-        if st.query_params.get("compare") != ",".join(others):
-            st.query_params["compare"] = ",".join(others)
-    else:
+    if not others:
         st.query_params.pop("compare", None)
+    elif (asked := ",".join(others)) != st.query_params.get("compare"):
+        remember_run(run)
+        st.query_params["compare"] = asked
 
 
 def forget_run(run: str) -> None:
