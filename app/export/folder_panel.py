@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.dashboard import login, parts
 from app.dashboard.progress import watch
+from app.digits import perplexity
 from app.export.recipe_panel import PLAIN
 from app.export.zipped import offer
 from app.foreign import plain
@@ -15,11 +16,19 @@ from app.words import called, named, saved
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
+from core.coalitions.players import dropped
 from core.errors import QuorumError
 from core.export.recipe import UNCACHED
 from core.export.target import named_target
 from core.records.events import Exported
+from core.records.mends import COMPENSATIONS
 from core.records.results import RunResult
+
+_FITS = {
+    "none": "None: the weights that stay are the model's own",
+    "scale": "Scale: later layers add less",
+    "refit": "Refit: the MLP before each cut makes up for it",
+}
 
 
 def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...], agreed: bool) -> None:
@@ -32,6 +41,15 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
         "Name of the folder",
         re.sub(r"[^\w.+@-]", "-", suggested).lstrip("._+@-")[:120],
         help="Below the folder exports of $QUORUM_HOME, on the machine that runs Quorum",
+    )
+    whole_layers = not dropped(result.model.players, result.model.layers, removed)[1]
+    fit = st.selectbox(
+        "Compensation",
+        COMPENSATIONS,
+        format_func=_FITS.__getitem__,
+        disabled=not whole_layers,
+        help="Some weights beside each cut change, so that the rest works as before: minutes of fitting on calibration "
+        "text, kept only where it lowers the loss on text that no fit has seen. No new parameters, no training",
     )
     job = shared.newest("export", run.run)
     # Asked only where an export has been refused for it.
@@ -53,6 +71,7 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
             removed=removed,
             out=str(out),
             uncached=uncached,
+            compensate=fit if whole_layers and fit != "none" else None,
         )
         st.rerun()
     if not finished:
@@ -76,6 +95,11 @@ def _show_done(result: RunResult, done: Exported) -> None:
         "again with transformers, it has the losses of the masked model; perplexity "
         f"{done.perplexity:.2f} (measured) on {plain(done.protocol)}."
     )
+    if (fitted := done.compensation) is not None:
+        how = "Nothing was changed beside the cuts: no fit lowered the loss on text that it had not seen"
+        if fitted.accepted:
+            how = f"{fitted.how.capitalize()} at {fitted.accepted} of {len(fitted.cuts)} cuts"
+        st.caption(plain(f"{how}. Without compensation: perplexity {perplexity(done.plain)} (measured)."))
     st.caption(plain("; ".join(saved(done)) + "."))
     if Path(done.path).is_dir():
         st.link_button("Download as a zip", offer(Path(done.path)), icon=":material/folder_zip:")

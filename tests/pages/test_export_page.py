@@ -1,5 +1,6 @@
 """The page Export, and the recipes that it offers."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from streamlit.runtime.media_file_manager import MediaFileManager
 from transformers import AutoModelForCausalLM
 
+from app.digits import perplexity
 from app.example import shipped
 from app.export.report import report
 from app.worker.client import Jobs
@@ -69,6 +71,31 @@ def test_export_from_the_page(
     wait(lambda: refused is not None and not refused.active)
     page.run()
     assert "exists already" in said(page)
+
+
+def test_an_export_with_compensation(
+    shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
+    [run] = finished(spec)
+    page = open_page("export", run=run, remove="2,5")
+    if "job-preview" in page.session_state:
+        measured = page.session_state["job-preview"]
+        wait(lambda: not measured.active)
+        page.run()
+    for box in page.checkbox:
+        box.check().run()
+    next(box for box in page.selectbox if box.label == "Compensation").select("refit").run()
+    page.text_input[0].set_value("fitted").run()
+    button(page, "Export").click().run()
+    job = shared.newest("export", run)
+    assert job is not None
+    wait(lambda: not job.active)
+    assert job.exported is not None and job.exported.compensation is not None, job.message
+    told = json.loads((home() / "exports" / "fitted" / "quorum.json").read_text())
+    assert told["compensate"]["how"] == "refit" and told["perplexity"] == job.exported.perplexity
+    page.run()
+    assert f"Without compensation: perplexity {perplexity(job.exported.plain)} (measured)" in said(page)
 
 
 def test_recipe_and_report(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
