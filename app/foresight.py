@@ -75,8 +75,9 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     if same:
         missing[list(Store(database).known(same[0].game, masks))] = False
         answer = replace(answer, known=round(float((~missing).sum()) * scale), known_in=_found(same[0]).model.dtype)
+    ours = {run.run for run in here}
     rates = [
-        run for run in like if run in here and _found(run).measured >= _FEWEST and _found(run).model.dtype == dtype
+        run for run in like if run.run in ours and _found(run).measured >= _FEWEST and _found(run).model.dtype == dtype
     ]
     if rates:
         head, best = shape.head if shape else 0.0, max(rates, key=lambda run: _found(run).measured)

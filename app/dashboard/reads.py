@@ -5,6 +5,7 @@ A connection takes tens of milliseconds and shuts out whoever measures; asking w
 
 import time
 from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -25,8 +26,16 @@ _LOOK = 1.0  # seconds for which what was found of processes that measure is tak
 
 def runs(database: Database) -> list[StoredRun]:
     """All runs as they are written, the newest first."""
-    found: list[StoredRun] = _read(database, queries.runs)
+    found: list[StoredRun] = _read(database, _runs)
     return found
+
+
+def _runs(database: Database) -> list[StoredRun]:
+    """The same, of which those are read that have changed since they were read last."""
+    global _last
+    file, before = _last
+    _last = database.file, queries.runs(database, before=before if file == database.file else ())
+    return _last[1]
 
 
 def deleted(database: Database) -> dict[str, Label]:
@@ -109,6 +118,7 @@ def texts(database: Database, fingerprint: str, tokens: str) -> tuple[str, ...]:
 
 _known: dict[tuple[Hashable, ...], tuple[tuple[int, int], Any]] = {}  # of each question, the newest answer
 _reading = Lock()
+_last: tuple[Path | None, list[StoredRun]] = None, []
 _looked: tuple[object, float, dict[str, tuple[str, Hashable]]] | None = None
 _looking = Lock()
 

@@ -88,17 +88,32 @@ def run(
     return Run(database, finished.result.run)
 
 
-def runs(cache: Cache = None) -> pd.DataFrame:
-    """The runs in a results file, the newest first: run (its name), status, started, and what was asked for."""
+def runs(cache: Cache = None, archived: bool = False) -> pd.DataFrame:
+    """The runs in a results file, the newest first: run (its id), name, note, status, started, what was asked for.
+
+    Args:
+        cache: as of `run`.
+        archived: also those in the archive, with a column that tells them.
+    """
     database = open_results(cache)
     rows = [
-        (found.run, shipped.status(found), found.started, *(getattr(found.spec, name) for name in _SPEC))
+        (
+            found.run,
+            found.label.name,
+            found.label.note,
+            *([found.label.archived] if archived else []),
+            shipped.status(found),
+            found.started,
+            *(getattr(found.spec, name) for name in _SPEC),
+        )
         for found in (queries.settled(database, stored) for stored in queries.runs(database))
+        if archived or not found.label.archived
     ]
-    return pd.DataFrame(rows, columns=["run", "status", "started", *_SPEC])
+    put = ["archived"] if archived else []
+    return pd.DataFrame(rows, columns=["run", "name", "note", *put, "status", "started", *_SPEC])
 
 
 def load(name: str, cache: Cache = None) -> Run:
-    """The run of that name, or of the one name that begins so; RunNotFound, with the names, where there is none."""
+    """The run of that name or id, or of the one id that begins so; RunNotFound, with those that there are, if none."""
     database = open_results(cache)
     return Run(database, queries.find_run(database, str(name)).run)

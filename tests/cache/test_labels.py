@@ -132,3 +132,16 @@ def test_a_file_of_before_there_were_labels(cache_file: Path) -> None:
     assert queries.find_run(database, run).label == labels.Label()
     labels.rename(database, run, "old")
     assert queries.find_run(database, "old").result is not None
+
+
+def test_only_what_has_changed_is_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, other = store_run(database), begin(database, 0)
+    before, read = queries.runs(database), []
+    monkeypatch.setattr(queries, "stored_of", lambda *asked: read.append(asked[3]) or result)
+    labels.rename(database, result.run, "renamed")
+    again = queries.runs(database, before=before)
+    assert not read and [run.run for run in again] == [other, result.run] and again[1].label.name == "renamed"
+    assert again[1].result is before[1].result
+    Store(database).save(replace(result, seconds=2.0), "finished")
+    labels.delete(database, other)
+    assert [run.run for run in queries.runs(database, before=again)] == read == [result.run]

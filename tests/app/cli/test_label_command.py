@@ -38,8 +38,8 @@ def test_the_archive_and_deleting(cli: Cli, finished: Finished, spec: RunSpec, c
         return [row["run"] for row in cli("runs", *options)[1]["runs"]]
 
     assert cli("label", older, "--archive")[1]["archived"]
-    assert listed() == [newer]
-    assert listed("--archived") == [newer, older]
+    assert listed() == list(quorum.runs(cache=cache_file)["run"]) == [newer]
+    assert listed("--archived") == list(quorum.runs(cache=cache_file, archived=True)["run"]) == [newer, older]
     assert cli("label", newer, "--delete")[1]["deleted"]
     assert listed("--archived") == [older] and listed("--deleted") == [newer]
     status, answer, _ = cli("show", newer)
