@@ -1,4 +1,4 @@
-"""Text that is not ours, as text: in Streamlit's Markdown, and in Plotly's figures, which read tags.
+"""Text that is not ours, as text: in Streamlit's Markdown, in LaTeX, and in Plotly's figures, which read tags.
 
 Names, paths, prompts, addresses, messages: whatever comes from a file, an address, a person or a library.
 """
@@ -15,6 +15,18 @@ _WORDS = re.compile(
 # A list, a heading or a rule begins with a word of its own.
 _BEGINS = re.compile(r"^(?:[-+=]+|\d+[.)])(?= |$)")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# What LaTeX reads as its own; a bracket or a star behind a line's end would be taken for how far the next one is away.
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{sign: f"{{{sign}}}" for sign in "[]*"},
+}
 _TAG = re.compile(r"<(?!/?(?:b|br|extra)>)", re.IGNORECASE)
 
 
@@ -32,6 +44,12 @@ def code(text: object) -> str:
     """A text that is not ours, as one span of code."""
     words = " ".join(_UNSEEN.sub(_visible, str(text)).split()).replace("`", "'")
     return f"`{words}`" if words else ""
+
+
+def tex(text: object) -> str:
+    """A text that LaTeX sets as it is written, on one line; what is not seen at all is a question mark."""
+    words = " ".join(_UNSEEN.sub(lambda match: " " if match[0].isspace() else "?", str(text)).split())
+    return re.sub("-(?=-)", "-{}", "".join(_TEX.get(sign, sign) for sign in words))
 
 
 def untagged(drawn: Any) -> Any:

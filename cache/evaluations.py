@@ -7,12 +7,13 @@ import numpy as np
 from cache.basis import asked, taken
 from cache.database import Database
 from cache.queries import StoredRun
-from cache.stored_records import check_rows
+from cache.stored_records import check_rows, stored
 from core.coalitions.masks import decode, encode, without
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import DIVERGENCES, LOSSES, WORTHS
 from core.errors import EvaluationError, RunNotFound
 from core.evaluate.perplexity import perplexity_interval
+from core.records.spec import ModelInfo, TextProtocol
 
 Perplexity = tuple[float, float, float]  # and its 90 % interval
 
@@ -46,6 +47,22 @@ def losses(database: Database, game: str, masks: Sequence[str]) -> dict[str, Flo
         ).fetchall()
         check_rows(connection, database.file, game, rows)
     return {mask: np.array(found, dtype=np.float64) for mask, found in rows}
+
+
+def games_of(database: Database, model: ModelInfo) -> list[tuple[str, TextProtocol]]:
+    """The games of a model with these players, in its dtype: their names, and on what text they were measured."""
+    with database.reading() as connection:
+        rows = connection.execute("SELECT game, model, protocol FROM games ORDER BY game").fetchall()
+    every = [
+        (
+            game,
+            stored(ModelInfo, of, database.file, f"game {game}"),
+            stored(TextProtocol, on, database.file, f"game {game}"),
+        )
+        for game, of, on in rows
+    ]
+    asked = model.fingerprint, model.dtype, model.players
+    return [(game, on) for game, of, on in every if (of.fingerprint, of.dtype, of.players) == asked]
 
 
 def divergences(database: Database, run: StoredRun) -> Measurements:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.dashboard import estimated, parts, reads
 from app.dashboard.refitting import offered
-from app.dashboard.tables import plan_table
+from app.dashboard.tables import draw_table, plan_table
 from app.foreign import plain
 from app.preview import removal, steps
 from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
@@ -42,8 +42,7 @@ def show_plans(run: str, result: RunResult, found: Selection | None) -> None:
         return
     players = result.model.players
     table = plan_table(found.plans, result.model)
-    st.dataframe(table, hide_index=True, alt="The best plan of every number of removed layers")
-    st.download_button("Download CSV", lambda: table.to_csv(index=False), f"plans-{run}.csv", "text/csv")
+    draw_table(table, "The best plan of every number of removed layers", f"plans-{run}")
     stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
     st.caption(
         f"Measured on {plain(found.protocol)}; {found.coalitions:d} coalitions looked at for {plain(found.compute)}. "

@@ -5,6 +5,7 @@ import streamlit as st
 
 from app.dashboard import parts
 from app.dashboard.progress import show_standing
+from app.dashboard.tables import draw_table
 from app.figures.protocol_chip import protocol_chip
 from app.figures.terms_chip import terms_chip
 from app.foreign import plain
@@ -41,7 +42,7 @@ def show_kinds(result: RunResult) -> None:
         st.info("No other kinds were compared in this run.")
         return
     st.markdown("Kinds of surrogate on the same coalitions and folds:")
-    st.dataframe(fit_table(result), hide_index=True, alt="Held-out quality of each kind of surrogate")
+    draw_table(fit_table(result), "Held-out quality of each kind of surrogate", f"kinds-{result.run}")
     st.caption(
         "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
     )
@@ -55,7 +56,7 @@ def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
     )
     parts.show_chart(learning_curve(curve), key="curve")
     table = pd.DataFrame({"learnt from": step.masks, "R²": step.r2, "Spearman": step.spearman} for step in curve)
-    st.dataframe(table, hide_index=True, alt="R² and rank correlation by number of coalitions learnt from")
+    draw_table(table, "R² and rank correlation by number of coalitions learnt from", f"learning-{result.run}")
 
 
 def show_tabs(run: StoredRun, result: RunResult, found: Diagnostics, held: HeldOut) -> None:

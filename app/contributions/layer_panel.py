@@ -9,6 +9,7 @@ from app.contributions.layer_figures import depth_bars
 from app.dashboard import estimated, parts
 from app.dashboard.estimated import Valued
 from app.dashboard.measured import show_cost
+from app.dashboard.tables import draw_table
 from app.digits import significant
 from app.foreign import plain
 from app.words import Players, labels
@@ -68,7 +69,7 @@ def show_layer(database: Database, run: StoredRun, layer: int, found: Valued, ra
         else:
             alt = f"The strongest interactions of layer {players[layer]}"
             pairs = estimated.pairs(database, run, "local", LOG_SCORE.name)
-            st.dataframe(partner_table(layer, pairs, players), hide_index=True, alt=alt)
+            draw_table(partner_table(layer, pairs, players), alt, f"partners-{players[layer]}-{run.run}")
 
 
 def partner_table(layer: int, found: PairInteractions, players: Players) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
-from app.dashboard.tables import show_table
+from app.dashboard.tables import draw_table, show_table
 from app.example import shipped
 from app.figures.heatmaps import rank_heatmap
 from app.foreign import plain
@@ -78,7 +78,8 @@ def _show(result: RunResult, found: MethodRanks, scores: Scores) -> None:
     parts.show_chart(rank_heatmap(found.methods, found.ranks, players), key="rivals-ranks")
     agreement = pd.DataFrame({"method": found.methods[1:], "rank correlation with ours": found.correlations[1:]})
     agreement["what its score is"] = [CRITERIA[method][1] for method in CRITERIA if method in scores.by_method]
-    st.dataframe(agreement, hide_index=True, alt="Rank correlation (Spearman) of each criterion with our values")
+    alt = "Rank correlation (Spearman) of each criterion with our values"
+    draw_table(agreement, alt, f"rivals-agreement-{result.run}")
     table = pd.DataFrame({"layer": labels(players)})
     for method, values, row in zip(found.methods, found.values, found.ranks, strict=True):
         table[method], table[f"rank by {method}"] = values, row

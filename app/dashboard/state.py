@@ -24,7 +24,7 @@ def remember_run(run: str) -> None:
     """Puts the run into the address, so that the page can be sent to a colleague."""
     if st.query_params.get("run") != run:
         if "run" in st.query_params:
-            for name in ("remove", "k", "refit", "layer", "pair"):
+            for name in ("remove", "removed", "k", "refit", "layer", "pair"):
                 st.query_params.pop(name, None)  # it was the other run's
         st.query_params["run"] = run
     st.session_state["run"] = run

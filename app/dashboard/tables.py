@@ -1,9 +1,11 @@
-"""Tables beside the charts: the same data for reading, for screen readers, and as CSV."""
+"""Tables beside the charts: the same data for reading, for screen readers, as CSV, and for a paper."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 
+from app.figures.latex import latex
 from app.words import Players, labels, named
 from core.coalitions.measurements import Floats
 from core.records.plans import Comparison, Plan
@@ -12,12 +14,24 @@ from core.records.values import Contribution, PairInteractions
 
 
 def show_table(table: pd.DataFrame, alt: str, file: str) -> None:
-    """A table that opens on demand, with its CSV."""
+    """A table that opens on demand, with its files."""
     import streamlit as st  # the tables alone are written to files, too, by processes that draw no page
 
     with st.expander("As a table"):
-        st.dataframe(table, hide_index=True, alt=alt)
-        st.download_button("Download CSV", lambda: table.to_csv(index=False), f"{file}.csv", "text/csv")
+        draw_table(table, alt, file)
+
+
+def draw_table(table: pd.DataFrame, alt: str, file: str, height: Literal["auto"] | int = "auto") -> None:
+    """A table and its files: all digits as CSV, and three of them as LaTeX; `file` names both, and no other table's."""
+    import streamlit as st
+
+    st.dataframe(table, hide_index=True, alt=alt, height=height)
+    with st.container(horizontal=True, gap="small"):
+        for name, written, ending, kind in (
+            ("CSV", lambda: table.to_csv(index=False), "csv", "text/csv"),
+            ("LaTeX", lambda: latex(table), "tex", "application/x-tex"),
+        ):
+            st.download_button(name, written, f"{file}.{ending}", kind, icon=":material/download:", type="tertiary")
 
 
 def value_table(items: Sequence[Contribution], ranks: Floats, players: Players, head: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app.dashboard import parts
-from app.dashboard.tables import interaction_table, show_table
+from app.dashboard.tables import draw_table, interaction_table, show_table
 from app.interactions.network import network_figure
 from app.interactions.sublayer_figures import half_bars, half_pairs
 from app.words import Players
@@ -31,8 +31,7 @@ def show_details(result: RunResult, found: PairInteractions, unit: str) -> None:
             _show_halves(replace(found, pairs=tuple(halves.values())), halves, players, unit, file)
         else:
             table = interaction_table(found, players)
-            st.dataframe(table, hide_index=True, height=300, alt="All interactions, the strongest first")
-            st.download_button("Download CSV", lambda: table.to_csv(index=False), f"{file}.csv", "text/csv")
+            draw_table(table, "All interactions, the strongest first", file, height=300)
 
 
 def _show_network(players: Players, found: PairInteractions, unit: str) -> None:

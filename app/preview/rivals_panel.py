@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
-from app.dashboard.tables import methods_table
+from app.dashboard.tables import draw_table, methods_table
 from app.foreign import plain
 from app.preview.curve import rivals
 from app.worker.client import Jobs
@@ -21,7 +21,7 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     if found is not None:
         parts.show_chart(rivals(found), key="rivals")
         table = methods_table(found)
-        st.dataframe(table, hide_index=True, alt="Perplexity of each method at each number of removed layers")
+        draw_table(table, "Perplexity of each method at each number of removed layers", f"methods-{run.run}")
         st.caption(
             f"Measured on text that no method has seen: {plain(found.evaluation)}. Chosen on "
             f"{plain(found.calibration)}. Dense perplexity there: {found.dense_perplexity:.2f}. Compute of all counts "

@@ -53,7 +53,8 @@ def contributions_overlaid(results: Mapping[str, RunResult]) -> Chart:
             },
             customdata=[(player, item.low, item.high) for player, item in zip(players, items, strict=True)],
             hovertemplate=f"layer %{{customdata[0]}}<br>contribution %{{y:{HOVER}}} (estimated)<br>90 % interval "
-            f"%{{customdata[1]:{HOVER}}} to %{{customdata[2]:{HOVER}}} over coalitions<extra>{name}</extra>",
+            f"%{{customdata[1]:{HOVER}}} to %{{customdata[2]:{HOVER}}} over coalitions"
+            "<extra>%{fullData.name}</extra>",
             **_look(number),
         )
     along = "layer" if alike else "relative depth"
@@ -91,7 +92,7 @@ def curves_overlaid(results: Mapping[str, RunResult], plans: Mapping[str, Steps]
             name=name,
             customdata=["none", *(named(players, step.removed) for step, _ in known)],
             hovertemplate=f"%{{x:.0%}} removed: %{{customdata}}<br>%{{y:{HOVER}}} times the whole model's perplexity "
-            f"(measured)<extra>{name}</extra>",
+            "(measured)<extra>%{fullData.name}</extra>",
             **_look(number),
         )
         told.append(f"{name}: {known[-1][1] / dense:.3g} times with {len(known[-1][0].removed)} of {len(players)}")

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts, state
-from app.dashboard.tables import show_table
+from app.dashboard.tables import draw_table, show_table
 from app.digits import perplexity
 from app.foreign import code, plain
 from app.preview.steps import Steps, best
@@ -85,7 +85,7 @@ def _show_settings(runs: Sequence[StoredRun]) -> None:
     every = {run.run: settings(run) for run in runs}
     if differing := parted(list(every.values()))[0]:
         rows = [{"setting": name, **{run: own[name] for run, own in every.items()}} for name in differing]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="The settings in which the runs differ")
+        draw_table(pd.DataFrame(rows), "The settings in which the runs differ", f"settings-{'-'.join(every)}")
     else:
         st.caption("All settings are the same.")
 
@@ -104,11 +104,13 @@ def _show_protocols(results: Results) -> None:
 
 
 def short_names(runs: Sequence[StoredRun]) -> list[str]:
-    """What runs are called where several are drawn: each by its name, with what sets it apart first of all."""
+    """What runs are called where several are drawn: by the names that people gave, or by what sets them apart."""
     every = [settings(run) for run in runs]
     told = parted(every)[0][:_TOLD]
     return [
-        " · ".join([run.run, *(f"{setting} {called(own[setting])}" for setting in told)])
+        f"{run.label.name} · {run.run}"
+        if run.label.name
+        else " · ".join([run.run, *(f"{setting} {called(own[setting])}" for setting in told)])
         for run, own in zip(runs, every, strict=True)
     ]
 

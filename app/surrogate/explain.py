@@ -7,6 +7,7 @@ from app.dashboard import parts, reads
 from app.dashboard.estimated import predictor_of
 from app.dashboard.measured import interval_of, known, show_known, was_predicted
 from app.dashboard.refitting import offered
+from app.dashboard.tables import show_table
 from app.digits import perplexity, significant
 from app.surrogate.fit_figures import share_bars
 from app.words import labels
@@ -64,6 +65,4 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
     )
     names = labels(players)
     table = pd.DataFrame({"layer": names[s.layer], "share, nats a token": s.value} for s in found.shares)
-    with st.expander("Shares as a table"):
-        st.dataframe(table, hide_index=True, alt="Share of each removed layer in the predicted log score")
-        st.download_button("Download CSV", lambda: table.to_csv(index=False), f"shares-{chosen.run}.csv", "text/csv")
+    show_table(table, "Share of each removed layer in the predicted log score", f"shares-{chosen.run}")

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.dashboard.tables import draw_table
 from app.surrogate.fit_tables import beyond_table
 from core.records.diagnostics import Beyond
 from core.records.results import RunResult
@@ -19,8 +20,8 @@ def show_beyond(result: RunResult, beyond: Beyond | None) -> None:
         f"(*extrapolated*). The 90 % interval that larger sets give held **{beyond.coverage:.0%}** of them."
     )
     table = beyond_table(beyond)
-    st.dataframe(table, hide_index=True, alt="Error on the largest removals, with and without having seen such sizes")
-    st.download_button("Download CSV", lambda: table.to_csv(index=False), f"beyond-{result.run}.csv", "text/csv")
+    alt = "Error on the largest removals, with and without having seen such sizes"
+    draw_table(table, alt, f"beyond-{result.run}")
     st.caption(
         f"{beyond.masks} coalitions, held out either way. Factors: the exponential of the mean absolute error of the "
         "log score."

@@ -80,7 +80,7 @@ def test_contributions(dashboard: Server, page: Page) -> None:
     page.wait_for_url(lambda url: url != before and "run=" in url)
     settle(page)
     press(page, page.locator("summary").filter(has_text="As a table").first)
-    expect(page.get_by_role("button", name="Download CSV").first).to_be_visible()
+    expect(page.get_by_role("button", name="CSV").first).to_be_visible()
     write(page, page.get_by_role("combobox", name="Layers to remove"), "3")
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")

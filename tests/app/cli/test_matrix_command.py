@@ -1,14 +1,26 @@
 """`matrix`: plans of several texts, each judged on all; its figures are those of single commands."""
 
+import shlex
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from app.__main__ import main
+from app.cli.arguments import specs_of
+from app.cli.parser import parser
+from app.contributions.calibration_matrix import measured_matrix
+from app.contributions.matrix_panel import matrix_chart
+from app.digits import significant
+from app.worker.client import Jobs
 from cache.database import Database
 from cache.evaluations import count_evaluations
+from cache.queries import find_run
 from tests.support.commands import Cli
+from tests.support.pages import open_page, said
+from tests.support.stored import store_run
 
 SMALL = ("--sequences", 4, "--window", 16, "--masks", 40)
 
@@ -22,8 +34,9 @@ def other(text_file: Path, tmp_path: Path) -> Path:
 
 
 def test_every_plan_is_judged_on_every_text(
-    cli: Cli, tiny: Path, text_file: Path, other: Path, cache_file: Path, capsys: pytest.CaptureFixture[str]
+    cli: Cli, tiny: Path, text_file: Path, other: Path, shared: Jobs, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    database = shared.database
     asked = ("--model", tiny, "--corpora", f"{text_file},{other}", *SMALL, "--counts", "1,2")
     status, found, errors = cli("matrix", *asked)
     assert status == 0, errors
@@ -42,13 +55,45 @@ def test_every_plan_is_judged_on_every_text(
         values.append([item["value"] for item in shown["contributions"]])
     assert found["ranks"][0][1] == pytest.approx(spearmanr(*values).statistic)
     assert found["ranks"][0][0] == found["ranks"][1][1] == pytest.approx(1)
-    before = count_evaluations(Database(cache_file))
-    assert main(["matrix", *map(str, asked), "--cache", str(cache_file)]) == 0
+    before = count_evaluations(database)
+    assert main(["matrix", *map(str, asked), "--cache", str(database.file)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert count_evaluations(Database(cache_file)) == before, "nothing is measured twice"
+    assert count_evaluations(database) == before, "nothing is measured twice"
     [row] = [line for line in said if line.startswith("whole model")]
     assert len(row.split()) == 4
     assert sum(line.startswith(other.name) for line in said) == 4  # two counts, the ranks, the protocol
+    check_page(database, found)
+
+
+def check_page(database: Database, found: dict[str, Any]) -> None:
+    """The page Contributions shows what the command has measured, from each of the runs, and nothing of others."""
+    first, second = (text["run"] for text in found["texts"])
+    matrix = measured_matrix(database, find_run(database, second))
+    assert matrix is not None and [run.run for run in matrix.runs] == [second, first]
+    assert list(matrix.plans) == [1, 2], "what no text but its own has judged is left out"
+    dense = np.array([text["dense_perplexity"] for text in found["texts"]])
+    page = open_page("contributions", run=first, tab="text", removed="2")
+    [table] = [frame.value for frame in page.dataframe if "chosen on" in frame.value]
+    assert table["removed"].to_list() == [1, 1, 2, 2]
+    for plan in found["plans"]:
+        [row] = table[(table["removed"] == plan["count"]) & (table["chosen on"] == plan["chosen_on"])].to_numpy()
+        assert row[2] == ", ".join(map(str, plan["removed"]))
+        np.testing.assert_allclose(row[3:].astype(float), np.array(plan["perplexities"]) / dense)
+    ratios = table[table["removed"] == 2].iloc[:, 3:].to_numpy(float)
+    [cells] = matrix_chart(measured_matrix(database, find_run(database, first)), 2).figure.data
+    assert [list(row) for row in cells.text] == [[significant(ratio) for ratio in row] for row in ratios]
+    assert "against the one chosen on it" in said(page) or "the best of these" in said(page)
+
+
+def test_the_page_says_what_measures_it(shared: Jobs) -> None:
+    run = store_run(shared.database).run
+    page = open_page("contributions", run=run, tab="text")
+    assert "No plan of this run has been judged on another text yet" in said(page)
+    [line] = [element.value for element in page.code]
+    program, *words = shlex.split(line)
+    assert program == "quorum"
+    [spec, _] = specs_of(parser().parse_args(words))
+    assert spec == find_run(shared.database, run).resolved
 
 
 @pytest.mark.parametrize(
