@@ -10,12 +10,13 @@ from app.foreign import plain
 from app.foresight import foresee, sentences
 from app.requests import integers, located
 from app.runs.looking import show_looks
-from app.runs.texts import choose_text, show_upload
+from app.runs.on_this_machine import known_models, told_apart
+from app.runs.texts import choose_text, show_refused_upload, show_upload
 from app.worker.client import Jobs
 from cache.database import Database
 from core.errors import ModelError, QuorumError
 from core.records.presets import PRESETS, under_preset
-from core.records.spec import SAMPLERS, RunSpec
+from core.records.spec import BUNDLED, SAMPLERS, RunSpec
 
 _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "group": "groups of layers"}
 
@@ -28,31 +29,28 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
         st.header("Another run" if another else "New run")
-        spec, fine = None, False
+        spec, usable = None, None
         try:
-            model = st.text_input(
-                "Model",
-                RunSpec().model,
-                help="bundled, owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf "
-                "file",
-            )
+            model = _choose_model()
             below_model = st.container()
-            left, right = st.columns((2, 1))
-            corpus = choose_text(left)
+            text, upload, right = st.columns((5, 3, 3), vertical_alignment="bottom")
+            corpus = choose_text(text)
+            show_upload(upload)
+            show_refused_upload()
             below_text = st.container()
             spec = located(_asked(model, corpus, right))
             login.check_model(spec)
-            fine = show_looks(jobs, spec, below_model, below_text)
+            usable = show_looks(jobs, spec, below_model, below_text)
         except QuorumError as error:
             parts.show_error(error)
-        fine = spec is not None and _show_forecast(jobs.database, spec) and fine
+        foreseen = spec is not None and usable is not False and _show_forecast(jobs.database, spec)
         with st.container(horizontal=True, vertical_alignment="center"):
             label = "Start another run" if another else "Start run"
             started = st.button(
                 label,
                 type="secondary" if another else "primary",
                 icon=":material/play_arrow:",
-                disabled=not fine,
+                disabled=not (foreseen and usable),
             )
             search = st.toggle(
                 "Search for the best plans",
@@ -83,6 +81,22 @@ def _show_forecast(database: Database, spec: RunSpec) -> bool:
         with st.popover(plain(", ".join(rest))):
             st.markdown("\n\n".join(lines[name] for name in rest))
     return True
+
+
+def _choose_model() -> str:
+    """A select box of the models on this machine; any other can be typed."""
+    known = known_models()
+    said = told_apart(known)
+    chosen = st.selectbox(
+        "Model",
+        known,
+        key="model",
+        format_func=lambda name: said.get(name, name),
+        accept_new_options=True,
+        help="Quorum's own, those in the Hub's cache and those in the folder models of Quorum's home. Or type "
+        "owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf file",
+    )
+    return str(chosen or BUNDLED).strip()
 
 
 def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
@@ -151,9 +165,8 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
             placeholder="none",
             help="These are never switched off and do not play, as 0,1,29",
         )
-        show_upload()
     return RunSpec(
-        model=model.strip(),
+        model=model,
         corpus=corpus,
         sequences=int(sequences),
         window=int(window),

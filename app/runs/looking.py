@@ -30,20 +30,20 @@ _known: dict[Hashable, Job] = {}
 _asking = threading.Lock()
 
 
-def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_text: DeltaGenerator) -> bool:
-    """Says what both are below their pickers; returns whether a run could begin as far as is known.
+def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_text: DeltaGenerator) -> bool | None:
+    """Says what both are below their pickers; returns whether a run could begin with them.
 
-    While nothing is known yet it could not, unless a task keeps the one busy who would look.
+    None while that is not known; a task that keeps the worker from looking keeps nobody from asking for the next one.
     """
     job = _look(jobs, spec)
     if job is None:
-        below_model.caption(_model_line(_OWN))
+        below_model.caption(plain(_model_line(_OWN)))
         below_text.caption(f"{_own_characters():,} characters, half of them for runs")
         return True
     if job.active:
         with below_model:
             st.fragment(_wait, run_every=_FAR)(job)
-        return job.waits_for is not None
+        return True if job.waits_for is not None else None
     if job.looked is None:
         with below_model:
             parts.show_failure(job.message or "Nobody has looked at the model.", job.hint or "Choose it again.")

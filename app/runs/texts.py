@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.dashboard import login, parts, state
+from app.runs.on_this_machine import known_data_sets, told_apart
 from core.errors import BadPath, NotAllowed, QuorumError
 from core.paths import home
 from core.text.corpora import CORPORA
@@ -22,11 +23,12 @@ def choose_text(column: DeltaGenerator) -> str:
     """A select box of all that there is; where nobody logs in, any data set, file or folder can be typed as well."""
     alone = login.visitor() is None
     known = known_texts(login.visitor())
+    said = told_apart(known)
     chosen = column.selectbox(
         "Calibration text",
         known,
         key=_KEY,
-        format_func=lambda name: name if name in CORPORA else Path(name).name if name in known else name,
+        format_func=lambda name: said.get(name, name),
         accept_new_options=alone,
         help="A named corpus, or a text that was put here."
         + (
@@ -42,24 +44,33 @@ def choose_text(column: DeltaGenerator) -> str:
     return str(chosen)
 
 
-def show_upload() -> None:
+def show_upload(column: DeltaGenerator) -> None:
     """Takes in a file, which is then chosen."""
-    st.file_uploader(
-        "A text of your own",
-        [kind.removeprefix(".") for kind in (*KINDS, ".gz", ".zst")],
-        key="upload",
-        on_change=_take_in,
-        help="Kept in the folder texts of Quorum's home. A file of more than 10 MB is put there by hand",
-    )
+    with column.popover("Upload", icon=":material/upload_file:", width="stretch"):
+        st.file_uploader(
+            "A text of your own",
+            [kind.removeprefix(".") for kind in (*KINDS, ".gz", ".zst")],
+            key="upload",
+            on_change=_take_in,
+            help="Kept in the folder texts of Quorum's home. A file of more than 10 MB is put there by hand",
+        )
+
+
+def show_refused_upload() -> None:
+    """Says why the last file was not taken in, if it was not."""
     if (failed := state.told("upload")) is not None:
         parts.show_error(failed)
 
 
 def known_texts(visitor: str | None) -> list[str]:
-    """Named corpora, and the paths of files that everybody, or this visitor alone, finds here."""
+    """Named corpora, and the paths of files that everybody, or this visitor alone, finds here.
+
+    Where nobody logs in, also the data sets that the Hub's cache holds.
+    """
     folders = [_folder(None), *([_folder(visitor)] if visitor is not None else [])]
     files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
-    return [*CORPORA, *(str(file) for file in files if file.is_file() and not file.name.startswith("."))]
+    cached = known_data_sets() if visitor is None else []
+    return [*CORPORA, *cached, *(str(file) for file in files if file.is_file() and not file.name.startswith("."))]
 
 
 def keep(name: str, content: bytes, visitor: str | None) -> Path:

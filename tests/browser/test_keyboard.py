@@ -56,7 +56,8 @@ def open_page(page: Page, server: Server, name: str) -> None:
 def test_runs(dashboard: Server, page: Page, tiny: Path, text_file: Path) -> None:
     page.goto(dashboard.address)
     settle(page)
-    write(page, page.get_by_role("textbox", name="Model"), str(tiny))
+    write(page, page.get_by_role("combobox", name=re.compile("Model$")), str(tiny))
+    page.keyboard.press("Enter")
     write(page, page.get_by_role("combobox", name=re.compile("Calibration text")), str(text_file))
     page.keyboard.press("Enter")
     write(page, page.get_by_role("spinbutton", name="Coalitions"), "40")

@@ -71,7 +71,7 @@ def test_two_tabs_a_cancel_a_resume_and_a_reload(
     opened(other, server)
     expect(other.get_by_text("This is an example")).to_be_visible()
     expect(sidebar(other).get_by_text("Nothing is being computed.")).to_be_visible()
-    field = other.get_by_role("textbox", name="Model")
+    field = other.get_by_role("combobox", name=re.compile("Model$"))
     field.press_sequentially(" being typed")
     begin(opened(page, server), tiny, text_file)
     for tab in (page, other):

@@ -43,7 +43,7 @@ def test_a_download_is_shown_cancelled_and_gone_on_with(hub: Hub, jobs: Jobs, pa
     hub.add(model(NAME, parts))
     spec = dataclasses.replace(spec, model=NAME)
     page = open_page()
-    page.text_input[0].set_value(NAME).run()
+    page.selectbox(key="model").set_value(NAME).run()
     assert not page.exception
     assert "not known before the model is on this machine" in said(page)
     assert not hub.requests, "a forecast asks nobody"

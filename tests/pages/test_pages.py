@@ -72,7 +72,7 @@ def test_failed_run_says_what_to_do(shared: Jobs, finished: Finished, spec: RunS
 def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     finished(spec)
     app = open_page()
-    app.text_input[0].set_value(spec.model)
+    app.selectbox(key="model").set_value(spec.model)
     app.number_input[0].set_value(51)
     app.number_input[1].set_value(4)
     app.number_input[2].set_value(16)
@@ -83,7 +83,7 @@ def test_form_starts_a_run_and_refuses_nonsense(shared: Jobs, finished: Finished
     wait(lambda: not job.active)
     assert job.status == "finished", job.message
     app = open_page()
-    app.text_input[1].set_value("many")
+    next(field for field in app.text_input if field.label == "Strata").set_value("many")
     button(app, "Start run").click().run()
     assert not app.exception and "no list of numbers" in said(app)
 

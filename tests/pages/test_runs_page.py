@@ -26,7 +26,7 @@ from tests.support.pages import box, button, links, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:
-    app.text_input[0].set_value(spec.model)
+    app.selectbox(key="model").set_value(spec.model)
     app.number_input[0].set_value(spec.masks)
     app.number_input[1].set_value(spec.sequences)
     app.number_input[2].set_value(spec.window)

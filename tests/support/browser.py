@@ -246,7 +246,8 @@ def insist(button: Locator, said: Locator) -> None:
 
 def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: int, tokens: int) -> None:
     """Fills in the form and starts a run."""
-    page.get_by_role("textbox", name="Model").fill(str(model))
+    page.get_by_role("combobox", name=re.compile("Model$")).fill(str(model))
+    page.keyboard.press("Enter")
     page.get_by_role("spinbutton", name="Coalitions").fill(str(coalitions))
     page.get_by_role("combobox", name=re.compile("Calibration text")).fill(str(text))
     page.keyboard.press("Enter")

@@ -21,7 +21,7 @@ from tests.support.pages import button, looked_at, open_page, said
 def form(spec: RunSpec) -> AppTest:
     """The page when what is asked for has been looked at."""
     page = open_page()
-    page.text_input[0].set_value(spec.model)
+    page.selectbox(key="model").set_value(spec.model)
     page.selectbox(key="corpus").set_value(spec.corpus)
     for label, value in (("Coalitions", 50), ("Sequences", spec.sequences), ("Tokens in a sequence", spec.window)):
         next(field for field in page.number_input if field.label == label).set_value(value)
