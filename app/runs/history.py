@@ -18,6 +18,13 @@ from cache.queries import StoredRun
 from core.records.spec import RunSpec
 
 _TABLE = "history"
+# Numbers stay numbers, by which the table sorts.
+_SHOWN = {
+    "name": st.column_config.TextColumn(width="medium"),
+    "dense perplexity (measured)": st.column_config.NumberColumn("dense perplexity", format="%.3g"),
+    "R² on unseen coalitions": st.column_config.NumberColumn("R² unseen", format="%.2f"),
+    "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+}
 _ALWAYS = ("model", "text")  # settings that are columns though they are the same
 
 
@@ -79,6 +86,7 @@ def _show_table(runs: list[StoredRun]) -> None:
     st.dataframe(
         table,
         hide_index=True,
+        column_config=_SHOWN,
         alt="The runs, the newest first: what they have come to, their settings that differ",
         key=_TABLE,
         on_select=lambda: _chose([run.run for run in runs]),
