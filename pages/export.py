@@ -11,6 +11,7 @@ from app.export.recipe_panel import show_recipes
 from app.export.report import report_of
 from app.figures.protocol_chip import protocol_chip
 from app.figures.strip import strip
+from app.figures.terms_chip import terms_chip
 from app.foreign import plain
 from app.preview.removal import current
 from app.preview.steps import best, ranked
@@ -25,14 +26,15 @@ from core.records.results import RunResult
 RUINED = 0.5  # a plan that is so much worse, a share, is exported only when somebody says so once more
 shared = client.shared()
 
-st.title("Take the smaller model with you")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("Take the smaller model with you", width="content")
+    chips = st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center")
 chosen = parts.pick_run(shared.database)
 
 
 def show_gain(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> bool:
     """What one will get; whether nothing speaks against it, or somebody wants it nonetheless."""
     players = result.model.players
-    protocol_chip(result)
     st.html(strip(removed, result))
     here = known(shared.database, run, removed)
     quality, size, layers = st.columns(3)
@@ -83,6 +85,9 @@ def show_data(run: StoredRun, result: RunResult) -> None:
 
 def show(run: StoredRun, result: RunResult) -> None:
     """The page for one run."""
+    with chips:
+        protocol_chip(result)
+        terms_chip("layer", "perplexity", "measured", "90 % interval", "dense", "protocol")
     sets = best(shared.database, run) or ranked(shared.database, run, predictor_of(shared.database, run))
     gone = current(run, sets)
     if gone:

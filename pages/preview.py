@@ -2,27 +2,25 @@
 
 import streamlit as st
 
-from app.dashboard import estimated, parts, reads
+from app.dashboard import estimated, parts
 from app.dashboard.refitting import offered
-from app.dashboard.tables import draw_table, plan_table
-from app.foreign import plain
+from app.figures.protocol_chip import protocol_chip
+from app.figures.terms_chip import terms_chip
 from app.preview import removal, steps
 from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
 from app.preview.curve import curve
-from app.preview.readings import place_of, show_export, show_protocol, show_readings
-from app.preview.rivals_panel import show_rivals
-from app.preview.search_panel import show_search
-from app.preview.writing_panel import show_continuations
-from app.words import named
+from app.preview.details import show_details
+from app.preview.readings import place_of, show_export, show_readings
 from app.worker import client
 from cache.queries import StoredRun
 from core.errors import SelectionError
-from core.records.plans import Selection
 from core.records.results import RunResult
 
 shared = client.shared()
 
-st.title("How many layers can go?")
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    st.title("How many layers can go?", width="content")
+    chips = st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center")
 chosen = parts.pick_run(shared.database)
 
 
@@ -35,25 +33,12 @@ def removal_of(run: StoredRun, result: RunResult, sets: steps.Steps) -> tuple[in
         return steps.usual(result, sets)
 
 
-def show_plans(run: str, result: RunResult, found: Selection | None) -> None:
-    """What the search has found, as a table."""
-    if found is None:
-        st.info("No search has looked for the best plans yet: see the tab Search.")
-        return
-    players = result.model.players
-    table = plan_table(found.plans, result.model)
-    draw_table(table, "The best plan of every number of removed layers", f"plans-{run}")
-    stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
-    st.caption(
-        f"Measured on {plain(found.protocol)}; {found.coalitions:d} coalitions looked at for {plain(found.compute)}. "
-        f"Intervals: 90 %, for other text of this kind. {plain(stayed)}"
-    )
-
-
 def show(run: StoredRun, result: RunResult) -> None:
     """The page for one run: what one chooses by is on the first screen, what explains it in tabs."""
+    with chips:
+        protocol_chip(result)
+        terms_chip("layer", "perplexity", "measured", "surrogate", "90 % interval", "contribution", "dense")
     run = offered(shared.database, run)
-    found = reads.selection(shared.database, run.run)
     predict = estimated.predictor_of(shared.database, run)
     best, ranked = steps.best(shared.database, run), steps.ranked(shared.database, run, predict)
     sets = best or ranked
@@ -72,16 +57,11 @@ def show(run: StoredRun, result: RunResult) -> None:
         show_slider(run.run, result, removed, sets)
         show_strip(run.run, result, removed)
     parts.show_uncached(result.model, removed)
-    show_protocol(result)
-    writes, rivals, table, search = st.tabs(["Writes", "Against the literature", "Table", "Search"])
-    with writes:
-        show_continuations(shared, run.resolved, result.model.players, removed)
-    with rivals:
-        show_rivals(shared, run, result)
-    with table:
-        show_plans(run.run, result, found)
-    with search:
-        show_search(shared, run, result, found)
+    st.caption(
+        "A little too good: the layers were chosen on this text.",
+        help="The comparison with the literature, and the export, measure on text that nobody has seen",
+    )
+    show_details(shared, run, result, removed)
 
 
 if chosen is not None and chosen.result is not None:

@@ -24,8 +24,8 @@ def show_strata(result: RunResult, found: Valued, unit: str) -> None:
     """Layers by strata."""
     players = result.model.players
     st.markdown(
-        "Read a column from the row of most layers kept: a layer that matters only while few others are missing fades "
-        "towards the row of fewest. Each row is the stratified contribution at one size (estimated)."
+        "Read a column from most layers kept: a layer that matters only while few others are missing fades towards "
+        "fewest. Each row: the stratified contribution at one size (estimated)."
     )
     parts.show_chart(stratum_heatmap(result.strata, found.by_stratum, players, unit), key="heatmap")
     table = by_layer_table("layers kept", list(map(str, result.strata)), found.by_stratum, players)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.dashboard import parts, reads, state
 from app.dashboard.estimated import predictor_of
-from app.dashboard.progress import show_stage
+from app.dashboard.progress import show_stage, stage_of
 from app.digits import RUINED, change, perplexity
 from app.foreign import plain
 from app.worker.client import Jobs
@@ -126,7 +126,7 @@ def measure(
         job = shared.preview(f"{state.session()}-preview", spec, removed)
         state.remember_job("preview", job)
     if job.measured is not None:  # and yet the results file does not know it: it is another game's
-        st.metric("Perplexity (measured)", f"{job.measured.perplexity:.2f}", help=plain(job.measured.protocol))
+        st.metric("Perplexity (measured)", perplexity(job.measured.perplexity), help=plain(job.measured.protocol))
         parts.all_compare([job.measured], result)
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)
@@ -145,7 +145,7 @@ def _live(job: Job, result: RunResult, expected: Expected | None) -> None:
         show_under_way(job, result)
     else:
         show_prediction(result, *expected)
-        st.caption(f"Being measured. {plain(job.stage)}")
+        st.caption(f"Being measured. {stage_of(job)}")
 
 
 def show_under_way(job: Job, result: RunResult) -> None:
@@ -157,10 +157,10 @@ def show_under_way(job: Job, result: RunResult) -> None:
         so_far = job.partial
         st.metric(
             f"Perplexity (estimated, {so_far.done} of {so_far.total} sequences)",
-            f"{so_far.perplexity:.2f}",
-            f"{so_far.perplexity / result.dense_perplexity - 1:+.1%}",
+            perplexity(so_far.perplexity),
+            change(so_far.perplexity / result.dense_perplexity),
             delta_color="inverse",
             help=plain(result.protocol),
         )
         if math.isfinite(so_far.high):
-            st.caption(f"90 % interval of the end result: {so_far.low:.2f} to {so_far.high:.2f}")
+            st.caption(f"90 % interval of the end result: {perplexity(so_far.low)} to {perplexity(so_far.high)}")

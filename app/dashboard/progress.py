@@ -3,17 +3,17 @@
 import numpy as np
 import streamlit as st
 
+from app import digits
 from app.dashboard import login, parts
-from app.foreign import plain
-from app.words import PARTS, duration
+from app.foreign import code, plain
+from app.words import PARTS, called, duration
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
 from core.checkpoint.memory import amount
 from core.run.remaining import LAST_PARTS
 
-# What there is to say of a job that does not do its work now.
-_HELD_UP = {"waiting": "Waiting for its turn", "cancelling": "Cancelling after the evaluation under way"}
+_KINDS = {"run": "Run", "select": "Search", "compare": "Comparison", "score": "Rivals' scores", "export": "Export"}
 _MOST_SIZES = 6  # of which the best so far is told
 
 
@@ -38,13 +38,11 @@ def show_progress(job: Job, jobs: Jobs) -> None:
         cancel_button(job, jobs)
         return
     progress = job.progress
-    label = _HELD_UP.get(job.status, job.stage or (PARTS[progress.part] if progress else "Starting"))
+    label = held_up(job) or plain(job.stage or (PARTS[progress.part] if progress else "Starting"))
     done = progress.done / progress.total if progress else 0.0
     if progress is not None and progress.share is not None:
         done = progress.share
-    st.progress(
-        done, text=f"**{plain(label)}**" + (f": {progress.done} of {progress.total} coalitions" if progress else "")
-    )
+    st.progress(done, text=f"**{label}**" + (f": {progress.done} of {progress.total} coalitions" if progress else ""))
     if progress is not None:
         with st.container(horizontal=True):
             rate = f"{60 * progress.per_second:.0f}" if progress.per_second else "–"
@@ -59,7 +57,10 @@ def show_progress(job: Job, jobs: Jobs) -> None:
             st.caption("Its contributions and plans are final; exports, too, come before what the run still does.")
         if progress.best:
             places = np.linspace(0, len(progress.best) - 1, min(len(progress.best), _MOST_SIZES)).round().astype(int)
-            sizes = (f"{found:.2f} with {count} removed" for count, found in map(progress.best.__getitem__, places))
+            sizes = (
+                f"{digits.perplexity(found)} with {count} removed"
+                for count, found in map(progress.best.__getitem__, places)
+            )
             st.caption(f"Best perplexity so far (measured): {', '.join(sizes)}.")
     cancel_button(job, jobs)
 
@@ -81,7 +82,42 @@ def _show_download(job: Job) -> bool:
 def show_stage(job: Job) -> None:
     """What a preview that has no figures yet is at."""
     if not _show_download(job):
-        st.caption(plain(job.stage or "Waiting for the evaluation under way"))
+        st.caption(stage_of(job))
+
+
+def stage_of(job: Job) -> str:
+    """What a preview that has no figures yet is at, and which task it waits for."""
+    if job.waits_for is None:
+        return plain(job.stage or ("Starting" if job.status == "running" else "Waiting for its turn"))
+    return f"{plain(job.stage or 'Next, between two evaluations')}: {_going(job.waits_for)}"
+
+
+def task_name(job: Job) -> str:
+    """What a task is called: its kind, its model, and the run that it is about."""
+    about = f" · {code(job.of)}" if job.of else ""
+    return f"{_KINDS[job.what]} · {plain(called(job.spec.model))}{about}"
+
+
+def held_up(job: Job) -> str:
+    """Why a task does not do its work now: its place in the queue, and what goes on meanwhile; nothing if it does."""
+    if job.status == "cancelling":
+        return "Cancelling after the evaluation under way"
+    if job.status != "waiting":
+        return ""
+    place = f", place {job.place} in the queue" if job.place else ""
+    return f"Waiting for its turn{place}" + (f": after {_going(job.waits_for)}" if job.waits_for is not None else "")
+
+
+def _going(task: Job) -> str:
+    """A task that goes on, and how far it is."""
+    progress, far = task.progress, ""
+    if progress is not None and progress.part == "coalitions":
+        far = f", {progress.done:,} of {progress.total:,} coalitions"
+    elif progress is not None:
+        far = f", {PARTS[progress.part].lower()}"
+    elif task.share is not None:
+        far = f", {task.share:.0%} of its budget"
+    return f"{task_name(task)}{far}"
 
 
 def watch(job: Job, jobs: Jobs, title: str) -> None:
@@ -94,8 +130,8 @@ def watch(job: Job, jobs: Jobs, title: str) -> None:
             parts.show_failure(job.message, job.hint)
             return
         if not _show_download(job):
-            label = _HELD_UP.get(job.status, title)
-            st.progress(min(1.0, job.share or 0.0), text=f"**{plain(label)}** {plain(job.stage)}")
+            label = held_up(job) or plain(title)
+            st.progress(min(1.0, job.share or 0.0), text=f"**{label}** {plain(job.stage)}")
         cancel_button(job, jobs)
 
     seen = job.revision

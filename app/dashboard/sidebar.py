@@ -9,7 +9,7 @@ from collections.abc import Hashable
 import streamlit as st
 
 from app.dashboard import parts, reads, state
-from app.dashboard.progress import cancel_button
+from app.dashboard.progress import cancel_button, task_name
 from app.example import shipped
 from app.foreign import code, plain
 from app.words import PARTS, called, duration
@@ -22,7 +22,6 @@ from core.errors import QuorumError
 EVERY = 1.5  # seconds between two looks at what goes on
 _PICKER = "run-on-show"
 _ROOM, _TEXT, _SHORT = 31, 9, 4  # letters of a label, of a text's name in it, and of a run's, unless others begin so
-_KINDS = {"run": "Run", "select": "Search", "compare": "Comparison", "score": "Rivals' scores", "export": "Export"}
 
 
 def show(jobs: Jobs, runs: list[StoredRun], follow: bool) -> None:
@@ -129,9 +128,9 @@ def _live(jobs: Jobs, run: StoredRun | None, seen: Hashable) -> None:
     going = next((job for job in active if job.status != "waiting"), active[0])
     _show_going(going, jobs)
     for job in sorted((job for job in active if job is not going), key=lambda job: job.place):
-        behind = f", waits for: {_name(job.waits_for)}" if job.waits_for is not None else ""
+        behind = f", waits for: {task_name(job.waits_for)}" if job.waits_for is not None else ""
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.caption(f"{job.place}. {_name(job)}{behind}" if job.place else _name(job))
+            st.caption(f"{job.place}. {task_name(job)}{behind}" if job.place else task_name(job))
             cancel_button(job, jobs, "sidebar-")
 
 
@@ -149,7 +148,7 @@ def _show_going(job: Job, jobs: Jobs) -> None:
         said = f"{done if progress.part == 'coalitions' else PARTS[progress.part]}, {_left(progress.seconds_left)}"
     else:
         share, said = job.share, job.stage or "Waiting for its turn"
-    st.progress(min(1.0, share or 0.0), text=f"**{_name(job)}**  \n{plain(said)}")
+    st.progress(min(1.0, share or 0.0), text=f"**{task_name(job)}**  \n{plain(said)}")
     cancel_button(job, jobs, "sidebar-")
 
 
@@ -160,12 +159,6 @@ def _elsewhere(jobs: Jobs, active: list[Job]) -> list[str]:
     ours = {job.run for job in active}
     known = reads.standing(jobs.database)
     return [name for name, (status, _) in known.items() if status == "running" and name not in ours]
-
-
-def _name(job: Job) -> str:
-    """What a task is called: its kind, its model, and the run that it is about."""
-    about = f" · {code(job.of)}" if job.of else ""
-    return f"{_KINDS[job.what]} · {plain(called(job.spec.model))}{about}"
 
 
 def _left(seconds: float) -> str:

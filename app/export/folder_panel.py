@@ -93,7 +93,7 @@ def _show_done(result: RunResult, done: Exported) -> None:
     st.success(
         f"**{plain(done.path)}**: layers {plain(named(result.model.players, done.removed))} removed. Loaded "
         "again with transformers, it has the losses of the masked model; perplexity "
-        f"{done.perplexity:.2f} (measured) on {plain(done.protocol)}."
+        f"{perplexity(done.perplexity)} (measured) on {plain(done.protocol)}."
     )
     if (fitted := done.compensation) is not None:
         how = "Nothing was changed beside the cuts: no fit lowered the loss on text that it had not seen"

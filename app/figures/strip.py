@@ -3,10 +3,10 @@
 Pages and the report draw the same squares; those of Preview are buttons, which `switches` dresses alike.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 
-from app.figures.charts import VERMILION, channels, mixed
+from app.figures.charts import ORANGE, VERMILION, channels, mixed
 from app.words import named
 from core.records.results import RunResult
 
@@ -21,12 +21,35 @@ _SQUARE = (
 )
 
 
-def strip(removed: Sequence[int], result: RunResult, name: str = "") -> str:
-    """A strip as HTML that needs nothing else; a screen reader is told in words."""
+def strip(
+    removed: Sequence[int],
+    result: RunResult,
+    name: str = "",
+    *,
+    named_only: Collection[int] | None = None,
+    framed: Collection[int] = (),
+) -> str:
+    """A strip as HTML that needs nothing else; a screen reader is told in words.
+
+    Args:
+        removed: the layers that are crossed out.
+        result: of the run.
+        name: what stands before the strip.
+        named_only: the layers whose names are written; all, if it is None.
+        framed: the layers with a frame.
+    """
     players = result.model.players
     narrow = len(players) > _MANY
     squares = "".join(
-        _square(players[layer], colour, layer in removed, narrow) for layer, colour in enumerate(shades(result))
+        _square(
+            players[layer],
+            colour,
+            gone=layer in removed,
+            narrow=narrow,
+            written=named_only is None or layer in named_only,
+            framed=layer in framed,
+        )
+        for layer, colour in enumerate(shades(result))
     )
     gone = named(players, removed)
     told = f"{f'{name}: ' if name else ''}{len(players)} layers, {f'without {gone}' if gone else 'none removed'}"
@@ -55,9 +78,17 @@ def strip_drawing(removed: Sequence[int], result: RunResult) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {seen}>{"".join(squares)}</svg>\n'
 
 
-def strips(removals: Mapping[str, Sequence[int]], result: RunResult) -> str:
-    """A strip for each named removal, the first on top."""
-    return "".join(strip(removed, result, name) for name, removed in removals.items())
+def strips(removals: Mapping[str, Sequence[int]], result: RunResult, *, differing: bool = False) -> str:
+    """A strip for each named removal, the first on top.
+
+    With `differing`, what not all of them remove is framed, and what all of them keep has no name written on it.
+    """
+    of_any, of_all = set[int]().union(*removals.values()), set(range(len(result.model.players)))
+    of_all.intersection_update(*removals.values())
+    framed, named_only = (of_any - of_all, of_any) if differing else ((), None)
+    return "".join(
+        strip(removed, result, name, named_only=named_only, framed=framed) for name, removed in removals.items()
+    )
 
 
 def switches(key: str, result: RunResult) -> str:
@@ -81,11 +112,13 @@ def shades(result: RunResult) -> list[str]:
     return [mixed(value / most) for value in values]
 
 
-def _square(name: str, colour: str, gone: bool, narrow: bool) -> str:
+def _square(name: str, colour: str, *, gone: bool, narrow: bool, written: bool, framed: bool) -> str:
     filled = f"background:{_CROSS}" if gone else f"background:{colour};color:{_ink(colour)}"
     title = f"layer {escape(name)}{' (removed)' if gone else ''}"
     form = _SQUARE.replace("min-width:1.9em", "min-width:1.55em") if narrow else _SQUARE
-    return f"<span title='{title}' style='{form};{filled}'>{escape(name)}</span>"
+    frame = f";outline:3px solid {ORANGE};outline-offset:0;z-index:1" if framed else ""
+    inside = escape(name) if written else "&nbsp;"
+    return f"<span title='{title}' style='{form};{filled}{frame}'>{inside}</span>"
 
 
 def _ink(colour: str) -> str:

@@ -14,6 +14,7 @@ from core.records.values import PairInteraction, PairInteractions
 
 TABS = {"pairs": "Strongest pairs", "network": "Network", "halves": "Halves of each layer"}
 _MOST_LINES = 40
+_DECIDED = "The strongest of those that are decided: their 90 % interval does not hold zero"
 
 
 def show_details(result: RunResult, found: PairInteractions, unit: str) -> None:
@@ -39,13 +40,13 @@ def _show_network(players: Players, found: PairInteractions, unit: str) -> None:
     decided = [pair for pair in found.pairs if pair.meaning != "undecided"]
     if decided:
         most = min(_MOST_LINES, len(decided))
-        picture, lines = st.container(), st.slider("Pairs to draw", 1, most, min(12, most)) if most > 1 else 1
+        picture, lines = (
+            st.container(),
+            st.slider("Pairs to draw", 1, most, min(12, most), help=_DECIDED) if most > 1 else 1,
+        )
         with picture:
             parts.show_chart(network_figure(decided[:lines], players, unit), key="network")
-    st.caption(
-        f"Blue: synergy; dashed: redundancy. {len(decided)} of {len(found.pairs)} are decided: their 90 % interval "
-        "does not hold zero. Others are not drawn."
-    )
+    st.caption(f"Dashed: redundancy. {len(decided)} of {len(found.pairs)} pairs are decided.")
 
 
 def _show_halves(

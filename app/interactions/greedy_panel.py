@@ -29,7 +29,8 @@ PATHS = {
 _WHY = (
     "Removing layers one by one never takes a choice back, and pairs that make up for each other mislead it. Shown is "
     "the smallest number of layers at which that is worse in **this** run's game, measured beyond the chance of the "
-    "text or predicted beyond doubt (95 %); or else the likeliest one, which a measurement can settle."
+    "text or predicted beyond doubt (95 %); or else the likeliest one, which a measurement can settle. What stands "
+    "behind ± is a standard deviation. In the strips, the layers that only one of the two removes are framed."
 )
 
 
@@ -75,16 +76,14 @@ def _show(shared: Jobs, run: StoredRun, found: Counterexample) -> None:
     assert result is not None
     how = "measured" if shown.measured else "predicted"
     sets = {"one by one": found.one_by_one, f"better ({how})": found.better}
-    doubt = (
-        f" ± {significant(found.deviation)} (standard deviation), worse with a probability of {found.probability:.0%}"
-    )
+    doubt = f" ± {significant(found.deviation)}, worse with a probability of {found.probability:.0%}"
     was = f"; was predicted as {significant(found.gap)} ± {significant(found.deviation)}"
     words = _over_texts(shown) + ("" if found.measured else was) if shown.measured else doubt
     st.markdown(
         f"With **{found.count}** layers removed, the one-by-one choice loses **{significant(abs(shown.gap))}** nats a "
         f"token {'more' if shown.gap >= 0 else 'less'} ({how}){words}."
     )
-    st.html(strips(sets, result))
+    st.html(strips(sets, result, differing=True))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         for name, removed in (("One by one", found.one_by_one), ("Better", found.better)):
             show_cost(name, removed, shared.database, run)

@@ -12,6 +12,7 @@ from app.words import Players, named
 from core.records.values import PairInteraction
 
 _WIDEST = 7.0
+_EVERY = 5  # layers, of which one is named though nothing joins it
 
 
 def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str) -> Chart:
@@ -64,7 +65,7 @@ def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str
         y=y,
         mode="markers+text",
         marker={"size": 12, "color": [BLUE if layer in inside else GREY for layer in range(layers)]},
-        text=list(players),
+        text=[name if layer in inside or layer % _EVERY == 0 else "" for layer, name in enumerate(players)],
         textposition=["top center" if height >= 0 else "bottom center" for height in y],
         hoverinfo="skip",
     )

@@ -53,7 +53,7 @@ def show_strip(run: str, result: RunResult, removed: tuple[int, ...]) -> None:
     st.html(switches(strip, result))
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     left.pills(
-        "Layers, the bluer the more needed: click one to take it out or back",
+        "Layers, the bluer the more needed: click to take out or back",
         layers,
         format_func=players.__getitem__,
         selection_mode="multi",
@@ -87,13 +87,14 @@ def show_accepted(run: str, result: RunResult, steps: Steps) -> float:
     key = f"accepted-{run}"
     state.begin(key, 100 * ACCEPTED)
     st.number_input(
-        "Accept at most so many % more perplexity",
+        "Accept % more perplexity",
         1.0,
         10_000.0,
         step=5.0,
         key=key,
         on_change=lambda: _accept(run, result, steps, state.widget(key) / 100),
-        help="Goes to the largest set within it, by what the curve shows: measured, or predicted where it says so",
+        help="Goes to the largest set that costs at most so much, by what the curve shows: measured, or predicted "
+        "where it says so",
     )
     if (error := state.told(key)) is not None:
         parts.show_error(error)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from app.digits import HOVER, RUINED
 from app.figures.charts import BLUE, GREEN, GREY, MARGIN, ORANGE, PURPLE, SKY, VERMILION, Chart
 from app.preview.steps import Rivals, Step, Steps
 from app.words import Players, named
@@ -15,6 +16,7 @@ from core.records.results import RunResult
 _ROUND = [digit * 10.0**power for power in range(9) for digit in (1, 2, 5)]
 _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("square", "diamond", "x", "triangle-up", "star")
+_MANY = 10  # removed layers, of which not all are written
 _COLOURS = (VERMILION, GREEN, PURPLE, ORANGE, SKY)
 
 Place = tuple[tuple[int, ...], float, str]  # removed layers, their perplexity, and whether it is measured or predicted
@@ -39,7 +41,7 @@ def curve(
         _band(figure, paper)
     for index, (name, steps) in enumerate(rivals.items()):
         _line(figure, players, steps, name, _COLOURS[index % 5], dash=_DASHES[index % 5], symbol=_SYMBOLS[index % 5])
-    _line(figure, players, paper, "least contribution first (the paper)", GREY, dash="dash", symbol="circle-open")
+    _line(figure, players, paper, "the paper's ranking", GREY, dash="dash", symbol="circle-open")
     _line(figure, players, best.values(), "best plans", BLUE, whiskers=True)
     figure.add_hline(limit, line={"dash": "dot", "color": GREEN, "width": 1.5})
     if bend is not None:
@@ -51,9 +53,8 @@ def curve(
             mode="markers",
             marker={"symbol": "star", "size": 16, "color": ORANGE, "line": {"width": 1, "color": GREY}},
             name="on show",
-            hovertemplate=f"%{{x}} removed, on show<br>perplexity %{{y:.2f}} ({here[2]})<extra></extra>",
+            hovertemplate=f"%{{x}} removed, on show<br>perplexity %{{y:{HOVER}}} ({here[2]})<extra></extra>",
         )
-    _axes(figure, "perplexity")
     shown = [step for step in (best or ranked).values() if step.perplexity is not None]
     values = [
         result.dense_perplexity,
@@ -61,12 +62,14 @@ def curve(
         *(step.perplexity or limit for step in shown),
         *([here[1]] if here else []),
     ]
+    most = max([*best, *([] if best else ranked), *([len(here[0])] if here else [])])
+    _axes(figure, "perplexity", most)
     ends = np.log10([min(values), min(max(values), 100 * result.dense_perplexity)])
     room = 0.06 * (ends[1] - ends[0])
     figure.update_layout(
         height=340,
         yaxis={"range": [ends[0] - room, ends[1] + 2 * room], "tickvals": _ticks(*(10**ends))},
-        xaxis={"range": [-0.4, max([*best, *([] if best else ranked), *([len(here[0])] if here else [])]) + 0.5]},
+        xaxis={"range": [-0.4, most + 0.5]},
     )
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"type": "scatter"})
     told = (
@@ -136,7 +139,8 @@ def _line(
         marker={"symbol": symbol, "size": 9 if whiskers else 6},
         name=name,
         customdata=[(named(players, step.removed, ","), step.source) for step in known],
-        hovertemplate="%{x} removed: %{customdata[0]}<br>perplexity %{y:.2f} (%{customdata[1]})"
+        hovertemplate="%{x} removed: %{customdata[0]}<br>"
+        f"perplexity %{{y:{HOVER}}} (%{{customdata[1]}})"
         f"<extra>{name}</extra>",
         **(bars if whiskers else {}),
     )
@@ -155,13 +159,17 @@ def rivals(found: Comparison) -> Chart:
             mode="lines+markers",
             line={"color": BLUE, "width": 3} if ours else {"color": _COLOURS[style], "dash": _DASHES[style]},
             marker={"symbol": "circle" if ours else _SYMBOLS[style], "size": 8},
-            name=f"{method.method} ({method.plain:.2g} units plain, {method.shared:.2g} shared)",
+            name=method.method,
             customdata=["none", *(named(found.model.players, plan.removed) for plan in method.plans)],
-            hovertemplate="%{x} removed: %{customdata}<br>perplexity %{y:.2f} (measured)<br>"
+            hovertemplate="%{x} removed: %{customdata}<br>"
+            f"perplexity %{{y:{HOVER}}} (measured)<br>"
             f"{found.evaluation}<extra></extra>",
         )
-    _axes(figure, "perplexity on other text")
-    most = max(plan.count for method in found.methods for plan in method.plans)
+    plans = [plan for method in found.methods for plan in method.plans]
+    most, worst = max(plan.count for plan in plans), max(plan.perplexity for plan in plans)
+    _axes(figure, "perplexity on other text", most)
+    low, high = np.log10([found.dense_perplexity, min(max(worst, found.dense_perplexity), RUINED)])
+    figure.update_layout(height=340, yaxis={"range": [low - 0.05, high + 0.05]})
     ends = {method.method: plan.perplexity for method in found.methods for plan in method.plans if plan.count == most}
     best = min(ends, key=lambda name: ends[name])
     alt = (
@@ -171,11 +179,11 @@ def rivals(found: Comparison) -> Chart:
     return Chart(figure, alt)
 
 
-def _axes(figure: go.Figure, title: str) -> None:
+def _axes(figure: go.Figure, title: str, most: int) -> None:
     figure.update_layout(
         height=430,
         margin=MARGIN,
-        xaxis={"title": "layers removed", "dtick": 1},
+        xaxis={"title": "layers removed", "dtick": 1 if most <= _MANY else 2},
         yaxis={"title": f"{title} (log scale)", "type": "log", "tickvals": _ROUND, "tickformat": ",~r"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )

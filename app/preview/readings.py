@@ -4,7 +4,6 @@ import streamlit as st
 
 from app.dashboard import navigation, reads
 from app.dashboard.measured import known, measure, show_known, was_predicted
-from app.foreign import plain
 from app.preview.curve import Place
 from app.preview.speed_panel import show_size
 from app.words import named
@@ -54,11 +53,3 @@ def show_export(result: RunResult, removed: tuple[int, ...]) -> None:
             disabled=not removed,
             query_params={"run": result.run, "remove": named(players, removed, ",")},
         )
-
-
-def show_protocol(result: RunResult) -> None:
-    """What the numbers were measured on, and what that means."""
-    st.caption(
-        f"On the text of the run, {plain(result.protocol)}. The layers were chosen on it, so that these figures are a "
-        "little too good; the comparison below and the export measure on text that nobody has seen."
-    )

@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from app.dashboard import login, parts, reads
+from app.dashboard import login, parts, reads, state
 from app.dashboard.progress import watch
 from app.dashboard.tables import draw_table, methods_table
+from app.digits import perplexity
 from app.foreign import plain
 from app.preview.curve import rivals
+from app.preview.search_panel import UNIT
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.plans import USUAL_METHODS, methods_for
@@ -22,18 +24,24 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         parts.show_chart(rivals(found), key="rivals")
         table = methods_table(found)
         draw_table(table, "Perplexity of each method at each number of removed layers", f"methods-{run.run}")
-        st.caption(
-            f"Measured on text that no method has seen: {plain(found.evaluation)}. Chosen on "
-            f"{plain(found.calibration)}. Dense perplexity there: {found.dense_perplexity:.2f}. Compute of all counts "
-            "together, in units of what SLEB takes to remove two fifths of the layers by plain forwards: plain, each "
-            "coalition for itself, and shared, with what coalitions have in common computed once."
-        )
+        with st.popover("How this was measured", icon=":material/help:"):
+            st.markdown(
+                f"On text that no method has seen: {plain(found.evaluation)}. Chosen on {plain(found.calibration)}. "
+                f"The whole model's perplexity there is {perplexity(found.dense_perplexity)} (measured). "
+                "Above 10,000 a model is ruined, and not drawn."
+            )
+            st.markdown(
+                "Compute of all counts together, in units of what SLEB takes to remove two fifths of the layers by "
+                "plain forwards: plain, each coalition for itself, and shared, with what coalitions have in common "
+                "computed once."
+            )
     kind = run.resolved.players
     methods = st.multiselect("Methods", methods_for(kind), methods_for(kind, USUAL_METHODS))
-    units = st.number_input("Budget of ours, in units", 0.1, 64.0, 1.0, step=0.5, key="compare-units")
-    st.caption("Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was.")
+    state.begin("compare-units", 1.0)
+    units = st.number_input("Our budget, in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
     name = "Compare" if found is None else "Compare again"
-    if st.button(name, icon=":material/compare_arrows:", disabled=not methods):
+    slow = "Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was."
+    if st.button(name, icon=":material/compare_arrows:", disabled=not methods, help=slow):
         most = max(1, 2 * len(result.model.players) // 5)
         counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
         shared.task("compare", run.resolved, login.visitor(), run=run.run, methods=methods, counts=counts, units=units)

@@ -2,12 +2,17 @@
 
 import streamlit as st
 
-from app.dashboard import login
+from app.dashboard import login, state
 from app.dashboard.progress import watch
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.plans import Selection
 from core.records.results import RunResult
+
+UNIT = (
+    "One unit of compute is what SLEB takes to remove two fifths of the layers by plain forwards; the budget is of "
+    "what is computed here, where prefixes are shared."
+)
 
 
 def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selection | None) -> None:
@@ -18,11 +23,11 @@ def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selectio
         if job.active:
             return
     st.markdown(
-        "The search looks for the best set of every size at once, around what has proved good, and settles the "
-        "finalists on further text. One unit of compute is what SLEB takes to remove two fifths of the layers "
-        "by plain forwards; the budget is of what is computed here, where prefixes are shared."
+        "Looks for the best set of every size at once, around what has proved good, and settles the finalists on "
+        "further text."
     )
-    units = st.number_input("Budget in units", 0.1, 64.0, 1.0, step=0.5, key="search-units")
+    state.begin("search-units", 1.0)
+    units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="search-units", help=UNIT)
     players = result.model.players
     protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
     if st.button("Search" if found is None else "Search again", icon=":material/search:"):

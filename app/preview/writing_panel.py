@@ -15,10 +15,11 @@ _PROMPT = "The river rises in the mountains and"
 
 def show_continuations(shared: Jobs, spec: RunSpec, players: Players, removed: tuple[int, ...]) -> None:
     """A prompt, and the two texts that follow it."""
-    st.header("What it still writes")
+    state.begin("writes-prompt", _PROMPT)
+    state.begin("writes-tokens", 32)
     with st.form("continue", border=False):
-        prompt = st.text_area("Prompt", _PROMPT, height=80)
-        tokens = st.slider("Tokens", 8, 96, 32, step=8)
+        prompt = st.text_area("Prompt", height=80, key="writes-prompt")
+        tokens = st.slider("Tokens", 8, 96, step=8, key="writes-tokens")
         if st.form_submit_button("Let both go on", icon=":material/edit_note:"):
             asked = shared.ahead(
                 f"{state.session()}-text", "continue", spec, removed=removed, prompt=prompt, tokens=tokens

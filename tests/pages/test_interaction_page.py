@@ -92,3 +92,7 @@ def test_figures_say_what_they_show(shared: Jobs) -> None:
     assert network.figure.data[0].line.dash == "dash" and "1 of them redundancies" in network.alt
     drawn = strips({"one by one": (1, 2)}, result)
     assert drawn.count("<span title=") == 8 and drawn.count("(removed)") == 2 and "without 1, 2" in drawn
+    both = strips({"one": (1, 2), "other": (2, 5)}, result, differing=True)
+    framed = re.findall(r"title='layer (\d)[^']*' style='[^']*outline", both)
+    assert framed == ["1", "5", "1", "5"], "what only one of the two removes"
+    assert re.findall(r">(\d)</span>", both) == ["1", "2", "5", "1", "2", "5"], "what both keep has no name on it"

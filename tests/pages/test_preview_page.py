@@ -1,6 +1,7 @@
 """The page Preview: the slider, the strip, what is measured, and what a search adds."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,11 @@ from tests.support.pages import box, button, open_page, said
 
 def metrics(page: AppTest) -> dict[str, str]:
     return {metric.label: metric.value for metric in page.metric}
+
+
+def strip(page: AppTest) -> Any:
+    """The row of buttons, one for each layer."""
+    return next(row for row in page.get("button_group") if row.label.startswith("Layers"))
 
 
 def measured(page: AppTest) -> float:
@@ -46,11 +52,10 @@ def test_slider_strip_and_undo(shared: Jobs, finished: Finished, spec: RunSpec) 
     )
     assert found == pytest.approx(float(np.exp(next(iter(losses.values())).mean())), rel=5e-3)
     assert f"{result.parameters_without(ranked[3]) / 1e6:,.1f} M parameters" in said(page)
-    strip = page.get("button_group")[-1]
-    assert sorted(strip.value) == [layer for layer in range(8) if layer not in ranked[3]], (
+    assert sorted(strip(page).value) == [layer for layer in range(8) if layer not in ranked[3]], (
         "kept layers are the solid ones"
     )
-    strip.set_value([1, 2, 3, 4, 5, 6]).run()
+    strip(page).set_value([1, 2, 3, 4, 5, 6]).run()
     assert page.query_params["remove"] == "0,7"
     assert page.select_slider[0].value == 2
     button(page, "Undo U").click().run()
@@ -135,7 +140,7 @@ def test_number_of_layers_in_the_address(shared: Jobs, finished: Finished, spec:
 
 def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [run] = finished(spec)
-    page = open_page("preview", run=run)
+    page = open_page("preview", run=run, tab="search")
     button(page, "Search").click().run()
     search = shared.newest("select", run)
     assert search is not None
@@ -156,6 +161,7 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     wait(lambda: not timed.active)
     page.run()
     assert "times as fast" in said(page)
+    page = open_page("preview", run=run, tab="rivals")
     methods = next(element for element in page.multiselect if element.label == "Methods")
     methods.set_value(["quorum", "shortgpt"]).run()
     button(page, "Compare").click().run()
@@ -163,7 +169,7 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     assert comparison is not None
     wait(lambda: not comparison.active)
     assert comparison.status == "finished", comparison.message
-    page = open_page("preview", run=run)
+    page = open_page("preview", run=run, tab="rivals")
     shown = next(frame.value for frame in page.dataframe if "method" in frame.value)
     assert list(shown["method"]) == ["quorum", "shortgpt"]
 
@@ -171,8 +177,8 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
 def test_more_layers_than_the_slider_reaches(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [run] = finished(spec)
     page = open_page("preview", run=run, remove="0,1,2,3,4")
-    assert page.select_slider[0].value == 4 and len(page.get("button_group")[-1].value) == 3
-    page.get("button_group")[-1].set_value([]).run()
+    assert page.select_slider[0].value == 4 and len(strip(page).value) == 3
+    strip(page).set_value([]).run()
     assert not page.exception and page.query_params["remove"] == "0,1,2,3,4", "the last layer stays"
 
 

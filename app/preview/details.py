@@ -1,0 +1,54 @@
+"""Below the curve: what both models write, ours beside the literature, all plans, and the search, in tabs."""
+
+import streamlit as st
+
+from app.dashboard import parts, reads, state
+from app.dashboard.tables import draw_table, plan_table
+from app.foreign import plain
+from app.preview.rivals_panel import show_rivals
+from app.preview.search_panel import show_search
+from app.preview.writing_panel import show_continuations
+from app.words import named
+from app.worker.client import Jobs
+from cache.queries import StoredRun
+from core.records.plans import Selection
+from core.records.results import RunResult
+
+TABS = {
+    "writes": "What it still writes",
+    "rivals": "Against the literature",
+    "plans": "All plans",
+    "search": "Search",
+}
+
+
+def show_details(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+    """The tab that is chosen; what was typed into another one stays."""
+    state.keep("writes-", "compare-", "search-")
+    tab = parts.pick("tab", "Details", list(TABS), TABS.__getitem__, row=True)
+    found = reads.selection(shared.database, run.run)
+    # Each tab has a place of its own: what the browser takes over from another one keeps the focus of the keyboard.
+    with [st.container() for _ in TABS][list(TABS).index(tab)]:
+        if tab == "writes":
+            show_continuations(shared, run.resolved, result.model.players, removed)
+        elif tab == "rivals":
+            show_rivals(shared, run, result)
+        elif tab == "plans":
+            _show_plans(run.run, result, found)
+        else:
+            show_search(shared, run, result, found)
+
+
+def _show_plans(run: str, result: RunResult, found: Selection | None) -> None:
+    """What the search has found, as a table."""
+    if found is None:
+        st.info("No search has looked for the best plans yet: see the tab Search.")
+        return
+    players = result.model.players
+    table = plan_table(found.plans, result.model)
+    draw_table(table, "The best plan of every number of removed layers", f"plans-{run}")
+    stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
+    st.caption(
+        f"Measured on {plain(found.protocol)}; {found.coalitions:d} coalitions looked at for {plain(found.compute)}. "
+        f"Intervals: 90 %, for other text of this kind. {plain(stayed)}"
+    )
