@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from app.dashboard import estimated, parts
+from app.dashboard import estimated, parts, state
 from app.dashboard.refitting import offered
 from app.figures.protocol_chip import protocol_chip
 from app.figures.terms_chip import terms_chip
 from app.preview import removal, steps
 from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
 from app.preview.curve import curve
-from app.preview.details import show_details
+from app.preview.preview_tabs import show_details
 from app.preview.readings import place_of, show_export, show_readings
 from app.worker import client
 from cache.queries import StoredRun
@@ -61,7 +61,13 @@ def show(run: StoredRun, result: RunResult) -> None:
         "A little too good: the layers were chosen on this text.",
         help="The comparison with the literature, and the export, measure on text that nobody has seen",
     )
-    show_details(shared, run, result, removed)
+    count, earlier = len(removed), state.removal(run.run, back=1)
+    others = {
+        **({"Best plan": best[count].removed} if count in best else {}),
+        **({"Ranking": ranked[count].removed} if count in ranked else {}),
+        **({"Before": earlier} if earlier is not None else {}),
+    }
+    show_details(shared, run, result, removed, others)
 
 
 if chosen is not None and chosen.result is not None:

@@ -38,11 +38,11 @@ def show_progress(job: Job, jobs: Jobs) -> None:
         cancel_button(job, jobs)
         return
     progress = job.progress
-    label = held_up(job) or plain(job.stage or (PARTS[progress.part] if progress else "Starting"))
+    what = held_up(job) or plain(job.stage or (PARTS[progress.part] if progress else "Starting"))
     done = progress.done / progress.total if progress else 0.0
     if progress is not None and progress.share is not None:
         done = progress.share
-    st.progress(done, text=f"**{label}**" + (f": {progress.done} of {progress.total} coalitions" if progress else ""))
+    st.progress(done, text=f"**{what}**" + (f": {progress.done} of {progress.total} coalitions" if progress else ""))
     if progress is not None:
         with st.container(horizontal=True):
             rate = f"{60 * progress.per_second:.0f}" if progress.per_second else "–"
@@ -130,8 +130,8 @@ def watch(job: Job, jobs: Jobs, title: str) -> None:
             parts.show_failure(job.message, job.hint)
             return
         if not _show_download(job):
-            label = held_up(job) or plain(title)
-            st.progress(min(1.0, job.share or 0.0), text=f"**{label}** {plain(job.stage)}")
+            what = held_up(job) or plain(title)
+            st.progress(min(1.0, job.share or 0.0), text=f"**{what}** {plain(job.stage)}")
         cancel_button(job, jobs)
 
     seen = job.revision

@@ -24,8 +24,9 @@ def remember_run(run: str) -> None:
     """Puts the run into the address, so that the page can be sent to a colleague."""
     if st.query_params.get("run") != run:
         if "run" in st.query_params:
-            for name in ("remove", "removed", "k", "refit", "layer", "pair"):
+            for name in ("remove", "removed", "k", "refit", "layer", "pair", "beside"):
                 st.query_params.pop(name, None)  # it was the other run's
+            st.session_state.pop("beside", None)
         st.query_params["run"] = run
     st.session_state["run"] = run
 
@@ -129,10 +130,10 @@ def clicked(chart: str, take: Callable[[str], None]) -> None:
         take(str(points[0]["customdata"][0]))
 
 
-def removal(run: str) -> tuple[int, ...] | None:
-    """The layers that this session has switched off in a run, if it has begun to."""
-    history = st.session_state.get("removals", {}).get(run)
-    return history[-1] if history else None
+def removal(run: str, back: int = 0) -> tuple[int, ...] | None:
+    """The layers that this session has switched off in a run, `back` changes ago, if it has begun to."""
+    history = st.session_state.get("removals", {}).get(run, ())
+    return history[-1 - back] if len(history) > back else None
 
 
 def remove(run: str, layers: Sequence[int]) -> None:
@@ -145,13 +146,8 @@ def remove(run: str, layers: Sequence[int]) -> None:
 
 def undo_removal(run: str) -> None:
     """Takes back the last change, if there was one."""
-    history = st.session_state["removals"][run]
-    if len(history) > 1:
-        history.pop()
-
-
-def can_undo_removal(run: str) -> bool:
-    return len(st.session_state.get("removals", {}).get(run, ())) > 1
+    if removal(run, back=1) is not None:
+        st.session_state["removals"][run].pop()
 
 
 def enter(page: str) -> None:
@@ -187,9 +183,9 @@ def show_removal(names: str) -> None:
     st.session_state["removal-read"] = True
 
 
-def begin(key: str, value: object) -> None:
-    """What a widget shows before anybody has set it."""
-    st.session_state.setdefault(key, value)
+def begin(key: str, value: object, *, asked: bool = False) -> None:
+    """What a widget shows before anybody has set it: a value or, if it is `asked`, the address's (?key=...)."""
+    st.session_state.setdefault(key, st.query_params.get(key, value) if asked else value)
 
 
 def set_widget(key: str, value: object) -> None:

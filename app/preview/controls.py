@@ -75,7 +75,7 @@ def show_ways_back(run: str) -> None:
             "Undo U",
             icon=":material/undo:",
             key="undo",
-            disabled=not state.can_undo_removal(run),
+            disabled=state.removal(run, back=1) is None,
             on_click=state.undo_removal,
             args=(run,),
         )

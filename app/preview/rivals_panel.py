@@ -24,7 +24,7 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         parts.show_chart(rivals(found), key="rivals")
         table = methods_table(found)
         draw_table(table, "Perplexity of each method at each number of removed layers", f"methods-{run.run}")
-        with st.popover("How this was measured", icon=":material/help:"):
+        with st.popover("How measured", icon=":material/help:"):
             st.markdown(
                 f"On text that no method has seen: {plain(found.evaluation)}. Chosen on {plain(found.calibration)}. "
                 f"The whole model's perplexity there is {perplexity(found.dense_perplexity)} (measured). "
@@ -38,7 +38,7 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     kind = run.resolved.players
     methods = st.multiselect("Methods", methods_for(kind), methods_for(kind, USUAL_METHODS))
     state.begin("compare-units", 1.0)
-    units = st.number_input("Our budget, in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
+    units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
     name = "Compare" if found is None else "Compare again"
     slow = "Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was."
     if st.button(name, icon=":material/compare_arrows:", disabled=not methods, help=slow):

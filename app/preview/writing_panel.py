@@ -1,4 +1,7 @@
-"""What the whole model and the pruned one write after the user's prompt, side by side, word by word."""
+"""What models write after the user's prompt, side by side: the whole one and a pruned one, or two pruned ones."""
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 import streamlit as st
 
@@ -11,6 +14,7 @@ from app.worker.job import Job
 from core.records.spec import RunSpec
 
 _PROMPT = "The river rises in the mountains and"
+_BOTH = 32  # tokens that each of two removals writes
 
 
 def show_continuations(shared: Jobs, spec: RunSpec, players: Players, removed: tuple[int, ...]) -> None:
@@ -45,3 +49,51 @@ def _texts(job: Job, players: Players) -> None:
         column.markdown(f"**{plain(title)}**")
         column.text(prompt + text)
     st.caption(f"Greedy: each takes its likeliest token. {written.done} of {written.total} tokens.")
+
+
+def show_two_texts(
+    shared: Jobs, spec: RunSpec, players: Players, removed: tuple[int, ...], other: tuple[int, ...]
+) -> None:
+    """A prompt, and the texts of two removals, in each of which is marked what the other does not say."""
+    with st.form("continue-both", border=False):
+        state.begin("writes-both", _PROMPT)
+        prompt = st.text_area("Prompt", height=80, key="writes-both")
+        forwards = f"{_BOTH} tokens each: {4 * _BOTH} forwards with the whole model's, ahead of any task"
+        if st.form_submit_button("Let both write", icon=":material/edit_note:", help=forwards):
+            asked = [
+                shared.ahead(
+                    f"{state.session()}-both-{slot}", "continue", spec, removed=gone, prompt=prompt, tokens=_BOTH
+                )
+                for slot, gone in enumerate((removed, other))
+            ]
+            state.remember_jobs("both", (spec, removed, other), asked)
+    asked = state.remembered_jobs("both", (spec, removed, other))
+    if asked:
+        st.fragment(_two_texts, run_every=0.3 if any(job.active for job in asked) else None)(asked, players)
+
+
+def _two_texts(asked: list[Job], players: Players) -> None:
+    for job in asked:
+        if job.status == "failed":
+            parts.show_failure(job.message, job.hint)
+            return
+    texts = [job.writing.pruned.split() if job.writing is not None else [] for job in asked]
+    for column, job, words in zip(st.columns(2), asked, marked(*texts), strict=True):
+        with column:
+            st.markdown(f"**Without layers {plain(named(players, job.removed) or 'none')}**")
+            if job.writing is None:
+                show_stage(job)
+            else:
+                st.markdown(words)
+    st.caption("Greedy: each takes its likeliest token. Bold: what the other does not write there.")
+
+
+def marked(one: Sequence[str], other: Sequence[str]) -> tuple[str, str]:
+    """Two texts as Markdown, by their words; what differs is bold."""
+    texts: tuple[list[str], list[str]] = [], []
+    for what, begin, end, from_, to in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        for text, words in zip(texts, (one[begin:end], other[from_:to]), strict=True):
+            if words:
+                said = plain(" ".join(words))
+                text.append(said if what == "equal" else f"**{said}**")
+    return " ".join(texts[0]), " ".join(texts[1])

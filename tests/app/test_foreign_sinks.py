@@ -36,7 +36,8 @@ OURS = {
     "sentence",
     "depth_words",
     "was_predicted",
-    "_name",
+    "task_name",
+    "stage_of",
     "conclusion",
 }
 # Words of ours that stand in a variable or a table.

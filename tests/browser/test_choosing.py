@@ -23,7 +23,7 @@ FIRST_SCREEN = {
 
 
 def kept(page: Page) -> Locator:
-    return page.locator("[data-testid=stButtonGroup] [aria-pressed=true]")
+    return page.locator("[class*=st-key-strip-] [aria-pressed=true]")
 
 
 def patiently(act: Callable[[], None], page: Page, left: int) -> None:

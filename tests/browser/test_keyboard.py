@@ -105,7 +105,7 @@ def test_interactions(dashboard: Server, page: Page) -> None:
 def test_preview_and_export(dashboard: Server, page: Page) -> None:
     """A removal is chosen, measured, changed, taken back and exported; the folder needs nothing of ours."""
     open_page(page, dashboard, "Preview")
-    kept = page.locator("[data-testid=stButtonGroup] [aria-pressed=true]")
+    kept = page.locator("[class*=st-key-strip-] [aria-pressed=true]")
     press(page, page.get_by_role("textbox", name="Removed"), "Control+a")
     page.keyboard.type("1, 2")
     page.keyboard.press("Enter")

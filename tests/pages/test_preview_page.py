@@ -8,8 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.dashboard.estimated import predictor_of
+from app.digits import significant
 from app.example import shipped
 from app.preview.steps import Step, usual
+from app.preview.writing_panel import marked
 from app.worker.client import Jobs
 from cache import evaluations, queries
 from core.coalitions.masks import encode, without
@@ -172,6 +174,47 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     page = open_page("preview", run=run, tab="rivals")
     shown = next(frame.value for frame in page.dataframe if "method" in frame.value)
     assert list(shown["method"]) == ["quorum", "shortgpt"]
+
+
+def test_two_removals_side_by_side(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    """What is said of them is what numpy says of the losses that a plain measurement finds."""
+    [run] = finished(spec)
+    page = open_page("preview", run=run, remove="1,2", tab="beside", beside="2,5")
+    if "job-preview" in page.session_state:
+        measured(page)
+    if any(element.label.startswith("Measure the one") for element in page.button):
+        button(page, "Measure the one that is not").click().run()
+        [job] = page.session_state["jobs-beside"][1]
+        wait(lambda: not job.active)
+        assert job.status == "finished", job.message
+    stored = queries.find_run(shared.database, run)
+    assert stored.result is not None
+    page = open_page("preview", run=run, remove="1,2", tab="beside", beside="2,5")
+    masks = [encode(without(8, gone)) for gone in ((1, 2), (2, 5))]
+    found = evaluations.losses(shared.database, stored.game, masks)
+    rises = found[masks[0]] - found[masks[1]]
+    mean, error = rises.mean(), np.std(rises, ddof=1) / np.sqrt(len(rises))
+    assert f"On show loses **{significant(mean, '+')} ± {significant(error)}** nats a token more" in said(page)
+    button(page, "Let both write").click().run()
+    asked = page.session_state["jobs-both"][1]
+    wait(lambda: not any(job.active for job in asked))
+    assert [job.status for job in asked] == ["finished", "finished"] and [job.removed for job in asked] == [
+        (1, 2),
+        (2, 5),
+    ]
+    page.run()
+    shown = marked(*(job.writing.pruned.split() for job in asked))
+    assert all(text in said(page) for text in shown)
+    assert page.query_params["beside"] == "2,5"
+    page.text_input(key="beside").set_value("nine").run()
+    assert "There is no" in said(page) and page.query_params["beside"] == "nine"
+    button(page, "Ranking").click().run()
+    assert page.query_params["beside"] == ",".join(map(str, least_contributing(stored.result.overall, 2)))
+
+
+def test_what_two_texts_do_not_share_is_bold() -> None:
+    assert marked(["a", "b", "c"], ["a", "x", "c", "d"]) == ("a **b** c", "a **x** c **d**")
+    assert marked(["<b>", "1."], []) == ("**`<b>` 1.**", "")
 
 
 def test_more_layers_than_the_slider_reaches(shared: Jobs, finished: Finished, spec: RunSpec) -> None:

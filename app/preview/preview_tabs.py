@@ -1,10 +1,11 @@
-"""Below the curve: what both models write, ours beside the literature, all plans, and the search, in tabs."""
+"""Below the curve, in tabs: what it still writes, a second removal, the literature's methods, all plans, the search."""
 
 import streamlit as st
 
 from app.dashboard import parts, reads, state
 from app.dashboard.tables import draw_table, plan_table
 from app.foreign import plain
+from app.preview.beside_panel import Sets, show_beside
 from app.preview.rivals_panel import show_rivals
 from app.preview.search_panel import show_search
 from app.preview.writing_panel import show_continuations
@@ -16,13 +17,14 @@ from core.records.results import RunResult
 
 TABS = {
     "writes": "What it still writes",
-    "rivals": "Against the literature",
+    "beside": "Side by side",
+    "rivals": "The literature",
     "plans": "All plans",
     "search": "Search",
 }
 
 
-def show_details(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+def show_details(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...], sets: Sets) -> None:
     """The tab that is chosen; what was typed into another one stays."""
     state.keep("writes-", "compare-", "search-")
     tab = parts.pick("tab", "Details", list(TABS), TABS.__getitem__, row=True)
@@ -31,6 +33,8 @@ def show_details(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple
     with [st.container() for _ in TABS][list(TABS).index(tab)]:
         if tab == "writes":
             show_continuations(shared, run.resolved, result.model.players, removed)
+        elif tab == "beside":
+            show_beside(shared, run, result, removed, sets)
         elif tab == "rivals":
             show_rivals(shared, run, result)
         elif tab == "plans":
