@@ -6,6 +6,7 @@ import streamlit as st
 from app.contributions.bars import value_bars
 from app.contributions.dependence import show_ranks, show_sequences, show_strata, show_worths
 from app.contributions.layer_panel import show_layer
+from app.contributions.matrix_panel import show_matrix
 from app.contributions.overview import explain, show_strip
 from app.contributions.own_scores import show_own_scores
 from app.contributions.rival_scores import show_rival_scores
@@ -31,6 +32,7 @@ TABS = {
     "layer": "Layer",
     "depth": "By depth",
     "text": "By text",
+    "matrix": "Other texts",
     "worths": "By worth",
     "ranks": "Ranks",
     "literature": "Literature",
@@ -85,6 +87,8 @@ def show_values(run: StoredRun, result: RunResult) -> None:
             show_strata(result, found, unit)
         elif tab == "text":
             show_sequences(shared.database, run, result, kind, worth)
+        elif tab == "matrix":
+            show_matrix(shared.database, run)
         elif tab == "worths":
             show_worths(shared.database, run, result, kind)
         elif tab == "ranks":

@@ -4,7 +4,6 @@ import numpy as np
 import streamlit as st
 
 from app.contributions.layer_figures import rank_figure
-from app.contributions.matrix_panel import show_matrix
 from app.dashboard import estimated, parts, reads
 from app.dashboard.estimated import Valued
 from app.dashboard.tables import by_layer_table, show_table
@@ -84,4 +83,3 @@ def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: 
     if texts:
         table.insert(1, "begins", [" ".join(text.split())[:_BEGINNING] for text in texts])
     show_table(table, "Value of each layer on each calibration sequence", f"by-sequence-{kind}-{worth}-{run.run}")
-    show_matrix(database, run)

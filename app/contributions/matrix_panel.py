@@ -8,8 +8,8 @@ from app.contributions.calibration_matrix import CalibrationMatrix, command, mea
 from app.dashboard import parts
 from app.dashboard.tables import show_table
 from app.digits import change, perplexity, significant
-from app.figures.cells import written_cells
-from app.figures.charts import RISING, Chart
+from app.figures.cells import DARKEST, written_cells
+from app.figures.charts import NEUTRAL, Chart, mixed
 from app.foreign import plain
 from app.words import called, named
 from cache.database import Database
@@ -18,7 +18,6 @@ from cache.queries import StoredRun
 
 def show_matrix(database: Database, run: StoredRun) -> None:
     """The matrix of one number of removed layers, with its protocols; where nothing is measured, what measures it."""
-    st.subheader("Chosen on one text, judged on another")
     found = measured_matrix(database, run)
     if found is None:
         st.markdown("No plan of this run has been judged on another text yet. This measures it:")
@@ -45,8 +44,8 @@ def sentence(found: CalibrationMatrix, count: int) -> str:
     if on == judged:
         return "On every text, the plan chosen on it is the best of these."
     return (
-        f"On {plain(texts[judged])}, the plan chosen on {plain(texts[on])} has a perplexity "
-        f"**{change(more[on, judged])}** against the one chosen on it: the most of all pairs (measured)."
+        f"On {plain(texts[judged])}, perplexity is **{change(more[on, judged])}** with the plan chosen on "
+        f"{plain(texts[on])} against the one chosen on {plain(texts[judged])}: the most of all pairs (measured)."
     )
 
 
@@ -55,7 +54,11 @@ def matrix_chart(found: CalibrationMatrix, count: int) -> Chart:
     ratios, texts = found.ratios(count), _texts(found)
     written = [["–" if np.isnan(ratio) else significant(ratio) for ratio in row] for row in ratios]
     costs = np.log(ratios)
-    scale = {"zmin": min(0.0, float(np.nanmin(costs))), "zmax": float(np.nanmax(costs)), "colorscale": RISING}
+    scale = {
+        "zmin": min(0.0, float(np.nanmin(costs))),
+        "zmax": float(np.nanmax(costs)),
+        "colorscale": [[0, NEUTRAL], [1, mixed(DARKEST)]],
+    }
     figure = written_cells([f"on {text}" for text in texts], texts, costs, written, scale)
     figure.update_layout(xaxis={"title": "judged on"}, yaxis={"title": f"{count} removed, chosen"})
     alt = (

@@ -8,6 +8,8 @@ import plotly.graph_objects as go
 from app.figures.charts import MARGIN
 from core.coalitions.measurements import Floats
 
+DARKEST = 0.55  # of the way to a colour: what is written in a cell can be read on it
+_INK = "#111111"
 _CELL, _AROUND = 34, 110  # pixels of a row, and of what stands around them
 _NAME = 28  # letters of a row's or a column's name that are written
 
@@ -27,6 +29,7 @@ def written_cells(
             z=values,
             text=[list(row) for row in written],
             texttemplate="%{text}",
+            textfont={"color": _INK},
             customdata=[[(row, column) for column in columns] for row in rows],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}<br>%{text}<extra></extra>",
             xgap=1,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from app.digits import HOVER
-from app.figures.cells import written_cells
+from app.figures.cells import DARKEST, written_cells
 from app.figures.charts import (
     BLUE,
     GREEN,
@@ -111,7 +111,7 @@ def curves_overlaid(results: Mapping[str, RunResult], plans: Mapping[str, Steps]
 
 def correlation_matrix(names: Sequence[str], found: Floats) -> Chart:
     """Rank correlations (runs, runs) as a matrix: blue ranks alike, vermilion the other way round."""
-    scale = {"zmin": -1, "zmax": 1, "colorscale": [[0, mixed(-1)], [0.5, NEUTRAL], [1, mixed(1)]]}
+    scale = {"zmin": -1, "zmax": 1, "colorscale": [[0, mixed(-DARKEST)], [0.5, NEUTRAL], [1, mixed(DARKEST)]]}
     figure = written_cells(names, names, found, [[f"{value:.2f}" for value in row] for row in found], scale)
     others = [found[row, column] for row in range(len(names)) for column in range(row)]
     alt = (
