@@ -47,7 +47,7 @@ def show_history(
         _show_table(_sought(runs))
         name = f"**{plain(chosen.label.name)}**, run" if chosen.label.name else "Run"
         put = ", archived" if chosen.label.archived else ""
-        st.markdown(f"{name} {code(chosen.run)} ({plain(shipped.status(chosen))}{put}), as chosen in the sidebar:")
+        st.markdown(f"{name} {code(chosen.run)} ({plain(shipped.status(chosen) + put)}), as chosen in the sidebar:")
         for line in chosen.label.note.splitlines():
             st.caption(plain(line))
         with st.container(horizontal=True):

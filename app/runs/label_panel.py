@@ -66,7 +66,7 @@ def show_deleted(database: Database) -> None:
             named = {run: " · ".join(filter(None, (label.name, run))) for run, label in gone.items()}
             run = st.selectbox("Bring back", list(gone), format_func=named.__getitem__)
             if (until := gone[run].until) is not None:
-                st.caption(f"Until {until:%Y-%m-%d %H:%M} UTC. {plain(gone[run].note)}")
+                st.caption(plain(f"Until {until:%Y-%m-%d %H:%M} UTC. {gone[run].note}"))
             if st.button("Bring it back"):
                 _bring_back(database, run)
 
