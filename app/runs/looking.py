@@ -38,7 +38,7 @@ def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_tex
     job = _look(jobs, spec)
     if job is None:
         below_model.caption(plain(_model_line(_OWN)))
-        below_text.caption(f"{_own_characters():,} characters, half of them for runs")
+        below_text.caption(f"{_own_characters():,} characters, half for runs")
         return True
     if job.active:
         with below_model:
