@@ -167,7 +167,7 @@ def rivals(found: Comparison) -> Chart:
         )
     plans = [plan for method in found.methods for plan in method.plans]
     most, worst = max(plan.count for plan in plans), max(plan.perplexity for plan in plans)
-    _axes(figure, "perplexity on other text", most)
+    _axes(figure, "perplexity, other text", most)
     low, high = np.log10([found.dense_perplexity, min(max(worst, found.dense_perplexity), RUINED)])
     figure.update_layout(height=340, yaxis={"range": [low - 0.05, high + 0.05]})
     ends = {method.method: plan.perplexity for method in found.methods for plan in method.plans if plan.count == most}

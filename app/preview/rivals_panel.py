@@ -24,7 +24,7 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         parts.show_chart(rivals(found), key="rivals")
         table = methods_table(found)
         draw_table(table, "Perplexity of each method at each number of removed layers", f"methods-{run.run}")
-        with st.popover("How measured", icon=":material/help:"):
+        with st.popover("How measured"):
             st.markdown(
                 f"On text that no method has seen: {plain(found.evaluation)}. Chosen on {plain(found.calibration)}. "
                 f"The whole model's perplexity there is {perplexity(found.dense_perplexity)} (measured). "
@@ -41,7 +41,7 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
     name = "Compare" if found is None else "Compare again"
     slow = "Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was."
-    if st.button(name, icon=":material/compare_arrows:", disabled=not methods, help=slow):
+    if st.button(name, disabled=not methods, help=slow):
         most = max(1, 2 * len(result.model.players) // 5)
         counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
         shared.task("compare", run.resolved, login.visitor(), run=run.run, methods=methods, counts=counts, units=units)
