@@ -73,7 +73,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     bars = value_bars(found.items, players, f"{kind} value, {unit}", layer, 320)
     parts.show_chart(bars, "bars", take=open_layer)
     said = "Exact" if found.basis.startswith("Exact") else "Estimated"
-    st.caption(f"{said}. Whiskers: 90 % over coalitions; orange: over texts.")
+    st.caption(f"{said}. Whiskers: 90 % over coalitions; orange: texts.")
     show_strip(shared.database, run, result)
     table = value_table(found.items, ranks, players, _HEADS[kind])
     show_table(table, f"{kind} value of each layer, least needed first", f"{kind}-{worth}-{run.run}")

@@ -8,6 +8,7 @@ from app.contributions.calibration_matrix import CalibrationMatrix, command, mea
 from app.dashboard import parts
 from app.dashboard.tables import show_table
 from app.digits import change, perplexity, significant
+from app.export.recipe_panel import PLAIN
 from app.figures.cells import DARKEST, written_cells
 from app.figures.charts import NEUTRAL, Chart, mixed
 from app.foreign import plain
@@ -21,7 +22,7 @@ def show_matrix(database: Database, run: StoredRun) -> None:
     found = measured_matrix(database, run)
     if found is None:
         st.markdown("No plan of this run has been judged on another text yet. This measures it:")
-        st.code(command(run.resolved), language="sh")
+        st.code(command(run.resolved), language=PLAIN, wrap_lines=True)
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         count = int(parts.pick("removed", "Layers removed", list(map(str, found.plans)), row=True))

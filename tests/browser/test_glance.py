@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.browser import Server, rest, serving, visitor
+from tests.support.browser import Server, rest, serving, show, visitor
 
 SCREEN = {"width": 1366, "height": 768}
 HEIGHT, WORDS = 1920, 250  # pixels of a page, and words that are seen on it
@@ -112,9 +112,7 @@ def test_every_part_of_a_page_is_short_enough_and_has_an_address(example: Server
     page = opened(laptop, example, glance.path)
     parts = details(page)
     for place in range(1, parts.count()):
-        parts.nth(place).click()
-        expect(parts.nth(place)).to_be_checked()
-        rest(page)
+        show(page, parts.nth(place))
         assert height(page) <= HEIGHT, parts.nth(place).inner_text()
         if glance.path != "contributions":  # its heatmaps by text and by worth are longer still
             assert len(words(page)) <= WORDS, (parts.nth(place).inner_text(), words(page))

@@ -203,10 +203,24 @@ def sights(page: Page) -> Iterator[str]:
             yield f"{name}, {heading.inner_text()}"
         details = page.get_by_role("radiogroup", name="Details").get_by_role("radio")
         for place in range(1, details.count()):
-            details.nth(place).click()
-            expect(details.nth(place)).to_be_checked()
-            rest(page)
+            show(page, details.nth(place))
             yield f"{name}, {details.nth(place).inner_text()}"
+
+
+def show(page: Page, part: Locator) -> None:
+    """Chooses a part of a page: it is marked at once, and in the address when the server has heard of it.
+
+    A click that meets a page just being drawn anew is lost, and is made again.
+    """
+    before = page.url
+    for _ in range(3):
+        part.click()
+        with suppress(AssertionError):
+            expect(page).not_to_have_url(before, timeout=15_000)
+            break
+    expect(page).not_to_have_url(before)
+    expect(part).to_be_checked()
+    rest(page)
 
 
 def expand(page: Page) -> None:
