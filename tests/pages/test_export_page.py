@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.testing.v1 import AppTest
 from transformers import AutoModelForCausalLM
 
 from app.digits import perplexity
@@ -28,18 +29,24 @@ def test_report_escapes_what_a_file_may_say() -> None:
     assert "<b>run" not in page and "<b>dtype" not in page and page.count("&lt;b&gt;run") == 2
 
 
+def agreed(run: str, remove: str) -> AppTest:
+    """The page with a removal that is measured, and agreed to where that is asked for."""
+    page = open_page("export", run=run, remove=remove)
+    if "job-preview" in page.session_state:
+        measured = page.session_state["job-preview"]
+        wait(lambda: not measured.active)
+        page.run()
+    for box in page.checkbox:
+        box.check().run()
+    return page
+
+
 def test_export_from_the_page(
     shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     [run] = finished(spec)
-    page = open_page("export", run=run, remove="2,5")
-    if "job-preview" in page.session_state:
-        measured = page.session_state["job-preview"]
-        wait(lambda: not measured.active)
-        page.run()
-    for box in page.checkbox:  # it may be one of those that are asked about once more
-        box.check().run()
+    page = agreed(run, "2,5")
     for elsewhere in ("../smaller", "/tmp/smaller", ".smaller", "a/b", ""):
         page.text_input[0].set_value(elsewhere).run()
         button(page, "Export").click().run()
@@ -58,13 +65,7 @@ def test_export_from_the_page(
     again = shared.newest("export", run)
     wait(lambda: again is not None and not again.active)
     assert again is not None and again.status == "finished", "the same export is there: it is measured again"
-    page = open_page("export", run=run, remove="3,4")
-    if "job-preview" in page.session_state:
-        other = page.session_state["job-preview"]
-        wait(lambda: not other.active)
-        page.run()
-    for box in page.checkbox:
-        box.check().run()
+    page = agreed(run, "3,4")
     page.text_input[0].set_value(out.name).run()
     button(page, "Export").click().run()
     refused = shared.newest("export", run)
@@ -78,13 +79,7 @@ def test_an_export_with_compensation(
 ) -> None:
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     [run] = finished(spec)
-    page = open_page("export", run=run, remove="2,5")
-    if "job-preview" in page.session_state:
-        measured = page.session_state["job-preview"]
-        wait(lambda: not measured.active)
-        page.run()
-    for box in page.checkbox:
-        box.check().run()
+    page = agreed(run, "2,5")
     next(box for box in page.selectbox if box.label == "Compensation").select("refit").run()
     page.text_input[0].set_value("fitted").run()
     button(page, "Export").click().run()
