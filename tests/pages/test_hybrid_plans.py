@@ -42,7 +42,9 @@ def test_commands_notebook_and_pages_say_so(hybrid: str, cli: Cli, shared: Jobs,
     for page in ("preview", "export"):
         assert LOST in said(open_page(page, run=hybrid, remove="1,4"))
         assert LOST not in said(open_page(page, run=hybrid, remove="1,5"))
-    shown = next(frame.value for frame in open_page("preview", run=hybrid).dataframe if "layers" in frame.value)
+    shown = next(
+        frame.value for frame in open_page("preview", run=hybrid, tab="plans").dataframe if "layers" in frame.value
+    )
     assert shown["with a cache"].tolist() == [True, False]
     page = open_page("contributions", run=hybrid)
     what_if = next(element for element in page.multiselect if element.label == "Layers to remove")

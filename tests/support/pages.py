@@ -2,7 +2,7 @@
 
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import Selectbox
+from streamlit.testing.v1.element_tree import Selectbox, _format_value_for_widget
 
 from app.root import ROOT
 from tests.support.jobs import wait
@@ -10,8 +10,9 @@ from tests.support.jobs import wait
 
 def _as_a_browser_sends_it(box: Selectbox[object]) -> WidgetState:
     """What a select box says, also where it was typed: AppTest looks for that among the options."""
-    chosen = box.value
-    return WidgetState(id=box.id) if chosen is None else WidgetState(id=box.id, string_value=box.format_func(chosen))
+    if (chosen := box.value) is None:
+        return WidgetState(id=box.id)
+    return WidgetState(id=box.id, string_value=_format_value_for_widget(box.format_func, chosen))
 
 
 Selectbox._widget_state = property(_as_a_browser_sends_it)  # type: ignore[assignment]
