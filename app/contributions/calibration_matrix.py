@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from app.dashboard import reads
+from app.root import PROGRAM
 from cache import queries
 from cache.database import Database
 from cache.evaluations import games_of, losses
@@ -105,7 +106,7 @@ def command(spec: RunSpec) -> str:
     asked += [("protect", ",".join(map(str, spec.protect)))] * bool(spec.protect)
     asked += [("protocol", spec.preset)] * bool(spec.preset)
     words = [part for name, value in asked for part in (f"--{name}", str(value))]
-    return shlex.join(["quorum", "matrix", "--corpora", f"{spec.corpus},OTHER", *words])
+    return shlex.join([*PROGRAM.split(), "matrix", "--corpora", f"{spec.corpus},OTHER", *words])
 
 
 def _but_for_text(run: StoredRun) -> tuple[RunSpec, str, str]:

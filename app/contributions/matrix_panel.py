@@ -39,11 +39,12 @@ def sentence(found: CalibrationMatrix, count: int) -> str:
     """What it costs at most that a plan was chosen on another text."""
     ratios, texts = found.ratios(count), _texts(found)
     more = ratios / ratios.diagonal()
+    np.fill_diagonal(more, np.nan)
     if np.isnan(more).all():
         return "Perplexity over the whole model's (measured)."
     on, judged = np.unravel_index(np.nanargmax(more), more.shape)
-    if on == judged:
-        return "On every text, the plan chosen on it is the best of these."
+    if more[on, judged] <= 1:
+        return "On no text does a plan that was chosen on another one cost more than its own (measured)."
     return (
         f"On {plain(texts[judged])}, perplexity is **{change(more[on, judged])}** with the plan chosen on "
         f"{plain(texts[on])} against the one chosen on {plain(texts[judged])}: the most of all pairs (measured)."

@@ -11,13 +11,15 @@ from scipy.stats import spearmanr
 from app.__main__ import main
 from app.cli.arguments import specs_of
 from app.cli.parser import parser
-from app.contributions.calibration_matrix import measured_matrix
-from app.contributions.matrix_panel import matrix_chart
+from app.contributions.calibration_matrix import CalibrationMatrix, measured_matrix
+from app.contributions.matrix_panel import matrix_chart, sentence
 from app.digits import significant
+from app.root import PROGRAM
 from app.worker.client import Jobs
 from cache.database import Database
 from cache.evaluations import count_evaluations
 from cache.queries import find_run
+from core.records.spec import TextProtocol
 from tests.support.commands import Cli
 from tests.support.pages import open_page, said
 from tests.support.stored import store_run
@@ -82,7 +84,28 @@ def check_page(database: Database, found: dict[str, Any]) -> None:
     ratios = table[table["removed"] == 2].iloc[:, 3:].to_numpy(float)
     [cells] = matrix_chart(measured_matrix(database, find_run(database, first)), 2).figure.data
     assert [list(row) for row in cells.text] == [[significant(ratio) for ratio in row] for row in ratios]
-    assert "against the one chosen on" in said(page) or "the best of these" in said(page)
+    assert sentence(measured_matrix(database, find_run(database, first)), 2) in "\n".join(
+        element.value for element in page.markdown
+    )
+
+
+PROTOCOLS = tuple(TextProtocol(name, "evaluation", 16, 16, "none", 4, None, "0" * 16) for name in ("here", "there"))
+
+
+@pytest.mark.parametrize(
+    ("perplexities", "said"),
+    [
+        ([[20, 45], [24, 30]], "On there, perplexity is **+50.0%** with the plan chosen on here"),
+        ([[20, 28], [19, 30]], "On no text does a plan that was chosen on another one cost more than its own"),
+        ([[20, 30], [20, 30]], "On no text does a plan that was chosen on another one cost more than its own"),
+        ([[20, np.nan], [24, 30]], "On here, perplexity is **+20.0%** with the plan chosen on there"),
+        ([[20, np.nan], [np.nan, 30]], "Perplexity over the whole model's (measured)."),
+    ],
+)
+def test_the_sentence_says_what_a_foreign_plan_costs(perplexities: list[list[float]], said: str) -> None:
+    """Rows are plans by the text that they were chosen on, columns the texts that judge."""
+    found = CalibrationMatrix((), PROTOCOLS, (10.0, 10.0), {}, {2: np.array(perplexities)})
+    assert sentence(found, 2).startswith(said)
 
 
 def test_the_page_says_what_measures_it(shared: Jobs) -> None:
@@ -90,8 +113,8 @@ def test_the_page_says_what_measures_it(shared: Jobs) -> None:
     page = open_page("contributions", run=run, tab="matrix")
     assert "No plan of this run has been judged on another text yet" in said(page)
     [line] = [element.value for element in page.code]
-    program, *words = shlex.split(line)
-    assert program == "quorum"
+    assert line.startswith(f"{PROGRAM} matrix ")
+    words = shlex.split(line.removeprefix(PROGRAM))
     [spec, _] = specs_of(parser().parse_args(words))
     assert spec == find_run(shared.database, run).resolved
 
