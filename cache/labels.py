@@ -47,7 +47,7 @@ def tidy(text: str, lines: bool = False) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def called(file: Path, every: dict[str, Label], name: str, deleted: bool) -> str:
+def meant(file: Path, every: dict[str, Label], name: str, deleted: bool) -> str:
     """Which of the runs, the newest first, somebody means by a name; `deleted`: also one that was deleted.
 
     Raises:

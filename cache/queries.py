@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cache.database import Database
-from cache.labels import Label, called, label_of
+from cache.labels import Label, label_of, meant
 from cache.stored_records import refusal, stored, stored_of
 from core.errors import RunNotFound
 from core.records.diagnostics import Diagnostics
@@ -120,7 +120,7 @@ def find_run(database: Database, name: str, deleted: bool = False) -> StoredRun:
             SELECT run, name, note, archived, deleted FROM runs LEFT JOIN labels USING (run) ORDER BY started DESC
         """).fetchall()
         every = {run: label_of(*label) for run, *label in rows}
-        found = connection.execute(f"{_RUNS} WHERE run = ?", [called(database.file, every, name, deleted)]).fetchone()
+        found = connection.execute(f"{_RUNS} WHERE run = ?", [meant(database.file, every, name, deleted)]).fetchone()
     assert found is not None  # the file is ours while it is read
     return settled(database, _stored(database.file, found))
 

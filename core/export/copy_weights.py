@@ -21,7 +21,7 @@ from core.errors import ExportError
 from core.model.blocks import ENTRY
 
 SHARD, _PIECE = 5_000_000_000, 2**24  # bytes in a file, which Hubs and readers take well; bytes in memory
-T = TypeVar("T")
+_T = TypeVar("_T")
 _TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
@@ -123,11 +123,11 @@ def write_weights(
     (out / "model.safetensors.index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def _renamed(tensors: Mapping[str, T], prefix: str, mask: NDArray[np.bool_]) -> dict[str, T]:
+def _renamed(tensors: Mapping[str, _T], prefix: str, mask: NDArray[np.bool_]) -> dict[str, _T]:
     """The tensors that stay, under their new names."""
     prefix += "."
     number = {str(old): str(new) for new, old in enumerate(np.flatnonzero(mask))}
-    kept: dict[str, T] = {}
+    kept: dict[str, _T] = {}
     for name, tensor in tensors.items():
         if not name.startswith(prefix):
             kept[name] = tensor

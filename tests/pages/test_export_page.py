@@ -14,6 +14,7 @@ from app.digits import perplexity
 from app.example import shipped
 from app.export.report import report
 from app.worker.client import Jobs
+from app.worker.job import Job
 from core.paths import home
 from core.records.spec import RunSpec
 from tests.support.commands import Cli
@@ -41,6 +42,16 @@ def agreed(run: str, remove: str) -> AppTest:
     return page
 
 
+def exported(page: AppTest, shared: Jobs, run: str, name: str) -> Job:
+    """An export to a folder of that name, at its end."""
+    page.text_input[0].set_value(name).run()
+    button(page, "Export").click().run()
+    job = shared.newest("export", run)
+    assert job is not None
+    wait(lambda: not job.active)
+    return job
+
+
 def test_export_from_the_page(
     shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,11 +63,7 @@ def test_export_from_the_page(
         button(page, "Export").click().run()
         assert "no name of a folder" in said(page) and shared.newest("export", run) is None
     out = home() / "exports" / f"smaller-{tmp_path.name}"
-    page.text_input[0].set_value(out.name).run()
-    button(page, "Export").click().run()
-    job = shared.newest("export", run)
-    assert job is not None
-    wait(lambda: not job.active)
+    job = exported(page, shared, run, out.name)
     assert job.status == "finished", job.message
     page.run()
     assert str(out) in said(page) and perplexity(job.exported.perplexity) in said(page)
@@ -66,10 +73,7 @@ def test_export_from_the_page(
     wait(lambda: again is not None and not again.active)
     assert again is not None and again.status == "finished", "the same export is there: it is measured again"
     page = agreed(run, "3,4")
-    page.text_input[0].set_value(out.name).run()
-    button(page, "Export").click().run()
-    refused = shared.newest("export", run)
-    wait(lambda: refused is not None and not refused.active)
+    exported(page, shared, run, out.name)
     page.run()
     assert "exists already" in said(page)
 
@@ -81,11 +85,7 @@ def test_an_export_with_compensation(
     [run] = finished(spec)
     page = agreed(run, "2,5")
     next(box for box in page.selectbox if box.label == "Compensation").select("refit").run()
-    page.text_input[0].set_value("fitted").run()
-    button(page, "Export").click().run()
-    job = shared.newest("export", run)
-    assert job is not None
-    wait(lambda: not job.active)
+    job = exported(page, shared, run, "fitted")
     assert job.exported is not None and job.exported.compensation is not None, job.message
     told = json.loads((home() / "exports" / "fitted" / "quorum.json").read_text())
     assert told["compensate"]["how"] == "refit" and told["perplexity"] == job.exported.perplexity

@@ -36,12 +36,19 @@ def test_a_right_one_in_a_line_each(shared: Jobs, spec: RunSpec) -> None:
     assert not button(page, "Start run").disabled
 
 
-def test_looked_at_once_as_long_as_the_files_stay(shared: Jobs, tiny: Path, spec: RunSpec, tmp_path: Path) -> None:
+def test_looked_at_once_as_long_as_the_files_stay(
+    shared: Jobs, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = tmp_path / "short.txt"
     text.write_text("A tale. " * 40)
     asked: list[str] = []
     ask = shared.ahead
-    shared.ahead = lambda *words, **more: (asked.append(words[1]), ask(*words, **more))[1]  # type: ignore[method-assign]
+
+    def ahead(asker: str, what: Any, *rest: Any, **more: Any) -> Any:
+        asked.append(what)
+        return ask(asker, what, *rest, **more)
+
+    monkeypatch.setattr(shared, "ahead", ahead)
     page = form(replace(spec, corpus=str(text)))
     page.run()
     looked_at(open_page())
