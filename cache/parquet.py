@@ -8,7 +8,12 @@ release of the metric are the file's metadata, as JSON. A file is checked as a w
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any, TypeVar, get_origin, get_type_hints
 
 import numpy as np
@@ -16,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from cache import unpacking
 from cache.consistent import check_record
 from cache.database import Database
 from cache.imports import note
@@ -23,23 +29,16 @@ from cache.keys import METRIC, game_key
 from cache.queries import StoredRun
 from cache.store import Store, insert
 from cache.stored_records import check_rows
+from cache.unpacking import METADATA, SCHEMA
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import BOS_CHOICES, Losses, ModelInfo, TextProtocol
 from core.records.storage import Evaluation
 
-_METADATA = b"quorum"
-_SCHEMA = pa.schema(
-    [
-        pa.field("mask", pa.string()),
-        pa.field("losses", pa.list_(pa.float32())),
-        pa.field("kl", pa.list_(pa.float32())),
-    ]
-)
 # Inside a stored list, a NaN has become a NULL on its way through pandas; a file says what it was.
 _NUMBERS = "list_transform({}, lambda value: coalesce(value, 'nan'::FLOAT))"
-# A few kilobytes can unpack to more than a machine holds. No run measures more than a million coalitions.
-_MOST_ROWS, _MOST_NUMBERS, _MOST_BYTES = 2**21, 2**26, 2**28
+LARGEST = 2**28  # bytes of a file that is read
+_AT_ONCE = 2**20  # numbers that are stored at once
 _AGAIN = "Export it again from the results file that it came from: python -m app evaluations export RUN --out FILE."
 Fields = TypeVar("Fields", ModelInfo, TextProtocol, Precision)
 
@@ -73,8 +72,8 @@ def export_evaluations(database: Database, run: StoredRun) -> bytes:
         raise RunNotFound(f"Run {run.run} has measured nothing yet.", "Start it again: python -m app run.")
     model, protocol, precision = (json.loads(part) if part else None for part in about)
     metadata = {"metric": METRIC, "model": model, "protocol": protocol, "precision": precision}
-    columns = dict(zip(_SCHEMA.names, zip(*rows, strict=True), strict=True))
-    table = pa.table(columns, schema=_SCHEMA.with_metadata({_METADATA: json.dumps(metadata).encode()}))
+    columns = dict(zip(SCHEMA.names, zip(*rows, strict=True), strict=True))
+    table = pa.table(columns, schema=SCHEMA.with_metadata({METADATA: json.dumps(metadata).encode()}))
     file = io.BytesIO()
     pq.write_table(table, file, compression="zstd")
     return file.getvalue()
@@ -105,7 +104,8 @@ def import_evaluations(database: Database, content: bytes, name: str = "a file")
     with database.writing() as connection:
         known = {row[0] for row in connection.execute("SELECT mask FROM evaluations WHERE game = ?", [game]).fetchall()}
         fresh = [mask for mask in masks if mask not in known]
-        insert(connection, game, measured)
+        for begin in range(0, len(measured), step := max(1, _AT_ONCE // protocol.sequences)):
+            insert(connection, game, measured[begin : begin + step])
         note(connection, hashlib.sha256(content).hexdigest(), name, game, fresh)
     if precision is not None and store.precision(game) is None:
         store.save_precision(game, precision)
@@ -113,57 +113,20 @@ def import_evaluations(database: Database, content: bytes, name: str = "a file")
 
 
 def _read(content: bytes) -> pa.Table:
+    """The columns of a file, which a process of its own has unpacked (`cache.unpacking`)."""
+    if len(content) > LARGEST:
+        raise NotEvaluations(f"The file is too large: {len(content):,} bytes.", f"At most {LARGEST:,} are read.")
+    command = [sys.executable, str(Path(unpacking.__file__))]
+    environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    done = subprocess.run(command, input=content, stdout=PIPE, stderr=DEVNULL, env=environment, check=False)
+    end = done.stdout.find(b"\n") + 1
     try:
-        _check_size((found := pq.ParquetFile(io.BytesIO(content))).metadata)
-        _check_schema(found.schema_arrow)
-        # A dictionary stays one: a value that a million rows share would be unpacked a million times.
-        file = pq.ParquetFile(io.BytesIO(content), read_dictionary=["mask"])
-        table = file.read(_SCHEMA.names, use_threads=False)
-        _check_length(table["mask"])
-        table = table.set_column(table.column_names.index("mask"), "mask", table["mask"].cast(pa.string()))
-    except (pa.ArrowException, OSError) as cause:
-        raise NotEvaluations(f"This is no Parquet file: {str(cause).splitlines()[0][:200]}", _AGAIN) from cause
-    if not table.num_rows:
-        raise NotEvaluations("The file holds no evaluation.", _AGAIN)
-    return table
-
-
-def _check_schema(found: pa.Schema) -> None:
-    for field in _SCHEMA:
-        if field.name not in found.names:
-            raise NotEvaluations(
-                f"The column {field.name} is missing; there are {', '.join(found.names) or 'none'}.", _AGAIN
-            )
-        kind = found.field(field.name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if kind != field.type:
-            raise NotEvaluations(f"The column {field.name} is {kind}, not {field.type}.", _AGAIN)
-
-
-def _check_length(masks: pa.ChunkedArray) -> None:
-    """Before masks are written out, row by row: their values may be few, and long."""
-    size = 0
-    for chunk in masks.chunks:
-        encoded = chunk if isinstance(chunk, pa.DictionaryArray) else chunk.dictionary_encode()
-        lengths = pc.binary_length(encoded.dictionary).cast(pa.int64())
-        size += pc.sum(lengths.take(encoded.indices)).as_py() or 0
-    if size > _MOST_BYTES:
-        raise NotEvaluations(
-            f"The file is too large: its masks have {size:,} characters when unpacked.",
-            f"At most {_MOST_BYTES:,} are read.",
-        )
-
-
-def _check_size(footer: pq.FileMetaData) -> None:
-    """Before anything is unpacked: what the footer says of that."""
-    groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
-    numbers = sum(group.column(index).num_values for group in groups for index in range(group.num_columns))
-    size = sum(group.total_byte_size for group in groups)
-    if footer.num_rows > _MOST_ROWS or numbers > _MOST_NUMBERS or size > _MOST_BYTES:
-        raise NotEvaluations(
-            f"The file is too large: {footer.num_rows:,} rows, {numbers:,} values, {size:,} bytes when unpacked.",
-            f"At most {_MOST_ROWS:,} rows, {_MOST_NUMBERS:,} values and {_MOST_BYTES:,} bytes are read.",
-        )
+        answer = json.loads(done.stdout[:end])
+        if not answer:
+            return pa.ipc.open_stream(pa.py_buffer(done.stdout)[end:]).read_all()
+    except (ValueError, pa.ArrowException) as cause:
+        raise NotEvaluations("The file is damaged, or takes more than a GiB to unpack.", _AGAIN) from cause
+    raise NotEvaluations(answer["refused"], answer["hint"] or _AGAIN)
 
 
 def _check_game(database: Database, model: ModelInfo, protocol: TextProtocol) -> None:
@@ -186,7 +149,7 @@ def _check_game(database: Database, model: ModelInfo, protocol: TextProtocol) ->
 def _about(table: pa.Table) -> tuple[ModelInfo, TextProtocol, Precision | None]:
     """The model, the protocol and what 16 bits cost, from the file's metadata."""
     try:
-        metadata = json.loads((table.schema.metadata or {})[_METADATA])
+        metadata = json.loads((table.schema.metadata or {})[METADATA])
         metric = metadata["metric"]
         model, protocol = _typed(ModelInfo, metadata["model"]), _typed(TextProtocol, metadata["protocol"])
         precision = _typed(Precision, metadata["precision"]) if metadata["precision"] else None
@@ -236,15 +199,15 @@ def _masks(table: pa.Table, players: int) -> list[str]:
 
 def _losses(table: pa.Table, column: str, sequences: int) -> list[Losses | None]:
     """One array (sequences,) for each mask; NaN and infinity are losses, too, and less than nothing is not."""
-    found: list[Losses | None] = []
-    for values in table[column].to_pylist():
-        if values is not None and None in values:
-            raise NotEvaluations(f"A mask has a null among its {column}.", _AGAIN)
-        if values is not None and len(values) != sequences:
-            raise NotEvaluations(
-                f"A mask has {len(values)} {column} and not one of each of {sequences} sequences.", _AGAIN
-            )
-        found.append(None if values is None else np.array(values, dtype=np.float32))
-    if column == "losses" and any(values is not None and (values < 0).any() for values in found):
+    lists = pa.concat_arrays(table[column].chunks)
+    numbers, lengths = lists.flatten(), pc.list_value_length(lists).drop_null()
+    if numbers.null_count:
+        raise NotEvaluations(f"A mask has a null among its {column}.", _AGAIN)
+    wrong = next((length for length in lengths.unique().to_pylist() if length != sequences), None)
+    if wrong is not None:
+        raise NotEvaluations(f"A mask has {wrong} {column} and not one of each of {sequences} sequences.", _AGAIN)
+    rows = numbers.to_numpy().reshape(len(lengths), -1) if len(lengths) else np.empty((0, 0), np.float32)
+    if column == "losses" and (rows < 0).any():
         raise NotEvaluations("A loss is below zero, which no NLL is.", _AGAIN)
-    return found
+    found = iter(rows)
+    return [next(found) if valid else None for valid in lists.is_valid().to_pylist()]

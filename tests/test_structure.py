@@ -18,6 +18,7 @@ from app.root import ROOT
 ORDER = (
     ("core.errors",),
     ("core.paths",),
+    ("core.files",),
     ("core.unfinished",),
     ("core.pauses",),
     ("core.coalitions",),

@@ -7,10 +7,12 @@ from app.cli.opening import database_of
 from app.cli.terminal import say
 from cache import queries
 from cache.imports import imports, take_out
+from cache.parquet import LARGEST
 from cache.parquet import export_evaluations as exported
 from cache.parquet import import_evaluations as imported
 from core.errors import NotEvaluations
 from core.export.target import check_file
+from core.files import content_of
 from core.paths import user_path
 from core.unfinished import unfinished
 
@@ -29,9 +31,10 @@ def import_evaluations(options: argparse.Namespace) -> None:
     """Takes in such a file, checked as a whole before anything is written."""
     file = user_path(options.file)
     try:
-        content = file.read_bytes()
-    except OSError as cause:
-        raise NotEvaluations(f"{file} cannot be read: {cause.strerror}.", "Name a Parquet file.") from cause
+        content = content_of(file, LARGEST)
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or cause
+        raise NotEvaluations(f"{file} cannot be read: {reason}.", "Name a Parquet file.") from cause
     found = imported(database_of(options), content, file.name)
     answer = {
         "evaluations": found.evaluations,

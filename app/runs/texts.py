@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+import threading
+from itertools import chain, count
 from pathlib import Path
 
 import streamlit as st
@@ -13,10 +15,12 @@ from core.errors import BadPath, NotAllowed, QuorumError
 from core.paths import home
 from core.text.corpora import CORPORA
 from core.text.local_files import KINDS
+from core.text.streams import PACKED
 from core.unfinished import unfinished
 
 _UPLOADS = 20  # of one person
 _KEY = "corpus"
+_keeping = threading.Lock()  # two uploads of one name, at once
 
 
 def choose_text(column: DeltaGenerator) -> str:
@@ -49,10 +53,11 @@ def show_upload(column: DeltaGenerator) -> None:
     with column.popover("Upload", icon=":material/upload_file:", width="stretch"):
         st.file_uploader(
             "A text of your own",
-            [kind.removeprefix(".") for kind in (*KINDS, ".gz", ".zst")],
+            [kind.removeprefix(".") for kind in (*KINDS, *PACKED)],
             key="upload",
             on_change=_take_in,
-            help="Kept in the folder texts of Quorum's home. A file of more than 10 MB is put there by hand",
+            help="Kept in the folder texts of Quorum's home; a name that another text has gets a number. "
+            "A file of more than 10 MB is put there by hand",
         )
 
 
@@ -76,6 +81,8 @@ def known_texts(visitor: str | None) -> list[str]:
 def keep(name: str, content: bytes, visitor: str | None) -> Path:
     """Keeps an uploaded file under its name, in place of an earlier one of the same person.
 
+    Where nobody logs in, an earlier one may be anybody's and stays: a different text gets a number behind its name.
+
     Raises:
         BadPath: a name that is none.
         NotAllowed: a visitor has as many as one may.
@@ -90,9 +97,22 @@ def keep(name: str, content: bytes, visitor: str | None) -> Path:
         raise NotAllowed(
             f"You have {_UPLOADS} texts here, as many as one person may.", "Upload under one's name again."
         )
-    with unfinished(folder / name) as file:
-        file.write_bytes(content)
-    return folder / name
+    with _keeping:
+        target = folder / name if visitor is not None else _free(folder, name, content)
+        with unfinished(target) as file:
+            file.write_bytes(content)
+    return target
+
+
+def _free(folder: Path, name: str, content: bytes) -> Path:
+    """Where a text finds room: under its name, or the first numbered one that nothing else has: tale-2.jsonl.gz."""
+    stem, *endings = name.rsplit(".", 2 if name.lower().endswith(PACKED) else 1)
+    numbered = (".".join([f"{stem}-{number}", *endings]) for number in count(2))
+    return next(file for one in chain([name], numbered) if _holds(file := folder / one, content) or not file.exists())
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.stat().st_size == len(content) and file.read_bytes() == content
 
 
 def _folder(visitor: str | None) -> Path:

@@ -6,6 +6,7 @@ import json
 import uuid
 from pathlib import Path
 
+from core.files import json_of
 from core.paths import home
 
 _KEPT, _LARGEST = 256, 2**20  # files that are remembered, and bytes of the file that remembers them
@@ -39,10 +40,8 @@ def _file() -> Path:
 def _known() -> dict[str, str]:
     """What is remembered; nothing where that cannot be read."""
     try:
-        if _file().stat().st_size > _LARGEST:
-            return {}
-        found = json.loads(_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = json_of(_file(), _LARGEST)
+    except (OSError, ValueError):
         return {}
     strings = isinstance(found, dict) and all(isinstance(value, str) for value in found.values())
     return found if strings else {}

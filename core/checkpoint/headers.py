@@ -6,7 +6,6 @@ variants, shards that the index does not name, the weights of another program.
 """
 
 import json
-import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +16,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from core.errors import UnsafeWeights, UnsupportedModel
+from core.files import LARGEST, MOST, json_of, most_values, regular_size
 from core.paths import is_there
 
 _SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # Where config.json may name another file or index; transformers reads it before the usual names.
 _EXPLICIT = "transformers_weights"
-# Real JSON files have a megabyte or two, the index of the largest model included; in memory it takes thirty times that.
-_LARGEST = 2**25
-# Values of such a file: the index of a model of a hundred thousand tensors, each with its place, has as many.
-_MOST_VALUES = 2_000_000
 _AGAIN = "Download or copy the model again."
 
 
@@ -126,31 +122,12 @@ def shards_of(name: str, index: dict[str, Any]) -> dict[str, str]:
 def read_object(file: Path) -> dict[str, Any]:
     """The JSON object in a file, or UnsupportedModel: too large, too deep, or something else."""
     try:
-        size = regular_size(file)
-        if size > _LARGEST:
-            raise ValueError(f"it has {size:,} bytes")
-        text = file.read_bytes()
-        if (values := most_values(text)) > _MOST_VALUES:
-            raise ValueError(f"it has up to {values:,} values")
-        content = json.loads(text.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as cause:
+        content = json_of(file)
+    except (OSError, ValueError) as cause:
         raise UnsupportedModel(f"{file.name} cannot be read: {str(cause)[:200]}.", _AGAIN) from cause
     if not isinstance(content, dict):
         raise UnsupportedModel(f"{file.name} holds no JSON object.", _AGAIN)
     return content
-
-
-def most_values(text: bytes) -> int:
-    """No JSON text has more values than this: each but the first comes after a comma or a bracket."""
-    return 1 + sum(text.count(sign) for sign in (b",", b"[", b"{"))
-
-
-def regular_size(file: Path) -> int:
-    """Bytes of a regular file; ValueError for a pipe, a device, or anything else that reading might wait for."""
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("it is no regular file")
-    return found.st_size
 
 
 def leaves(name: str) -> bool:
@@ -181,12 +158,12 @@ def _read(file: Path) -> dict[str, Header]:
         regular_size(file)
         with file.open("rb") as content:
             (length,) = struct.unpack("<Q", content.read(8))
-        if length > _LARGEST:
+        if length > LARGEST:
             raise ValueError(f"its header says that it has {length:,} bytes")
         with file.open("rb") as content:
             (length,) = struct.unpack("<Q", content.read(8))
             text = content.read(length)
-        if (values := most_values(text)) > _MOST_VALUES:
+        if (values := most_values(text)) > MOST:
             raise ValueError(f"its header has up to {values:,} values")
         with safe_open(file, framework="numpy"):  # the library's own checks: sizes, offsets, overlaps, depth
             pass

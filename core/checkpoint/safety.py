@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint.headers import INDEX, headers, leaves, read_object, regular_size, shards_of
+from core.checkpoint.headers import INDEX, headers, leaves, read_object, shards_of
 from core.errors import ModelNotFound, UnsafeWeights, UnsupportedModel
+from core.files import regular_size
 from core.paths import is_there
 
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint.headers import most_values
 from core.errors import UnsupportedModel
+from core.files import most_values
 
 _MOST = {"vocab": 1_000_000, "merges": 2_000_000, "added_tokens": 200_000}
 # A merge is a pair of texts in a list, and a piece is a text and a number.

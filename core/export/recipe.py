@@ -11,6 +11,7 @@ from core import __version__
 from core.coalitions.masks import removed as removed_by
 from core.coalitions.players import indexes, mask_without, names, players_of
 from core.errors import ExportError, ModelNotFound, NotRecipe
+from core.files import json_of
 from core.hub.hub_id import COMMIT, HubId
 from core.paths import own_name, user_path
 from core.records.mends import COMPENSATIONS, Compensate
@@ -127,15 +128,12 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
 
 def _object(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > _LARGEST:
-            raise _not_recipe(file, "it is too large")
-        entries = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as cause:
-        raise NotRecipe(
-            f"{file} cannot be read: {cause.strerror}.", "Give the recipe's path: --recipe FILE."
-        ) from cause
-    except (ValueError, RecursionError) as cause:
+        entries = json_of(file, _LARGEST)
+    except (json.JSONDecodeError, UnicodeDecodeError) as cause:
         raise _not_recipe(file, "it is not JSON, or only a part of it") from cause
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or cause
+        raise NotRecipe(f"{file} cannot be read: {reason}.", "Give the recipe's path: --recipe FILE.") from cause
     if not isinstance(entries, dict):
         raise _not_recipe(file, "it holds no JSON object")
     return entries

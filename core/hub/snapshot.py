@@ -4,7 +4,6 @@ The layout is huggingface_hub's: `blobs` holds contents by their hash, `snapshot
 `refs/REVISION` the commit that a branch or a tag stood for when it was last asked about.
 """
 
-import json
 import re
 import shutil
 import uuid
@@ -13,11 +12,13 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from core.errors import ModelNotFound
+from core.files import content_of, json_of
 from core.hub.hub_id import COMMIT, HubId
 from core.paths import is_there
 
 WEIGHTS, INDEX, CONFIG = "model.safetensors", "model.safetensors.index.json", "config.json"
 _TOKENIZER = re.compile(r"tokenizer.*|vocab.*|merges\.txt|.+\.model|spiece.*", re.ASCII)
+_NAMED = 2**10  # bytes of the file that says which commit is meant
 _PARTS = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf", re.ASCII | re.IGNORECASE)
 
 
@@ -41,7 +42,7 @@ def snapshot(asked: HubId) -> Path | None:
     base, commit = storage(asked), asked.revision
     if not COMMIT.fullmatch(commit):
         try:
-            commit = (base / "refs" / commit).read_text(encoding="ascii").strip()
+            commit = content_of(base / "refs" / commit, _NAMED).decode("ascii").strip()
         except (OSError, ValueError):
             return None
     folder = base / "snapshots" / commit
@@ -71,9 +72,8 @@ def parts(file: str) -> list[str]:
 def shards(index: Path) -> list[str]:
     """The files that an index names. What is no index is refused when the whole folder is checked."""
     try:
-        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return sorted({str(name) for name in named})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return sorted({str(name) for name in json_of(index)["weight_map"].values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
 

@@ -5,7 +5,7 @@ and evaluation never share text: a data set has splits for them, and of any othe
 and evaluation the second (`text.windows`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from core.text.hub_names import HubName, hub_name
 from core.text.kept_data import kept_file, recall
 from core.text.local_files import KINDS, file_stamp, file_values, saved_splits
 from core.text.rows import Row
-from core.text.splits import paired
 
 EMBEDDED = "python-docs"
 
 # Documents read from a Hub corpus: enough for thousands of windows, without downloading all of C4.
 _HUB_DOCUMENTS = 20_000
 _JOIN = "\n\n"
+_TESTS = ("test", "validation", "valid", "val", "dev", "eval")  # what splits for evaluation are called
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def is_here(corpus: str) -> bool:
     data = recall(named) if named is not None else None
     if named is None or data is None:
         return False
-    split = HUB[corpus].calibration if corpus in HUB else named.split or paired(data.files, corpus)[0]
+    split = HUB[corpus].calibration if corpus in HUB else named.split or _paired(data.files, corpus)[0]
     return split in data.files and all(kept_file(data, file) for file in data.files[split])
 
 
@@ -143,7 +143,7 @@ def _values(corpus: str, split: str, field: str, published: Published | None) ->
         return hub_values(hub.name, find_data(hub.name), wanted, field or hub.column), hub.calibration == hub.evaluation
     file = user_path(corpus)
     if file.is_dir() and (names := saved_splits(file)):
-        calibration, evaluation = paired(names, corpus)
+        calibration, evaluation = _paired(names, corpus)
         part = calibration if split == "calibration" else evaluation
         return file_values(file / part, field), calibration == evaluation
     if file.exists():
@@ -165,9 +165,28 @@ def _hub_split(corpus: str, named: HubName, split: str, field: str) -> tuple[Ite
                 f"{named.repository} has no split {named.split}; it has {', '.join(data.files)}.", "Name one of them."
             )
         return hub_values(named, data, named.split, field), True
-    calibration, evaluation = paired(data.files, corpus)
+    calibration, evaluation = _paired(data.files, corpus)
     part = calibration if split == "calibration" else evaluation
     return hub_values(named, data, part, field), calibration == evaluation
+
+
+def _paired(splits: Collection[str], name: str) -> tuple[str, str]:
+    """The splits for calibration and for evaluation; the same twice where there is only one: its halves are used then.
+
+    Raises:
+        CorpusError: splits whose names do not say what they are for.
+    """
+    tests = [split for split in _TESTS if split in splits]
+    if len(splits) == 1:
+        return (only := next(iter(splits))), only
+    if "test" in tests and len(tests) > 1:
+        return tests[1], "test"
+    if "train" in splits and tests:
+        return "train", tests[0]
+    raise CorpusError(
+        f"{name} has the splits {', '.join(sorted(splits))}: which is meant is not clear.",
+        "Name one after a colon, as in owner/name:config:split; of a saved folder, give the split's own folder.",
+    )
 
 
 def _embedded() -> Iterable[Row]:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from huggingface_hub import constants, try_to_load_from_cache
 from pydantic import ValidationError
 
+from core.files import content_of
 from core.records.reader import from_json
 from core.text.hub_names import HubData, HubName
 
@@ -23,8 +24,7 @@ _LARGEST = 2**24  # bytes of a list that are read
 def recall(name: HubName) -> HubData | None:
     """What is known of a data set, or None."""
     try:
-        with _list(name).open(encoding="utf-8") as file:
-            return from_json(HubData, file.read(_LARGEST))
+        return from_json(HubData, content_of(_list(name), _LARGEST).decode("utf-8"))
     except (OSError, ValueError, ValidationError):
         return None
 

@@ -18,7 +18,7 @@ from core.errors import CorpusError
 
 LONGEST = 2**24  # bytes of a line or an entry of JSON, and characters of a field
 _BLOCK = 2**20
-_PACKED = (".gz", ".zst")
+PACKED = (".gz", ".zst")
 _WINDOW = 2**27  # bytes that zstd may look back: what `zstd --long` writes, and no more
 _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
@@ -26,7 +26,7 @@ _KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a de
 def form_of(name: str) -> str:
     """The ending that says what a file holds, in lower case, without that of how it is packed: `A.JSON.GZ` is .json."""
     endings = [ending.lower() for ending in Path(name).suffixes]
-    if endings and endings[-1] in _PACKED:
+    if endings and endings[-1] in PACKED:
         endings.pop()
     return endings[-1] if endings else ""
 

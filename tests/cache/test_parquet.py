@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -188,7 +189,11 @@ def test_commands_refuse_in_words(cli: Cli, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.parquet"
     wrong.write_text("no")
     assert cli("evaluations", "import", wrong)[1]["error"]["kind"] == "NotEvaluations"
-    assert "cannot be read" in cli("evaluations", "import", tmp_path / "none.parquet")[1]["error"]["message"]
+    os.mkfifo(tmp_path / "pipe.parquet")
+    with (tmp_path / "sparse.parquet").open("wb") as file:
+        file.truncate(3 * 2**30)
+    for name in ("none.parquet", "pipe.parquet", "sparse.parquet"):
+        assert "cannot be read" in cli("evaluations", "import", tmp_path / name)[1]["error"]["message"]
     assert cli("evaluations", "export", "zzzz", "--out", tmp_path / "new")[1]["error"]["kind"] == "RunNotFound"
     assert cli("evaluations", "export", "zzzz", "--out", wrong)[1]["error"]["kind"] == "ExportError"
 

@@ -1,5 +1,6 @@
 """The texts that the page Runs lets choose from, and those that are put there."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,28 @@ def test_everybody_finds_what_lies_in_the_folder_of_texts_and_each_person_their_
     assert read(str(own), "whole").text == "a tale"
     assert keep("mine.jsonl", b'{"text": "another"}\n', "ann@example.org") == own
     assert read(str(own), "whole").text == "another"
+
+
+def test_where_nobody_logs_in_a_text_never_takes_the_place_of_another(own_home: Path) -> None:
+    folder = own_home / "texts"
+    for name, content, kept in [
+        ("tale.txt", b"hers", "tale.txt"),
+        ("tale.txt", b"his", "tale-2.txt"),
+        ("tale.txt", b"hers", "tale.txt"),
+        ("tale.txt", b"mine", "tale-3.txt"),
+        ("tale-2.txt", b"yours", "tale-2-2.txt"),
+        ("v1.2 rows.jsonl.gz", b"a", "v1.2 rows.jsonl.gz"),
+        ("v1.2 rows.jsonl.gz", b"b", "v1.2 rows-2.jsonl.gz"),
+    ]:
+        assert keep(name, content, None) == folder / kept
+        assert (folder / kept).read_bytes() == content
+    assert [file.name for file in sorted(folder.iterdir()) if file.read_bytes() == b"hers"] == ["tale.txt"]
+
+
+def test_uploads_of_one_name_at_once_are_all_kept(own_home: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        kept = list(pool.map(lambda number: keep("tale.txt", str(number).encode(), None), range(24)))
+    assert [int(file.read_bytes()) for file in kept] == list(range(24))
 
 
 @pytest.mark.parametrize("name", ["", "../x.txt", "a/b.txt", ".hidden.txt", "x\0.txt", "-rf", "a" * 101, "x\n.txt"])

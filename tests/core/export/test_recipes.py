@@ -1,6 +1,7 @@
 """Recipes: ours, done again where nothing is known of its run, and those of other tools."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -181,7 +182,10 @@ def test_files_that_are_no_recipes(tmp_path: Path, text: str) -> None:
     (tmp_path / "recipe.json").write_text(text)
     with pytest.raises(NotRecipe):
         read_recipe(tmp_path / "recipe.json")
-    for other in (tmp_path, tmp_path / "missing.json"):
+    os.mkfifo(tmp_path / "pipe.json")
+    with (tmp_path / "sparse.json").open("wb") as file:
+        file.truncate(3 * 2**30)
+    for other in (tmp_path, *(tmp_path / f"{name}.json" for name in ("missing", "pipe", "sparse"))):
         with pytest.raises(NotRecipe, match="cannot be read"):
             read_recipe(other)
 

@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from core.errors import CorpusError
-from core.text import tokens
+from core.text import chat_templates
 from core.text.corpora import Corpus
 from core.text.tokens import token_pieces
 
@@ -43,7 +43,7 @@ def test_chats_are_as_the_template_writes_them(tokenizer: PreTrainedTokenizerBas
 def test_a_template_without_an_end_is_refused(
     tokenizer: PreTrainedTokenizerBase, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "_SECONDS", 2)
+    monkeypatch.setattr(chat_templates, "_SECONDS", 2)
     tokenizer.chat_template = PLAIN + "{% if messages | length > 2 %}" + template + "{% endif %}"
     begun = time.monotonic()
     with pytest.raises(CorpusError, match=r"chat template (takes over|refuses) .*2 of chats.jsonl") as refused:
