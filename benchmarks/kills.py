@@ -34,7 +34,7 @@ from core.selection.targets import Request
 from core.unfinished import sweep
 
 LAYERS, A_ROUND = 8, 20
-LONGEST = {"open": 0.1, "run": 3.0, "select": 4.0, "import": 0.3, "export": 2.0}  # seconds until the latest kill
+LONGEST = {"open": 0.1, "run": 3.0, "select": 4.0, "import": 1.5, "export": 2.0}  # seconds until the latest kill
 
 
 class Logged(Store):

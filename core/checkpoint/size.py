@@ -6,7 +6,8 @@ from typing import Any
 
 from core.checkpoint.headers import headers, read_object
 from core.checkpoint.safety import check_folder, check_local, packed_in
-from core.errors import BadPath, ModelError, QuorumError
+from core.errors import BadPath, ModelError, ModelNotFound, QuorumError
+from core.hub.hub_id import HubId
 from core.hub.snapshot import on_disk
 from core.paths import user_path
 from core.records.spec import BUNDLED
@@ -63,10 +64,10 @@ def shape_of(source: str) -> Shape | None:
 
 
 def admitted_shape(source: str) -> Shape | None:
-    """The same; a folder of this machine that a run would refuse raises the error with which it would.
+    """The same; a folder, or a copy of a Hub model, that a run would refuse raises the error with which it would.
 
     Raises:
-        ModelError: what is wrong with the folder.
+        ModelError: what is wrong with its files.
     """
     if source == BUNDLED:
         return _BUNDLED
@@ -79,13 +80,21 @@ def admitted_shape(source: str) -> Shape | None:
         return None
     if here:
         check_local(path)
+    folder = path if here else _copy(source)
+    if folder is not None and not here:
+        check_folder(folder)
     try:
-        folder = path if here else on_disk(source)
-        if folder is not None and not here:
-            check_folder(folder)
         return _read(folder) if folder is not None else None
     except (ModelError, OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # of the Hub, what is missing would be fetched
+        return None  # what needs torch to be told is left to the run
+
+
+def _copy(source: str) -> Path | None:
+    """The folder of a Hub model of safetensors that is on this machine whole; what is missing would be fetched."""
+    try:
+        return None if HubId.of(source).file else on_disk(source)
+    except (ModelNotFound, OSError):
+        return None
 
 
 def _read(folder: Path) -> Shape | None:

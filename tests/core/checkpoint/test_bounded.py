@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.size import admitted_shape, shape_of
 from core.errors import ModelError, UnsafeWeights, UnsupportedModel
+from core.hub.snapshot import on_disk
 from tests.support.models import save_model
 
 
@@ -114,6 +116,54 @@ def test_a_forecast_gives_the_reason_of_the_check(change: Callable[[Path], None]
         assert admitted_shape(str(folder)) is None
     except ModelError as said:
         assert (said.message, said.hint) == (refused.value.message, refused.value.hint)
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of some/model in the Hub's cache, whole."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    base, commit = tmp_path / "hub" / "models--some--model", "0123456789" * 4
+    (base / "refs").mkdir(parents=True)
+    (base / "refs" / "main").write_text(commit)
+    return save_model(base / "snapshots" / commit)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [change for name, change in BAD.items() if "deep" in name or "pipe" in name or "sparse" in name],
+    ids=[name for name in BAD if "deep" in name or "pipe" in name or "sparse" in name],
+)
+def test_a_forecast_of_a_copy_of_a_hub_model_gives_the_reason_of_the_run(
+    change: Callable[[Path], None], copy: Path
+) -> None:
+    """Where files that every model needs are none, it counts as not downloaded, and nothing is read."""
+    found = admitted_shape("some/model")
+    assert found is not None and found.layers == 8
+    change(copy)
+    if on_disk("some/model") is None:
+        assert admitted_shape("some/model") is None
+        return
+    with pytest.raises(ModelError) as refused:
+        locate("some/model")
+    with pytest.raises(ModelError) as said:
+        admitted_shape("some/model")
+    assert (said.value.message, said.value.hint) == (refused.value.message, refused.value.hint)
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, None], ids=["deep", "sparse"])
+def test_an_index_of_a_copy_without_bounds_is_refused(content: bytes | None, copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    index = copy / "model.safetensors.index.json"
+    index.write_bytes(content) if content is not None else sparse(index.name)(copy)
+    with pytest.raises(UnsupportedModel, match=rf"{index.name} (cannot be read|has 3,221,225,472 bytes)"):
+        admitted_shape("some/model")
+    assert shape_of("some/model") is None
+
+
+def test_a_copy_whose_index_is_a_pipe_is_not_whole(copy: Path) -> None:
+    (copy / "model.safetensors").unlink()
+    pipe("model.safetensors.index.json")(copy)
+    assert on_disk("some/model") is None is admitted_shape("some/model")
 
 
 def test_a_forecast_refuses_what_a_run_would_and_nothing_else(tmp_path: Path) -> None:
