@@ -19,7 +19,7 @@ from core.attribution import exact
 from core.attribution.named_values import layer_values
 from core.coalitions.measurements import RUINED, Floats, Measurements
 from core.coalitions.worth import LOG_SCORE, SCORE
-from core.sampling.strata import growing
+from core.sampling.strata import paired
 
 BUDGETS = (5, 10, 20, 50, 100)  # evaluations a player
 LIBRARIES = Path(__file__).parent / "libraries.json"
@@ -83,7 +83,7 @@ def ours(worths: Worths, is_score: bool, budget: int, seed: int) -> tuple[Floats
     The game of the score is measured as scores are. Any other game counts as one of log scores: it is a mean loss,
     shifted and scaled, so that nothing of it is bounded below but what the game itself bounds.
     """
-    masks = growing(PLAYERS, budget - 1, seed)
+    masks = paired(PLAYERS, budget - 1, seed)
     place = {mask.tobytes(): row for row, mask in enumerate(EVERY)}
     asked = worths[[place[mask.tobytes()] for mask in masks]]
     whole = worths[-1]

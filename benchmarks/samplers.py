@@ -7,15 +7,14 @@ over 1 to 6 removed groups.
 """
 
 import argparse
-from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.attribution import Game, model
+from benchmarks import games
+from benchmarks.games import EVERY, PLAYERS
 from core.attribution import exact
-from core.attribution.closed_form import measure, sizes, values
-from core.attribution.named_values import measure_of
-from core.coalitions.masks import Masks, everything
+from core.attribution.hybrid import Averaging, averaging, hybrid
+from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import WORTHS
 from core.records.spec import RunSpec
@@ -29,70 +28,67 @@ SAMPLERS = ("stratified", "adaptive", "shapley")
 VALUES = (("stratified", "score"), ("local", "log_score"), ("shapley", "log_score"))
 ROUND = 0.1  # of the budget, proposed at once
 LARGEST = 6
+_LOG_SCORES = games.log_score()  # in the order of EVERY
+_PLACES = 2 ** np.arange(PLAYERS)[::-1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     options = parser.parse_args()
-    game, players = model(0)
-    every = everything(players)
-    truth = {(kind, worth): exact_values(every, game, kind, worth) for kind, worth in VALUES}
+    truth = {(kind, worth): exact_values(kind, worth) for kind, worth in VALUES}
     print(f"at {BUDGETS} evaluations")
     for sampler in SAMPLERS:
         errors: dict[str, list[float]] = {f"{kind} value of {worth}": [] for kind, worth in VALUES}
         errors["rise above the best"] = []
         for budget in BUDGETS:
-            found = [sampled(sampler, game, players, budget, seed) for seed in range(options.seeds)]
+            found = [sampled(sampler, budget, seed) for seed in range(options.seeds)]
             for (kind, worth), right in truth.items():
                 estimates = [estimated(measured, kind, worth) for measured in found]
                 away = [np.linalg.norm(estimate - right) / np.linalg.norm(right) for estimate in estimates]
                 errors[f"{kind} value of {worth}"].append(float(np.mean(away)))
-            errors["rise above the best"].append(float(np.mean([regret(measured, game) for measured in found])))
+            errors["rise above the best"].append(float(np.mean([regret(measured) for measured in found])))
         for name, row in errors.items():
             print(f"  {sampler:11s} {name:28s}" + " ".join(f"{value:8.4f}" for value in row), flush=True)
 
 
-def sampled(sampler: str, game: Game, players: int, budget: int, seed: int) -> Measurements:
+def sampled(sampler: str, budget: int, seed: int) -> Measurements:
     """What a run of that many evaluations would have measured."""
     spec = RunSpec(sampler=sampler, masks=budget, seed=seed)
-    strata, masks = begin(spec, players)
-    known = measured_in(game, masks[1:])
+    strata, masks = begin(spec, PLAYERS)
+    known = measured_in(masks[1:])
     while sampler == "adaptive" and len(known) < budget:
         more = propose(known, strata, min(budget - len(known), max(10, int(ROUND * budget))), seed)
-        known = measured_in(game, np.concatenate([known.masks, more]))
+        known = measured_in(np.concatenate([known.masks, more]))
     return known
 
 
-def measured_in(game: Game, masks: Masks) -> Measurements:
-    return Measurements(masks, -game(masks)[:, None], -game(np.ones((1, masks.shape[1]), dtype=bool)))
+def measured_in(masks: Masks) -> Measurements:
+    return Measurements(masks, -_LOG_SCORES[masks @ _PLACES][:, None], -_LOG_SCORES[-1:])
 
 
 def estimated(measured: Measurements, kind: str, worth: str) -> Floats:
-    players = measured.masks.shape[1]
-    process = fit(measured, log=WORTHS[worth].log).process
-    return values([process], measure_of(kind, players, default_strata(players)))[0]
+    log = WORTHS[worth].log
+    return hybrid(fit(measured, log=log), log).values([_averaging(kind)], 0)[0]
 
 
-def exact_values(every: Masks, game: Game, kind: str, worth: str) -> Floats:
-    players = every.shape[1]
-    worths = game(every) if WORTHS[worth].log else np.exp(game(every))
-    found = exact.cube(every, worths)
-    assert found is not None
-    if kind == "stratified":
-        return exact.values(found, exact.stratified_sizes(players, default_strata(players)))
-    return exact.values(found, sizes(measure(kind, players), players - 1))
+def exact_values(kind: str, worth: str) -> Floats:
+    worths = _LOG_SCORES if WORTHS[worth].log else np.exp(_LOG_SCORES)
+    return exact.values(worths.reshape((2,) * PLAYERS), _averaging(kind).sizes)
 
 
-def regret(measured: Measurements, game: Callable[[Masks], Floats]) -> float:
-    every = everything(measured.masks.shape[1])
-    worths, gone, seen = game(every), (~every).sum(axis=1), (~measured.masks).sum(axis=1)
+def regret(measured: Measurements) -> float:
+    gone, seen = (~EVERY).sum(axis=1), (~measured.masks).sum(axis=1)
     rises = []
     for count in range(1, LARGEST + 1):
         here = -measured.rises[seen == count]
-        best = here.max() if len(here) else worths.min()
-        rises.append(worths[gone == count].max() - best)
+        best = here.max() if len(here) else _LOG_SCORES.min()
+        rises.append(_LOG_SCORES[gone == count].max() - best)
     return float(np.mean(rises))
+
+
+def _averaging(kind: str) -> Averaging:
+    return averaging(kind, PLAYERS, default_strata(PLAYERS))
 
 
 if __name__ == "__main__":

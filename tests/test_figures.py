@@ -1,16 +1,25 @@
 """The figures of the documentation are those of the benchmarks' files: each is worked out anew and looked for."""
 
+import importlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from app.root import ROOT
 from benchmarks import attribution, selection, trained
 
 TRAINED = ("mamba", "rwkv")
 MEASURED = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_what_measured_them_still_starts(path: Path) -> None:
+    """A benchmark is run by hand and seldom: what it takes from the product must be there."""
+    importlib.import_module(f"benchmarks.{path.stem}")
 
 
 def of(name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from core.attribution.hybrid import averaging, hybrid
 from core.attribution.permutations import draw, marginals
 from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Floats, Measurements
-from core.sampling.strata import growing
+from core.sampling.strata import paired
 from core.surrogate.surrogate import fit
 
 PLAYERS = ("Ann", "Bo", "Cy")
@@ -112,7 +112,7 @@ def learning_curve(game: Floats, evaluations: Sequence[int], seeds: int) -> list
 
 def measured(game: Floats, evaluations: int, seed: int) -> Measurements:
     """So many coalitions of a game of log scores, the whole model among them, drawn by the sampler `shapley`."""
-    masks = growing(game.ndim, evaluations - 1, seed)
+    masks = paired(game.ndim, evaluations - 1, seed)
     return Measurements(masks, -table(game)(masks)[:, None], -np.array([game.flat[-1]]))
 
 

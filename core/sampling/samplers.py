@@ -3,7 +3,7 @@
 stratified   the paper's: strata by Hamming weight, uniform inside each (`sampling.strata`)
 adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
              until the budget is spent or the ranking has settled
-shapley      for values over sets of every size: none, all but one, then large ones mostly (`strata.growing`)
+shapley      for values over sets of every size: none, all but one, then pairs of complements (`strata.paired`)
 exhaustive   all of them, for games of few layers: values are then exact
 
 Every run measures the coalition of no layers: with it, Shapley values add up to what the whole model is worth more.
@@ -17,7 +17,7 @@ from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import SelectionError
 from core.records.spec import SAMPLERS, RunSpec
-from core.sampling.strata import check_strata, default_strata, growing, stratified
+from core.sampling.strata import check_strata, default_strata, paired, stratified
 
 _MOST_MASKS = 1_000_000
 # The share of an adaptive run's budget that does not depend on what was measured.
@@ -89,7 +89,7 @@ def begin(spec: RunSpec, layers: int, *, empty: bool = True) -> tuple[tuple[int,
         every = np.random.default_rng(spec.seed).permutation(everything(layers)[:-1])
         return strata, np.concatenate([whole, every])
     if spec.sampler == "shapley":
-        return strata, np.concatenate([whole, growing(layers, spec.masks, spec.seed)])
+        return strata, np.concatenate([whole, paired(layers, spec.masks, spec.seed)])
     if spec.sampler == "stratified":
         return strata, np.concatenate([first, stratified(layers, strata, spec.masks - int(empty), spec.seed)])
     count = min(max(FEWEST_MASKS, int(spec.masks * _FIRST)), sum(comb(layers, kept) for kept in strata))

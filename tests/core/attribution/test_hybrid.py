@@ -17,7 +17,7 @@ from core.attribution.named_values import layer_values, pair_interactions
 from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Measurements
 from core.coalitions.worth import WORTHS
-from core.sampling.strata import growing, stratified
+from core.sampling.strata import paired, stratified
 from core.surrogate.surrogate import Reading, fit
 
 PLAYERS, STRATA = 8, (7, 6, 4)
@@ -51,7 +51,7 @@ def named_players_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("named_players_only")
 def test_values_are_those_of_brute_force(kind: str, log: bool, as_log: bool) -> None:
     """Of the game that is measured where it was measured and predicted elsewhere, coalition by coalition."""
-    game = hybrid(fit(measured(growing(PLAYERS, 60, 0)), log=log), as_log)
+    game = hybrid(fit(measured(paired(PLAYERS, 60, 0)), log=log), as_log)
     asked = averaging(kind, PLAYERS, STRATA)
     [found] = game.values([asked], seed=0)
     cube = game.predict(EVERY).reshape((2,) * PLAYERS)
@@ -60,7 +60,7 @@ def test_values_are_those_of_brute_force(kind: str, log: bool, as_log: bool) -> 
 
 @pytest.mark.usefixtures("named_players_only")
 def test_scores_read_from_their_logarithm_come_near() -> None:
-    game = hybrid(fit(measured(growing(PLAYERS, 60, 0))), log=False)
+    game = hybrid(fit(measured(paired(PLAYERS, 60, 0))), log=False)
     kinds = [averaging(kind, PLAYERS, STRATA) for kind in KINDS]
     cube = game.predict(EVERY).reshape((2,) * PLAYERS)
     for found, kind in zip(game.values(kinds, seed=0), kinds, strict=True):
@@ -70,7 +70,7 @@ def test_scores_read_from_their_logarithm_come_near() -> None:
 @pytest.mark.parametrize(("kind", "index"), [("shapley", "SII"), ("banzhaf", "BII"), ("faithful", "FSII")])
 @pytest.mark.usefixtures("named_players_only")
 def test_interactions_are_shapiqs(kind: str, index: str) -> None:
-    game = hybrid(fit(measured(growing(PLAYERS, 60, 0)), log=False), log=False)
+    game = hybrid(fit(measured(paired(PLAYERS, 60, 0)), log=False), log=False)
     found = game.interactions(measure(kind, PLAYERS))
     rows = lambda some: game.predict(np.atleast_2d(np.asarray(some, dtype=bool)))  # noqa: E731
     theirs = shapiq.ExactComputer(n_players=PLAYERS, game=rows)(index, order=2)
@@ -83,7 +83,7 @@ def test_interactions_are_shapiqs(kind: str, index: str) -> None:
 @given(st.integers(0, 1000), st.sampled_from([5, 9, 16, 24]), st.integers(12, 60), st.sampled_from(sorted(WORTHS)[1:]))
 def test_shapley_values_sum_to_what_was_measured(seed: int, players: int, count: int, worth: str) -> None:
     """Efficiency, to 1e-9, from any number of evaluations, below and beyond the players that can be enumerated."""
-    masks = growing(players, min(count, 2**players - 2), seed)
+    masks = paired(players, min(count, 2**players - 2), seed)
     seen = measured(masks, seed)
     found = layer_values(seen, "shapley", worth, (), seed)
     whole, *rest = WORTHS[worth].of(seen)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.coalitions.masks import encode
 from core.errors import SelectionError
-from core.sampling.strata import default_strata, growing, stratified
+from core.sampling.strata import default_strata, paired, stratified
 
 
 @st.composite
@@ -65,14 +65,17 @@ def test_more_masks_than_coalitions_are_refused() -> None:
         stratified(6, [4], 16, 0)
 
 
-def test_growing_samples_are_distinct_nested_and_reach_every_size() -> None:
-    """No layers, all but one, then larger ones more often; and in the end every coalition but the whole model."""
-    sample = growing(10, 200, 3)
-    np.testing.assert_array_equal(sample[:60], growing(10, 60, 3))
+def test_paired_samples_are_distinct_nested_and_reach_every_size() -> None:
+    """No layers, all but one, then pairs of complements; and in the end every coalition but the whole model."""
+    sample = paired(10, 200, 3)
+    np.testing.assert_array_equal(sample[:60], paired(10, 60, 3))
     assert not sample[0].any() and (sample[1:11].sum(axis=1) == 9).all()
     assert len({mask.tobytes() for mask in sample}) == 200
     kept = np.bincount(sample[11:].sum(axis=1), minlength=10)
-    assert kept[2:5].sum() < kept[6:9].sum() and (kept[2:9] > 0).all()
-    assert len({mask.tobytes() for mask in growing(5, 31, 0)}) == 31
+    assert (kept[1:9] > 0).all()
+    drawn = {mask.tobytes() for mask in sample}
+    alone = [mask for mask in sample[1:] if (~mask).tobytes() not in drawn]
+    assert all(mask.sum() == 9 for mask in alone[:-1])  # but the last one, whose other half the sample has no room for
+    assert len({mask.tobytes() for mask in paired(5, 31, 0)}) == 31
     with pytest.raises(SelectionError):
-        growing(5, 32, 0)
+        paired(5, 32, 0)
