@@ -15,7 +15,7 @@ from core.checkpoint.memory import amount, available
 from core.checkpoint.size import BYTES, admitted_shape
 from core.coalitions.masks import Masks
 from core.coalitions.players import computed, kept, players_of, switches
-from core.records.results import RunResult
+from core.records.results import Findings
 from core.records.spec import OFFLOAD, RunSpec
 from core.run import forecast
 from core.sampling.samplers import begin, check_count, check_size
@@ -52,12 +52,12 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     """
     check_size(spec)
     shape = admitted_shape(spec.model)
-    here = [run for run in runs if run.result is not None and not shipped.is_example(run)]
-    alike = [_found(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
-    dtype = spec.dtype if spec.dtype != "auto" else alike[0].model.dtype if alike else None
-    device = spec.device if spec.device != "auto" else alike[0].model.device if alike else "cpu"
-    like = [run for run in runs if run.result is not None and run.spec.model == spec.model]
-    layers = shape.layers if shape else _found(like[0]).model.layers if like else None
+    here = [run for run in runs if run.findings is not None and not shipped.is_example(run)]
+    alike = [_said(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
+    dtype = spec.dtype if spec.dtype != "auto" else alike[0].dtype if alike else None
+    device = spec.device if spec.device != "auto" else alike[0].device if alike else "cpu"
+    like = [run for run in runs if run.findings is not None and run.spec.model == spec.model]
+    layers = shape.layers if shape else _said(like[0]).layers if like else None
     answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None)
     if shape is not None and answer.dtype in BYTES:
         kind = device.partition(":")[0]
@@ -74,13 +74,11 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     same = [run for run in like if _same_text(run.spec, spec)]
     if same:
         missing[list(Store(database).known(same[0].game, masks))] = False
-        answer = replace(answer, known=round(float((~missing).sum()) * scale), known_in=_found(same[0]).model.dtype)
+        answer = replace(answer, known=round(float((~missing).sum()) * scale), known_in=_said(same[0]).dtype)
     ours = {run.run for run in here}
-    rates = [
-        run for run in like if run.run in ours and _found(run).measured >= _FEWEST and _found(run).model.dtype == dtype
-    ]
+    rates = [run for run in like if run.run in ours and _said(run).measured >= _FEWEST and _said(run).dtype == dtype]
     if rates:
-        head, best = shape.head if shape else 0.0, max(rates, key=lambda run: _found(run).measured)
+        head, best = shape.head if shape else 0.0, max(rates, key=lambda run: _said(run).measured)
         work = forecast.work(_blocks(masks, players, layers), missing, head) * scale * spec.sequences * spec.window
         answer = replace(answer, seconds=work / _work_a_second(best, head), rate_of=best.run)
     return answer
@@ -151,7 +149,9 @@ def _blocks(masks: Masks, players: Sequence[str], layers: int) -> Masks:
 
 def _work_a_second(run: StoredRun, head: float) -> float:
     """Block-token evaluations a second that a run made, loading and estimating included."""
-    result, model = _found(run), _found(run).model
+    result = run.result
+    assert result is not None
+    model = result.model
     masks, scale = _drawn(run.spec, len(model.players))
     whole = (
         forecast.work(_blocks(masks, model.players, model.layers), np.ones(len(masks), dtype=np.bool_), head) * scale
@@ -160,6 +160,6 @@ def _work_a_second(run: StoredRun, head: float) -> float:
     return whole * share * run.spec.sequences * run.spec.window / result.seconds
 
 
-def _found(run: StoredRun) -> RunResult:
-    assert run.result is not None
-    return run.result
+def _said(run: StoredRun) -> Findings:
+    assert run.findings is not None
+    return run.findings

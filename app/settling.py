@@ -12,7 +12,7 @@ from core.attribution.stability import SETTLED
 from core.coalitions.worth import LOG_SCORE
 from core.errors import QuorumError
 from core.paths import own_name
-from core.records.results import RunResult
+from core.records.results import Findings
 from core.records.spec import RunSpec
 from core.surrogate.surrogate import learnt_of
 
@@ -40,20 +40,20 @@ def ranking_sentence(database: Database, runs: Sequence[StoredRun], spec: RunSpe
 
 def _alike(runs: Sequence[StoredRun], spec: RunSpec) -> list[StoredRun]:
     """The finished runs of a request's model and players, the nearest first."""
-    same = [run for run in runs if run.result is not None and run.spec.model == spec.model]
+    same = [run for run in runs if run.findings is not None and run.spec.model == spec.model]
     if not same:
         return []
     model = max(same, key=lambda run: run.changed)  # what the name stood for last
     alike = [
         run
         for run in runs
-        if run.result is not None
+        if run.findings is not None
         and run.status == "finished"
-        and not run.result.is_exact
-        and run.result.model.fingerprint == _found(model).model.fingerprint
+        and not run.findings.is_exact
+        and run.findings.fingerprint == _found(model).fingerprint
         and (run.spec.players, run.spec.protect) == (spec.players, spec.protect)
     ]
-    return sorted(alike, key=lambda run: (*_unlike(run.spec, spec), -_found(run).surrogate.masks))
+    return sorted(alike, key=lambda run: (*_unlike(run.spec, spec), -_found(run).fitted))
 
 
 def _unlike(one: RunSpec, other: RunSpec) -> list[bool]:
@@ -87,6 +87,6 @@ def _round(found: "Settling") -> str:
     return f"{float(f'{found.coalitions:.2g}'):,.0f}"
 
 
-def _found(run: StoredRun) -> RunResult:
-    assert run.result is not None
-    return run.result
+def _found(run: StoredRun) -> Findings:
+    assert run.findings is not None
+    return run.findings

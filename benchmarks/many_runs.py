@@ -19,6 +19,7 @@ import numpy as np
 
 from app.example import shipped
 from app.worker import client
+from cache import going
 from cache.database import Database
 from tests.support.pages import open_page
 
@@ -50,6 +51,7 @@ def fill(file: Path, count: int) -> Path:
     shipped.load_into(database)
     shown = shipped.example()
     assert shown.selection is not None
+    going.every(database)
     with database.writing() as connection:
         [(game,)] = connection.execute("SELECT game FROM runs").fetchall()
         for number in range(1, count):
@@ -57,14 +59,15 @@ def fill(file: Path, count: int) -> Path:
             result, spec = replace(shown.result, run=run), replace(shown.spec, seed=number)
             connection.execute(
                 """
-                INSERT INTO runs (run, game, spec, strata, status, result, started, changed)
-                SELECT $1, $2, $3, strata, status, $4, started + $5 * INTERVAL 1 MINUTE, changed
+                INSERT INTO runs (run, game, spec, strata, status, result, findings, started, changed)
+                SELECT $1, $2, $3, strata, status, $4, findings, started + $5 * INTERVAL 1 MINUTE, changed
                 FROM runs WHERE run = $6
                 """,
                 [run, game, json.dumps(asdict(spec)), json.dumps(asdict(result)), number, shown.result.run],
             )
             connection.execute(
-                "INSERT INTO selections VALUES (?, '[]', ?, now())", [run, json.dumps(asdict(shown.selection))]
+                "INSERT INTO selections SELECT ?, protected, selection, changed, can_go FROM selections WHERE run = ?",
+                [run, shown.result.run],
             )
     return file
 

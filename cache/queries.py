@@ -3,30 +3,28 @@
 import json
 import re
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import lru_cache, partial
 from typing import Any
 
 import pandas as pd
 
 from cache.database import Database
+from cache.findings import MODEL, complete_findings, result_of
 from cache.labels import Label, label_of, meant
-from cache.stored_records import refusal, stored, stored_of
+from cache.stored_records import Record, refusal, stored, stored_of
 from core.errors import RunNotFound
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
-from core.records.results import RunResult
+from core.records.results import Findings, RunResult
 from core.records.spec import MOST_LAYERS, ModelInfo, RunSpec
 
-# Another reader may hold a run's claim for the moment in which it looks; a process that measures holds it all the time.
-_LOOKS = 3
-# The model of a run's game, if the file has it.
-_MODEL = "SELECT any_value(model) FROM runs JOIN games USING (game) WHERE runs.run = $1"
+_LOOKS = 3  # another reader may hold a claim for a moment; a process that measures holds it all the time
 _STATUS = ("running", "cancelled", "failed", "finished")
 _RUNS = """
-    SELECT run, game, spec, strata, status, message, result, started, changed, model, name, note, archived, deleted
-    FROM runs LEFT JOIN games USING (game) LEFT JOIN labels USING (run)
+    SELECT run, game, spec, strata, status, message, findings, started, changed, name, note, archived, deleted
+    FROM runs LEFT JOIN labels USING (run)
 """
 
 
@@ -40,12 +38,22 @@ class StoredRun:
     strata: tuple[int, ...]
     status: str  # running, interrupted, cancelled, failed or finished
     message: str | None
-    result: RunResult | None
+    findings: Findings | None  # what a list says of its result
     started: pd.Timestamp
     changed: pd.Timestamp
     label: Label = field(default_factory=Label)
     # Coalitions of its game that somebody wants its estimates to rest on; None: the run's own (`cache.basis`).
     refit: int | None = None
+    read: Callable[[], RunResult | None] = field(default=lambda: None, compare=False)  # the result, once asked for
+
+    @property
+    def result(self) -> RunResult | None:
+        """What it found, complete or so far: large, and read from the file when it is first asked for.
+
+        Raises:
+            CacheError: the file cannot be read now, or holds what Quorum never writes.
+        """
+        return self.read() if self.findings is not None else None
 
     @property
     def kept(self) -> RunResult | None:
@@ -55,7 +63,7 @@ class StoredRun:
     @property
     def resolved(self) -> RunSpec:
         """The specification with what was found out when the run began: the dtype."""
-        return replace(self.spec, dtype=self.result.model.dtype) if self.result else self.spec
+        return replace(self.spec, dtype=self.findings.dtype) if self.findings else self.spec
 
 
 def runs(database: Database, deleted: bool = False, before: Sequence[StoredRun] = ()) -> list[StoredRun]:
@@ -64,8 +72,9 @@ def runs(database: Database, deleted: bool = False, before: Sequence[StoredRun] 
     Args:
         database: where they are.
         deleted: in their place those that were deleted and can be brought back.
-        before: what this gave earlier. A result is of a hundred kilobytes: only those that have changed are read.
+        before: what this gave earlier: only those that have changed are read.
     """
+    complete_findings(database)
     known = {(run.run, run.status, run.changed): run for run in before}
     with database.reading() as connection:
         rows = connection.execute(
@@ -78,7 +87,7 @@ def runs(database: Database, deleted: bool = False, before: Sequence[StoredRun] 
         every = [(known.get((run, status, pd.Timestamp(changed))), run, label) for run, status, changed, *label in rows]
         fresh = [run for found, run, _ in every if found is None]
         read = connection.execute(f"{_RUNS} WHERE list_contains(?, run)", [fresh]).fetchall() if fresh else []
-    anew = {row[0]: _stored(database.file, row) for row in read}
+    anew = {row[0]: _stored(database, row) for row in read}
     return [replace(found, label=label_of(*label)) if found else anew[run] for found, run, label in every]
 
 
@@ -115,6 +124,7 @@ def find_run(database: Database, name: str, deleted: bool = False) -> StoredRun:
     Raises:
         RunNotFound: there is none, or more than one, with those that there are.
     """
+    complete_findings(database)
     with database.reading() as connection:
         rows = connection.execute("""
             SELECT run, name, note, archived, deleted FROM runs LEFT JOIN labels USING (run) ORDER BY started DESC
@@ -122,16 +132,12 @@ def find_run(database: Database, name: str, deleted: bool = False) -> StoredRun:
         every = {run: label_of(*label) for run, *label in rows}
         found = connection.execute(f"{_RUNS} WHERE run = ?", [meant(database.file, every, name, deleted)]).fetchone()
     assert found is not None  # the file is ours while it is read
-    return settled(database, _stored(database.file, found))
+    return settled(database, _stored(database, found))
 
 
 def last_selection(database: Database, run: str) -> Selection | None:
     """What the last search found for a run, if there was one."""
-    with database.reading() as connection:
-        row = connection.execute(
-            f"SELECT selection, ({_MODEL}) FROM selections WHERE run = $1 ORDER BY changed DESC LIMIT 1", [run]
-        ).fetchone()
-    return stored_of(Selection, row[0], database.file, run, row[1]) if row else None
+    return _kept(database, Selection, run, "selections", "selection", "ORDER BY changed DESC LIMIT 1")
 
 
 def find_selection(database: Database, run: str) -> Selection:
@@ -150,9 +156,7 @@ def find_selection(database: Database, run: str) -> Selection:
 
 def comparison(database: Database, run: str) -> Comparison | None:
     """How methods compared the last time that it was asked for a run."""
-    with database.reading() as connection:
-        row = connection.execute(f"SELECT comparison, ({_MODEL}) FROM comparisons WHERE run = $1", [run]).fetchone()
-    return stored_of(Comparison, row[0], database.file, run, row[1]) if row else None
+    return _kept(database, Comparison, run, "comparisons", "comparison")
 
 
 def players(database: Database, run: StoredRun) -> tuple[str, ...]:
@@ -170,26 +174,18 @@ def players(database: Database, run: StoredRun) -> tuple[str, ...]:
 
 def selection(database: Database, run: str, protected: Sequence[int]) -> Selection | None:
     """What a search found for a run with these layers protected, if there was one."""
-    with database.reading() as connection:
-        row = connection.execute(
-            f"SELECT selection, ({_MODEL}) FROM selections WHERE run = $1 AND protected = $2",
-            [run, json.dumps(sorted(set(protected)))],
-        ).fetchone()
-    return stored_of(Selection, row[0], database.file, run, row[1]) if row else None
+    asked = json.dumps(sorted(set(protected)))
+    return _kept(database, Selection, run, "selections", "selection", "AND protected = $2", asked)
 
 
 def diagnostics(database: Database, run: str) -> Diagnostics | None:
     """How far a run's surrogates can be trusted; None before its end, and of a run that ended in an earlier release."""
-    with database.reading() as connection:
-        row = connection.execute(f"SELECT diagnostics, ({_MODEL}) FROM diagnostics WHERE run = $1", [run]).fetchone()
-    return stored_of(Diagnostics, row[0], database.file, run, row[1]) if row else None
+    return _kept(database, Diagnostics, run, "diagnostics", "diagnostics")
 
 
 def scores(database: Database, run: str) -> Scores | None:
     """What the literature's criteria say of a run's players, if it was asked for."""
-    with database.reading() as connection:
-        row = connection.execute(f"SELECT scores, ({_MODEL}) FROM scores WHERE run = $1", [run]).fetchone()
-    return stored_of(Scores, row[0], database.file, run, row[1]) if row else None
+    return _kept(database, Scores, run, "scores", "scores")
 
 
 def owner(database: Database, run: str) -> str | None:
@@ -215,27 +211,40 @@ def is_blank(database: Database) -> bool:
     return not row or row[0] == 0
 
 
-def _stored(file: Path, row: tuple[Any, ...]) -> StoredRun:
-    run, game, spec, strata, status, message, result, started, changed, model, *label = row
+def _kept(
+    database: Database, kind: type[Record], run: str, table: str, column: str, which: str = "", *asked: str
+) -> Record | None:
+    """A record of a run from its column of a table, if there is one."""
+    with database.reading() as connection:
+        row = connection.execute(
+            f"SELECT {column}, ({MODEL}) FROM {table} WHERE run = $1 {which}", [run, *asked]
+        ).fetchone()
+    return stored_of(kind, row[0], database.file, run, row[1]) if row else None
+
+
+def _stored(database: Database, row: tuple[Any, ...]) -> StoredRun:
+    run, game, spec, strata, status, message, found, started, changed, *label = row
+    file = database.file
     # These become the names of files, and of a command's argument.
     for what, name in (("a run", run), (f"run {run}", game)):
         if not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
             raise refusal(file, what, f"its {'name' if name is run else 'game'} is {name!r}")
     if status not in _STATUS:
         raise refusal(file, f"run {run}", f"its status is {status!r}")
-    found = StoredRun(
+    said = stored(Findings, found, file, f"run {run}") if found else None
+    most = said.players if said is not None else MOST_LAYERS
+    if any(kept is None or not 0 < kept <= most for kept in strata):
+        raise refusal(file, f"run {run}", f"its strata are {list(strata)[:20]}")
+    return StoredRun(
         run,
         game,
         stored(RunSpec, spec, file, f"run {run}"),
         tuple(strata),
         status,
         message,
-        stored_of(RunResult, result, file, run, model) if result else None,
+        said,
         pd.Timestamp(started),
         pd.Timestamp(changed),
         label_of(*label),
+        read=lru_cache(maxsize=1)(partial(result_of, database, run)),
     )
-    most = len(found.result.model.players) if found.result is not None else MOST_LAYERS
-    if any(kept is None or not 0 < kept <= most for kept in found.strata):
-        raise refusal(file, f"run {run}", f"its strata are {list(found.strata)[:20]}")
-    return found

@@ -158,6 +158,12 @@ def m012_labels(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m013_findings(connection: DuckDBPyConnection) -> None:
+    """What lists say of runs, whose results are large; it is found, and kept, when they are first listed without."""
+    connection.execute("ALTER TABLE runs ADD COLUMN findings VARCHAR")  # JSON of core.records.results.Findings
+    connection.execute("ALTER TABLE selections ADD COLUMN can_go INTEGER")  # layers, by `cache.going`
+
+
 Object = tuple[str, str, str | None]  # kind, name, and the statement that makes it
 
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
@@ -173,6 +179,7 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m010_owners,
     m011_imports,
     m012_labels,
+    m013_findings,
 )
 
 

@@ -13,6 +13,7 @@ from cache import labels, queries
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
+from core.attribution.stability import findings
 from core.coalitions.masks import Masks, encode
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
@@ -104,7 +105,7 @@ class Store:
         """Keeps what a search found for a run, in place of an earlier one with the same layers protected."""
         row = [run, json.dumps(selection.protected), json.dumps(asdict(selection))]
         with self._database.writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?, now())", row)
+            connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?, now(), NULL)", row)
 
     def precision(self, game: str) -> Precision | None:
         """What 16 bits cost in this game, if it has been measured."""
@@ -139,20 +140,20 @@ class Store:
         """Keeps what a run has found so far, or at its end."""
         with self._database.writing() as connection:
             connection.execute(
-                "UPDATE runs SET result = ?, status = ?, changed = now() WHERE run = ?",
-                [json.dumps(asdict(result)), status, result.run],
+                "UPDATE runs SET result = ?, findings = ?, status = ?, changed = now() WHERE run = ?",
+                [json.dumps(asdict(result)), json.dumps(asdict(findings(result))), status, result.run],
             )
 
     def adopt(self, game: str, spec: RunSpec, result: RunResult, started: pd.Timestamp) -> None:
         """Takes in a run that was finished elsewhere; one of the same name stays as it is."""
-        row = [result.run, game, json.dumps(asdict(spec)), list(result.strata), json.dumps(asdict(result)), started]
+        own = [json.dumps(asdict(record)) for record in (spec, result, findings(result))]
         with self._database.writing() as connection:
             connection.execute(
                 """
-                INSERT OR IGNORE INTO runs (run, game, spec, strata, status, result, started, changed)
-                VALUES ($1, $2, $3, $4, 'finished', $5, $6, $6)
+                INSERT OR IGNORE INTO runs (run, game, strata, started, changed, status, spec, result, findings)
+                VALUES ($1, $2, $3, $4, $4, 'finished', $5, $6, $7)
                 """,
-                row,
+                [result.run, game, list(result.strata), started, *own],
             )
 
     def close(self, run: str, status: str, message: str | None = None) -> None:

@@ -79,7 +79,7 @@ def _here(database: Database, wanted: Recipe, options: argparse.Namespace) -> Re
     """
     spec = wanted.spec
     for run in queries.runs(database):
-        if run.run == wanted.run and run.result is not None and run.result.model.fingerprint == wanted.fingerprint:
+        if run.run == wanted.run and run.findings is not None and run.findings.fingerprint == wanted.fingerprint:
             if not options.model and own_name(run.spec.model) == spec.model:
                 spec = replace(spec, model=run.spec.model)
             if not options.corpus and own_name(run.spec.corpus) == spec.corpus:

@@ -13,16 +13,14 @@ from app.cli.terminal import announce, follow, result_object, result_text, say
 from app.commands.label_commands import label_object, said_of
 from app.foresight import foresee, sentences
 from app.words import called
-from cache import queries
+from cache import going, queries
 from cache.imports import imports
-from core.attribution.stability import stability
 from core.coalitions.players import names
 from core.errors import QuorumError
 from core.records.events import Finished, Measured
-from core.records.plans import Selection
 from core.records.presets import whole
 from core.records.spec import RunSpec
-from core.selection.targets import ACCEPTED, largest_within
+from core.selection.targets import ACCEPTED
 
 # A smaller share of extrapolation is not worth a line.
 _NOTICEABLE = 0.005
@@ -44,8 +42,8 @@ def runs(options: argparse.Namespace) -> None:
     database = database_of(options)
     every = [queries.settled(database, run) for run in queries.runs(database, options.deleted)]
     found = [run for run in every if options.archived or options.deleted or not run.label.archived]
-    plans = {run.run: queries.selection(database, run.run, ()) for run in found if run.result is not None}
-    rows = [_summary(run) | _findings(run, plans.get(run.run)) for run in found]
+    can_go = going.every(database)
+    rows = [_summary(run) | _findings(run, can_go.get(run.run)) for run in found]
     say(
         options.json,
         {"runs": rows},
@@ -119,15 +117,14 @@ def _summary(run: queries.StoredRun) -> dict[str, object]:
     }
 
 
-def _findings(run: queries.StoredRun, found: Selection | None) -> dict[str, object]:
-    """What a run has come to: of the whole model, of its surrogate, and of the largest plan within the usual bound."""
-    within = largest_within(found) if found is not None else None
-    result = run.result
+def _findings(run: queries.StoredRun, can_go: int | None) -> dict[str, object]:
+    """What a run has come to: of the whole model, of its ranking, and of the largest plan within the usual bound."""
+    found = run.findings
     return {
-        "layers": result.model.layers if result else None,
-        "dense_perplexity": result.dense_perplexity if result else None,
-        "ranks": stability(result).spearman if result else None,
-        "can_go": None if found is None else within.count if within else 0,
+        "layers": found.layers if found else None,
+        "dense_perplexity": found.dense_perplexity if found else None,
+        "ranks": found.ranks if found else None,
+        "can_go": can_go,
     }
 
 

@@ -83,9 +83,9 @@ def measured_matrix(database: Database, run: StoredRun) -> CalibrationMatrix | N
     shown, found = _result(run), []
     games = games_of(database, shown.model)
     for other in reads.runs(database):
-        if other.result is None or _but_for_text(other) != _but_for_text(run) or not _plans(database, other):
+        if other.findings is None or _but_for_text(other) != _but_for_text(run) or not _plans(database, other):
             continue
-        asked = replace(other.result.protocol, split="evaluation", tokens="")
+        asked = replace(_result(other).protocol, split="evaluation", tokens="")
         asked = replace(asked, sequences=_JUDGED * asked.sequences)
         found += [(other, judge) for judge in games if replace(judge[1], tokens="") == asked][:1]
     found.sort(key=lambda pair: (pair[0].run != run.run, pair[0].started))
@@ -110,8 +110,8 @@ def command(spec: RunSpec) -> str:
 
 
 def _but_for_text(run: StoredRun) -> tuple[RunSpec, str, str]:
-    model = _result(run).model
-    return replace(run.resolved, corpus=""), model.fingerprint, model.dtype
+    assert run.findings is not None
+    return replace(run.resolved, corpus=""), run.findings.fingerprint, run.findings.dtype
 
 
 def _plans(database: Database, run: StoredRun) -> dict[int, Plan]:

@@ -53,7 +53,7 @@ def run_on_show(runs: Sequence[StoredRun]) -> StoredRun | None:
     if compared := [name for name in state.compared_in_address() if name in named]:
         return named[compared[0]]
     kept = [run for run in runs if not run.label.archived] or runs
-    newest = next((run for run in kept if run.result is not None), kept[0] if kept else None)
+    newest = next((run for run in kept if run.findings is not None), kept[0] if kept else None)
     return named.get(state.remembered_run() or "", newest)
 
 
@@ -71,7 +71,7 @@ def check_address(runs: Sequence[StoredRun], page: st.Page) -> None:
         missing, links = unknown[0], {f"{described(run)}, beside no other run": {"run": run.run}}
         if there := [name for name in compared if name in known and name != run.run]:
             links["Beside those of the address that there are"] = {"run": run.run, "compare": ",".join(there)}
-        others = [each for each in runs if each.result is not None and each is not run]
+        others = [each for each in runs if each.findings is not None and each is not run]
         links |= {f"Beside {described(each)}": {"run": run.run, "compare": each.run} for each in others}
     else:
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from cache import evaluations, labels, queries
+from cache import evaluations, going, labels, queries
 from cache.basis import Basis, asked, count_usable, counted
 from cache.database import Database
 from cache.evaluations import Perplexity, perplexity_without
@@ -41,6 +41,12 @@ def _runs(database: Database) -> list[StoredRun]:
 def deleted(database: Database) -> dict[str, Label]:
     """The deleted runs that can be brought back."""
     found: dict[str, Label] = _read(database, labels.deleted)
+    return found
+
+
+def can_go(database: Database) -> dict[str, int]:
+    """Of each run with a search, how many layers can go for `targets.ACCEPTED`."""
+    found: dict[str, int] = _read(database, going.every)
     return found
 
 

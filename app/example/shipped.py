@@ -15,10 +15,11 @@ from cache.database import Database
 from cache.parquet import import_evaluations
 from cache.queries import StoredRun
 from cache.store import Store
+from core.attribution.stability import findings
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
-from core.records.results import RunResult
+from core.records.results import Findings, RunResult
 from core.records.spec import RunSpec
 
 FOLDER = Path(__file__).resolve().parent
@@ -52,9 +53,15 @@ def example() -> Example:
     )
 
 
+@cache
+def _listed() -> Findings:
+    return findings(example().result)
+
+
 def is_example(run: StoredRun) -> bool:
     """Whether a stored run is the example as it shipped, and not the same request run again on this machine."""
-    return run.result == example().result
+    shown = example().result
+    return run.run == shown.run and run.findings == _listed() and run.result == shown
 
 
 def status(run: StoredRun) -> str:

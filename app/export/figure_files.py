@@ -1,4 +1,4 @@
-"""The figures of a run as files of a folder: of each its data, a page that needs no network, and SVG if it can be."""
+"""The figures of a run as files of a folder: of each its data (CSV, LaTeX), a page that needs no network, and SVG."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import pandas as pd
 from app.export.report import figure_page, strip_page
 from app.export.run_figures import run_figures
 from app.export.vector import vectors
+from app.figures.latex import latex
 from app.figures.strip import strip_drawing
 from app.words import labels
 from cache.database import Database
@@ -23,13 +24,13 @@ def write_figures(database: Database, run: StoredRun, removed: tuple[int, ...], 
     """
     result = run.result
     assert result is not None
-    texts = {"strip.html": strip_page(result, removed), "strip.csv": strip_table(result, removed).to_csv(index=False)}
-    texts["strip.svg"] = strip_drawing(removed, result)
+    texts = {"strip.html": strip_page(result, removed), "strip.svg": strip_drawing(removed, result)}
     found = run_figures(database, run, removed)
     texts |= {f"{name}.svg": drawing for name, drawing in vectors(found).items()}
-    for figure in found:
-        texts[f"{figure.name}.html"] = figure_page(result, figure)
-        texts[f"{figure.name}.csv"] = figure.table.to_csv(index=False)
+    texts |= {f"{figure.name}.html": figure_page(result, figure) for figure in found}
+    tables = {"strip": strip_table(result, removed)} | {figure.name: figure.table for figure in found}
+    for name, table in tables.items():
+        texts |= {f"{name}.csv": table.to_csv(index=False), f"{name}.tex": latex(table)}
     with unfinished(out) as folder:
         folder.mkdir()
         for name, text in texts.items():

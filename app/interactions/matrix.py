@@ -19,7 +19,7 @@ def pair_name(pair: PairInteraction, players: Players) -> str:
     return named(players, (pair.first, pair.second), "-")
 
 
-def interval_of(pair: PairInteraction) -> str:
+def bounds_of(pair: PairInteraction) -> str:
     """The 90 % interval of an interaction in words."""
     return f"{significant(pair.low, '+')} to {significant(pair.high, '+')}"
 
@@ -39,7 +39,7 @@ def interaction_matrix(
         for row, column in ((pair.first, pair.second), (pair.second, pair.first)):
             values[place[row]][place[column]] = pair.value
             names = pair_name(pair, players), named(players, (row, column), " and ")
-            told = significant(pair.value, "+"), f"{interval_of(pair)}, {pair.meaning}"
+            told = significant(pair.value, "+"), f"{bounds_of(pair)}, {pair.meaning}"
             cells.append((place[column], place[row], (*names, *told)))
     strongest = found.pairs[0]
     figure = go.Figure(

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from app.digits import significant
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart
-from app.interactions.matrix import interval_of
+from app.interactions.matrix import bounds_of
 from app.words import Players, named
 from core.records.values import PairInteraction
 
@@ -51,7 +51,7 @@ def network_figure(pairs: Sequence[PairInteraction], players: Players, unit: str
                 players[pair.first],
                 players[pair.second],
                 significant(pair.value, "+"),
-                interval_of(pair),
+                bounds_of(pair),
                 pair.meaning,
             )
             for pair in pairs

@@ -7,7 +7,7 @@ import streamlit as st
 from app.dashboard import parts, state
 from app.digits import perplexity, significant
 from app.foreign import plain
-from app.interactions.matrix import interval_of
+from app.interactions.matrix import bounds_of
 from app.words import named
 from app.worker.client import Jobs
 from app.worker.job import Job
@@ -27,7 +27,7 @@ def show_pair(shared: Jobs, spec: RunSpec, result: RunResult, pair: PairInteract
     both = named(result.model.players, (pair.first, pair.second), " and ")
     st.markdown(
         f"Estimated interaction of layers {plain(both)}: **{significant(pair.value, '+')}** {unit} "
-        f"(90 % interval {plain(interval_of(pair))}): {plain(pair.meaning)}, {WORDS[pair.meaning]}."
+        f"(90 % interval {plain(bounds_of(pair))}): {plain(pair.meaning)}, {WORDS[pair.meaning]}."
     )
     if st.button("Measure the four perplexities", type="primary", icon=":material/speed:"):
         sets = ((pair.first,), (pair.second,), (pair.first, pair.second))

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from app.digits import HOVER, significant
 from app.figures.charts import BLUE, GREY, MARGIN, VERMILION, Chart, layer_axis
-from app.interactions.matrix import interval_of
+from app.interactions.matrix import bounds_of
 from app.words import Players
 from core.coalitions.players import both_halves
 from core.records.values import PairInteraction, PairInteractions
@@ -32,7 +32,7 @@ def half_bars(pairs: dict[str, PairInteraction], unit: str) -> Chart:
                 "thickness": 1.2,
             },
             marker_color=[BLUE if pair.value >= 0 else VERMILION for pair in values],
-            customdata=[(interval_of(pair), pair.meaning) for pair in values],
+            customdata=[(bounds_of(pair), pair.meaning) for pair in values],
             hovertemplate=f"halves of layer %{{x}}<br>interaction %{{y:+{HOVER}}} (estimated), {unit}<br>"
             f"90 % interval %{{customdata[0]}}, %{{customdata[1]}}<extra></extra>",
         )

@@ -29,7 +29,7 @@ Results = Mapping[str, RunResult]  # by what a run is called on the charts
 
 def show_comparison(chosen: StoredRun, runs: Sequence[StoredRun]) -> None:
     """A run beside any others, which the address names (?run=…&compare=…,…) or a box lets choose."""
-    others = {run.run: run for run in runs if run.run != chosen.run and run.result is not None}
+    others = {run.run: run for run in runs if run.run != chosen.run and run.findings is not None}
     asked = [name for name in state.compared_in_address() if name != chosen.run]
     early = [name for name in asked if name not in others]
     if early:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import navigation, parts, state
+from app.dashboard import navigation, parts, reads, state
 from app.example import shipped
 from app.foreign import code, plain
 from app.runs.compare_runs import show_comparison
@@ -16,12 +16,17 @@ from app.words import called
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.spec import RunSpec
+from core.selection.targets import ACCEPTED
 
 _TABLE = "history"
+_GOING = f"can go for {ACCEPTED:.0%}"
 # Numbers stay numbers, by which the table sorts.
 _SHOWN = {
     "name": st.column_config.TextColumn(width="medium"),
     "dense perplexity (measured)": st.column_config.NumberColumn("dense perplexity", format="%.3g"),
+    _GOING: st.column_config.NumberColumn(
+        format="%d layers", help="By the best plans known, as measured; empty where nothing was searched for"
+    ),
     "R² on unseen coalitions": st.column_config.NumberColumn("R² unseen", format="%.2f"),
     "started": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
 }
@@ -44,7 +49,7 @@ def show_history(
         if state.remembered_run() == chosen.run:
             state.remember_run(chosen.run)
         st.header("History")
-        _show_table(_sought(runs))
+        _show_table(_sought(runs), reads.can_go(shared.database))
         name = f"**{plain(chosen.label.name)}**, run" if chosen.label.name else "Run"
         put = ", archived" if chosen.label.archived else ""
         st.markdown(f"{name} {code(chosen.run)} ({plain(shipped.status(chosen) + put)}), as chosen in the sidebar:")
@@ -73,14 +78,14 @@ def _text(run: StoredRun) -> str:
     return "\n".join(parts).casefold()
 
 
-def _show_table(runs: list[StoredRun]) -> None:
-    """The settings that differ as columns, and those that do not in a sentence."""
+def _show_table(runs: list[StoredRun], can_go: dict[str, int]) -> None:
+    """The settings that differ as columns, and those that do not in a sentence; how many layers `can_go`, by run."""
     if not runs:
         st.info("No run is like that.")
         return
     differing, constant = parted([settings(run) for run in runs])
     columns = [*_ALWAYS, *(name for name in differing if name not in _ALWAYS)]
-    table = pd.DataFrame([_row(run, columns) for run in runs])
+    table = pd.DataFrame([_row(run, columns, can_go.get(run.run)) for run in runs])
     if not any(run.label.name for run in runs):
         table = table.drop(columns="name")
     st.dataframe(
@@ -105,18 +110,18 @@ def _chose(names: list[str]) -> None:
         state.remember_run(names[rows[0]])
 
 
-def _row(run: StoredRun, columns: list[str]) -> dict[str, object]:
-    own, result = settings(run) | {"model": called(run.spec.model)}, run.result
-    most = max(result.overall, key=lambda item: item.value).layer if result else None
+def _row(run: StoredRun, columns: list[str], can_go: int | None) -> dict[str, object]:
+    own, found = settings(run) | {"model": called(run.spec.model)}, run.findings
     message = {"message": run.message} if run.message else {}
     return {
         "name": run.label.name,
         "run": run.run,
         **{name: own[name] for name in columns if name in _ALWAYS},
         "status": shipped.status(run),
-        "dense perplexity (measured)": result.dense_perplexity if result else None,
-        "matters most": f"layer {result.model.players[most]}" if result and most is not None else None,
-        "R² on unseen coalitions": result.surrogate.r2 if result else None,
+        "dense perplexity (measured)": found.dense_perplexity if found else None,
+        _GOING: can_go,
+        "matters most": f"layer {found.matters_most}" if found else None,
+        "R² on unseen coalitions": found.r2 if found else None,
         "started": run.started,
         **{name: own[name] for name in columns if name not in _ALWAYS},
         **message,
@@ -127,7 +132,7 @@ def _show_actions(shared: Jobs, chosen: StoredRun, submit: Callable[[RunSpec], N
     st.page_link(
         navigation.contributions(),
         label="Show contributions",
-        disabled=chosen.result is None,
+        disabled=chosen.findings is None,
         query_params={"run": chosen.run},
     )
     label = "Run again" if chosen.status == "finished" else "Resume"

@@ -55,9 +55,9 @@ def show_newest(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun], submit: 
 def _show_result(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun]) -> None:
     """What the run on show here has found so far, or the last one that has found something."""
     if job is not None:
-        shown = next((run for run in runs if run.run == job.run and run.result is not None), None)
+        shown = next((run for run in runs if run.run == job.run and run.findings is not None), None)
     else:
-        shown = next((run for run in runs if run.result is not None), None)
+        shown = next((run for run in runs if run.findings is not None), None)
     if shown is None or shown.result is None:
         if job is None:
             st.header("No result yet")

@@ -11,7 +11,7 @@ Settings = dict[str, str]
 
 def settings(run: StoredRun) -> Settings:
     """What was asked for, with what was settled when the run began."""
-    spec, found = run.spec, run.result
+    spec, found = run.spec, run.findings
     return {
         "model": called(BUNDLED)
         if spec.model == BUNDLED
@@ -24,10 +24,10 @@ def settings(run: StoredRun) -> Settings:
         "protocol": spec.preset or "none",
         "players": spec.players,
         "layers that stay": ", ".join(map(str, spec.protect)) or "none",
-        "BOS": found.protocol.bos if found else spec.bos,
+        "BOS": found.bos if found else spec.bos,
         "seed": str(spec.seed),
-        "precision": found.model.dtype if found else spec.dtype,
-        "device": found.model.device if found else spec.device,
+        "precision": found.dtype if found else spec.dtype,
+        "device": found.device if found else spec.device,
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.coalitions.measurements import Floats
-from core.records.results import RunResult
+from core.records.results import Findings, RunResult
 from core.records.values import Z90, Contribution, Stability
 
 # A ranking counts as settled from here on, and growth is looked at up to so many times as many evaluations.
@@ -28,6 +28,26 @@ def stability(result: RunResult) -> Stability:
     enough = [growth for growth, correlation in zip(_GROWTH, found, strict=True) if correlation >= SETTLED]
     more = round(result.surrogate.masks * (enough[0] - 1)) if enough else None
     return Stability(float(found[0]), SETTLED, more)
+
+
+def findings(result: RunResult) -> Findings:
+    """What a list of runs says of a result."""
+    model, most = result.model, max(result.overall, key=lambda item: item.value).layer
+    return Findings(
+        fingerprint=model.fingerprint,
+        layers=model.layers,
+        players=len(model.players),
+        dtype=model.dtype,
+        device=model.device,
+        bos=result.protocol.bos,
+        dense_perplexity=result.dense_perplexity,
+        matters_most=model.players[most],
+        r2=result.surrogate.r2,
+        ranks=stability(result).spearman,
+        is_exact=result.is_exact,
+        fitted=result.surrogate.masks,
+        measured=result.measured,
+    )
 
 
 def rank_intervals(items: Sequence[Contribution]) -> Floats:

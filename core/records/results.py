@@ -69,3 +69,22 @@ class RunResult:
     def by_stratum(self) -> tuple[tuple[float, ...], ...]:
         """The value of each layer at each stratum, (strata, n)."""
         return tuple(tuple(item.value for item in self.contributions if item.stratum == kept) for kept in self.strata)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a list of runs says of a result, which is of a hundred kilobytes itself (`attribution.stability`)."""
+
+    fingerprint: str  # of the model
+    layers: int
+    players: int
+    dtype: str
+    device: str
+    bos: str
+    dense_perplexity: float
+    matters_most: str  # a player's name
+    r2: float  # of the surrogate, on coalitions that it has not seen
+    ranks: float  # expected rank correlation with another run's
+    is_exact: bool
+    fitted: int  # coalitions that the estimates rest on
+    measured: int  # evaluations made by the last start of the run

@@ -41,8 +41,8 @@ def searching(
     with suppress(CorpusError):  # a short text has no further windows
         wider = yield from games.open(spec, further(spec.text(), request.units), check=lambda _: None)
     found = yield from plan(store, base, wider, request, spec.seed, between)
-    store.save_selection(run, found)
     if wider is not base:
         yield Stage("Measuring the plans on the run's text")
         keep_measured(store, base, [one.removed for one in found.plans], between)
+    store.save_selection(run, found)  # last: how many can go is known with what is measured
     return found

@@ -100,12 +100,3 @@ class Target:
             missed = SelectionError if count is not None else TargetMissed
             raise missed("No plan reaches this target.", nearest)
         return tuple(found)
-
-
-def largest_within(found: Selection, increase: float = ACCEPTED) -> Plan | None:
-    """The largest plan whose measured perplexity is at most so much higher than the whole model's, as a share."""
-    try:
-        [plan] = Target(max_increase=increase).choose(found)
-    except TargetMissed:
-        return None
-    return plan

@@ -44,12 +44,11 @@ def test_the_nearest_protocol_tells(database: Database, run: StoredRun) -> None:
 
 
 def test_the_weights_tell_and_not_their_name(database: Database, run: StoredRun) -> None:
-    result = run.result
-    assert result is not None
+    assert run.findings is not None
     moved = replace(run, run="moved", status="cancelled", spec=replace(run.spec, model="elsewhere"))
     assert f"run {run.run}" in ranking_sentence(database, [moved, run], moved.spec)
-    retrained = replace(result, model=replace(result.model, fingerprint="e" * 16))
-    later = replace(run, run="later", status="cancelled", result=retrained, changed=run.changed.replace(year=2999))
+    retrained = replace(run.findings, fingerprint="e" * 16)
+    later = replace(run, run="later", status="cancelled", findings=retrained, changed=run.changed.replace(year=2999))
     assert ranking_sentence(database, [later, run], run.spec) == ""
 
 
@@ -60,7 +59,7 @@ def test_nothing_is_said_where_nothing_is_known(database: Database, run: StoredR
     assert ranking_sentence(database, [run], replace(run.spec, players="sublayer")) == ""
     assert ranking_sentence(database, [run], replace(run.spec, protect=(0,))) == ""
     assert ranking_sentence(database, [run], replace(run.spec, sampler="exhaustive")) == "", "it will be exact"
-    for young in (replace(run, status="running"), replace(run, result=None), replace(run, status="cancelled")):
+    for young in (replace(run, status="running"), replace(run, findings=None), replace(run, status="cancelled")):
         assert ranking_sentence(database, [young], run.spec) == ""
     assert ranking_sentence(database, [replace(run, game="lost")], run.spec) == ""
 

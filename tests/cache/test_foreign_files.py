@@ -149,7 +149,8 @@ def test_players_that_are_none_are_refused(
         connection.execute(f"UPDATE {table} SET {column} = ?", [json.dumps(record)])
     database = Database(cache_file)
     with pytest.raises(CacheUnreadable, match="never writes") as refused:
-        queries.players(database, queries.find_run(database, run))
+        found = queries.find_run(database, run)
+        _ = queries.players(database, found), found.result
     assert cause in refused.value.message and len(refused.value.message) < 600
 
 
@@ -167,7 +168,9 @@ def test_a_run_whose_name_is_no_name_of_a_file_is_refused(cache_file: Path, name
     ("statement", "query"),
     [
         ("UPDATE runs SET spec = '{'", queries.runs),
-        ("UPDATE runs SET result = '[]'", queries.runs),
+        ("UPDATE runs SET result = '[]'", lambda database: queries.runs(database)[0].result),
+        ("UPDATE runs SET result = '[]', findings = NULL", queries.runs),
+        ("UPDATE runs SET findings = '{}'", queries.runs),
         ("INSERT INTO texts VALUES ('f', 't', '{\"a\": 1}')", lambda database: queries.texts(database, "f", "t")),
         ("INSERT INTO scores VALUES ('r', '3')", lambda database: queries.scores(database, "r")),
         ("INSERT INTO comparisons VALUES ('r', '[[')", lambda database: queries.comparison(database, "r")),

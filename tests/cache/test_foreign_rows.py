@@ -58,8 +58,9 @@ def test_results_that_name_players_beyond_the_model_s_are_refused(
         [[text]] = connection.execute("SELECT result FROM runs").fetchall()
         changed_by(path, value)(record := json.loads(text))
         connection.execute("UPDATE runs SET result = ?", [json.dumps(record)])
+    found = queries.find_run(Database(cache_file), run)
     with pytest.raises(CacheUnreadable, match=cause) as refused:
-        queries.find_run(Database(cache_file), run)
+        _ = found.result
     assert run in refused.value.message
 
 

@@ -192,6 +192,8 @@ def test_two_removals_side_by_side(shared: Jobs, finished: Finished, spec: RunSp
     page = open_page("preview", run=run, remove="1,2", tab="beside", beside="2,5")
     masks = [encode(without(8, gone)) for gone in ((1, 2), (2, 5))]
     found = evaluations.losses(shared.database, stored.game, masks)
+    strips = [element.proto.body for element in page.get("html") if "other" in element.proto.body]
+    assert len(strips) == 1 and "on show" in strips[0], "both, one above the other"
     rises = found[masks[0]] - found[masks[1]]
     mean, error = rises.mean(), np.std(rises, ddof=1) / np.sqrt(len(rises))
     assert f"On show loses **{significant(mean, '+')} ± {significant(error)}** nats a token more" in said(page)

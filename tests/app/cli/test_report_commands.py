@@ -4,6 +4,7 @@ import errno
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from app.example import shipped
@@ -62,6 +63,9 @@ def test_figures_are_files(cli: Cli, example: StoredRun, tmp_path: Path, monkeyp
     assert answer["removed"] == [11] and answer["run"] == example.run
     assert answer["files"] == sorted(file.name for file in (tmp_path / "empty").iterdir())
     assert {"plans.csv", "plans.html", "strip.svg"} <= set(answer["files"])
+    for data in (tmp_path / "empty").glob("*.csv"):
+        rows = data.with_suffix(".tex").read_text().splitlines()
+        assert len(rows) == 6 + len(pd.read_csv(data)), "a line each, one for the package, five around them"
     again = cli("figures", "latest", "--remove", "11", "--out", tmp_path / "empty")[1]
     assert again["error"]["message"].endswith("empty exists already.")
 

@@ -137,7 +137,7 @@ def test_a_run_that_goes_on_has_fewer_figures(example: tuple[Database, StoredRun
     database, run = example
     assert run.result is not None
     so_far = replace(run.result, interactions=None, bands=(), others=())
-    young = replace(run, run="young", result=so_far, status="cancelled")
+    young = replace(run, run="young", read=lambda: so_far, status="cancelled")
     names = [figure.name for figure in run_figures(database, young, (25,))]
     assert names == ["contributions", "by-depth", "plans"]
 
@@ -172,7 +172,7 @@ def test_what_a_file_may_say_is_text(example: tuple[Database, StoredRun]) -> Non
     assert run.result is not None
     model = replace(run.result.model, source=evil, architecture=evil, dtype=evil, players=())
     forged = replace(run.result, model=model, protocol=replace(run.result.protocol, corpus=evil))
-    page = report(forged, (1,), None, run_figures(database, replace(run, result=forged), (1,)))
+    page = report(forged, (1,), None, run_figures(database, replace(run, read=lambda: forged), (1,)))
     assert "alert(1)</script>" not in page and "<b>'" not in page
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in page
 
