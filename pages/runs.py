@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.dashboard import login, parts, state
+from app.runs.compare_runs import compared, show_comparison
 from app.runs.form import show_form
 from app.runs.history import show_history
 from app.runs.newest_panel import show_newest, unfinished
@@ -14,10 +15,10 @@ job = shared.newest()
 runs = parts.stored_runs(shared.database)
 
 st.title("Which layers does this model need?")
-st.markdown(
-    "A run switches off random sets of layers, measures how much worse the model then predicts text, and estimates "
-    "what each contributes."
-)
+chosen = parts.run_on_show(runs)
+comparing = bool(compared(chosen, runs))  # a room of its own: what runs have to do with each other
+if not comparing:
+    st.markdown("A run switches off random sets of layers, and estimates what each contributes to predicting text.")
 
 
 def submit(spec: RunSpec, search: bool = True) -> None:
@@ -27,13 +28,17 @@ def submit(spec: RunSpec, search: bool = True) -> None:
     st.rerun()
 
 
-left = unfinished(job, runs)
+left = unfinished(job, runs) if not comparing else None
 # Each has a place of its own: what somebody is writing would be lost if the browser had to move its field.
 form, newest = st.columns(2)
-history = st.container()
-with newest:
-    show_newest(shared, job, runs, submit)
-with form:
-    show_form(shared, submit, another=left is not None or (job is not None and job.active))
+beside, history = st.container(), st.container()
+if not comparing:
+    with newest:
+        show_newest(shared, job, runs, submit)
+    with form:
+        show_form(shared, submit, another=left is not None or (job is not None and job.active))
+with beside:
+    if chosen is not None:
+        show_comparison(chosen, runs)
 with history:
     show_history(shared, runs, submit, resumed_above=left[1] if left is not None else None)

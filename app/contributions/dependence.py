@@ -44,8 +44,8 @@ def show_ranks(result: RunResult, ranks: Floats) -> None:
 def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str) -> None:
     """Layers by worths."""
     st.markdown(
-        "The same value of each worth. **Each row is divided by its own largest absolute value**, so compare patterns "
-        "along a row, and not numbers between rows (estimated)."
+        "**Each row is divided by its own largest absolute value**: compare patterns along a row, not numbers between "
+        "rows (estimated)."
     )
     missing = [worth for worth in WORTHS if estimated.lacks(database, run, worth)]
     by_worth = {
@@ -63,13 +63,14 @@ def show_worths(database: Database, run: StoredRun, result: RunResult, kind: str
 def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: str, worth: str) -> None:
     """Layers by calibration sequences."""
     st.markdown(
-        "The value if the calibration text were one of its sequences alone (estimated by a surrogate that is fitted to "
-        "that sequence's losses). A column of many shades is a layer that matters for some texts only; a run on more "
-        "sequences is then the remedy."
+        "The value on each calibration sequence alone (estimated). Many shades in a column: a layer that matters for "
+        "some texts only.",
+        help="By a surrogate that is fitted to the losses of that sequence. Where layers matter for some texts only, "
+        "a run on more sequences is the remedy",
     )
     apart = estimated.taken_apart(database, run, kind, worth)
     dense = estimated.surrogate(database, run).measured.dense  # of losses, also where the worth is KL
-    sequences = [f"{number} (perplexity {perplexity(value)})" for number, value in enumerate(np.exp(dense), start=1)]
+    sequences = [f"{number} ({perplexity(value)})" for number, value in enumerate(np.exp(dense), start=1)]
     texts = reads.texts(database, result.model.fingerprint, result.protocol.tokens)
     texts = texts if len(texts) == len(sequences) else ()  # of more sequences than anybody reads, not all are kept
     chart = sequence_heatmap(sequences, apart.by_sequence, result.model.players, WORTHS[worth].unit, texts)

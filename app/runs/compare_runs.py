@@ -27,6 +27,14 @@ _CHOICE = "compare-with"
 Results = Mapping[str, RunResult]  # by what a run is called on the charts
 
 
+def compared(chosen: StoredRun | None, runs: Sequence[StoredRun]) -> list[StoredRun]:
+    """The runs that the address holds beside the one on show, as far as they have contributions."""
+    if chosen is None or chosen.findings is None:
+        return []
+    asked = state.compared_in_address()
+    return [run for run in runs if run.run in asked and run is not chosen and run.findings is not None]
+
+
 def show_comparison(chosen: StoredRun, runs: Sequence[StoredRun]) -> None:
     """A run beside any others, which the address names (?run=…&compare=…,…) or a box lets choose."""
     others = {run.run: run for run in runs if run.run != chosen.run and run.findings is not None}
@@ -34,7 +42,7 @@ def show_comparison(chosen: StoredRun, runs: Sequence[StoredRun]) -> None:
     early = [name for name in asked if name not in others]
     if early:
         parts.show_failure(f"{', '.join(early)}: no contributions yet.", "They are compared as soon as there are some.")
-    if chosen.result is None or not others:
+    if chosen.findings is None or not others:
         return
     state.settle_several(_CHOICE, list(others), asked)
     names = st.multiselect(
@@ -43,6 +51,8 @@ def show_comparison(chosen: StoredRun, runs: Sequence[StoredRun]) -> None:
         format_func=lambda name: parts.described(others[name]),
         key=_CHOICE,
         placeholder="Choose any number of runs",
+        help="While runs are compared, they are what the page shows: a new run can be started once none is here",
+        on_change=lambda: state.remember_compared(chosen.run, [*state.widget(_CHOICE), *early]),
     )
     state.remember_compared(chosen.run, [*names, *early])
     if names:

@@ -8,7 +8,6 @@ import streamlit as st
 from app.dashboard import navigation, parts, reads, state
 from app.example import shipped
 from app.foreign import code, plain
-from app.runs.compare_runs import show_comparison
 from app.runs.evaluations_panel import download_evaluations, show_imports, show_upload
 from app.runs.label_panel import show_deleted, show_label
 from app.runs.settings import parted, settings
@@ -36,7 +35,7 @@ _ALWAYS = ("model", "text")  # settings that are columns though they are the sam
 def show_history(
     shared: Jobs, runs: list[StoredRun], submit: Callable[[RunSpec], None], resumed_above: str | None
 ) -> None:
-    """All runs of this file as a table; the one on show can be looked at, resumed (by `submit`), labelled or compared.
+    """All runs of this file as a table; the one on show can be looked at, resumed (by `submit`), or labelled.
 
     Args:
         shared: the server's jobs.
@@ -58,8 +57,6 @@ def show_history(
         with st.container(horizontal=True):
             _show_actions(shared, chosen, submit, chosen.run == resumed_above)
     show_deleted(shared.database)
-    if chosen is not None:
-        show_comparison(chosen, runs)
     show_upload(shared.database)
     show_imports(shared.database)
 
@@ -100,7 +97,7 @@ def _show_table(runs: list[StoredRun], can_go: dict[str, int]) -> None:
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
     with st.expander(f"What is the same for {'all of them' if len(runs) > 1 else 'it'}"):
         st.caption(f"{plain(same)}.")
-    st.caption("A click on a row chooses its run, one on a column sorts.")
+    st.caption("Click a row to choose its run.")
 
 
 def _chose(names: list[str]) -> None:

@@ -54,7 +54,8 @@ def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_tex
     if isinstance(text, TextSeen):
         text = _too_short(spec, model, text) or text
     with below_text:
-        return _show(text, _text_line(text, spec.window) if isinstance(text, TextSeen) else _ABSENT) and fine
+        line = _text_line(text, spec.window, isinstance(model, ModelSeen)) if isinstance(text, TextSeen) else _ABSENT
+        return _show(text, line) and fine
 
 
 # The wheel is pinned: this is what its file says.
@@ -136,9 +137,11 @@ def _model_line(seen: ModelSeen) -> str:
     return f"{plain(seen.family)} · {layers}{_count(seen.parameters)} parameters · {amount(seen.size)}"
 
 
-def _text_line(seen: TextSeen, window: int) -> str:
+def _text_line(seen: TextSeen, window: int, here: bool) -> str:
+    """What a text is, of a model that is `here`: a file in GGUF has its tokenizer once a run has unpacked it."""
     if seen.tokens is None:
-        return f"{seen.characters:,} characters; their tokens are counted when the run starts"
+        when = "the run has unpacked the GGUF file" if here else "the model is here"
+        return f"{seen.characters:,} characters; tokens are counted once {when}"
     more = "" if seen.ended else "more than "
     return f"{more}{seen.tokens:,} tokens for runs: {more}{seen.tokens // window:,} sequences of {window:,}"
 

@@ -116,7 +116,8 @@ def test_runs_of_different_players_on_the_page(shared: Jobs, finished: Finished,
     }
     assert "seed" not in differing.index and "interpolated on relative depth" in said(page)
     assert "perplexities do not compare" in said(page) and "No search yet" in said(page)
-    assert len(page.main.get("plotly_chart")) == 3, "the last result's, contributions, and rank correlations"
+    assert len(page.main.get("plotly_chart")) == 2, "contributions and rank correlations, in the place of a new run"
+    assert "New run" not in said(page)
     table = next(frame.value for frame in page.dataframe if "relative depth" in frame.value)
     assert table.groupby("run", sort=False).size().to_list() == [8, 8, 8, 16]
     [box] = page.multiselect
@@ -124,6 +125,7 @@ def test_runs_of_different_players_on_the_page(shared: Jobs, finished: Finished,
     assert page.query_params["compare"] == others[0] and "do not compare" not in said(page)
     page.multiselect[0].set_value([]).run()
     assert "compare" not in page.query_params and "Spearman" not in said(page)
+    assert "New run" in said(page) or "Another run" in said(page), "and all is as before"
     page = open_page(run=first, compare=f"{others[0]},nonesuch")
     assert "There is no run nonesuch here" in said(page)
     assert {"run": [first], "compare": [others[0]]} in [parse_qs(query) for _, query in links(page)]
