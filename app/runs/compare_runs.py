@@ -74,7 +74,7 @@ def _show(runs: Sequence[StoredRun]) -> None:
         _show_curves(results, plans)
     left, right = st.columns(2)
     with left:
-        parts.show_chart(correlation_matrix(names, agreement), key="compared-ranks")
+        parts.show_chart(correlation_matrix([run.run for run in runs], agreement), key="compared-ranks")
     with right:
         _show_settings(runs)
     file = "-".join(run.run for run in runs)

@@ -70,7 +70,7 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
 
 
 def _show_sizes(database: Database, spec: RunSpec) -> None:
-    """Three sizes to choose from, each with the minutes that the request is thought to take in it, where they are known.
+    """Three sizes to choose from, each with the minutes that the request is thought to take, where they are known.
 
     As everywhere in a forecast, these are until its contributions are final.
     """

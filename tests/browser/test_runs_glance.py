@@ -1,10 +1,14 @@
 """The page Runs on a laptop: a new run and the last result on the first screen, and a table that is clicked."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from benchmarks.many_runs import fill
+from cache import queries
+from cache.database import Database
 from tests.support.browser import Server, serving, settle
 
 SCREEN = {"width": 1366, "height": 768}
@@ -33,6 +37,23 @@ def test_both_cards_are_on_the_first_screen(example: Server, page: Page) -> None
     for part in seen:
         box = part.bounding_box()
         assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= SCREEN["height"], part
+    is_short(page)
+
+
+def test_four_compared_runs_are_at_a_glance(tmp_path: Path, page: Page) -> None:
+    file = fill(tmp_path / "results.duckdb", 4)
+    run, *others = (each.run for each in queries.runs(Database(file)))
+    page.set_viewport_size(SCREEN)
+    with serving(file) as server:
+        page.goto(f"{server.address}/?run={run}&compare={','.join(others)}")
+        settle(page)
+        for key in ("compared-contributions", "compared-curves"):
+            box = page.locator(f".st-key-{key} .main-svg").first.bounding_box()
+            assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= SCREEN["height"], key
+        is_short(page)
+
+
+def is_short(page: Page) -> None:
     block = page.locator("[data-testid=stMainBlockContainer]")
     assert block.evaluate("block => block.scrollHeight") <= SCREENS * SCREEN["height"]
     words = page.locator("[data-testid=stMain]").evaluate("main => main.innerText.split(/\\s+/).filter(Boolean)")
