@@ -56,7 +56,7 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     figures = command(
         "figures",
         report_commands.figures,
-        "write the figures of a run: HTML, the data as CSV, and SVG where Chromium or Chrome is installed",
+        "write the figures of a run: HTML, the data as CSV and LaTeX, and SVG where Chromium or Chrome is installed",
         "figures latest --count 1 --out figures",
     )
     for shown, where, what in ((report, "FILE", "a new file"), (figures, "DIR", "a new folder")):
