@@ -77,8 +77,8 @@ def show_sequences(database: Database, run: StoredRun, result: RunResult, kind: 
     parts.show_chart(chart, key="sequences")
     if not texts:
         st.caption(
-            "The texts of these sequences are not in the results file: a release that did not keep them, or another "
-            "machine, has measured them. The next measurement of this run keeps them, for example one of a layer."
+            "The texts are not in the results file: the next measurement of this run keeps them.",
+            help="A release that did not keep them, or another machine, has measured this run. Measure a layer, say",
         )
     table = by_layer_table("sequence", sequences, apart.by_sequence, result.model.players)
     if texts:

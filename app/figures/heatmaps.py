@@ -13,7 +13,7 @@ from app.figures.charts import MARGIN, RISING, Chart, centred, layer_axis
 from core.coalitions.measurements import Floats
 
 # How much of a sequence stands beside its row, and on hover: characters in all, and in a line.
-_BESIDE, _HOVER = (22, 22), (240, 70)
+_BESIDE, _HOVER = (40, 40), (240, 70)
 # So many times as large as another's is a row's largest value where one scale would leave the other blank.
 _ORDER = 10
 

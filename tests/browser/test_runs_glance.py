@@ -51,6 +51,7 @@ def test_four_compared_runs_are_at_a_glance(tmp_path: Path, page: Page) -> None:
             box = page.locator(f".st-key-{key} .main-svg").first.bounding_box()
             assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= SCREEN["height"], key
         is_short(page)
+        page.goto("about:blank")  # before its server ends
 
 
 def is_short(page: Page) -> None:
