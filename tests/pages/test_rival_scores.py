@@ -92,7 +92,7 @@ def test_a_text_stands_beside_its_row() -> None:
 
 def test_a_run_without_texts_says_so(shared: Jobs) -> None:
     page = open_page("contributions", run=store_run(shared.database).run, tab="text")
-    assert "The texts of these sequences are not in the results file" in said(page)
+    assert "The texts are not in the results file:" in said(page)
     assert not any("begins" in frame.value for frame in page.dataframe)
     assert box(page, "Value").value == "stratified"
 
