@@ -25,7 +25,7 @@ def content_of(file: Path, largest: int) -> bytes:
     descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(descriptor, "rb") as content:  # noqa: PTH123 - a descriptor has no path
         size = _regular(os.fstat(descriptor))
-        if size > largest or len(found := content.read(largest + 1)) > largest:
+        if size > largest or len(found := content.read(largest + 1) or b"") > largest:
             raise ValueError(f"it has {max(size, largest + 1):,} bytes")
     return found
 

@@ -44,12 +44,15 @@ def plan(
     meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between)
     yield Stage("Searching")
     search = yield from explore(game, meter, raced, request, seed)
-    deep = [mask for count in search.tried for mask in search.ranked(count, raced)]
-    known = meter.losses(np.array(deep), raced)
-    store.record(
-        base.key,
-        [Evaluation(encode(mask), losses.astype(np.float32)) for mask, losses in zip(deep, known, strict=True)],
-    )
+    deep = np.array([mask for count in search.tried for mask in search.ranked(count, raced)])
+    before = store.known(base.key, deep)
+    fresh = [
+        Evaluation(encode(deep[row]), losses.astype(np.float32))
+        for row, losses in enumerate(meter.losses(deep, raced))
+        if row not in before
+    ]
+    if fresh:
+        store.record(base.key, fresh)
     # A few sequences favour the lucky: those that raced to the end make the path, if there is one among them.
     paths = [nested(search.rises(depth)) for depth in (raced, 0)]
     path = max(paths, key=len)

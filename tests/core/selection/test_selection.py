@@ -1,5 +1,6 @@
 """Plans for targets, nested paths, and the search as a command that can be killed and goes on."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -7,12 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cache import queries
+from cache.database import Database
+from cache.store import Store
 from core.coalitions.masks import without
 from core.coalitions.players import players_of
 from core.errors import SelectionError
 from core.records.plans import METHODS, Plan, Selection
 from core.records.results import ModelInfo
 from core.records.spec import RunSpec, TextProtocol
+from core.records.storage import Evaluation
+from core.run.engine import Engine
 from core.selection.removal_paths import knee, nested
 from core.selection.targets import Request, Target
 from tests.support.commands import Cli
@@ -107,6 +113,24 @@ def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, fin
     assert cli("select", run, "--protect", "0,7", "--count", 2)[1]["plans"] == [found["plans"][1]]
     # The perplexity that select gives is the one of plain forwards over the same windows.
     assert cli("select", run, "--protect", "0,7", "--max-increase", "10000%")[1]["plans"] == [found["plans"][3]]
+
+
+def test_a_search_stores_no_evaluation_anew(finished: Finished, spec: RunSpec, cache_file: Path) -> None:
+    """What raced on all of the run's sequences is new to the run, or it stays as the run has measured it."""
+    handed: list[tuple[str, str]] = []
+
+    class Told(Store):
+        def record(self, game: str, measured: Sequence[Evaluation]) -> None:
+            known = self.measured(game)
+            handed.extend((game, one.mask) for one in measured if one.divergences is None and one.mask in known)
+            super().record(game, measured)
+
+    database = Database(cache_file)
+    finished(spec)
+    [run] = queries.runs(database)
+    for _ in range(2):
+        assert list(Engine(Told(database)).select(run.run, run.game, spec, Request(0.3)))
+        assert not handed
 
 
 def test_a_plan_can_be_exported(cli: Cli, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
