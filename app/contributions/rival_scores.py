@@ -57,8 +57,8 @@ def ranks_by_method(own: Floats, found: Scores) -> MethodRanks:
 def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floats, kind: str) -> None:
     """The chosen values `own` (n,) of a `kind` beside what the literature's criteria say of the same layers."""
     st.markdown(
-        "One-shot methods give every layer a score and remove the lowest. Here are the ranks that they give, beside "
-        f"those of the {kind} values above: rank 1 goes first. Where a column changes its shade, the methods disagree."
+        f"The ranks of one-shot scores beside those of the {kind} values: rank 1 goes first. Where a column changes "
+        "its shade, methods disagree."
     )
     job, found = shared.newest("score", run.run), reads.scores(shared.database, run.run)
     if job is not None and (job.active or job.status == "failed"):
@@ -66,9 +66,15 @@ def show_rival_scores(shared: Jobs, run: StoredRun, result: RunResult, own: Floa
     if found is not None:
         _show(result, ranks_by_method(own, found), found)
     if job is None or not job.active:
-        st.caption(_takes(shared, run, result))
-        label = "Measure the rivals' scores" + (" again" if found is not None else "")
-        if st.button(label, icon=":material/balance:", disabled=run.status != "finished"):
+        takes, known = _takes(shared, run, result), found is not None
+        if not known:
+            st.caption(takes)
+        if st.button(
+            f"Measure the rivals' scores{' again' if known else ''}",
+            icon=":material/balance:",
+            disabled=run.status != "finished",
+            help=takes if known else None,
+        ):
             shared.task("score", run.resolved, login.visitor(), run=run.run, game=run.game)
             st.rerun()
 
@@ -87,8 +93,7 @@ def _show(result: RunResult, found: MethodRanks, scores: Scores) -> None:
     if scores.protocol != result.protocol:
         st.caption(f"Scores on another text than the run's: {plain(scores.protocol)}.")
     st.caption(
-        "Measured by each method; ours estimated. Which choice is the better one, perplexity on other text decides: "
-        "the page Preview compares whole methods."
+        "Measured by each method; ours estimated. The page Preview compares whole methods by perplexity on other text."
     )
 
 

@@ -114,8 +114,7 @@ def test_every_part_of_a_page_is_short_enough_and_has_an_address(example: Server
     for place in range(1, parts.count()):
         show(page, parts.nth(place))
         assert height(page) <= HEIGHT, parts.nth(place).inner_text()
-        if parts.nth(place).inner_text() != "Literature":  # the names of many methods
-            assert len(words(page)) <= WORDS, (parts.nth(place).inner_text(), words(page))
+        assert len(words(page)) <= WORDS, (parts.nth(place).inner_text(), words(page))
         assert "tab=" in page.url
     page.reload()
     rest(page)
