@@ -1,7 +1,8 @@
 """One DuckDB file among many processes: an exclusive lock around connections that live for milliseconds.
 
 DuckDB lets one process hold a file, and a long-lived writer would lock out every reader. The file is never opened but
-by DuckDB: closing any other descriptor of it would drop DuckDB's own lock.
+by DuckDB: closing any other descriptor of it would drop DuckDB's own lock. To start DuckDB takes ten times as long as
+to open a file, so that one stays, without a file, between two uses.
 """
 
 import copy
@@ -30,6 +31,8 @@ CLOSED: dict[str, Any] = {
     "lock_configuration": True,
     "threads": 1,
 }
+# What DuckDB calls its files, after the name of ours.
+_ENDS = ("", ".wal", ".wal.checkpoint", ".wal.recovery")
 # What DuckDB raises when a statement of ours is at fault, and not the file.
 _OUR_FAULTS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError)
 # What DuckDB says of a damaged file; whatever else it says is no reason to move a file away.
@@ -145,15 +148,46 @@ class Database:
     def _lock(self) -> FileLock:
         return FileLock(f"{self.file}.lock", timeout=-1 if self._patience == ENDLESS else self._patience)
 
-    def _connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-        deadline = time.monotonic() + self._patience
+    @contextmanager
+    def _connect(self, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to the file, which DuckDB lets go of in the end; what has failed is not used again."""
+        started = _idle.pop(self.file, None) or _start(self.file)
+        try:
+            self._attach(started, read_only)
+            with started.cursor() as connection:
+                connection.execute("USE results")
+                yield connection
+            started.execute("DETACH results")
+        except BaseException:
+            started.close()
+            raise
+        _idle.clear()
+        _idle[self.file] = started
+
+    def _attach(self, started: duckdb.DuckDBPyConnection, read_only: bool) -> None:
+        deadline, file = time.monotonic() + self._patience, str(self.file).replace("'", "''")
         while True:
             try:
-                return duckdb.connect(self.file, read_only=read_only, config=CLOSED)
+                started.execute(f"ATTACH '{file}' AS results (TYPE duckdb{', READ_ONLY' if read_only else ''})")
+                return
             except duckdb.IOException as cause:
                 if "lock on file" not in str(cause).lower() or time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+
+
+# A DuckDB without a file that waits for the next use of one, of the file that was used last.
+_idle: dict[Path, duckdb.DuckDBPyConnection] = {}
+
+
+def _start(file: Path) -> duckdb.DuckDBPyConnection:
+    """A DuckDB that may open this file and no other."""
+    started = duckdb.connect(":memory:", config={**CLOSED, "enable_external_access": True, "lock_configuration": False})
+    started.execute("SET temp_directory = ?", [f"{file}.tmp"])
+    started.execute("SET allowed_paths = ?", [[f"{file}{end}" for end in _ENDS]])
+    started.execute("SET enable_external_access = false")
+    started.execute("SET lock_configuration = true")
+    return started
 
 
 @contextmanager

@@ -7,15 +7,18 @@ the loss of a contiguous run is often far below what its single removals suggest
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.linear_model import Ridge
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.coalitions.players import Switches, computed, kept
 from core.surrogate.gaussian_process import GaussianProcess, Kernel, condition
 from core.surrogate.hyperparameters import learn
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import Ridge
 
 _RIDGE = 1e-2
 
@@ -41,7 +44,7 @@ class Expectation:
     """Fitted to measured coalitions."""
 
     basis: Basis
-    regression: Ridge
+    regression: "Ridge"
     process: GaussianProcess
 
     def predict(self, masks: Masks) -> tuple[Floats, Floats]:
@@ -53,6 +56,8 @@ class Expectation:
 
 def expect(basis: Basis, masks: Masks, rises: Floats, kernel: Kernel | None = None) -> Expectation:
     """Fits masks (m, n) with their rises (m,) in nats a token; a kernel that is given is not learnt anew."""
+    from sklearn.linear_model import Ridge
+
     targets = np.log1p(np.maximum(rises, -0.5))
     regression = Ridge(alpha=_RIDGE).fit(basis(masks), targets)
     missed = targets - regression.predict(basis(masks))

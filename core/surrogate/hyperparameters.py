@@ -1,5 +1,7 @@
 """The hyperparameters of a Gaussian process over coalitions: those of the largest posterior density."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
@@ -20,6 +22,8 @@ _ROUNDED = 1e-9
 _OF_DECAY, _OF_MEAN, _OF_NOISE, _OF_VARIANCE = 1.0, 0.1, 0.25, 0.25
 # What a step costs that leaves where the covariance can be factored: it is taken back.
 _NOWHERE = 1e12
+# Games whose hyperparameters are kept: pages and commands ask again for the same ones, and for those without each fold.
+_KEPT = 128
 
 
 def learn(masks: Masks, targets: Floats) -> Kernel:
@@ -33,7 +37,14 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
         masks: (m, n).
         targets: (m,), finite.
     """
-    some, values = masks[:LEARNT_FROM].astype(np.float64), targets[:LEARNT_FROM]
+    seen, worths = np.asarray(masks[:LEARNT_FROM], np.bool_), np.asarray(targets[:LEARNT_FROM], np.float64)
+    return _learnt(seen.shape, seen.tobytes(), worths.tobytes())
+
+
+@lru_cache(_KEPT)
+def _learnt(shape: tuple[int, int], of_masks: bytes, of_targets: bytes) -> Kernel:
+    masks = np.frombuffer(of_masks, np.bool_).reshape(shape)
+    some, values = masks.astype(np.float64), np.frombuffer(of_targets)
     values = (values - values.mean()) / (values.std(ddof=1) or 1.0)
     layers = some.shape[1]
     start = np.log([*np.full(layers, _START_DECAY), 1.0, _START_NOISE])
@@ -42,7 +53,7 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
 
     def loss(at: Floats) -> tuple[float, Floats]:
         decay, variance, noise = _parts(at)
-        signal = Kernel(decay, variance, noise)(masks[:LEARNT_FROM], masks[:LEARNT_FROM])
+        signal = Kernel(decay, variance, noise)(masks, masks)
         covariance = signal.copy()
         covariance[np.diag_indices_from(covariance)] += noise
         try:

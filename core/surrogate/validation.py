@@ -6,11 +6,6 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import RidgeCV
-from sklearn.metrics import mean_absolute_error, r2_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements, log_score
@@ -115,6 +110,8 @@ def holding_out(
 
 def quality(name: str, predicted: Floats, measured: Measurements, *, log: bool = False) -> Fit:
     """R2, rank correlation and mean absolute error of predicted scores (masks,), or of their logarithms."""
+    from sklearn.metrics import mean_absolute_error, r2_score
+
     worths, found = (measured.log_scores, log_score(predicted)) if log else (measured.scores, predicted)
     return Fit(
         name=name,
@@ -142,11 +139,17 @@ def _paper(seen: Measurements, masks: Masks, seed: int, between: Pause) -> Float
 
 
 def _trees(seen: Measurements, masks: Masks, seed: int, _: Pause) -> Floats:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     model = HistGradientBoostingRegressor(min_samples_leaf=5, max_leaf_nodes=8, random_state=seed)
     return np.asarray(np.exp(model.fit(seen.masks, seen.log_scores).predict(masks)))
 
 
 def _pairs(seen: Measurements, masks: Masks, _: int, __: Pause) -> Floats:
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures
+
     model = make_pipeline(PolynomialFeatures(2, interaction_only=True), RidgeCV(np.logspace(-2, 4, 13)))
     return np.asarray(model.fit(seen.masks, seen.scores).predict(masks))
 

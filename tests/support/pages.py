@@ -1,5 +1,8 @@
 """The dashboard's pages by Streamlit's own test driver: opened, read, and used."""
 
+from functools import cache
+
+from streamlit.components.v2 import manifest_scanner
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox, _format_value_for_widget
@@ -16,6 +19,8 @@ def _as_a_browser_sends_it(box: Selectbox[object]) -> WidgetState:
 
 
 Selectbox._widget_state = property(_as_a_browser_sends_it)  # type: ignore[assignment]
+# Every AppTest looks through all that is installed for components, a server once: it takes a quarter of a second.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 def open_page(page: str = "", **address: str) -> AppTest:
