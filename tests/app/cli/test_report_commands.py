@@ -65,7 +65,7 @@ def test_figures_are_files(cli: Cli, example: StoredRun, tmp_path: Path, monkeyp
     assert {"plans.csv", "plans.html", "strip.svg"} <= set(answer["files"])
     for data in (tmp_path / "empty").glob("*.csv"):
         rows = data.with_suffix(".tex").read_text().splitlines()
-        assert len(rows) == 6 + len(pd.read_csv(data)), "a line each, one for the package, five around them"
+        assert len(rows) == 7 + len(pd.read_csv(data)), "a line each, the head, and what stands around them"
     again = cli("figures", "latest", "--remove", "11", "--out", tmp_path / "empty")[1]
     assert again["error"]["message"].endswith("empty exists already.")
 
