@@ -79,11 +79,11 @@ def asked(database: Database, run: StoredRun) -> Asked:
     players = found.model.players if found is not None else queries.players(database, run)
     added = found.added if found is not None else ()
     fewest = 0.0
-    if found is not None and added is None:  # an earlier release made it
-        if run.spec.sampler == "adaptive":
-            fewest = float("inf")
-        elif run.status == "finished":  # and drew its coalitions, if these are others, in another way
-            fewest = found.masks - found.not_finite
+    if added is None and run.spec.sampler == "adaptive":  # an earlier release made it
+        fewest = float("inf")
+    elif found is not None and run.status == "finished" and (added is None or run.spec.sampler == "shapley"):
+        # An earlier release may have drawn its coalitions, if these are others, in another way.
+        fewest = found.masks - found.not_finite
     # Release 0.1 kept nothing of what it added, and drew without the coalition of no layers.
     earlier = found is not None and added is None
     return Asked(run.game, _own(run.spec, len(players), added or (), empty=not earlier), fewest, run.refit)
