@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from app.root import ROOT
+from cache import unpacking
 from core.text import columns
 from tests.support.audit.hostile import BESIDE, REFUSED, TEMPLATES, made, template, write_texts
 
@@ -137,15 +138,17 @@ def test_nothing_is_fetched(audit: Audit) -> None:
     assert list(audit.of("socket")) == []
 
 
-def test_no_process_is_started_but_for_columns_and_templates(audit: Audit) -> None:
+def test_no_process_is_started_but_for_columns_evaluations_and_templates(audit: Audit) -> None:
     started = list(audit.of("start"))
     # A chat's template is filled in by a copy of this process, which can be ended.
     copies = [found for found in started if found[0].startswith("chat ") and found[1] == "os.fork ()"]
     reader = [found for found in started if f"'{columns.__file__}'" in found[1]]
+    unpacker = [found for found in started if f"'{unpacking.__file__}'" in found[1]]
     assert {call for call, _ in copies} == {f"chat {name}" for name in TEMPLATES}
-    assert len(started) == len(copies) + len(reader)
+    assert len(started) == len(copies) + len(reader) + len(unpacker)
     assert {call for call, _ in reader} >= {"text good parquet", "text pickled type"}
     assert all(call.startswith("text ") for call, _ in reader)
+    assert {call for call, _ in unpacker} == {"evaluations import", "import pickled type", "import pickled parquet"}
 
 
 def test_no_code_of_theirs_is_executed(audit: Audit) -> None:

@@ -126,7 +126,8 @@ def test_a_deleted_run_that_is_started_again_begins_anew(database: Database) -> 
 def test_a_file_of_before_there_were_labels(cache_file: Path) -> None:
     run = store_run(Database(cache_file)).run
     with Database(cache_file).writing() as connection:
-        connection.execute("DROP TABLE labels; UPDATE schema_version SET version = ?", [11])
+        connection.execute("DROP TABLE labels; ALTER TABLE runs DROP findings; ALTER TABLE selections DROP can_go")
+        connection.execute("UPDATE schema_version SET version = ?", [11])
     assert len(schema.MIGRATIONS) > 11
     database = Database(cache_file)
     assert queries.find_run(database, run).label == labels.Label()
@@ -136,8 +137,8 @@ def test_a_file_of_before_there_were_labels(cache_file: Path) -> None:
 
 def test_only_what_has_changed_is_read_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     result, other = store_run(database), begin(database, 0)
-    before, read = queries.runs(database), []
-    monkeypatch.setattr(queries, "stored_of", lambda *asked: read.append(asked[3]) or result)
+    before, read, stored = queries.runs(database), [], queries._stored
+    monkeypatch.setattr(queries, "_stored", lambda database, row: read.append(row[0]) or stored(database, row))
     labels.rename(database, result.run, "renamed")
     again = queries.runs(database, before=before)
     assert not read and [run.run for run in again] == [other, result.run] and again[1].label.name == "renamed"

@@ -268,5 +268,7 @@ def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: in
     page.get_by_text("More settings").click()
     page.get_by_role("spinbutton", name="Sequences").fill(str(sequences))
     page.get_by_role("spinbutton", name="Tokens in a sequence").fill(str(tokens))
-    start_run = page.get_by_role("button", name=re.compile("Start (another )?run"))
+    page.keyboard.press("Tab")  # a field is heard once it is left
+    start_run = page.get_by_role("button", name=re.compile("Start (another )?run"), disabled=False)
+    expect(start_run).to_have_count(1, timeout=120_000)  # once the worker has started, and has looked at the text
     insist(start_run, page.get_by_text(re.compile("Measuring:|is finished")))

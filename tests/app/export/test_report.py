@@ -186,7 +186,7 @@ def test_files_draw_without_a_network(
     out = tmp_path / "figures"
     written = write_figures(database, run, (11, 25), out)
     assert written == sorted(file.name for file in out.iterdir())
-    files = [f"{name}.{kind}" for name in [*EVERY, "strip"] for kind in ("html", "csv")]
+    files = [f"{name}.{kind}" for name in [*EVERY, "strip"] for kind in ("html", "csv", "tex")]
     assert written == sorted([*files, "strip.svg"])
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
