@@ -23,6 +23,7 @@ _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "g
 
 # What a request will take that decides whether one starts it; the rest is a click away.
 _FIRST = ("To measure", "Time")
+_CHOSEN = "size-chosen"
 
 
 @st.fragment
@@ -83,7 +84,6 @@ def _show_sizes(database: Database, spec: RunSpec) -> None:
         format_func=said.__getitem__,
         key="size",
         on_change=_resize,
-        args=(spec,),
         label_visibility="collapsed",
     )
 
@@ -103,13 +103,20 @@ def _seconds(database: Database, _revision: tuple[int, int], spec: RunSpec) -> f
         return None
 
 
-def _resize(spec: RunSpec) -> None:
-    """Takes the size that was chosen into the fields."""
+def _resize() -> None:
+    """Takes the size that was chosen: fields of its numbers come in the place of those that there are."""
     if (size := state.widget("size")) is not None:
-        found = sized(spec, size)
-        state.set_widget("masks", found.masks)
-        if not spec.preset:
-            state.set_widget("sequences ", found.sequences)
+        state.set_widget(_CHOSEN, (size, _chosen()[1] + 1))
+
+
+def _chosen() -> tuple[str, int]:
+    """The size that was chosen last, and how many were.
+
+    A field is told nothing once somebody may be writing into it: what is written would be lost.
+    """
+    state.begin(_CHOSEN, ("standard", 0))
+    found: tuple[str, int] = state.widget(_CHOSEN)
+    return found
 
 
 def _show_forecast(database: Database, spec: RunSpec) -> bool:
@@ -152,10 +159,14 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
     Raises:
         SelectionError: strata or layers that are no numbers.
     """
-    default = RunSpec()
-    state.begin("masks", default.masks)
+    default, (size, times) = RunSpec(), _chosen()
     masks = beside.number_input(
-        "Coalitions", 10, 100_000, key="masks", help="Random sets of layers to measure; more give narrower intervals"
+        "Coalitions",
+        10,
+        100_000,
+        SIZES[size][0],
+        key=f"masks {times}",
+        help="Random sets of layers to measure; more give narrower intervals",
     )
     with st.expander("More settings"):
         first, second = st.columns(2)
@@ -168,8 +179,9 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
         )
         settled = under_preset(RunSpec(preset=preset))
         # Under another key, so that a protocol shows its own numbers.
-        state.begin(f"sequences {preset}", settled.sequences)
-        sequences = first.number_input("Sequences", 1, 10_000, key=f"sequences {preset}")
+        sequences = first.number_input(
+            "Sequences", 1, 10_000, settled.sequences if preset else SIZES[size][1], key=f"sequences {preset} {times}"
+        )
         window = second.number_input(
             "Tokens in a sequence", 2, 8192, settled.window, key=f"window {preset}", disabled=bool(preset)
         )
