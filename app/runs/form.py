@@ -165,7 +165,7 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
         10,
         100_000,
         SIZES[size][0],
-        key=f"masks {times}",
+        key=f"masks {times}" if times else None,
         help="Random sets of layers to measure; more give narrower intervals",
     )
     with st.expander("More settings"):
