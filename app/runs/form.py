@@ -1,14 +1,13 @@
 """The request for a run, with what it will take: defaults that one click starts."""
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.dashboard import login, parts, state
+from app.dashboard import login, parts
 from app.foreign import plain
-from app.foresight import SIZES, foresee, sentences, size_of, sized
+from app.foresight import foresee, sentences
 from app.requests import integers, located
 from app.runs.looking import show_looks
 from app.runs.on_this_machine import known_models, told_apart
@@ -23,7 +22,6 @@ _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "g
 
 # What a request will take that decides whether one starts it; the rest is a click away.
 _FIRST = ("To measure", "Time")
-_CHOSEN = "size-chosen"
 
 
 @st.fragment
@@ -35,7 +33,6 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
         try:
             model = _choose_model()
             below_model = st.container()
-            sizes = st.container()
             text, upload, right = st.columns((5, 3, 3), vertical_alignment="bottom")
             corpus = choose_text(text)
             show_upload(upload)
@@ -43,8 +40,6 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
             below_text = st.container()
             spec = located(_asked(model, corpus, right))
             login.check_model(spec)
-            with sizes:
-                _show_sizes(jobs.database, spec)
             usable = show_looks(jobs, spec, below_model, below_text)
         except QuorumError as error:
             parts.show_error(error)
@@ -68,55 +63,6 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
                 submit(spec, search)
             except QuorumError as error:
                 parts.show_error(error)
-
-
-def _show_sizes(database: Database, spec: RunSpec) -> None:
-    """Three sizes to choose from, each with the minutes that the request is thought to take, where they are known.
-
-    As everywhere in a forecast, these are until its contributions are final.
-    """
-    revision = database.revision()
-    said = {size: _said(size, _seconds(database, revision, sized(spec, size))) for size in SIZES}
-    state.set_widget("size", size_of(spec))
-    st.segmented_control(
-        "Size",
-        list(SIZES),
-        format_func=said.__getitem__,
-        key="size",
-        on_change=_resize,
-        label_visibility="collapsed",
-    )
-
-
-def _said(size: str, seconds: float | None) -> str:
-    if seconds is None:
-        return size.capitalize()
-    return f"{size.capitalize()} {f'~{seconds / 60:.0f}' if seconds >= 60 else '<1'} min"
-
-
-@lru_cache(maxsize=16)
-def _seconds(database: Database, _revision: tuple[int, int], spec: RunSpec) -> float | None:
-    """What a request is thought to take; None where that is not known, or where there can be no such run."""
-    try:
-        return foresee(database, parts.stored_runs(database), spec).seconds
-    except QuorumError:
-        return None
-
-
-def _resize() -> None:
-    """Takes the size that was chosen: fields of its numbers come in the place of those that there are."""
-    if (size := state.widget("size")) is not None:
-        state.set_widget(_CHOSEN, (size, _chosen()[1] + 1))
-
-
-def _chosen() -> tuple[str, int]:
-    """The size that was chosen last, and how many were.
-
-    A field is told nothing once somebody may be writing into it: what is written would be lost.
-    """
-    state.begin(_CHOSEN, ("standard", 0))
-    found: tuple[str, int] = state.widget(_CHOSEN)
-    return found
 
 
 def _show_forecast(database: Database, spec: RunSpec) -> bool:
@@ -159,14 +105,9 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
     Raises:
         SelectionError: strata or layers that are no numbers.
     """
-    default, (size, times) = RunSpec(), _chosen()
+    default = RunSpec()
     masks = beside.number_input(
-        "Coalitions",
-        10,
-        100_000,
-        SIZES[size][0],
-        key=f"masks {times}" if times else None,
-        help="Random sets of layers to measure; more give narrower intervals",
+        "Coalitions", 10, 100_000, default.masks, help="Random sets of layers to measure; more give narrower intervals"
     )
     with st.expander("More settings"):
         first, second = st.columns(2)
@@ -179,9 +120,7 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
         )
         settled = under_preset(RunSpec(preset=preset))
         # Under another key, so that a protocol shows its own numbers.
-        sequences = first.number_input(
-            "Sequences", 1, 10_000, settled.sequences if preset else SIZES[size][1], key=f"sequences {preset} {times}"
-        )
+        sequences = first.number_input("Sequences", 1, 10_000, settled.sequences, key=f"sequences {preset}")
         window = second.number_input(
             "Tokens in a sequence", 2, 8192, settled.window, key=f"window {preset}", disabled=bool(preset)
         )

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import foresight
 from app.example import shipped
 from app.foresight import foresee
 from app.preview.steps import Step
@@ -132,37 +131,6 @@ def test_forecast_follows_the_form(shared: Jobs, finished: Finished, spec: RunSp
     assert f"estimated from run {run}" in said(page) and "predicted from sizes" in said(page)
     page.number_input[0].set_value(250).run()
     assert "these strata hold" in said(page), "a request that cannot be is said before it starts"
-
-
-def test_sizes_with_their_time(
-    shared: Jobs, finished: Finished, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each says the minutes that the forecast of that very request says, once a run here tells the machine's rate."""
-    monkeypatch.setitem(foresight.SIZES, "quick", (30, 2))
-    monkeypatch.setitem(foresight.SIZES, "thorough", (60, 8))
-    spec = replace(spec, corpus="python-docs")
-    page = open_page()
-    assert size(page).options == ["Quick", "Standard", "Thorough"] and size(page).value == "standard"
-    [run] = finished(spec)
-    page = open_page()
-    fill_in(page, spec)
-    assert size(page).value is None, "it is none of them"
-    page.number_input[0].set_value(60).run()
-    page.number_input[1].set_value(8).run()
-    assert size(page).value == "thorough"
-    runs = [queries.find_run(shared.database, run)]
-    for name, masks, sequences in (("quick", 30, 2), ("thorough", 60, 8)):
-        found = foresee(shared.database, runs, replace(spec, masks=masks, sequences=sequences))
-        assert found.seconds is not None and found.seconds < 60
-        assert f"{name.capitalize()} <1 min" in size(page).options
-    size(page).set_value("quick").run()
-    assert [page.number_input[0].value, page.number_input[1].value] == [30, 2] and size(page).value == "quick"
-    assert foresight.size_of(RunSpec(preset="2048")) == "standard", "a protocol has its own sequences"
-    assert not page.exception
-
-
-def size(page: AppTest) -> object:
-    return next(group for group in page.get("button_group") if group.label == "Size")
 
 
 def test_evaluations_are_taken_in(shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
