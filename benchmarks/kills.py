@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from benchmarks.byte_tokenizer import VOCABULARY, save_tokenizer
 from cache import queries
 from cache.database import Database
-from cache.parquet import export_evaluations, import_evaluations
+from cache.exchange.parquet import export_evaluations, import_evaluations
 from cache.store import Store
 from core.export.recipe import Recipe
 from core.paths import home

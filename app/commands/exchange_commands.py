@@ -6,10 +6,10 @@ from dataclasses import asdict
 from app.cli.opening import database_of
 from app.cli.terminal import say
 from cache import queries
-from cache.imports import imports, take_out
-from cache.parquet import LARGEST
-from cache.parquet import export_evaluations as exported
-from cache.parquet import import_evaluations as imported
+from cache.exchange.imports import imports, take_out
+from cache.exchange.parquet import LARGEST
+from cache.exchange.parquet import export_evaluations as exported
+from cache.exchange.parquet import import_evaluations as imported
 from core.errors import NotEvaluations
 from core.export.target import check_file
 from core.files import content_of

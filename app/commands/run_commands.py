@@ -14,7 +14,7 @@ from app.commands.label_commands import label_object, said_of
 from app.foresight import foresee, sentences
 from app.words import called
 from cache import going, queries
-from cache.imports import imports
+from cache.exchange.imports import imports
 from core.coalitions.players import names
 from core.errors import QuorumError
 from core.records.events import Finished, Measured

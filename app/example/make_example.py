@@ -14,7 +14,7 @@ from app.cli.terminal import follow
 from app.example.shipped import FOLDER
 from cache import queries
 from cache.database import Database
-from cache.parquet import export_evaluations
+from cache.exchange.parquet import export_evaluations
 from cache.queries import StoredRun
 from core.records.events import Finished
 from core.records.plans import USUAL_METHODS

@@ -12,7 +12,7 @@ import pandas as pd
 
 from cache import queries
 from cache.database import Database
-from cache.parquet import import_evaluations
+from cache.exchange.parquet import import_evaluations
 from cache.queries import StoredRun
 from cache.store import Store
 from core.attribution.stability import findings

@@ -5,8 +5,8 @@ import streamlit as st
 from app.dashboard import login, parts
 from app.foreign import code
 from cache.database import Database
-from cache.imports import Import, imports, take_out
-from cache.parquet import export_evaluations, import_evaluations
+from cache.exchange.imports import Import, imports, take_out
+from cache.exchange.parquet import export_evaluations, import_evaluations
 from cache.queries import StoredRun
 from core.errors import QuorumError
 

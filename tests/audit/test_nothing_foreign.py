@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.root import ROOT
-from cache import unpacking
+from cache.exchange import unpacking
 from core.text import columns
 from tests.support.audit.hostile import BESIDE, REFUSED, TEMPLATES, made, template, write_texts
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page
 
 from cache import queries
 from cache.database import Database
-from cache.imports import note
+from cache.exchange.imports import note
 from cache.store import Store
 from core.records.plans import OURS, Comparison, MethodResult, Plan, Scores, Selection
 from tests.support.browser import Server, expand, serving, settle, sights, visit, visitor

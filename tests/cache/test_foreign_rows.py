@@ -12,7 +12,7 @@ import pytest
 
 from cache import evaluations, queries
 from cache.database import Database
-from cache.parquet import export_evaluations
+from cache.exchange.parquet import export_evaluations
 from cache.store import Store
 from core.errors import CacheUnreadable
 from core.records.diagnostics import Diagnostics

@@ -14,7 +14,7 @@ from app.runs.conclusion import conclusion
 from app.worker.client import Jobs
 from cache import evaluations, queries
 from cache.database import Database
-from cache.parquet import export_evaluations
+from cache.exchange.parquet import export_evaluations
 from cache.store import Store
 from core.checkpoint.size import shape_of
 from core.errors import SelectionError

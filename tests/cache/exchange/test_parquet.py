@@ -12,7 +12,7 @@ import pytest
 
 from cache import queries
 from cache.database import Database
-from cache.parquet import export_evaluations, import_evaluations
+from cache.exchange.parquet import export_evaluations, import_evaluations
 from cache.store import Store
 from core.coalitions.masks import encode
 from core.errors import NotEvaluations, RunNotFound

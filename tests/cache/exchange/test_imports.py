@@ -8,8 +8,8 @@ import pytest
 from cache import queries
 from cache.database import Database
 from cache.evaluations import count_evaluations
-from cache.imports import imports, take_out
-from cache.parquet import export_evaluations, import_evaluations
+from cache.exchange.imports import imports, take_out
+from cache.exchange.parquet import export_evaluations, import_evaluations
 from cache.store import Store
 from core.coalitions.masks import encode
 from core.errors import NotEvaluations

@@ -25,7 +25,7 @@ READERS = """
 import json, resource, sys
 from pathlib import Path
 from cache.database import Database
-from cache.parquet import import_evaluations
+from cache.exchange.parquet import import_evaluations
 from core.errors import QuorumError
 from core.text.corpora import read
 for name in sys.argv[2:]:

@@ -21,15 +21,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cache import unpacking
 from cache.consistent import check_record
 from cache.database import Database
-from cache.imports import note
+from cache.exchange import unpacking
+from cache.exchange.imports import note
+from cache.exchange.unpacking import METADATA, SCHEMA
 from cache.keys import METRIC, game_key
 from cache.queries import StoredRun
 from cache.store import Store, insert
 from cache.stored_records import check_rows
-from cache.unpacking import METADATA, SCHEMA
 from core.errors import NotEvaluations, RunNotFound
 from core.records.results import Precision
 from core.records.spec import BOS_CHOICES, Losses, ModelInfo, TextProtocol
@@ -82,7 +82,7 @@ def export_evaluations(database: Database, run: StoredRun) -> bytes:
 def import_evaluations(database: Database, content: bytes, name: str = "a file") -> Imported:
     """Takes the evaluations of a file into the results file; one that is already there stays as it is.
 
-    What is new is noted as that file's, by its name and SHA-256 (`cache.imports`), in the same transaction.
+    What is new is noted as that file's, by its name and SHA-256 (`cache.exchange.imports`), in the same transaction.
 
     Raises:
         NotEvaluations: the file is something else, damaged, too large, of another metric, or contradicts what is
@@ -113,7 +113,7 @@ def import_evaluations(database: Database, content: bytes, name: str = "a file")
 
 
 def _read(content: bytes) -> pa.Table:
-    """The columns of a file, which a process of its own has unpacked (`cache.unpacking`)."""
+    """The columns of a file, which a process of its own has unpacked (`cache.exchange.unpacking`)."""
     if len(content) > LARGEST:
         raise NotEvaluations(f"The file is too large: {len(content):,} bytes.", f"At most {LARGEST:,} are read.")
     command = [sys.executable, str(Path(unpacking.__file__))]
