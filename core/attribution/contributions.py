@@ -9,11 +9,12 @@ from core.attribution.hybrid import Hybrid, averaging, hybrid
 from core.attribution.stratified import MOVE_SAMPLES, SAMPLES
 from core.coalitions.measurements import Floats
 from core.records.values import Contribution
+from core.surrogate.stacked import Stacked
 from core.surrogate.surrogate import Surrogate
 
 
 def contributions(
-    surrogate: Surrogate, strata: Sequence[int], seed: int, samples: int = SAMPLES
+    surrogate: Surrogate | Stacked, strata: Sequence[int], seed: int, samples: int = SAMPLES
 ) -> tuple[Contribution, ...]:
     """Contributions of the layers by a surrogate and what it was fitted to, with two doubts that are told apart.
 

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import comb
 from scipy.stats import t
 
 from core.attribution.hybrid import Hybrid, hybrid
+from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.records.values import Z90
+from core.surrogate.stacked import Stacked
 from core.surrogate.surrogate import Surrogate
 
 Figure = Callable[[Hybrid], Floats]  # (…,) of a game
@@ -22,11 +26,12 @@ Figure = Callable[[Hybrid], Floats]  # (…,) of a game
 _MOVES = 1.3
 
 
-def of_sampling(surrogate: Surrogate, log: bool, figure: Figure, seed: int) -> Floats:
+def of_sampling(surrogate: Surrogate | Stacked, log: bool, figure: Figure, seed: int) -> Floats:
     """Half the width of a 90 % interval for the coalitions that were not measured, (…,) as the figure.
 
     A delete-a-group jackknife over the folds of cross-validation, with hyperparameters that the group has not taught.
-    Five moves say little about one entry alone: its mean square is averaged with that of all entries.
+    Where all coalitions of a size were measured, they are no sample, and stay known. Five moves say little about one
+    entry alone: its mean square is averaged with that of all entries.
 
     Args:
         surrogate: fitted.
@@ -34,9 +39,10 @@ def of_sampling(surrogate: Surrogate, log: bool, figure: Figure, seed: int) -> F
         figure: of a game; its last axis is over players, or it is (n, n) over pairs, of which the diagonal is zero.
         seed: of the folds.
     """
-    centre = figure(hybrid(surrogate, log))
+    measured, centre = surrogate.measured, figure(hybrid(surrogate, log))
+    settled = _of_whole_sizes(measured.masks)
     moves = [
-        figure(hybrid(other, log, also=surrogate.measured[out & ~surrogate.measured.masks.any(axis=1)])) - centre
+        figure(hybrid(other, log, also=measured[out & settled])) - centre
         for other, out in surrogate.without_fifths(seed)
     ]
     square = np.mean(np.square(moves), axis=0)
@@ -44,7 +50,13 @@ def of_sampling(surrogate: Surrogate, log: bool, figure: Figure, seed: int) -> F
     return np.asarray(Z90 * _MOVES * np.sqrt((square + together) / 2))
 
 
-def of_calibration(surrogate: Surrogate, log: bool, figure: Figure) -> Floats:
+def _of_whole_sizes(masks: Masks) -> NDArray[np.bool_]:
+    """Which masks (m, n) are of a size all of whose coalitions are among them, (m,)."""
+    kept, layers = masks.sum(axis=1), masks.shape[1]
+    return np.asarray((np.bincount(kept, minlength=layers + 1) == comb(layers, np.arange(layers + 1)))[kept])
+
+
+def of_calibration(surrogate: Surrogate | Stacked, log: bool, figure: Figure) -> Floats:
     """Half the width of a 90 % interval for other texts of this kind, (…,); NaN for one sequence, which says nothing.
 
     The jackknife over sequences (Efron and Tibshirani 1993, equation 11.5), with Student's t for their number.
@@ -57,7 +69,9 @@ def of_calibration(surrogate: Surrogate, log: bool, figure: Figure) -> Floats:
     return np.asarray(t.ppf(0.95, groups - 1) * error)
 
 
-def between_texts(surrogate: Surrogate, log: bool, figure: Figure, scale: Floats, splits: int, seed: int) -> Floats:
+def between_texts(
+    surrogate: Surrogate | Stacked, log: bool, figure: Figure, scale: Floats, splits: int, seed: int
+) -> Floats:
     """How many entries of a figure on one half of the sequences are inside the intervals set on the other, (splits, 2).
 
     Shares, of random halves and both directions. The figure on the other half is itself one of few texts: intervals

@@ -29,7 +29,9 @@ from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import targets
 from core.sampling.strata import marginal_sizes
-from core.surrogate.surrogate import Floor, Reading, ScoreOf, Surrogate
+from core.surrogate.readings import Floor, Mixture, Reading, ScoreOf
+from core.surrogate.stacked import Stacked
+from core.surrogate.surrogate import Surrogate
 
 # Masks q in the mean of what the bound of the log score adds: it is small.
 _FLOOR_SAMPLES = 8_000
@@ -107,7 +109,7 @@ class Hybrid:
         """
         if self.cube is not None:
             return np.array([exact.values(self.cube, kind.sizes) for kind in kinds])
-        found = self._of_reading(kinds, seed, samples)
+        found = _of_reading(self.reading, kinds, seed, samples)
         found += [correction(self.masks, self.residuals, kind.sizes) for kind in kinds]
         for row, kind in zip(found, kinds, strict=True):
             if np.ptp(kind.kept) == 0:  # Shapley values: what sampling left over of the sum is shared alike
@@ -116,6 +118,7 @@ class Hybrid:
 
     def interactions(self, how: Measure) -> Floats:
         """The interaction of each pair, (n, n), symmetric, with zeros on the diagonal; `how` as for `closed_form`."""
+        assert not isinstance(self.reading, Mixture), "interactions come from the process on the worth"
         others = self.masks.shape[1] - 2
         if self.cube is not None:
             return exact.interactions(self.cube, closed_form.sizes(how, others))
@@ -124,19 +127,6 @@ class Hybrid:
         found = closed_form.interactions(process, how)
         left = self.worths - process.predict(self.masks)
         return np.asarray(found + pair_correction(self.masks, left, closed_form.sizes(how, others)))
-
-    def _of_reading(self, kinds: Sequence[Averaging], seed: int, samples: int) -> Floats:
-        """The values of the reading itself, (kinds, n): in closed form, and what bends it by sampling."""
-        layers, kept = self.masks.shape[1], np.array([kind.kept for kind in kinds])
-        sizes = np.flatnonzero(kept.max(axis=0) > _LIKELY).tolist()
-        if isinstance(self.reading, ScoreOf) and self.reading.log:
-            sampled = stratified_contributions(self.reading, layers, sizes, samples, seed)
-            return np.asarray(kept[:, sizes] @ sampled)
-        linear = np.array([closed_form.values(self.reading.process, kind.how) for kind in kinds])
-        if isinstance(self.reading, ScoreOf):
-            return linear
-        floor = stratified_contributions(Floor(self.reading.process), layers, sizes, _FLOOR_SAMPLES, seed)
-        return np.asarray(linear + kept[:, sizes] @ floor)
 
     @cached_property
     def _known(self) -> dict[bytes, float]:
@@ -148,7 +138,22 @@ class Hybrid:
         return float(all_ - nobody)
 
 
-def hybrid(surrogate: Surrogate, log: bool, also: Measurements | None = None) -> Hybrid:
+def _of_reading(reading: Reading, kinds: Sequence[Averaging], seed: int, samples: int) -> Floats:
+    """The values of a reading itself, (kinds, n): in closed form, and what bends it by sampling."""
+    if isinstance(reading, Mixture):
+        return np.asarray(sum(share * _of_reading(part, kinds, seed, samples) for share, part in reading.parts))
+    kept = np.array([kind.kept for kind in kinds])
+    layers, sizes = kept.shape[1] - 1, np.flatnonzero(kept.max(axis=0) > _LIKELY).tolist()
+    if isinstance(reading, ScoreOf) and reading.log:
+        return np.asarray(kept[:, sizes] @ stratified_contributions(reading, layers, sizes, samples, seed))
+    linear = np.array([closed_form.values(reading.process, kind.how) for kind in kinds])
+    if isinstance(reading, ScoreOf):
+        return linear
+    floor = stratified_contributions(Floor(reading.process), layers, sizes, _FLOOR_SAMPLES, seed)
+    return np.asarray(linear + kept[:, sizes] @ floor)
+
+
+def hybrid(surrogate: Surrogate | Stacked, log: bool, also: Measurements | None = None) -> Hybrid:
     """What is known of a worth, the log score or the score: what a surrogate has seen, the whole model, and `also`."""
     measured, whole = surrogate.measured, np.ones_like(surrogate.measured.masks[:1])
     masks, worths = np.concatenate([whole, measured.masks]), targets(measured, log)

@@ -15,8 +15,9 @@ from core.errors import SelectionError
 from core.records.fits import Fit
 from core.records.results import RunResult
 from core.records.values import INTERACTIONS, VALUES, LayerValues, PairInteraction, PairInteractions, ValueEstimate
-from core.surrogate.surrogate import Surrogate, fit, fit_worth, learnt_of
-from core.surrogate.validation import PROCESSES, of_paper, of_process
+from core.surrogate.stacked import Stacked, stack
+from core.surrogate.surrogate import Surrogate, fit_worth, learnt_of
+from core.surrogate.validation import of_paper, of_process
 
 
 def layer_values(
@@ -80,25 +81,26 @@ def pair_interactions(
     return replace(interactions_of(surrogate, own_quality(surrogate, worth, seed, known), kind, seed), worth=worth)
 
 
-def surrogate_of(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> Surrogate:
-    """The surrogate that values of a worth come from.
+def surrogate_of(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> Surrogate | Stacked:
+    """The surrogate that values of a worth come from: of a logarithm the process on it, of scores both processes.
 
-    For a logarithm, it is the process on it. Scores come from that process on the score, or on its logarithm, which
-    predicts scores better, as a run of this game found where that serves (`learnt_of`).
+    A run of an earlier release has kept which of the two processes its scores come from: they still do.
     """
+    on_worth = fit_worth(measured, worth, known)
     if WORTHS[worth].log:
-        return fit_worth(measured, worth, known)
+        return on_worth
+    on_log = fit_worth(measured, LOG_SCORE.name, known)
     if known is not None and learnt_of(known, worth, measured) is not None:
-        log = known.surrogate.name == PROCESSES[0]
-        return fit(measured, log=log, learnt=learnt_of(known, LOG_SCORE.name if log else worth, measured))
-    both = [fit(measured, log=log).with_fifths(seed) for log in (True, False)]
-    return max(both, key=lambda surrogate: of_process(surrogate, seed).r2)
+        alone = {one.name: one for one in (on_log, on_worth)}.get(known.surrogate.name)
+        if alone is not None:
+            return alone
+    return stack(on_log, on_worth, seed)
 
 
-def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate, Fit]:
+def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate | Stacked, Fit]:
     """`surrogate_of`, and how well it predicts that worth."""
     surrogate = surrogate_of(measured, worth, seed, known).with_fifths(seed)
-    if WORTHS[worth].log:
+    if isinstance(surrogate, Surrogate) and WORTHS[worth].log:
         return surrogate, own_quality(surrogate, worth, seed, known)
     if known is not None and learnt_of(known, worth, measured) is not None:
         return surrogate, known.surrogate

@@ -10,7 +10,7 @@ from core.coalitions.measurements import Floats
 from core.records.audits import FAILS, HOLDS, UNKNOWN, Chosen, Coalitions, OfSize, Texts
 from core.surrogate.conformal import bands, half_of, halves_of_others
 from core.surrogate.surrogate import folds_of
-from core.surrogate.validation import PROCESSES, quality
+from core.surrogate.validation import quality
 
 _FEWEST, _FEWEST_OF_SIZE = 30, 20  # held-out coalitions that tell something of nine in ten
 _TELLS = 0.25  # of the variance of held-out log scores: a surrogate that explains less predicts nothing to speak of
@@ -25,7 +25,7 @@ def coalitions(run: Evidence) -> Coalitions:
     """Predictive intervals set without each fold of the coalitions, and those that the run shows."""
     if run.complete:
         return Coalitions(HOLDS, "every coalition was measured: none is predicted", 0, 0, None, None, None, ())
-    masks, r2 = run.measured.masks, quality(PROCESSES[0], run.predicted, run.measured, log=True).r2
+    masks, r2 = run.measured.masks, quality(run.on_log.name, run.predicted, run.measured, log=True).r2
     half = halves_of_others(masks, run.residuals, folds_of(masks, run.seed), run.seed)
     told = np.isfinite(half) & masks.any(axis=1)
     kept, off, half = masks[told].sum(axis=1), np.abs(run.residuals[told]), half[told]

@@ -14,6 +14,7 @@ from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import LOG_SCORE, SCORE
 from core.records.results import RunResult
 from core.records.values import Contribution
+from core.surrogate.stacked import Stacked
 from core.surrogate.surrogate import Surrogate, fit_worth
 from core.surrogate.validation import log_residuals
 
@@ -50,13 +51,14 @@ class Evidence:
     @cached_property
     def on_log(self) -> Surrogate:
         """The surrogate that predicts."""
-        return self._tested(fit_worth(self.measured, LOG_SCORE.name, self.known))
+        found = fit_worth(self.measured, LOG_SCORE.name, self.known)
+        return found if self.complete else found.with_fifths(self.seed)
 
     @cached_property
-    def in_use(self) -> Surrogate:
+    def in_use(self) -> Surrogate | Stacked:
         """The surrogate that contributions come from."""
         found = surrogate_of(self.measured, SCORE.name, self.seed, self.known)
-        return self.on_log if found.log else self._tested(found)
+        return found if self.complete else found.with_fifths(self.seed)
 
     @cached_property
     def contributions(self) -> tuple[Contribution, ...]:
@@ -72,9 +74,6 @@ class Evidence:
     def residuals(self) -> Floats:
         """Measured minus predicted log score of the same, (masks,)."""
         return log_residuals(self.predicted, self.measured)
-
-    def _tested(self, surrogate: Surrogate) -> Surrogate:
-        return surrogate if self.complete else surrogate.with_fifths(self.seed)
 
 
 def difference(ours: ArrayLike, theirs: ArrayLike) -> float:

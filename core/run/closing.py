@@ -24,7 +24,7 @@ from core.run.estimate import final_result
 from core.run.outlook import Outlook
 from core.run.tally import Tally
 from core.surrogate.diagnose import TOTAL_COST, diagnosing
-from core.surrogate.validation import Validation, processes, with_rivals
+from core.surrogate.validation import Validation, validated, with_rivals
 
 Search = Callable[[], Generator[Event, None, Selection]]
 
@@ -51,7 +51,7 @@ class Closing:
         if len(measured) < FEWEST_MASKS:
             _too_few(self.game, self.tally, len(measured))
         yield self.outlook.progress("fit")
-        found = processes(measured, seed, self.between)
+        found = validated(measured, seed, self.between)
         known = self.store.precision(self.game.key)
         result = self._settle(final_result(self.tally, found, known))
         yield Estimated(result)

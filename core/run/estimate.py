@@ -12,7 +12,7 @@ from core.records.results import Precision, RunResult
 from core.run.tally import Tally
 from core.surrogate.conformal import bands
 from core.surrogate.surrogate import fit
-from core.surrogate.validation import PROCESSES, Validation, of_process, quality
+from core.surrogate.validation import Validation, of_process, quality
 
 
 def early_result(tally: Tally, learnt: Learnt | None = None) -> tuple[RunResult, Learnt] | None:
@@ -47,7 +47,7 @@ def early_result(tally: Tally, learnt: Learnt | None = None) -> tuple[RunResult,
 
 
 def final_result(tally: Tally, compared: Validation, precision: Precision | None) -> RunResult:
-    """The result of all masks, by the process that predicts better; once others are compared with it, with those.
+    """The result of all masks; once other surrogates are compared with the one in use, with those.
 
     Args:
         tally: with enough scores to fit and to test on.
@@ -55,9 +55,8 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
         precision: what 16 bits cost.
     """
     measured, seed = tally.measurements(), tally.spec.seed
-    on_log, on_score = compared.processes
-    own = quality(PROCESSES[0], compared.predicted[PROCESSES[0]], measured, log=True)
-    fits = compared.best, *compared.others
+    on_log, on_score = compared.stacked.on_log, compared.stacked.on_score
+    own = quality(on_log.name, compared.predicted[on_log.name], measured, log=True)
     return RunResult(
         run=tally.run,
         model=tally.model,
@@ -65,8 +64,8 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
         strata=tally.strata,
         masks=len(tally.masks) - 1,
         dense_perplexity=tally.dense_perplexity,
-        contributions=contributions(on_log if compared.log else on_score, tally.strata, seed),
-        surrogate=compared.best,
+        contributions=contributions(compared.stacked, tally.strata, seed),
+        surrogate=compared.used,
         others=compared.others,
         not_finite=len(tally.losses) - 1 - len(measured),
         measured=tally.measured,
@@ -78,7 +77,7 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
         layer_parameters=tally.layer_parameters,
         learnt=(
             replace(on_log.learnt, quality=own),
-            replace(on_score.learnt, quality=next(item for item in fits if item.name == PROCESSES[1])),
+            replace(on_score.learnt, quality=next(item for item in compared.others if item.name == on_score.name)),
         ),
         added=tally.added,
     )

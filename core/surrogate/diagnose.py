@@ -10,12 +10,12 @@ from core.coalitions.ranks import rank_correlation
 from core.pauses import Pause, come, nothing
 from core.records.diagnostics import Beyond, Diagnostics, Extrapolation, HeldOut, Step
 from core.surrogate.conformal import band_of, bands
-from core.surrogate.surrogate import FOLDS
+from core.surrogate.stacked import share_of, together
+from core.surrogate.surrogate import FOLDS, PROCESSES
 from core.surrogate.validation import (
     COSTS,
     KINDS,
     OTHER_KINDS,
-    PROCESSES,
     Validation,
     holding_out,
     log_residuals,
@@ -30,9 +30,9 @@ _SHARES = (1 / 8, 1 / 4, 1 / 2, 3 / 4)
 # The smallest sizes that together hold this share of the masks are the ones that extrapolation is tested on.
 _SMALLEST = 0.2
 # All that a comparison of surrogates and its diagnosis take, in fits of the costliest kind.
-TOTAL_COST = FOLDS * (sum(COSTS[name] for name in OTHER_KINDS) + len(_SHARES) * COSTS[PROCESSES[0]]) + sum(
-    COSTS.values()
-)
+TOTAL_COST = FOLDS * (
+    sum(COSTS[name] for name in OTHER_KINDS) + len(_SHARES) * sum(COSTS[name] for name in PROCESSES)
+) + sum(COSTS.values())
 
 
 def diagnose(measured: Measurements, compared: Validation, seed: int) -> Diagnostics:
@@ -58,15 +58,18 @@ def _curve(
     measured: Measurements, compared: Validation, seed: int, between: Pause
 ) -> Generator[float, None, tuple[Step, ...]]:
     """The surrogate in use, learnt from growing shares of the masks, each within the next, tested on the same ones."""
-    name, order = compared.best.name, np.random.default_rng(seed).permutation(len(measured))
-    steps = []
+    order, steps = np.random.default_rng(seed).permutation(len(measured)), []
     for share in _SHARES:
         learnt = _learnt_from(share * len(measured))
         if learnt >= FEWEST_MASKS:
-            predicted = yield from holding_out(name, measured, seed, order < share * len(measured), between)
-            found = quality(name, predicted, measured)
+            some = order < share * len(measured)
+            on_log, on_score = PROCESSES
+            by_log = yield from holding_out(on_log, measured, seed, some, between)
+            by_score = yield from holding_out(on_score, measured, seed, some, between)
+            predicted = together(by_log, by_score, measured, seed, among=some)
+            found = quality(compared.used.name, predicted, measured)
             steps.append(Step(learnt, found.r2, found.spearman))
-    return (*steps, Step(_learnt_from(len(measured)), compared.best.r2, compared.best.spearman))
+    return (*steps, Step(_learnt_from(len(measured)), compared.used.r2, compared.used.spearman))
 
 
 def _learnt_from(masks: float) -> int:
@@ -90,6 +93,11 @@ def _beyond(
         between()
         predicted[name] = predictor(seen, unseen.masks, seed, between)
         yield COSTS[name]
+    # What the shares are, larger sizes alone say.
+    on_log, on_score = PROCESSES
+    held = compared.predicted
+    share = share_of(held[on_log][kept > least], held[on_score][kept > least], seen.scores)
+    predicted[compared.used.name] = share * predicted[on_log] + (1 - share) * predicted[on_score]
     ranges = bands(seen.masks, residuals(seen, seed), seed)
     half = np.array([band_of(ranges, size).half for size in kept[smallest]])
     return Beyond(

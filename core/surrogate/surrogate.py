@@ -1,69 +1,28 @@
-"""The surrogate in use: a Gaussian process on the log score of coalitions, or on the score, and how it is read.
+"""A Gaussian process on the log score of coalitions, or on the score, with what it was fitted to.
 
-`validation` tells which of the two predicts scores better.
+That on the log score predicts perplexities; scores come from both (`stacked`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
-from core.coalitions.measurements import RUINED, Floats, Measurements
+from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import LOSSES, WORTHS, targets
 from core.records.fits import Learnt
 from core.records.results import RunResult
-from core.surrogate.gaussian_process import GaussianProcess, Kernel, condition
+from core.surrogate.gaussian_process import Kernel, condition
 from core.surrogate.hyperparameters import LEARNT_FROM, learn
 from core.surrogate.optimism import optimism
+from core.surrogate.readings import LogScoreOf, ScoreOf
 
 FOLDS = 5
-
-
-@dataclass(frozen=True)
-class ScoreOf:
-    """A process on the score, or on its logarithm, read as a score."""
-
-    process: GaussianProcess
-    log: bool
-
-    def predict(self, masks: Masks) -> Floats:
-        """The predicted score, (masks,)."""
-        found = self.process.predict(masks)
-        return np.exp(found) if self.log else found
-
-    def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
-        """The predicted score of masks (q, n), (q,), and of each with one layer flipped, (q, n)."""
-        whole, flipped = self.process.with_flips(masks)
-        return (np.exp(whole), np.exp(flipped)) if self.log else (whole, flipped)
-
-
-@dataclass(frozen=True)
-class LogScoreOf:
-    """A process on the log score, read as one: a ruined model's is bounded below, and so is what is predicted."""
-
-    process: GaussianProcess
-
-    def predict(self, masks: Masks) -> Floats:
-        """The predicted log score, (masks,)."""
-        return np.maximum(self.process.predict(masks), np.log(RUINED))
-
-
-@dataclass(frozen=True)
-class Floor:
-    """What the bound adds to a process on the log score: a game by itself, zero where nothing is ruined."""
-
-    process: GaussianProcess
-
-    def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
-        """What it adds to masks (q, n), (q,), and to each with one layer flipped, (q, n)."""
-        whole, flipped = self.process.with_flips(masks)
-        return np.maximum(np.log(RUINED) - whole, 0), np.maximum(np.log(RUINED) - flipped, 0)
-
-
-Reading = ScoreOf | LogScoreOf
+PROCESSES = ("Gaussian process on the log score", "Gaussian process on the score")
 
 
 @dataclass(frozen=True)
@@ -73,7 +32,16 @@ class Surrogate(ScoreOf):
     measured: Measurements
     fifths: tuple[Kernel, ...] = ()  # hyperparameters learnt without each fold: what they owe to the masks
 
-    def reading(self, log: bool) -> Reading:
+    @property
+    def name(self) -> str:
+        """Its kind, for people."""
+        return PROCESSES[0] if self.log else PROCESSES[1]
+
+    @overload
+    def reading(self, log: Literal[False]) -> ScoreOf: ...
+    @overload
+    def reading(self, log: bool) -> LogScoreOf | ScoreOf: ...
+    def reading(self, log: bool) -> LogScoreOf | ScoreOf:
         """It, read as the log score or as the score."""
         assert self.log or not log, "a process on the score says nothing of its logarithm"
         return LogScoreOf(self.process) if log else ScoreOf(self.process, self.log)

@@ -12,7 +12,8 @@ from core.coalitions.measurements import Floats, Measurements, log_score
 from core.coalitions.ranks import rank_correlation
 from core.pauses import Pause, come, nothing
 from core.records.fits import Fit
-from core.surrogate.surrogate import FOLDS, Surrogate, fit, folds_of
+from core.surrogate.stacked import Stacked, stack, together
+from core.surrogate.surrogate import FOLDS, PROCESSES, Surrogate, fit, folds_of
 
 # (seen, masks, seed, between) -> predicted scores of the masks
 Predictor = Callable[[Measurements, Masks, int, Pause], Floats]
@@ -22,21 +23,20 @@ Predictor = Callable[[Measurements, Masks, int, Pause], Floats]
 class Validation:
     """Kinds of surrogate side by side, on the same folds."""
 
-    log: bool  # whether the process on the log score is the better process
-    best: Fit  # that process
+    stacked: Stacked  # what scores come from, as it was compared
+    used: Fit  # its quality
     others: tuple[Fit, ...]
-    predicted: dict[str, Floats]  # by kind, the best first: the score of each mask by a fit without it, (masks,)
+    predicted: dict[str, Floats]  # by kind, that in use first: the score of each mask by a fit without it, (masks,)
     residuals: Floats  # measured minus predicted log score of each mask, by the process on the log score
-    processes: tuple[Surrogate, Surrogate]  # that on the log score and that on the score, as they were compared
 
 
 def compare(measured: Measurements, seed: int) -> Validation:
     """Every kind, held against masks that it has not seen."""
-    return come(with_rivals(processes(measured, seed), measured, seed))
+    return come(with_rivals(validated(measured, seed), measured, seed))
 
 
-def processes(measured: Measurements, seed: int, between: Pause = nothing) -> Validation:
-    """The two processes, held against masks that they have not seen; `with_rivals` adds the other kinds."""
+def validated(measured: Measurements, seed: int, between: Pause = nothing) -> Validation:
+    """What is in use, held against masks that it has not seen, and the processes that it is made of, each alone."""
 
     def learnt(log: bool) -> Surrogate:
         between()
@@ -44,21 +44,20 @@ def processes(measured: Measurements, seed: int, between: Pause = nothing) -> Va
         between()
         return found.with_fifths(seed)
 
-    both = learnt(True), learnt(False)
+    on_log, on_score = learnt(True), learnt(False)
     between()
-    predicted = {name: process.held_out(seed) for name, process in zip(PROCESSES, both, strict=True)}
-    on_log, on_score = (quality(name, found, measured) for name, found in predicted.items())
-    log = on_log.r2 >= on_score.r2
-    best, other = (on_log, on_score) if log else (on_score, on_log)
-    ordered = {fit.name: predicted[fit.name] for fit in (best, other)}
-    left = log_residuals(predicted[on_log.name], measured)
-    return Validation(log, best, (other,), ordered, left, both)
+    stacked = stack(on_log, on_score, seed)
+    by_log, by_score = on_log.held_out(seed), on_score.held_out(seed)
+    both = together(by_log, by_score, measured, seed)
+    predicted = {stacked.name: both, on_log.name: by_log, on_score.name: by_score}
+    used, *others = (quality(name, found, measured) for name, found in predicted.items())
+    return Validation(stacked, used, tuple(others), predicted, log_residuals(by_log, measured))
 
 
 def with_rivals(
     found: Validation, measured: Measurements, seed: int, between: Pause = nothing
 ) -> Generator[float, None, Validation]:
-    """The same with the other kinds beside the processes, on the same folds; after each fit, yields its cost."""
+    """The same with the other kinds beside it, on the same folds; after each fit, yields its cost."""
     predicted = {}
     for name in OTHER_KINDS:
         predicted[name] = yield from holding_out(name, measured, seed, between=between)
@@ -76,9 +75,9 @@ def log_residuals(predicted: Floats, measured: Measurements) -> Floats:
     return measured.log_scores - log_score(predicted)
 
 
-def of_process(surrogate: Surrogate, seed: int, *, log: bool = False) -> Fit:
-    """The quality of a Gaussian process alone, on the score, or on its logarithm."""
-    return quality(PROCESSES[not surrogate.log], surrogate.held_out(seed), surrogate.measured, log=log)
+def of_process(surrogate: Surrogate | Stacked, seed: int, *, log: bool = False) -> Fit:
+    """The quality of one Gaussian process, or of both, on the score, or on its logarithm."""
+    return quality(surrogate.name, surrogate.held_out(seed), surrogate.measured, log=log)
 
 
 def of_paper(measured: Measurements, seed: int) -> Fit:
@@ -154,7 +153,6 @@ def _pairs(seen: Measurements, masks: Masks, _: int, __: Pause) -> Floats:
     return np.asarray(model.fit(seen.masks, seen.scores).predict(masks))
 
 
-PROCESSES = ("Gaussian process on the log score", "Gaussian process on the score")
 _PAPER = "Network, trained as in the paper"
 KINDS: dict[str, Predictor] = {
     PROCESSES[0]: partial(_process, True),

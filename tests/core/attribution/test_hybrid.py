@@ -18,7 +18,8 @@ from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Measurements
 from core.coalitions.worth import WORTHS
 from core.sampling.strata import paired, stratified
-from core.surrogate.surrogate import Reading, fit
+from core.surrogate.readings import Reading
+from core.surrogate.surrogate import fit
 
 PLAYERS, STRATA = 8, (7, 6, 4)
 EVERY = everything(PLAYERS)

@@ -17,6 +17,7 @@ from core.records.results import RunResult
 from core.sampling.strata import stratified
 from core.surrogate.gaussian_process import Kernel, condition
 from core.surrogate.hyperparameters import learn
+from core.surrogate.stacked import stack
 from core.surrogate.surrogate import FOLDS, fit, fit_worth, folds_of, learnt_of
 from core.surrogate.validation import compare, of_process
 from tests.support.stored import store_run
@@ -123,15 +124,26 @@ def test_validation_does_not_leak() -> None:
     """Losses that are noise cannot be predicted for held-out masks, by any kind of surrogate."""
     noise = measured(MASKS, np.random.default_rng(0).uniform(0, 2, size=len(MASKS)))
     compared = compare(noise, 0)
-    assert all(item.r2 < 0.1 for item in (compared.best, *compared.others))
+    assert all(item.r2 < 0.1 for item in (compared.used, *compared.others))
 
 
-def test_the_better_process_is_chosen_and_all_are_told() -> None:
+def test_both_processes_are_used_and_all_kinds_are_told() -> None:
     compared = compare(measured(MASKS, loss(MASKS)), 0)
-    found, others = compared.best, compared.others
-    assert len({found.name, *(item.name for item in others)}) == 6
-    assert found.r2 > 0.95 and found.r2 >= max(item.r2 for item in others if item.name.startswith("Gaussian"))
-    assert of_process(fit(measured(MASKS, loss(MASKS))), 0) in (found, others[0])
+    used, others = compared.used, compared.others
+    assert len({used.name, *(item.name for item in others)}) == 7
+    processes = [item for item in others if item.name.startswith("Gaussian")]
+    assert used.r2 > max(0.95, *(item.r2 - 0.005 for item in processes))
+    assert of_process(fit(measured(MASKS, loss(MASKS))), 0) in processes
+    assert of_process(compared.stacked, 0) == used
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_where_a_game_is_of_one_kind_its_process_has_the_say(log: bool) -> None:
+    """Effects that multiply, or that add up."""
+    gone = (~MASKS).astype(float) @ np.linspace(0.01, 0.1, LAYERS)
+    scores = np.exp(-gone) if log else 1 - gone
+    game = measured(MASKS, -np.log(scores))
+    assert (stack(fit(game), fit(game, log=False), 0).share > 0.5) is log
 
 
 def test_folds_share_every_hamming_weight() -> None:
