@@ -73,7 +73,7 @@ def _coalitions(loaded: LoadedModel, windows: Windows) -> dict[str, Any]:
         error = max(error, float(np.max(np.abs(ours - plain) / np.abs(plain))))
     if not error < 1e-5:
         return {"failed": f"losses differ by {error:.1e} from whole forwards", "error": error}
-    fast = all(batch._keep for batch in evaluator._batches)
+    fast = all(batch.sequences is not None for batch in evaluator._batches)
     return {"coalitions": "fast" if fast else "whole forwards", "error": float(f"{error:.1e}")}
 
 

@@ -13,7 +13,6 @@ from core.coalitions.players import players_of
 from core.errors import EvaluationError, ModelError
 from core.evaluate.cached import Cached, Ledger
 from core.evaluate.evaluator import Evaluator
-from core.evaluate.limits import STATES
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel, load
 from core.records.events import Event, Stage
@@ -48,7 +47,7 @@ class Game:
     def preview(self) -> Cached:
         """For one coalition that somebody waits for."""
         # Only calibration windows are asked about again and again.
-        states = STATES if self.windows.protocol.split == "calibration" else 0
+        states = None if self.windows.protocol.split == "calibration" else 0
         return Cached(self.ledger, Evaluator(self.loaded, self.windows.ids, self.packed, states=states, growing=True))
 
     def check_same(self, game: str) -> None:

@@ -21,7 +21,7 @@ from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.coalitions.players import Switches, computed
 from core.evaluate.evaluator import CoalitionEvaluator, Evaluator
-from core.evaluate.limits import STATES
+from core.evaluate.limits import states_on
 from core.evaluate.packing import PackedLinears
 from core.evaluate.reference import check_finite
 from core.model.model import LoadedModel
@@ -66,7 +66,7 @@ class Meter:
         self._known: dict[bytes, Floats] = {}  # (1 or 2, sequences): losses, and divergences
         self._parts: dict[tuple[int, int], _Part] = {}
         for begin, end in pairwise((0, *stages)):
-            states = STATES * (end - begin) // stages[-1]
+            states = states_on(loaded.info.device) * (end - begin) // stages[-1]
             part = evaluator(loaded, ids[begin:end], packed, states=states)
             self._parts[begin, end] = _Part(part, np.zeros((0, 2), dtype=np.bool_), ids[begin:end].numel())
 

@@ -16,12 +16,13 @@ from torch import nn
 from core.checkpoint.headers import headers
 from core.coalitions.masks import Masks
 from core.errors import EvaluationError
+from core.evaluate.limits import ACCELERATOR
 from core.evaluate.losses import sequence_nll
 from core.model.masked import playing
 from core.model.model import LoadedModel
 from core.records.spec import Losses
 
-# Logits alive at once, in elements: 128 MiB in fp32.
+# Logits alive at once on a CPU, in elements: 128 MiB in fp32.
 _LOGITS = 2**25
 # Elements of a weight that are looked at at once, and players that a message names.
 _PIECE, _NAMED = 2**24, 12
@@ -42,13 +43,12 @@ def sequence_losses(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.boo
         Mean negative log-likelihood in nats a token, (sequences,); NaN and infinity where the model gives them.
     """
     vocabulary = int(loaded.model.config.get_text_config().vocab_size)
-    size = max(1, _LOGITS // (ids.shape[1] * vocabulary))
+    most = _LOGITS if loaded.info.device == "cpu" else ACCELERATOR[1]
     found = []
-    for part in torch.split(ids, size):
-        here = part.to(loaded.info.device)
-        with torch.inference_mode(), playing(loaded, mask):
-            found.append(sequence_nll(loaded.model(input_ids=here, use_cache=False).logits, here).cpu().numpy())
-    return np.concatenate(found)
+    with torch.inference_mode(), playing(loaded, mask):
+        for here in torch.split(ids.to(loaded.info.device), max(1, most // (ids.shape[1] * vocabulary))):
+            found.append(sequence_nll(loaded.model(input_ids=here, use_cache=False).logits, here))
+    return torch.cat(found).cpu().numpy()  # one copy at the end: nothing waits for the device in between
 
 
 def check_finite(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_], losses: Losses) -> None:

@@ -55,12 +55,17 @@ def memory(shape: Shape, sequences: int, length: int, dtype: str, device: str) -
     embedding = 0 if shape.tied else vocabulary * shape.hidden
     packed = (shape.plain - embedding) * size if device == "cpu" and dtype != "float16" else 0
     a_sequence = (shape.layers + 1) * length * shape.hidden * size
-    kept = sequences if sequences * a_sequence <= limits.STATES else limits.STATES // (a_sequence * batch) * batch
+    room = limits.states_on(device)
+    kept = sequences if sequences * a_sequence <= room else room // (a_sequence * batch) * batch
+    states = kept * a_sequence
+    if device != "cpu" and batch == sequences:  # several of them may go through a block at a time
+        waiting = 2 * limits.TOGETHER * (shape.layers + 2) * length * shape.hidden * size * sequences
+        states = max(states, min(room, states + waiting))
     compared = dtype != "float32" and shape.plain == shape.parameters <= limits.CHECKED
     return Memory(
         weights=shape.weights(dtype),
         packed=packed if packed <= limits.PACKED else 0,
-        states=kept * a_sequence,
+        states=states,
         # The loss is summed up in float32, one sequence at a time: a copy of its logits, and their log softmax.
         logits=(at_once * size + 2 * BYTES["float32"]) * length * vocabulary,
         exact=shape.parameters * BYTES["float32"] if compared else 0,

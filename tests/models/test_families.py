@@ -84,7 +84,7 @@ def changed(model: PreTrainedModel, smaller: PreTrainedModel) -> set[str]:
 
 
 def shares_prefixes(evaluator: Evaluator) -> bool:
-    return all(batch._keep for batch in evaluator._batches)
+    return all(batch.sequences is not None for batch in evaluator._batches)
 
 
 @pytest.mark.parametrize("family", REFUSED)

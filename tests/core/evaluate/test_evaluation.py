@@ -98,8 +98,7 @@ def test_states_stay_in_their_budget(tiny_loaded: LoadedModel, sequences: int) -
     found = dict(evaluator.losses(MASKS))
     together = evaluate(tiny_loaded, MASKS)
     np.testing.assert_allclose(np.stack([found[row] for row in range(len(MASKS))]), together, rtol=1e-5)
-    states = [batch._states for batch in evaluator._batches if batch._keep]
-    held = {state.data_ptr(): state.nbytes for path in states for state in path}
+    held = {state.data_ptr(): state.nbytes for batch in evaluator._batches for state in batch.held()}
     assert sum(held.values()) <= sequences * a_sequence
     assert bool(held) == (sequences > 0)
 

@@ -46,7 +46,7 @@ def test_memory_is_what_the_evaluator_holds(tiny_loaded: LoadedModel) -> None:
     found = memory(shape, 6, 20, "float32", "cpu")
     evaluator = Evaluator(tiny_loaded, ids)
     list(evaluator.losses(np.ones((1, 8), dtype=np.bool_)))
-    assert found.states == sum(state.nbytes for batch in evaluator._batches for state in batch._states)
+    assert found.states == sum(state.nbytes for batch in evaluator._batches for state in batch.held())
     assert found.weights == sum(weight.nbytes for weight in tiny_loaded.model.parameters())
     linears = [module.weight for module in tiny_loaded.model.modules() if isinstance(module, nn.Linear)]
     distinct = {weight.data_ptr(): weight.nbytes for weight in linears}
