@@ -10,7 +10,7 @@ from app.preview import removal, steps
 from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
 from app.preview.curve import curve
 from app.preview.preview_tabs import show_details
-from app.preview.readings import place_of, show_export, show_readings
+from app.preview.removal_cost import place_of, show_export, show_readings
 from app.worker import client
 from cache.queries import StoredRun
 from core.errors import SelectionError
