@@ -29,7 +29,7 @@ from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import targets
 from core.sampling.strata import marginal_sizes
-from core.surrogate.readings import Floor, Mixture, Reading, ScoreOf
+from core.surrogate.process_readings import Floor, Mixture, Reading, ScoreOf
 from core.surrogate.stacked import Stacked
 from core.surrogate.surrogate import Surrogate
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats, Measurements
-from core.surrogate.readings import Mixture
+from core.surrogate.process_readings import Mixture
 from core.surrogate.surrogate import FOLDS, Surrogate, folds_of
 
 

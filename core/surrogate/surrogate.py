@@ -19,7 +19,7 @@ from core.records.results import RunResult
 from core.surrogate.gaussian_process import Kernel, condition
 from core.surrogate.hyperparameters import LEARNT_FROM, learn
 from core.surrogate.optimism import optimism
-from core.surrogate.readings import LogScoreOf, ScoreOf
+from core.surrogate.process_readings import LogScoreOf, ScoreOf
 
 FOLDS = 5
 PROCESSES = ("Gaussian process on the log score", "Gaussian process on the score")

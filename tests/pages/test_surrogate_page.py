@@ -44,10 +44,10 @@ def test_finished_run_is_held_against_what_it_has_not_seen(shared: Jobs, finishe
     fits = {metric.label: metric.value for metric in page.metric}
     assert float(fits["R²"]) == pytest.approx(result.surrogate.r2, abs=1e-3)
     kinds = table(open_page("surrogate", run=run, tab="kinds"), "mean absolute error")
-    assert len(kinds) == 6 and kinds.set_index("surrogate").loc[result.surrogate.name, "R²"] == result.surrogate.r2
+    assert len(kinds) == 7 and kinds.set_index("surrogate").loc[result.surrogate.name, "R²"] == result.surrogate.r2
     assert len(page.get("plotly_chart")) == 3
     assert len(table(page, "within a factor of")) == len(result.bands)
-    assert len(table(open_page("surrogate", run=run, tab="beyond"), "off by a factor of, extrapolated")) == 6
+    assert len(table(open_page("surrogate", run=run, tab="beyond"), "off by a factor of, extrapolated")) == 7
     assert table(open_page("surrogate", run=run, tab="curve"), "learnt from")["R²"].tolist() == [
         step.r2 for step in found.curve
     ]

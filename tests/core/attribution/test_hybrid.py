@@ -18,7 +18,7 @@ from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Measurements
 from core.coalitions.worth import WORTHS
 from core.sampling.strata import paired, stratified
-from core.surrogate.readings import Reading
+from core.surrogate.process_readings import Reading
 from core.surrogate.surrogate import fit
 
 PLAYERS, STRATA = 8, (7, 6, 4)

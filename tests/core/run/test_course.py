@@ -57,7 +57,7 @@ def test_a_run_ends_with_plans_and_then_with_what_nobody_waits_for(cache_file: P
     [final, planned] = [event for event in events if isinstance(event, Estimated | Planned)][-2:]
     assert isinstance(final, Estimated) and isinstance(planned, Planned)
     assert final.result.contributions == last.result.contributions and final.result.bands == last.result.bands
-    assert len(final.result.others) == 1 < len(last.result.others)
+    assert len(final.result.others) == 2 < len(last.result.others)
     found = queries.selection(database, last.result.run, ())
     assert found is not None and found.units == OF_A_RUN.units and planned.counts == tuple(p.count for p in found.plans)
     asked = queries.find_run(database, last.result.run)
