@@ -19,6 +19,7 @@ from core.coalitions.measurements import Measurements
 from core.coalitions.worth import WORTHS
 from core.sampling.strata import paired, stratified
 from core.surrogate.process_readings import Reading
+from core.surrogate.stacked import Stacked
 from core.surrogate.surrogate import fit
 
 PLAYERS, STRATA = 8, (7, 6, 4)
@@ -61,11 +62,31 @@ def test_values_are_those_of_brute_force(kind: str, log: bool, as_log: bool) -> 
 
 @pytest.mark.usefixtures("named_players_only")
 def test_scores_read_from_their_logarithm_come_near() -> None:
-    game = hybrid(fit(measured(paired(PLAYERS, 60, 0))), log=False)
+    """By the process on the logarithm alone, and mixed with that on the score."""
+    on_log, on_score = (fit(measured(paired(PLAYERS, 60, 0)), log=log) for log in (True, False))
     kinds = [averaging(kind, PLAYERS, STRATA) for kind in KINDS]
-    cube = game.predict(EVERY).reshape((2,) * PLAYERS)
-    for found, kind in zip(game.values(kinds, seed=0), kinds, strict=True):
-        np.testing.assert_allclose(found, exact.values(cube, kind.sizes), atol=0.004)
+    for surrogate in (on_log, Stacked(on_log, on_score, share=0.4)):
+        game = hybrid(surrogate, log=False)
+        cube = game.predict(EVERY).reshape((2,) * PLAYERS)
+        for found, kind in zip(game.values(kinds, seed=0), kinds, strict=True):
+            np.testing.assert_allclose(found, exact.values(cube, kind.sizes), atol=0.004)
+
+
+def test_sizes_that_were_measured_as_a_whole_are_no_sample() -> None:
+    """The jackknife by hand: half of the sizes 1 to 7 are complete, and what is left out of the others moves it."""
+    whole = EVERY[np.isin(EVERY.sum(axis=1), (0, 1, 6, 7))]
+    seen = measured(np.concatenate([whole, stratified(PLAYERS, (3, 4), 40, 0)]))
+    surrogate, asked, moves = fit(seen).with_fifths(0), [averaging("shapley", PLAYERS)], []
+    centre = exact.values(hybrid(surrogate, True).predict(EVERY).reshape((2,) * PLAYERS), asked[0].sizes)
+    for other, out in surrogate.without_fifths(0):
+        known = ~out | np.isin(seen.masks.sum(axis=1), (0, 1, 6, 7))
+        game = Hybrid(seen.masks[known], seen.log_scores[known], other.reading(True))
+        moved = game.predict(EVERY)
+        moved[EVERY.all(axis=1)] = 0.0
+        moves.append(exact.values(moved.reshape((2,) * PLAYERS), asked[0].sizes) - centre)
+    own, together = np.square(moves).mean(axis=0), np.square(moves).mean()
+    half = doubt.of_sampling(surrogate, True, lambda some: some.values(asked, 0)[0], 0)
+    np.testing.assert_allclose(half, 1.645 * 1.3 * np.sqrt((own + together) / 2), rtol=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "index"), [("shapley", "SII"), ("banzhaf", "BII"), ("faithful", "FSII")])
