@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from benchmarks import attribution, selection, trained
+from benchmarks import accelerator, attribution, selection, trained
 
 TRAINED = ("mamba", "rwkv")
 MEASURED = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
@@ -118,3 +118,13 @@ def test_seconds_of_a_coalition() -> None:
     for of_dtype, name in ((half, "bfloat16"), (single, "float32")):
         seen = of_dtype["preview"]
         assert f"{seen['first_number']:.2f} s and {seen['whole_answer']:.1f} s in {name}" in page
+
+
+def test_the_walk_beside_the_official_way() -> None:
+    page, found = said("The walk beside the official way, on the device at hand"), of("accelerator")
+    for line in accelerator.table(found).splitlines()[1:]:
+        assert line in page, line
+    small = found["shapes"]["small"]
+    assert ", ".join(f"{ratio:.2f}" for ratio in small["A/C of each round"]) + " in the three rounds" in page
+    assert f"by {small['largest_relative_difference_to_B']:.1e} at most" in page
+    assert f"{found['dtype']}, {found['masks']} coalitions" in page
