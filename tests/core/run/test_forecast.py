@@ -8,6 +8,8 @@ from torch import nn
 from core.checkpoint.size import Shape, shape_of
 from core.coalitions.masks import Masks, layer_evaluations
 from core.evaluate.evaluator import Evaluator
+from core.evaluate.limits import TOGETHER
+from core.evaluate.walks.together import within
 from core.model.model import LoadedModel
 from core.records.spec import RunSpec
 from core.run.forecast import Memory, memory, work
@@ -80,3 +82,14 @@ def test_work_of_the_default_run_is_about_half_of_the_official_way() -> None:
     """docs/measured.md: .514 of all layers of all masks, for 300 masks in three rounds."""
     masks = np.concatenate([np.ones((1, 30), dtype=np.bool_), stratified(30, (28, 25, 22, 19, 16), 300, 0)])
     assert work(masks, np.ones(301, dtype=np.bool_), 0.0) / masks.size == pytest.approx(0.514, abs=0.01)
+
+
+@pytest.mark.parametrize("sequences, length", [(10, 128), (2, 64), (100, 128)])
+def test_states_that_go_together_are_in_the_forecast(sequences: int, length: int) -> None:
+    """On a device whose trial takes as many as it may: what they take at most is what is said, and 4 GiB at most."""
+    assert BUNDLED is not None
+    said = memory(BUNDLED, sequences, length, "bfloat16", "cuda").states
+    state = sequences * length * 576 * 2
+    together = min(TOGETHER, within(2**32, "cpu", state, 30, 30))
+    assert together > 1 and (31 + 2 * together * (30 + 2)) * state <= said <= 2**32
+    assert said <= 4 * together * 33 * state + 31 * state
