@@ -140,11 +140,9 @@ class Hybrid:
 
 def _of_reading(reading: Reading, kinds: Sequence[Averaging], seed: int, samples: int) -> Floats:
     """The values of a reading itself, (kinds, n): in closed form, and what bends it by sampling."""
-    if isinstance(reading, Mixture):
-        return np.asarray(sum(share * _of_reading(part, kinds, seed, samples) for share, part in reading.parts))
     kept = np.array([kind.kept for kind in kinds])
     layers, sizes = kept.shape[1] - 1, np.flatnonzero(kept.max(axis=0) > _LIKELY).tolist()
-    if isinstance(reading, ScoreOf) and reading.log:
+    if isinstance(reading, Mixture) or (isinstance(reading, ScoreOf) and reading.log):
         return np.asarray(kept[:, sizes] @ stratified_contributions(reading, layers, sizes, samples, seed))
     linear = np.array([closed_form.values(reading.process, kind.how) for kind in kinds])
     if isinstance(reading, ScoreOf):

@@ -10,7 +10,8 @@ from core.coalitions.ranks import rank_correlation
 from core.pauses import Pause, come, nothing
 from core.records.diagnostics import Beyond, Diagnostics, Extrapolation, HeldOut, Step
 from core.surrogate.conformal import band_of, bands
-from core.surrogate.stacked import share_of, together
+from core.surrogate.process_readings import mixed
+from core.surrogate.stacked import level_of, together
 from core.surrogate.surrogate import FOLDS, PROCESSES
 from core.surrogate.validation import (
     COSTS,
@@ -93,11 +94,9 @@ def _beyond(
         between()
         predicted[name] = predictor(seen, unseen.masks, seed, between)
         yield COSTS[name]
-    # What the shares are, larger sizes alone say.
-    on_log, on_score = PROCESSES
-    held = compared.predicted
-    share = share_of(held[on_log][kept > least], held[on_score][kept > least], seen.scores)
-    predicted[compared.used.name] = share * predicted[on_log] + (1 - share) * predicted[on_score]
+    on_log, on_score, held = *PROCESSES, compared.predicted
+    level = level_of(held[on_log][kept > least], held[on_score][kept > least], seen.scores)  # by larger sizes alone
+    predicted[compared.used.name] = mixed(predicted[on_log], predicted[on_score], level)
     ranges = bands(seen.masks, residuals(seen, seed), seed)
     half = np.array([band_of(ranges, size).half for size in kept[smallest]])
     return Beyond(

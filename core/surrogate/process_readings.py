@@ -52,20 +52,29 @@ class Floor:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The score by two processes: `share` of what that on the log score says, the rest by that on the score."""
+    """The score by two processes: the one on the score is believed the more, the larger the score is.
+
+    Where the one on the log score says s, that on the score has a share of s / (s + level).
+    """
 
     on_log: ScoreOf
     on_score: ScoreOf
-    share: float
-
-    @property
-    def parts(self) -> tuple[tuple[float, ScoreOf], ...]:
-        """Each with its share."""
-        return (self.share, self.on_log), (1 - self.share, self.on_score)
+    level: float
 
     def predict(self, masks: Masks) -> Floats:
         """The predicted score, (masks,)."""
-        return np.asarray(sum(share * part.predict(masks) for share, part in self.parts))
+        return mixed(self.on_log.predict(masks), self.on_score.predict(masks), self.level)
+
+    def with_flips(self, masks: Masks) -> tuple[Floats, Floats]:
+        """The predicted score of masks (q, n), (q,), and of each with one layer flipped, (q, n)."""
+        by_log, by_score = self.on_log.with_flips(masks), self.on_score.with_flips(masks)
+        whole, flipped = (mixed(*both, self.level) for both in zip(by_log, by_score, strict=True))
+        return whole, flipped
+
+
+def mixed(by_log: Floats, by_score: Floats, level: float | Floats) -> Floats:
+    """The mixture of positive scores by a process on their logarithm with those by one on the score itself."""
+    return np.asarray(by_log + by_log / (by_log + level) * (by_score - by_log))
 
 
 Reading = ScoreOf | LogScoreOf | Mixture

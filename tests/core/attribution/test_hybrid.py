@@ -65,7 +65,7 @@ def test_scores_read_from_their_logarithm_come_near() -> None:
     """By the process on the logarithm alone, and mixed with that on the score."""
     on_log, on_score = (fit(measured(paired(PLAYERS, 60, 0)), log=log) for log in (True, False))
     kinds = [averaging(kind, PLAYERS, STRATA) for kind in KINDS]
-    for surrogate in (on_log, Stacked(on_log, on_score, share=0.4)):
+    for surrogate in (on_log, Stacked(on_log, on_score, level=0.4)):
         game = hybrid(surrogate, log=False)
         cube = game.predict(EVERY).reshape((2,) * PLAYERS)
         for found, kind in zip(game.values(kinds, seed=0), kinds, strict=True):

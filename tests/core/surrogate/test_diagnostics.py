@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.optimize import lsq_linear
+from scipy.optimize import minimize_scalar
 from scipy.stats import spearmanr
 from sklearn.metrics import r2_score
 
@@ -59,15 +59,30 @@ def test_held_out_predictions_are_those_of_fits_without_the_mask(found: Diagnost
         assert not np.allclose(again[name][folds != 0], scores[folds != 0])
 
 
-def test_what_is_in_use_mixes_both_processes_with_shares_that_no_fold_has_set_for_itself(found: Diagnostics) -> None:
-    """The mixture that is nearest to the other folds, among a thousand."""
+def test_what_is_in_use_mixes_both_processes_at_a_level_that_no_fold_has_set_for_itself(found: Diagnostics) -> None:
+    """The mixture that is nearest to the other folds, as an optimiser finds it."""
     both, by_log, by_score = (np.array(kind.scores) for kind in found.predicted[:3])
     assert [kind.name for kind in found.predicted[1:3]] == list(PROCESSES)
-    folds, scores, grid = folds_of(MASKS, SEED), np.exp(-LOSSES), np.linspace(0, 1, 1001)[:, None]
-    mixtures = grid * by_log + (1 - grid) * by_score
+    folds, scores = folds_of(MASKS, SEED), np.exp(-LOSSES)
     for fold in range(FOLDS):
-        nearest = ((mixtures - scores) ** 2)[:, folds != fold].sum(axis=1).argmin()
-        np.testing.assert_allclose(both[folds == fold], mixtures[nearest][folds == fold], atol=1e-3)
+        out, told = folds == fold, folds != fold
+        level = nearest(by_log[told], by_score[told], scores[told])
+        np.testing.assert_allclose(both[out], by_hand(by_log[out], by_score[out], level), atol=2e-3)
+
+
+def by_hand(by_log: np.ndarray, by_score: np.ndarray, level: float) -> np.ndarray:
+    """The mixture of two predictions."""
+    return np.asarray((level * by_log + by_log * by_score) / (by_log + level))
+
+
+def nearest(by_log: np.ndarray, by_score: np.ndarray, scores: np.ndarray) -> float:
+    """The level of the least squared error."""
+
+    def off(exponent: float) -> float:
+        return float(((scores - by_hand(by_log, by_score, 10**exponent)) ** 2).sum())
+
+    tries = [minimize_scalar(off, bounds=(low, low + 2), method="bounded") for low in range(-4, 4)]
+    return float(10 ** min(tries, key=lambda found: found.fun).x)
 
 
 def test_the_surrogate_in_use_comes_first_and_its_curve_ends_at_its_quality(found: Diagnostics) -> None:
@@ -87,10 +102,10 @@ def test_a_curve_learns_from_nested_parts_and_never_from_what_it_is_tested_on(fo
         by_log[out], by_score[out] = (fit(seen, log=log).predict(MASKS[out]) for log in (True, False))
     for fold in range(FOLDS):
         out, told = folds == fold, (folds != fold) & some
-        share = lsq_linear((by_log - by_score)[told, None], (np.exp(-LOSSES) - by_score)[told], (0, 1), tol=1e-14).x[0]
-        predicted[out] = share * by_log[out] + (1 - share) * by_score[out]
+        level = nearest(by_log[told], by_score[told], np.exp(-LOSSES)[told])
+        predicted[out] = by_hand(by_log[out], by_score[out], level)
     half = next(step for step in found.curve if step.masks == 24)
-    assert half.r2 == pytest.approx(r2_score(found.scores, predicted), abs=1e-6)
+    assert half.r2 == pytest.approx(r2_score(found.scores, predicted), abs=2e-3)
 
 
 def test_beyond_never_saw_the_smallest_sizes(found: Diagnostics) -> None:

@@ -143,7 +143,7 @@ def test_where_a_game_is_of_one_kind_its_process_has_the_say(log: bool) -> None:
     gone = (~MASKS).astype(float) @ np.linspace(0.01, 0.1, LAYERS)
     scores = np.exp(-gone) if log else 1 - gone
     game = measured(MASKS, -np.log(scores))
-    assert (stack(fit(game), fit(game, log=False), 0).share > 0.5) is log
+    assert (stack(fit(game), fit(game, log=False), 0).level > 1) is log
 
 
 def test_folds_share_every_hamming_weight() -> None:
