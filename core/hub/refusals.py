@@ -88,7 +88,10 @@ def offline(asked: HubId, absent: list[str]) -> tuple[str, str]:
 def _no_model(asked: HubId) -> tuple[str, str]:
     """Missing and private look alike to whoever may not see either; a data set lies under the same kind of name."""
     try:
-        HfApi().dataset_info(asked.repository, timeout=3)
+        try:
+            HfApi().dataset_info(asked.repository, timeout=3)
+        except RuntimeError:  # another thread has closed the client that all share; there is a new one now
+            HfApi().dataset_info(asked.repository, timeout=3)
     except Exception:  # whatever it is, it says nothing of the model
         sees = "no token is set" if get_token() is None else "your token does not see it"
         return f"There is no model {asked.repository} on the Hub, or it is private and {sees}.", (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants
 
 from core.checkpoint.checkpoint import locate
 from core.errors import BadPath, ModelError, ModelNotFound, NotCausal, UnsafeWeights, UnsupportedModel
@@ -153,3 +153,20 @@ def test_names_are_checked_before_anything_is_asked(hub: Hub, name: str) -> None
         locate(name)
     assert refused.value.hint
     assert not hub.requests
+
+
+def test_another_thread_that_closes_the_client_hides_no_data_set(
+    hub: Hub, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All threads share the client of huggingface_hub, which closes it when one of them does not reach its server."""
+    data_set(hub, read(parts))
+    ask, closed = HfApi.dataset_info, [RuntimeError("Cannot send a request, as the client has been closed.")]
+
+    def asked(api: HfApi, *names: str, **how: float) -> object:
+        if closed:
+            raise closed.pop()
+        return ask(api, *names, **how)
+
+    monkeypatch.setattr(HfApi, "dataset_info", asked)
+    with pytest.raises(ModelNotFound, match="is a data set"):
+        locate(NAME)
