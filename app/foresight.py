@@ -24,6 +24,12 @@ from core.sampling.samplers import begin, check_count, check_size
 _DRAWN = 3000
 # The time of a run that measured fewer is that of loading the model.
 _FEWEST = 20
+# Sizes of a run that a person can choose from: coalitions and sequences.
+SIZES = {
+    "quick": (100, 4),
+    "standard": (RunSpec().masks, RunSpec().sequences),
+    "thorough": (1000, 20),
+}
 _SMALLER = "ask for bfloat16, fewer or shorter sequences, or for the device offload"
 
 
@@ -82,6 +88,12 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
         work = forecast.work(_blocks(masks, players, layers), missing, head) * scale * spec.sequences * spec.window
         answer = replace(answer, seconds=work / _work_a_second(best, head), rate_of=best.run)
     return answer
+
+
+def sized(spec: RunSpec, size: str) -> RunSpec:
+    """The request in one of the sizes; sequences are its protocol's where it names one."""
+    masks, sequences = SIZES[size]
+    return replace(spec, masks=masks, sequences=spec.sequences if spec.preset else sequences)
 
 
 def sentences(found: Forecast) -> dict[str, str]:

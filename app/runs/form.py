@@ -1,13 +1,14 @@
 """The request for a run, with what it will take: defaults that one click starts."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.dashboard import login, parts
+from app.dashboard import login, parts, state
 from app.foreign import plain
-from app.foresight import foresee, sentences
+from app.foresight import SIZES, foresee, sentences, sized
 from app.requests import integers, located
 from app.runs.looking import show_looks
 from app.runs.on_this_machine import known_models, told_apart
@@ -30,9 +31,11 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
     with st.container(border=True):
         st.header("Another run" if another else "New run")
         spec, usable = None, None
+        above, sizes = st.container(), st.container(horizontal=True)
         try:
-            model = _choose_model()
-            below_model = st.container()
+            with above:
+                model = _choose_model()
+                below_model = st.container()
             text, upload, right = st.columns((5, 3, 3), vertical_alignment="bottom")
             corpus = choose_text(text)
             show_upload(upload)
@@ -43,6 +46,8 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
             usable = show_looks(jobs, spec, below_model, below_text)
         except QuorumError as error:
             parts.show_error(error)
+        with sizes:
+            _show_sizes(jobs.database, spec)
         foreseen = spec is not None and usable is not False and _show_forecast(jobs.database, spec)
         with st.container(horizontal=True, vertical_alignment="center"):
             label = "Start another run" if another else "Start run"
@@ -63,6 +68,46 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
                 submit(spec, search)
             except QuorumError as error:
                 parts.show_error(error)
+
+
+def _show_sizes(database: Database, spec: RunSpec | None) -> None:
+    """Three sizes to choose from, each with the time that the request is thought to take, where that is known.
+
+    Buttons, which are heard once: a choice that lasts would be told again by a browser that has not heard of a newer
+    one, and would undo what somebody types meanwhile.
+    """
+    revision = database.revision()
+    for size in SIZES:
+        resized = sized(spec, size) if spec is not None else None
+        seconds = _seconds(database, revision, resized) if resized is not None else None
+        st.button(
+            size.capitalize() if seconds is None else f"{size.capitalize()} {_minutes(seconds)}",
+            key=f"size {size}",
+            type="secondary" if resized is not None and resized == spec else "tertiary",
+            on_click=_resize,
+            args=(size,),
+        )
+
+
+def _resize(size: str) -> None:
+    """Writes a size into the fields of the form."""
+    masks, sequences = SIZES[size]
+    state.set_widget("masks", masks)
+    state.set_widget("sequences ", sequences)
+
+
+@lru_cache(maxsize=64)
+def _seconds(database: Database, _revision: tuple[int, int], spec: RunSpec) -> float | None:
+    """Until its contributions are final, as everywhere in a forecast; None where that is not known."""
+    try:
+        return foresee(database, parts.stored_runs(database), spec).seconds
+    except QuorumError:
+        return None
+
+
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return "<1 min" if minutes < 1 else f"~{minutes:,} min" if minutes < 120 else f"~{minutes / 60:.0f} h"
 
 
 def _show_forecast(database: Database, spec: RunSpec) -> bool:
@@ -107,7 +152,12 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
     """
     default = RunSpec()
     masks = beside.number_input(
-        "Coalitions", 10, 100_000, default.masks, help="Random sets of layers to measure; more give narrower intervals"
+        "Coalitions",
+        10,
+        100_000,
+        default.masks,
+        key="masks",
+        help="Random sets of layers to measure; more give narrower intervals",
     )
     with st.expander("More settings"):
         first, second = st.columns(2)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import foresight
 from app.example import shipped
 from app.foresight import foresee
 from app.preview.steps import Step
@@ -131,6 +132,37 @@ def test_forecast_follows_the_form(shared: Jobs, finished: Finished, spec: RunSp
     assert f"estimated from run {run}" in said(page) and "predicted from sizes" in said(page)
     page.number_input[0].set_value(250).run()
     assert "these strata hold" in said(page), "a request that cannot be is said before it starts"
+
+
+def test_sizes_with_their_time(
+    shared: Jobs, finished: Finished, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each says the time that the forecast of that very request says, once a run here tells the machine's rate."""
+    monkeypatch.setitem(foresight.SIZES, "quick", (30, 2))
+    monkeypatch.setitem(foresight.SIZES, "thorough", (60, 8))
+    spec = replace(spec, corpus="python-docs")
+    page = open_page()
+    assert sizes(page) == {"quick": ("Quick", False), "standard": ("Standard", True), "thorough": ("Thorough", False)}
+    [run] = finished(spec)
+    page = open_page()
+    fill_in(page, spec)
+    runs = [queries.find_run(shared.database, run)]
+    for masks, sequences in ((30, 2), (60, 8)):
+        found = foresee(shared.database, runs, replace(spec, masks=masks, sequences=sequences))
+        assert found.seconds is not None and found.seconds < 30
+    said = {"quick": ("Quick <1 min", False), "thorough": ("Thorough <1 min", False)}
+    assert sizes(page) == said | {"standard": ("Standard", False)}, "so many coalitions the model has not"
+    page.button(key="size quick").click().run()
+    assert [page.number_input[0].value, page.number_input[1].value] == [30, 2] and sizes(page)["quick"][1]
+    page.number_input[0].set_value(31).run()
+    assert page.number_input[0].value == 31 and not any(now for _, now in sizes(page).values())
+    assert not page.exception
+
+
+def sizes(page: AppTest) -> dict[str, tuple[str, bool]]:
+    """What each size is called, and whether the form has it now."""
+    found = {name: page.button(key=f"size {name}") for name in foresight.SIZES}
+    return {name: (shown.label, shown.proto.type == "secondary") for name, shown in found.items()}
 
 
 def test_evaluations_are_taken_in(shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
