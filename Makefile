@@ -58,8 +58,10 @@ $(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt req
 	$(BIN)/pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt
 	$(INSTALL) -r requirements-dev.txt -c requirements.lock
+	@# Ray, without which the tests of workers are skipped: not on every system.
+	@$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-cluster.txt 2>/dev/null || true
 	@touch $@
 
 # The browser tests drive Chromium.

@@ -19,6 +19,7 @@
     │   ├── CacheBusy         held by another program
     │   ├── NotEvaluations    a file to import that holds something else
     │   └── RunNotFound
+    ├── ClusterError          Ray is missing, or its machines do not answer or cannot measure
     ├── NotAllowed            something of somebody else's, or too much at once, where people log in
     ├── LibraryPanic          a library written in Rust has given up in the middle
     ├── BadPath               a path that no system takes
@@ -102,6 +103,9 @@ class NotEvaluations(CacheError): ...
 
 
 class RunNotFound(CacheError): ...
+
+
+class ClusterError(QuorumError): ...
 
 
 class NotAllowed(QuorumError): ...

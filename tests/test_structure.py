@@ -30,7 +30,7 @@ ORDER = (
     ("core.sampling",),
     ("core.evaluate", "core.attribution"),
     ("core.compensation",),
-    ("core.selection", "core.export", "core.audit"),
+    ("core.selection", "core.export", "core.audit", "core.cluster"),
     ("core.baselines",),
     ("core.run",),
     ("cache",),

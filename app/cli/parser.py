@@ -78,6 +78,12 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
     run.add_argument("--no-search", action="store_true", help="end without plans: a search takes a third as long")
+    run.add_argument(
+        "--workers", type=positive, metavar="N", help="measure in N processes of one thread, or on as many GPUs, by Ray"
+    )
+    run.add_argument(
+        "--cluster", metavar="HOST:PORT", help="measure on this cluster of Ray, by N workers or as many as have room"
+    )
     run.add_argument("--strata", type=integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
     runs = command("runs", run_commands.runs, "list the runs in the results file", "runs")

@@ -15,6 +15,7 @@ from app.foresight import foresee, sentences
 from app.words import called
 from cache import going, queries
 from cache.exchange.imports import imports
+from core.cluster.machines import Machines
 from core.coalitions.players import names
 from core.errors import QuorumError
 from core.records.events import Finished, Measured
@@ -31,7 +32,9 @@ def run(options: argparse.Namespace, spec: RunSpec) -> None:
     database = database_of(options)
     with suppress(QuorumError):  # whatever is wrong with the request, the engine says
         announce(sentences(foresee(database, queries.runs(database), spec)))
-    finished = follow(engine_on(database).run(spec, search=not options.no_search))
+    asked = options.workers or options.cluster
+    machines = Machines(options.workers, options.cluster) if asked else None
+    finished = follow(engine_on(database).run(spec, search=not options.no_search, machines=machines))
     assert isinstance(finished, Finished)
     answer, text = plans_of(finished.result, queries.selection(database, finished.result.run, ()))
     say(options.json, result_object(finished.result) | answer, f"{result_text(finished.result)}\n\n{text}")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from core.baselines.compare import Match, compare
 from core.baselines.scoring import score
+from core.cluster.machines import Machines, check
 from core.coalitions.masks import Masks, check_fit
 from core.coalitions.players import indexes, mask_without
 from core.errors import QuorumError
@@ -55,18 +56,21 @@ class Engine:
         self._games = Games(store)
         sweep()
 
-    def run(self, spec: RunSpec, *, search: bool = False) -> Iterator[Event]:
+    def run(self, spec: RunSpec, *, search: bool = False, machines: Machines | None = None) -> Iterator[Event]:
         """Measures what is missing of a run, and estimates contributions as it goes on.
 
         Args:
             spec: the request.
             search: look for the best plans as well, unless that was done.
+            machines: measure the coalitions on these; all else happens here.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
         started = time.monotonic()
         check_size(spec)
+        if machines is not None:
+            check(machines)
         game = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
         info, protocol = game.loaded.info, game.windows.protocol
         strata, masks = begin(spec, len(info.players))
@@ -78,7 +82,8 @@ class Engine:
             known, layers = game.ledger.look_up, game.loaded.layer_parameters
             tally = Tally(run, info, protocol, strata, spec, masks, known, layers, started)
             yield Started(run, tally.total)
-            yield from self._whole(tally, game, left_to_search(self._store, run, len(info.players)) if search else None)
+            request = left_to_search(self._store, run, len(info.players)) if search else None
+            yield from self._whole(tally, game, request, machines)
 
     def measure(
         self, spec: RunSpec, text: TextSpec, removed: Names, *, kl: bool = False, compensate: Compensate | None = None
@@ -226,9 +231,9 @@ class Engine:
                 held.push(tried.pop_all())
         return granted
 
-    def _whole(self, tally: Tally, game: Game, request: Request | None) -> Iterator[Event]:
+    def _whole(self, tally: Tally, game: Game, request: Request | None, machines: Machines | None) -> Iterator[Event]:
         """A claimed run from its coalitions to its end, which is put down in the store whatever it is."""
-        course = Course(self._store, self._games, game, tally, request, self._between)
+        course = Course(self._store, self._games, game, tally, request, self._between, machines)
         try:
             yield from course.events()
         except (GeneratorExit, KeyboardInterrupt):

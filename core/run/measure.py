@@ -4,12 +4,15 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol as Interface
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.attribution.stability import stability
+from core.coalitions.masks import Masks
 from core.errors import EvaluationError
+from core.evaluate.cached import Rows
 from core.evaluate.game import Game
 from core.evaluate.reference import check_finite
 from core.records.events import Estimated, Event
@@ -28,14 +31,21 @@ _PARTS, _AT_MOST = 10, 0.05
 _RELEARN = 4
 
 
+class Measures(Interface):
+    """Gives losses that are stored already: of this process's own model, or of replicas elsewhere."""
+
+    def batches(self, masks: Masks) -> Iterator[Rows]: ...
+
+
 @dataclass
 class Measuring:
-    """A claimed run: what is missing of `tally` is measured in `game` and kept in `store`."""
+    """A claimed run: what is missing of `tally` is measured in `game` by `evaluator` and kept in `store`."""
 
     store: Store
     game: Game
     tally: Tally
     outlook: Outlook
+    evaluator: Measures
 
     def __post_init__(self) -> None:
         self._early: tuple[int, RunResult | None] = 0, None  # of how many losses
@@ -52,7 +62,7 @@ class Measuring:
         yield self.outlook.progress("coalitions")
         self._check_dense()
         for rows in self._rounds():
-            for batch in self.game.evaluator.batches(tally.masks[rows]):
+            for batch in self.evaluator.batches(tally.masks[rows]):
                 tally.losses.update((int(rows[index]), losses) for index, losses in batch)
                 yield self.outlook.progress("coalitions")
                 if self._is_due():

@@ -1,0 +1,58 @@
+"""One copy of a model in a process of its own, which measures what it is sent. It knows no store."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core import __version__
+from core.checkpoint.checkpoint import locate
+from core.coalitions.masks import Masks
+from core.errors import QuorumError
+from core.evaluate.evaluator import Evaluator
+from core.model.model import load
+from core.records.looks import Refusal
+
+
+@dataclass(frozen=True)
+class Order:
+    """The model that a replica loads, and the windows that it measures on."""
+
+    model: str
+    fingerprint: str
+    dtype: str
+    device: str
+    players: tuple[str, ...]
+    ids: NDArray[np.int64]  # token ids (sequences, length)
+    release: str = __version__
+
+
+class Replica:
+    """Its calls run one after the other."""
+
+    def open(self, order: Order) -> Refusal | None:
+        """Loads the model; tells why it cannot."""
+        if order.release != __version__:
+            return Refusal(
+                f"A node has Quorum {__version__}, and this machine {order.release}.", "Install the same on both."
+            )
+        if order.device == "cpu":
+            torch.set_num_threads(1)  # whatever their number, workers add in the same order
+        try:
+            loaded = load(locate(order.model), order.dtype, order.device)
+        except QuorumError as refused:
+            return Refusal(refused.message, refused.hint)
+        if loaded.info.fingerprint != order.fingerprint:
+            return Refusal(
+                f"A node has another model under {order.model} than this machine.", "Give all nodes the same files."
+            )
+        if loaded.info.players != order.players:
+            loaded = loaded.played_by(order.players)
+        self._evaluator = Evaluator(loaded, torch.from_numpy(order.ids))
+        return None
+
+    def losses(self, masks: Masks) -> NDArray[np.float32]:
+        """The losses of coalitions (masks, players), (masks, sequences)."""
+        found = dict(self._evaluator.losses(masks))
+        return np.stack([found[row] for row in range(len(masks))])
