@@ -51,7 +51,12 @@ def connected(machines: Machines) -> Iterator[Any]:
     Raises:
         ClusterError: it does not start, or the cluster does not answer.
     """
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    os.environ |= {
+        "RAY_AUTH_MODE": "token",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_worker_niceness": "0",  # its own 15 lets workers starve beside any other process
+    }
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if machines.address:
         with _started(machines.address, **quiet) as ray:
