@@ -125,6 +125,6 @@ class Batch:
 
 def _both(ids: torch.Tensor, logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Losses and divergences (states, 2, sequences) of logits (states x sequences, length, vocabulary)."""
-    states = logits.view(-1, *reference.shape)
+    states = logits.reshape(-1, *reference.shape)
     losses = sequence_nll(logits, ids).view(len(states), -1)
     return torch.stack([losses, torch.stack([sequence_kl(state, reference) for state in states])], dim=1)
