@@ -144,11 +144,13 @@ def test_the_whole_column_of_a_layer_takes_a_click(example: Server, laptop: Page
         x, y = box["x"] + box["width"] / 2, box["y"] + 0.15 * box["height"]
         page.mouse.move(x - 3, y)
         page.mouse.move(x, y)
-        page.wait_for_timeout(300)
+        expect(
+            page.locator(".st-key-bars .hoverlayer .hovertext").first
+        ).to_be_visible()  # the chart has seen the mouse
         page.mouse.click(x, y)
         expect(page.get_by_role("heading", name=f"Layer {layer}", exact=True)).to_be_visible()
+        page.wait_for_url(re.compile(f"layer={layer}\\b"))
         rest(page)
-        assert f"layer={layer}" in page.url
 
 
 def test_plotlys_buttons_cover_no_legend(example: Server, laptop: Page) -> None:

@@ -55,8 +55,7 @@ def top(part: Locator) -> float:
 def on_screen(page: Page, address: str) -> None:
     """The picture and its sentence are on the screen now, all of them."""
     for what in SIGHTS[address]:
-        box = page.locator(what).bounding_box()
-        assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= SCREEN["height"], (address, what, box)
+        expect(page.locator(what)).to_be_in_viewport(ratio=0.99)
 
 
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
@@ -100,7 +99,7 @@ def test_shown_to_a_room(example: Server, laptop: Page) -> None:
     expect(sidebar).to_be_hidden()
     laptop.wait_for_url(re.compile("present=1"))
     settle(laptop)
-    assert all(after > before * 1.2 for before, after in zip(small, laptop.evaluate(sizes), strict=True))
+    laptop.wait_for_function(f"small => ({sizes})().every((size, part) => size > 1.2 * small[part])", arg=small)
     ways = (("ArrowRight", 6), ("ArrowRight", 6), ("ArrowLeft", 5), ("PageUp", 4), ("PageDown", 5), ("PageUp", 4))
     for key, number in ways:
         laptop.keyboard.press(key)
@@ -113,7 +112,7 @@ def test_shown_to_a_room(example: Server, laptop: Page) -> None:
     expect(heading).to_have_text(re.compile(r"^4\."))
     laptop.keyboard.press("Escape")
     expect(sidebar).to_be_visible()
-    assert "present" not in laptop.url and "step=sampling" in laptop.url
+    laptop.wait_for_url(lambda url: "present" not in url and "step=sampling" in url)
     settle(laptop)
     laptop.evaluate("document.activeElement.blur()")
     laptop.keyboard.press("ArrowRight")
