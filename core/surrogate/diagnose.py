@@ -3,6 +3,7 @@
 from collections.abc import Generator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.coalitions.masks import encode
 from core.coalitions.measurements import FEWEST_MASKS, Floats, Measurements
@@ -45,7 +46,7 @@ def diagnosing(
     measured: Measurements, compared: Validation, seed: int, between: Pause = nothing
 ) -> Generator[float, None, Diagnostics]:
     """The same step by step; after each fit, yields its cost."""
-    some = np.sort(np.random.default_rng(seed).permutation(len(measured))[:_KEPT])
+    some = np.sort(_shuffled(measured, seed)[:_KEPT])
     return Diagnostics(
         masks=tuple(encode(mask) for mask in measured.masks[some]),
         scores=tuple(measured.scores[some].tolist()),
@@ -59,7 +60,7 @@ def _curve(
     measured: Measurements, compared: Validation, seed: int, between: Pause
 ) -> Generator[float, None, tuple[Step, ...]]:
     """The surrogate in use, learnt from growing shares of the masks, each within the next, tested on the same ones."""
-    order, steps = np.random.default_rng(seed).permutation(len(measured)), []
+    order, steps = _shuffled(measured, seed), []
     for share in _SHARES:
         learnt = _learnt_from(share * len(measured))
         if learnt >= FEWEST_MASKS:
@@ -71,6 +72,11 @@ def _curve(
             found = quality(compared.used.name, predicted, measured)
             steps.append(Step(learnt, found.r2, found.spearman))
     return (*steps, Step(_learnt_from(len(measured)), compared.used.r2, compared.used.spearman))
+
+
+def _shuffled(measured: Measurements, seed: int) -> NDArray[np.int64]:
+    """The masks in a random order, of a stream of its own: a sample is often drawn with the same seed."""
+    return np.random.default_rng([seed, 1]).permutation(len(measured))
 
 
 def _learnt_from(masks: float) -> int:
