@@ -37,11 +37,11 @@ chosen = parts.pick_run(shared.database)
 
 
 def show_kinds(result: RunResult) -> None:
-    """The kinds of surrogate that the one in use was chosen from."""
+    """The kinds of surrogate beside the one in use."""
     if not result.others:
         st.info("No other kinds were compared in this run.")
         return
-    st.markdown("Kinds of surrogate on the same coalitions and folds:")
+    st.markdown("On the same coalitions and folds:")
     draw_table(fit_table(result), "Held-out quality of each kind of surrogate", f"kinds-{result.run}")
     st.caption(
         "The paper trains its network on about 8,000 coalitions; with a few hundred its recipe has hardly begun."
@@ -51,8 +51,8 @@ def show_kinds(result: RunResult) -> None:
 def show_curve(result: RunResult, curve: tuple[Step, ...]) -> None:
     """What more measurements would bring."""
     st.markdown(
-        f"**{plain(result.surrogate.name)}**, learnt from a part of the coalitions and always tested on the same "
-        "held-out ones. Where the curve is flat, more coalitions would change little."
+        f"**{plain(result.surrogate.name)}**, learnt from a part of the coalitions, tested on the same held-out ones. "
+        "Where the curve is flat, more would change little."
     )
     parts.show_chart(learning_curve(curve), key="curve")
     table = pd.DataFrame({"learnt from": step.masks, "R²": step.r2, "Spearman": step.spearman} for step in curve)

@@ -33,7 +33,7 @@ class Stacked:
     @property
     def name(self) -> str:
         """Its kind, for people."""
-        return "Both Gaussian processes, stacked"
+        return "Both processes, stacked"
 
     @property
     def measured(self) -> Measurements:

@@ -39,6 +39,7 @@ OURS = {
     "task_name",
     "stage_of",
     "conclusion",
+    "_minutes",
 }
 # Words of ours that stand in a variable or a table.
 WORDS = {
@@ -47,7 +48,7 @@ WORDS = {
     "depth_words(result.strata, values)", "amount(event.done)", "amount(event.total)", "', '.join(sizes)",
     "team_name(chosen)", "basis", "held", "behind",
     "term", "TERMS[term]", "said", "worse",
-    "what", "far", "_TALL", "status", "icon", "page.title",
+    "size.capitalize()", "what", "far", "_TALL", "status", "icon", "page.title",
     "reads.basis(database, run)", "reads.basis(database, chosen)",
     "', '.join(map(str, sizes))", "story.told",
 }  # fmt: skip
