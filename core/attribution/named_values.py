@@ -84,17 +84,19 @@ def pair_interactions(
 def surrogate_of(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> Surrogate | Stacked:
     """The surrogate that values of a worth come from: of a logarithm the process on it, of scores both processes.
 
-    A run of an earlier release has kept which of the two processes its scores come from: they still do.
+    What a run of this game has found of them serves again (`learnt_of`). One of an earlier release has kept which of
+    the two processes its scores come from: they still do.
     """
     on_worth = fit_worth(measured, worth, known)
     if WORTHS[worth].log:
         return on_worth
     on_log = fit_worth(measured, LOG_SCORE.name, known)
-    if known is not None and learnt_of(known, worth, measured) is not None:
-        alone = {one.name: one for one in (on_log, on_worth)}.get(known.surrogate.name)
-        if alone is not None:
-            return alone
-    return stack(on_log, on_worth, seed)
+    if known is None or learnt_of(known, worth, measured) is None:
+        return stack(on_log, on_worth, seed)
+    if known.level is not None:
+        return Stacked(on_log, on_worth, known.level)
+    alone = {one.name: one for one in (on_log, on_worth)}
+    return alone.get(known.surrogate.name) or stack(on_log, on_worth, seed)
 
 
 def fitted(measured: Measurements, worth: str, seed: int, known: RunResult | None) -> tuple[Surrogate | Stacked, Fit]:

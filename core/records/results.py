@@ -47,6 +47,7 @@ class RunResult:
     bands: tuple[Band, ...] = ()  # of predictive intervals, the largest coalitions first; none while the run goes on
     layer_parameters: tuple[int, ...] = ()  # of each player; () in results of earlier releases
     learnt: tuple[Learnt, ...] = ()  # of both surrogates; () while the run goes on, and of earlier releases
+    level: float | None = None  # at which both surrogates have the same say in scores; None in earlier releases
     added: tuple[str, ...] | None = None  # masks that an adaptive run chose on its way; None in earlier releases
 
     def parameters_without(self, removed: Sequence[int]) -> int | None:

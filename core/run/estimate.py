@@ -79,5 +79,6 @@ def final_result(tally: Tally, compared: Validation, precision: Precision | None
             replace(on_log.learnt, quality=own),
             replace(on_score.learnt, quality=next(item for item in compared.others if item.name == on_score.name)),
         ),
+        level=compared.stacked.level,
         added=tally.added,
     )

@@ -323,7 +323,7 @@ def test_values_of_a_finished_run_rest_on_what_it_found(
         ours, theirs = (np.array([item.value for item in values.values]) for values in (found, again))
         np.testing.assert_allclose(ours, theirs, atol=0.02 * np.abs(theirs).max())
     for kept in result.others[:2]:  # a run of an earlier release: its scores come from one process
-        old = replace(result, surrogate=kept)
+        old = replace(result, surrogate=kept, level=None)
         contributed = contributions(surrogate_of(measured, "score", 0, old), run.strata, 0)
         alone = layer_values(measured, "stratified", "score", run.strata, 0, old)
         assert alone.surrogate == kept and [item.value for item in alone.values] == pytest.approx(
