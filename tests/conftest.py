@@ -129,3 +129,10 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
     """A visitor in the light theme, or in that of the test's parameter."""
     with visitor(browser, getattr(request, "param", "light")) as page:
         yield page
+
+
+@pytest.fixture
+def other(browser: Browser) -> Iterator[Page]:
+    """A second person at the same server."""
+    with visitor(browser, "dark") as page:
+        yield page

@@ -93,7 +93,12 @@ def _resize(size: str) -> None:
     """Writes a size into the fields of the form."""
     masks, sequences = SIZES[size]
     state.set_widget("masks", masks)
-    state.set_widget("sequences ", sequences)
+    state.set_widget(_sequences_field(""), sequences)
+
+
+def _sequences_field(preset: str) -> str:
+    """The key of the field of sequences under a protocol, "" for none."""
+    return f"sequences {preset}"
 
 
 @lru_cache(maxsize=64)
@@ -170,7 +175,7 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
         )
         settled = under_preset(RunSpec(preset=preset))
         # Under another key, so that a protocol shows its own numbers.
-        sequences = first.number_input("Sequences", 1, 10_000, settled.sequences, key=f"sequences {preset}")
+        sequences = first.number_input("Sequences", 1, 10_000, settled.sequences, key=_sequences_field(preset))
         window = second.number_input(
             "Tokens in a sequence", 2, 8192, settled.window, key=f"window {preset}", disabled=bool(preset)
         )

@@ -56,9 +56,9 @@ def show_why(database: Database, chosen: StoredRun, result: RunResult) -> None:
         st.warning("Extrapolated: this set is unlike all that was measured, or smaller. The interval is too sure.")
     parts.show_chart(share_bars(result, found), key="shares")
     st.caption(
-        f"Predicted by a surrogate ({reads.basis(database, chosen)}). The bars add up to "
+        f"Predicted by a surrogate ({reads.basis(database, chosen)}). Bars add up to "
         f"{significant(sum(share.value for share in found.shares), '+')} nats a token, the predicted log score. Each "
-        "is a Shapley value among them: what the layer takes away, averaged over all orders."
+        "is a Shapley value among the removed layers: what one takes away, averaged over all orders."
     )
     names = labels(players)
     table = pd.DataFrame({"layer": names[s.layer], "share, nats a token": s.value} for s in found.shares)

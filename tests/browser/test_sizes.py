@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from cache import queries
 from cache.database import Database
-from tests.support.browser import Server, insist, serving, settle, start, visitor
+from tests.support.browser import Server, insist, serving, settle, start
 
 MARK = "element => { element.mark = 'the same'; }"
 
@@ -19,12 +19,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("sizes") / "results.duckdb"
     with serving(file, QUORUM_HOME=str(file.parent)) as server:
         yield server
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    with visitor(browser, "dark") as page:
-        yield page
 
 
 def field(page: Page, name: str = "Coalitions") -> Locator:

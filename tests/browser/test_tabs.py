@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from cache import queries
 from cache.database import Database
-from tests.support.browser import TITLE, Server, insist, serving, settle, start, visitor
+from tests.support.browser import TITLE, Server, insist, serving, settle, start
 
 # What the server says reaches the page late: a browser far away, or a busy machine.
 FAR_AWAY = """{
@@ -34,13 +34,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file = tmp_path_factory.mktemp("tabs") / "results.duckdb"
     with serving(file, QUORUM_HOME=str(file.parent)) as server:
         yield server
-
-
-@pytest.fixture
-def other(browser: Browser) -> Iterator[Page]:
-    """A second person."""
-    with visitor(browser, "dark") as page:
-        yield page
 
 
 def sidebar(page: Page) -> Locator:

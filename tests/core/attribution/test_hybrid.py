@@ -73,7 +73,7 @@ def test_scores_read_from_their_logarithm_come_near() -> None:
 
 
 def test_sizes_that_were_measured_as_a_whole_are_no_sample() -> None:
-    """The jackknife by hand: half of the sizes 1 to 7 are complete, and what is left out of the others moves it."""
+    """The jackknife by hand: sizes 0, 1, 6 and 7 are complete, and only what is left out of the others moves it."""
     whole = EVERY[np.isin(EVERY.sum(axis=1), (0, 1, 6, 7))]
     seen = measured(np.concatenate([whole, stratified(PLAYERS, (3, 4), 40, 0)]))
     surrogate, asked, moves = fit(seen).with_fifths(0), [averaging("shapley", PLAYERS)], []
