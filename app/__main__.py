@@ -4,10 +4,9 @@ import os
 import signal
 import sys
 
+from app.cli.interruption import ENDINGS, heed, is_asked
 from app.root import PROGRAM
 from core.errors import QuorumError, TargetMissed
-
-_ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
 def command(program: str = "quorum") -> int:
@@ -15,8 +14,7 @@ def command(program: str = "quorum") -> int:
     _ends_at_once()
     import app.cli.parser  # noqa: F401  (takes a second or more, with nothing to keep)
 
-    for ending in _ENDINGS:
-        signal.signal(ending, signal.default_int_handler)  # ends a run as cancelled, with everything kept
+    heed()
     try:
         status = main(program=program)
         sys.stdout.flush()
@@ -46,13 +44,21 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     except BrokenPipeError:
         return _enough_was_read()
     except KeyboardInterrupt:
-        print("Stopped. What a run has measured is kept; run the same command again to go on.", file=sys.stderr)
-        return 130
+        return _stopped()
+    except Exception:
+        if not is_asked():
+            raise
+        return _stopped()
+
+
+def _stopped() -> int:
+    print("Stopped. What a run has measured is kept; run the same command again to go on.", file=sys.stderr)
+    return 130
 
 
 def _ends_at_once() -> None:
     """Whoever interrupts a process that has nothing to keep, or has kept it, sees no traceback."""
-    for ending in _ENDINGS:
+    for ending in ENDINGS:
         signal.signal(ending, signal.SIG_DFL)
 
 

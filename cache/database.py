@@ -45,6 +45,7 @@ _DAMAGE = (
     "internal error",
     "could not read enough",
 )
+_INTERRUPTED = "Query interrupted"  # what it makes of a KeyboardInterrupt
 _MEMORY = ("out of memory", "failed to allocate", "could not allocate", "bad_alloc")
 
 
@@ -71,7 +72,8 @@ class Database:
             raise CacheUnreadable(f"{self.file} is a folder.", "Name a file with --cache FILE.")
         with write_errors(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
-        schema.wanted()  # before others wait for us
+        with _named_errors(self.file):
+            schema.wanted()  # before others wait for us
         with write_errors(self.file), _named_errors(self.file), self._lock():
             self._check_ours()
             with self._connect() as connection:
@@ -192,7 +194,7 @@ def _start(file: Path) -> duckdb.DuckDBPyConnection:
 
 @contextmanager
 def _named_errors(file: Path) -> Iterator[None]:
-    """Turns DuckDB's errors of opening and writing into ours."""
+    """Turns DuckDB's errors of opening and writing into ours, and its word of an interruption into that."""
     try:
         yield
     except Timeout as cause:
@@ -201,6 +203,10 @@ def _named_errors(file: Path) -> Iterator[None]:
             "Wait for the other Quorum process, or name another file with --cache FILE.",
         ) from cause
     except _OUR_FAULTS:
+        raise
+    except RuntimeError as cause:
+        if str(cause) == _INTERRUPTED:
+            raise KeyboardInterrupt from cause
         raise
     except (duckdb.Error, MemoryError) as cause:
         raise _named(file, str(cause) or "out of memory") from cause

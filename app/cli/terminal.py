@@ -9,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from app.cli.interruption import check
 from app.words import labels, standing
 from core.attribution.stability import stability
 from core.checkpoint.memory import amount
@@ -24,6 +25,7 @@ def follow(events: Iterator[Event]) -> Event:
     loading: tqdm[Any] | None = None
     try:
         for event in events:
+            check()
             before, last = last, event
             if loading is not None and not isinstance(event, Downloading):
                 loading = loading.close()

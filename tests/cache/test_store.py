@@ -8,7 +8,7 @@ import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 
 import duckdb
 import numpy as np
@@ -260,3 +260,13 @@ def test_full_disk(cache_file: Path) -> None:
     errors = process.communicate(timeout=120)[1]
     assert DiskFull.__name__ in errors, errors[-2000:]
     assert evaluations.count_evaluations(Database(cache_file), "game") >= 1
+
+
+def test_an_interruption_is_one_while_duckdb_is_busy(cache_file: Path) -> None:
+    """DuckDB itself says RuntimeError, and a run would have failed where somebody has stopped it."""
+    database = Database(cache_file)
+    asks = Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt), database.reading() as connection:
+        asks.start()
+        connection.execute("SELECT count(*) FROM range(1_000_000_000) a, range(1_000_000_000) b").fetchall()
+    assert Database(cache_file).revision() == database.revision()

@@ -5,14 +5,19 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from app.__main__ import main
+from app.cli import interruption
+from app.cli.terminal import follow
 from app.root import ROOT
 from core import __version__
+from core.records.events import Event, Stage
 from core.records.spec import RunSpec
 from tests.support.cli_reference import commands
 from tests.support.commands import Cli
@@ -146,6 +151,30 @@ def test_interrupted_while_it_starts(
     _, errors = started.communicate(timeout=120)
     assert "Traceback" not in errors and "KeyboardInterrupt" not in errors
     assert started.returncode in (0, 1, 130, -ending)
+
+
+def test_an_interruption_that_a_library_loses_is_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruption, "_wishes", [])
+    before = {ending: signal.getsignal(ending) for ending in interruption.ENDINGS}
+    told: list[str] = []
+
+    def deaf() -> Iterator[Event]:
+        yield Stage("one")
+        with suppress(BaseException):
+            signal.raise_signal(signal.SIGINT)
+        told.append("it went on")
+        yield Stage("two")
+        yield Stage("three")
+        told.append("to the end")
+
+    interruption.heed()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            follow(deaf())
+    finally:
+        for ending, handler in before.items():
+            signal.signal(ending, handler)
+    assert told == ["it went on"]
 
 
 def test_a_command_that_computes_nothing_starts_without_what_computes_and_draws(cache_file: Path) -> None:
