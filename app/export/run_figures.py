@@ -16,10 +16,10 @@ from app.interactions.matrix import interaction_matrix
 from app.predicted import predictor
 from app.preview import steps
 from app.preview.curve import Place, curve, rivals
+from app.preview.curve_table import curve_table
 from app.preview.steps import Step
 from app.surrogate.fit_figures import predicted_against_measured
 from app.surrogate.fit_tables import held_out_table
-from app.words import Players, named
 from cache import queries
 from cache.database import Database
 from cache.queries import StoredRun
@@ -95,32 +95,9 @@ def _plans(database: Database, run: StoredRun, result: RunResult, removed: tuple
     place: Place | None = None
     if here is not None and here.perplexity is not None:
         place = removed, here.perplexity, here.source
-    rows = {
-        "best plans": best.values(),
-        "least contribution first": ranked.values(),
-        **others,
-        "this removal": [here] if here is not None else [],
-    }
-    table = pd.DataFrame(
-        _row(name, step, result.model.players)
-        for name, drawn in rows.items()
-        for step in drawn
-        if step.perplexity is not None
-    )
+    table = curve_table(result.model.players, best, ranked, others, here)
     title = "Perplexity by number of layers removed"
     return RunFigure("plans", title, curve(result, best, ranked, others, marks, place), table)
-
-
-def _row(name: str, step: Step, players: Players) -> dict[str, object]:
-    return {
-        "chosen by": name,
-        "removed": len(step.removed),
-        "layers": named(players, step.removed),
-        "perplexity": step.perplexity,
-        "low (90 %)": step.low,
-        "high (90 %)": step.high,
-        "source": step.source,
-    }
 
 
 def _rounded(step: Step) -> Step:

@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts, reads, state
 from app.dashboard.progress import show_stage
+from app.dashboard.tables import show_table
 from app.digits import perplexity, significant
 from app.figures.strip import strips
 from app.preview.beside_figure import paired, paired_losses
@@ -70,6 +72,8 @@ def _show_losses(
         help=f"The mean over {len(one)} sequences, each paired with itself, and its standard error: of this text",
     )
     parts.show_chart(paired_losses(one, second), key="paired")
+    table = pd.DataFrame({"sequence": range(len(one)), "on show, nats a token": one, "other, nats a token": second})
+    show_table(table, "The loss of each sequence without the one and the other", f"beside-{run.run}")
 
 
 def _measure(

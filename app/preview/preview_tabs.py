@@ -3,9 +3,12 @@
 import streamlit as st
 
 from app.dashboard import parts, reads, state
-from app.dashboard.tables import draw_table, plan_table
+from app.dashboard.estimated import predictor_of
+from app.dashboard.tables import draw_table, plan_table, show_table
 from app.foreign import plain
+from app.preview import steps
 from app.preview.beside_panel import Sets, show_beside
+from app.preview.curve_table import curve_table
 from app.preview.rivals_panel import show_rivals
 from app.preview.search_panel import show_search
 from app.preview.writing_panel import show_continuations
@@ -39,6 +42,7 @@ def show_details(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple
             show_rivals(shared, run, result)
         elif tab == "plans":
             _show_plans(run.run, result, found)
+            _show_curve_data(shared, run, result)
         else:
             show_search(shared, run, result, found)
 
@@ -56,3 +60,12 @@ def _show_plans(run: str, result: RunResult, found: Selection | None) -> None:
         f"Measured on {plain(found.protocol)}; {found.coalitions:d} coalitions looked at for {plain(found.compute)}. "
         f"Intervals: 90 %, for other text of this kind. {plain(stayed)}"
     )
+
+
+def _show_curve_data(shared: Jobs, run: StoredRun, result: RunResult) -> None:
+    """Whatever is drawn on the curve above."""
+    database = shared.database
+    best, others = steps.best(database, run), steps.choices(database, run)
+    ranked = steps.ranked(database, run, predictor_of(database, run))
+    table = curve_table(result.model.players, best, ranked, others)
+    show_table(table, "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")

@@ -81,6 +81,9 @@ def _show(runs: Sequence[StoredRun]) -> None:
     alt = "Contribution of each layer in each run, with 90 % intervals"
     show_table(contribution_table(results), alt, f"contributions-{file}")
     show_table(curve_table(results, plans), "What the best plans of each run cost", f"plans-{file}")
+    ranks = pd.DataFrame(agreement, columns=[run.run for run in runs])
+    ranks.insert(0, "run", names)
+    show_table(ranks, "Rank correlation (Spearman) of the contributions of every two runs", f"ranks-{file}")
 
 
 def _show_curves(results: Results, plans: Mapping[str, Steps]) -> None:

@@ -120,6 +120,8 @@ def test_runs_of_different_players_on_the_page(shared: Jobs, finished: Finished,
     assert "New run" not in said(page)
     table = next(frame.value for frame in page.dataframe if "relative depth" in frame.value)
     assert table.groupby("run", sort=False).size().to_list() == [8, 8, 8, 16]
+    [ranks] = [frame.value for frame in page.dataframe if list(frame.value.columns[1:]) == [first, *others]][-1:]
+    assert np.diag(ranks.iloc[:, 1:]).tolist() == [1] * 4
     [box] = page.multiselect
     box.set_value(others[:1]).run()
     assert page.query_params["compare"] == others[0] and "do not compare" not in said(page)

@@ -1,5 +1,6 @@
 """The page Preview: the slider, the strip, what is measured, and what a search adds."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -197,6 +198,8 @@ def test_two_removals_side_by_side(shared: Jobs, finished: Finished, spec: RunSp
     rises = found[masks[0]] - found[masks[1]]
     mean, error = rises.mean(), np.std(rises, ddof=1) / np.sqrt(len(rises))
     assert f"On show loses **{significant(mean, '+')} ± {significant(error)}** nats a token more" in said(page)
+    [table] = [frame.value for frame in page.dataframe if "sequence" in frame.value]
+    np.testing.assert_array_equal(table.iloc[:, 1:], np.stack([found[mask] for mask in masks], axis=1))
     button(page, "Let both write").click().run()
     asked = page.session_state["jobs-both"][1]
     wait(lambda: not any(job.active for job in asked))
@@ -240,3 +243,18 @@ def test_removal_stays_with_its_run(shared: Jobs, finished: Finished, spec: RunS
     page = open_page("preview", run=first, remove="0,7")
     box(page, "Run").set_value(second).run()
     assert page.query_params["run"] == second and page.query_params["remove"] != "0,7"
+
+
+def test_all_that_the_curve_shows_is_a_table(shared: Jobs) -> None:
+    shipped.load_into(shared.database)
+    page = open_page("preview", run=shipped.example().result.run, tab="plans")
+    [table] = [frame.value for frame in page.dataframe if "chosen by" in frame.value]
+    drawn = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+    lines = {trace["name"]: trace["customdata"] for trace in drawn if trace.get("customdata")}
+    assert len(lines) > 2
+    known = {
+        (name, removed.replace(" ", "")) for name, removed in zip(table["chosen by"], table["layers"], strict=True)
+    }
+    for name, points in lines.items():
+        by = {"the paper's ranking": "least contribution first"}.get(name, name)
+        assert {(by, removed) for removed, _ in points} <= known, name
