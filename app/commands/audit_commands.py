@@ -6,15 +6,7 @@ from dataclasses import asdict
 from app.cli.opening import database_of
 from app.cli.terminal import say
 from cache import queries
-
-_NAMES = {
-    "figures": "figures of the run",
-    "sums": "efficiency",
-    "exactness": "exactness",
-    "coalitions": "held-out coalitions",
-    "texts": "held-out sequences",
-    "chosen": "chosen sets",
-}
+from core.records.audits import CLAIMS
 
 
 def audit(options: argparse.Namespace) -> int:
@@ -25,7 +17,7 @@ def audit(options: argparse.Namespace) -> int:
     found = audited(database, queries.find_run(database, options.run))
     lines = [f"audit of run {found.run}, {found.own:,} coalitions", ""]
     for name, part in found.parts.items():
-        lines.append(f"{part.state:7}  {_NAMES[name]}: {part.says}")
+        lines.append(f"{part.state:7}  {CLAIMS[name]}: {part.says}")
         if part is found.coalitions:
             lines += [f"{'':9}{size.kept} kept: {size.inside} of {size.of}" for size in found.coalitions.sizes]
     answer = {"sound": found.sound, "verdict": found.verdict, **asdict(found)}

@@ -1,4 +1,4 @@
-"""The verdict of an audit, in one line."""
+"""The verdict of an audit, in one line; each claim opens from it."""
 
 import streamlit as st
 
@@ -6,15 +6,18 @@ from app.dashboard.estimated import audit_of
 from app.foreign import plain
 from cache.database import Database
 from cache.queries import StoredRun
+from core.records.audits import CLAIMS
 
 
 def show_verdict(database: Database, run: StoredRun) -> None:
-    """What holds of a finished run and what does not: `python -m app audit` says more."""
+    """Whether a finished run holds against what was measured, and on request which of its claims do."""
     found = audit_of(database, run)
     if found is None:
         return
     icon = ":material/verified:" if found.sound else ":material/warning:"
-    st.markdown(
-        f"{icon} **Audit:** {plain(found.verdict)}.",
-        help=plain(f"Each claim of this run held against what was measured: python -m app audit {run.run}"),
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"{icon} **Audit:** {plain(found.headline)}.", width="stretch")
+        with st.popover("Claims", help="Each claim of this run held against what was measured"):
+            for name, part in found.parts.items():
+                st.markdown(f"**{CLAIMS[name].capitalize()}** {plain(part.state)}: {plain(part.says)}")
+            st.caption(f"The same in a terminal: python -m app audit {plain(run.run)}")

@@ -4,6 +4,15 @@ from dataclasses import dataclass, fields
 
 # A claim holds, fails, or cannot be told from what was measured.
 HOLDS, FAILS, UNKNOWN = "holds", "fails", "unknown"
+# What each claim is about, for people.
+CLAIMS = {
+    "figures": "figures of the run",
+    "sums": "efficiency",
+    "exactness": "exactness",
+    "coalitions": "held-out coalitions",
+    "texts": "held-out sequences",
+    "chosen": "chosen sets",
+}
 
 
 @dataclass(frozen=True)
@@ -123,3 +132,17 @@ class Audit:
         return "; ".join(
             [*(f"FAILS: {part.says}" for part in failing), *(part.says for part in usual if part.state != FAILS)]
         )
+
+    @property
+    def headline(self) -> str:
+        """The verdict for whoever reads one line only: what fails first, or how many predictions were inside."""
+        failing = [part for part in self.parts.values() if part.state == FAILS]
+        if failing:
+            others = f"; {len(failing) - 1} more of {len(self.parts)} claims fail" if len(failing) > 1 else ""
+            return f"FAILS: {failing[0].says}{others}"
+        if self.coalitions.state != HOLDS or not self.coalitions.of:
+            return self.coalitions.says
+        told = f"{self.coalitions.inside / self.coalitions.of:.0%} of {self.coalitions.of:,} unseen coalitions"
+        if self.chosen.of:
+            told += f" and {self.chosen.inside} of {self.chosen.of} chosen sets"
+        return f"{told} are inside their 90 % intervals; nothing fails"

@@ -50,7 +50,7 @@ WORDS = {
     "term", "TERMS[term]", "said", "worse",
     "size.capitalize()", "what", "far", "_TALL", "status", "icon", "page.title",
     "reads.basis(database, run)", "reads.basis(database, chosen)",
-    "', '.join(map(str, sizes))", "story.told",
+    "', '.join(map(str, sizes))", "story.told", "CLAIMS[name].capitalize()",
 }  # fmt: skip
 # What is called for a whole text, of words of ours alone; a text joined here is looked into.
 CALLS = {

@@ -46,13 +46,24 @@ def test_the_page_has_it_in_one_line_and_follows_what_changes(
 ) -> None:
     [name] = finished(spec)
     _, before, _ = cli("audit", name)
-    shown = verdict_on_page(name)
-    assert f"{before['sums']['says']}; " in shown and "no chosen set was predicted and measured" in shown
+    shown = said(open_page("surrogate", run=name))
+    assert before["sums"]["says"] in shown and "no chosen set was predicted and measured" in shown
+    assert "chosen sets" not in verdict_on_page(name)
     run = queries.find_run(shared.database, name)
     list(Engine(Store(shared.database)).select(run.run, run.game, run.resolved, Request(0.2, 4)))
     status, after, _ = cli("audit", name)
     assert after["chosen"]["of"] > 0 and after["figures"]["state"] == "holds", "a search is no part of a run"
-    assert after["chosen"]["says"].partition("%")[0] in verdict_on_page(name)
+    inside, of = (after["chosen"][key] for key in ("inside", "of"))
+    shown = said(open_page("surrogate", run=name))
+    assert after["chosen"]["says"].partition("%")[0] in shown
+    failing = [part["says"] for part in after.values() if isinstance(part, dict) and part["state"] == "fails"]
+    told = verdict_on_page(name)
+    if failing:
+        assert failing[0].partition("%")[0] in told and "nothing fails" not in told
+    elif after["coalitions"]["state"] == "holds":
+        assert f"{inside} of {of} chosen sets" in told and "nothing fails" in told
+    else:
+        assert after["coalitions"]["says"] in told
     assert status == (0 if after["sound"] else 1)
     own = queries.diagnostics(shared.database, name).masks[:2]
     with shared.database.writing() as connection:

@@ -24,7 +24,7 @@ def states(run: Evidence) -> dict[str, str]:
 def test_an_honest_run_passes_and_says_on_what_it_rests(honest: Evidence) -> None:
     found = audit(honest)
     assert {part.state for part in found.parts.values()} == {HOLDS}
-    assert found.sound and "FAILS" not in found.verdict
+    assert found.sound and "FAILS" not in found.verdict and "FAILS" not in found.headline
     assert f"of {found.coalitions.of} held-out coalitions" in found.verdict
     assert "values sum to what was measured (to " in found.verdict
     assert found.own == len(honest.measured)
@@ -146,7 +146,7 @@ def test_whatever_is_wrong_fails(honest: Evidence, wrong: Callable[[Evidence], E
     found = audit(wrong(honest))
     failing = found.parts[part]
     assert failing.state == FAILS and not found.sound
-    assert f"FAILS: {failing.says}" in found.verdict
+    assert f"FAILS: {failing.says}" in found.verdict and found.headline.startswith("FAILS: ")
 
 
 @pytest.mark.parametrize("wrong", [values_off, value_is_none])
