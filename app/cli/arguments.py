@@ -43,7 +43,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--players", default=_DEFAULTS.players, metavar="KIND", help="block, sublayer (attention and MLP) or group:N"
     )
-    parser.add_argument("--protect", type=integers, default=(), metavar="I,J,…", help="layers that always stay")
+    parser.add_argument(
+        "--protect", type=integers, default=(), metavar="I,J,…", help="layers that always stay (default: none)"
+    )
 
 
 def specs_of(options: argparse.Namespace) -> list[RunSpec]:
@@ -69,15 +71,16 @@ def add_corpus(parser: argparse.ArgumentParser) -> None:
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--field", default=_DEFAULTS.field, metavar="NAME", help="what holds the text, if not `text`")
-    protocols = "windows, joins and BOS of the literature"
+    parser.add_argument("--field", default=_DEFAULTS.field, metavar="NAME", help="what holds the text (default: text)")
+    protocols = "windows, joins and BOS of the literature (default: by the other options)"
     parser.add_argument("--protocol", dest="preset", default=_DEFAULTS.preset, choices=PRESETS, help=protocols)
 
 
 def add_removal(parser: argparse.ArgumentParser, *, required: bool = True) -> Any:
     """The ways to say which layers go, of which one is taken."""
     which = parser.add_mutually_exclusive_group(required=required)
-    which.add_argument("--remove", type=names, metavar="I,J,…", help="these players, such as 3,7, or 3a,7m")
+    usual = "" if required else " (default: the largest plan within 20 %% more perplexity)"
+    which.add_argument("--remove", type=names, metavar="I,J,…", help=f"these players, such as 3,7, or 3a,7m{usual}")
     which.add_argument("--count", type=int, metavar="K", help="the K players of smallest contribution")
     which.add_argument("--plan", type=positive, metavar="K", help="the K players that the last search chose")
     return which

@@ -35,11 +35,13 @@ from app.commands import (
 from app.root import PROGRAM
 from core import __version__
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
-from core.records.plans import METHODS
+from core.records.plans import METHODS, USUAL_METHODS
 from core.records.spec import SAMPLERS, RunSpec
 from core.records.values import INTERACTIONS, VALUES
 
 _DEFAULTS = RunSpec()
+_PLACE = "$QUORUM_CACHE, or quorum.duckdb in $QUORUM_HOME or ~/.quorum"
+_METHODS = f"{', '.join(METHODS)} (default: {', '.join(USUAL_METHODS)})"
 
 
 def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
@@ -64,7 +66,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         assert isinstance(added, argparse.ArgumentParser)
         added.set_defaults(command=function, missed=1)
         added.add_argument("--json", action="store_true", help="one JSON object on standard output")
-        added.add_argument("--cache", type=Path, metavar="FILE", help="the DuckDB file of results")
+        added.add_argument("--cache", type=Path, metavar="FILE", help=f"the results file (default: {_PLACE})")
         return added
 
     run = command(
@@ -79,10 +81,15 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
     run.add_argument("--no-search", action="store_true", help="end without plans: a search takes a third as long")
     run.add_argument(
-        "--workers", type=positive, metavar="N", help="measure in N processes of one thread, or on as many GPUs, by Ray"
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="measure in N processes of one thread, or on N GPUs, by Ray (default: no others)",
     )
     run.add_argument(
-        "--cluster", metavar="HOST:PORT", help="measure on this cluster of Ray, by N workers or as many as have room"
+        "--cluster",
+        metavar="HOST:PORT",
+        help="measure on this cluster of Ray, by N workers or all (default: none)",
     )
     run.add_argument("--strata", type=integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
@@ -149,7 +156,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     )
     add_model(compare)
     add_text(compare)
-    compare.add_argument("--methods", type=names, metavar="NAME,…", help=", ".join(METHODS))
+    compare.add_argument("--methods", type=names, metavar="NAME,…", help=_METHODS)
     compare.add_argument(
         "--counts", type=integers, metavar="K,…", help="players to remove (default: 10 to 40 %% of them)"
     )
@@ -180,10 +187,12 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     )
     add_model(perplexity)
     add_corpus(perplexity)
-    perplexity.add_argument("--remove", type=names, default=(), metavar="I,J,…", help="players to switch off")
+    perplexity.add_argument(
+        "--remove", type=names, default=(), metavar="I,J,…", help="players to switch off (default: none)"
+    )
     perplexity.add_argument("--window", type=int, default=_DEFAULTS.window, help="text tokens in a window")
     perplexity.add_argument("--kl", action="store_true", help="also KL from the whole model's predictions")
-    perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows")
+    perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows (default: all)")
     add_compensation(perplexity)
 
     select = command(
@@ -194,11 +203,11 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     )
     add_run(select)
     target = select.add_mutually_exclusive_group()
-    target.add_argument("--count", type=positive, metavar="K", help="remove K players")
+    target.add_argument("--count", type=positive, metavar="K", help="remove K players (default: every count)")
     target.add_argument("--ratio", type=share, metavar="R", help="remove this share of the players: .2 or 20%%")
     target.add_argument("--parameters", type=positive, metavar="N", help="leave at most N parameters")
     target.add_argument("--max-increase", type=share, metavar="X", help="perplexity at most this much higher: 5%%")
-    select.add_argument("--protect", type=names, default=(), metavar="I,J,…", help="players that stay")
+    select.add_argument("--protect", type=names, default=(), metavar="I,J,…", help="players that stay (default: none)")
     select.add_argument("--most", type=positive, metavar="K", help="plans of 1 to K players (default: half of them)")
     select.add_argument("--units", type=float, default=1.0, help="compute; 1 is SLEB's path to 2/5 of the layers")
     select.add_argument(
@@ -216,7 +225,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     completion = command(
         "completion", completed.completion, "what a shell needs to complete commands and options", "completion bash"
     )
-    completion.add_argument("shell", choices=completed.SHELLS)
+    completion.add_argument("shell", choices=completed.SHELLS, metavar="SHELL", help=", ".join(completed.SHELLS))
 
     serving = command("serve", serve.serve, "start the dashboard", "serve --port 8502")
     serving.add_argument("--port", type=int, default=8501, help="of this machine")
@@ -226,9 +235,12 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="a name by which browsers may call it, besides localhost",
+        help="a name by which browsers may call it, besides localhost (default: none)",
     )
     serving.add_argument(
-        "--prefix", default="", metavar="PATH", help="the path below which a proxy hands it on, as /quorum"
+        "--prefix",
+        default="",
+        metavar="PATH",
+        help="the path below which a proxy hands it on, as /quorum (default: none)",
     )
     return parser

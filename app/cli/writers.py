@@ -23,8 +23,9 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     add_run(export, nargs="?")
     again = add_removal(export)
     again.add_argument("--recipe", type=Path, metavar="FILE", help="what a recipe says, instead of a run")
-    export.add_argument("--model", metavar="bundled|ID|DIR", help="where the recipe's model is on this machine")
-    export.add_argument("--corpus", metavar="NAME|FILE", help="where its text is")
+    there = "is on this machine (default: where its run or itself says)"
+    export.add_argument("--model", metavar="bundled|ID|DIR", help=f"where the recipe's model {there}")
+    export.add_argument("--corpus", metavar="NAME|FILE", help=f"where the recipe's text {there}")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument(
         "--uncached", action="store_true", help="also a hybrid that is left without attention, and so without a cache"
@@ -34,7 +35,7 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
         "--fail-above",
         type=share,
         metavar="X",
-        help="status 3, and nothing is written, where perplexity would rise by more than this: 20%%",
+        help="status 3, and nothing is written, where perplexity would rise by more than this: 20%% (default: never)",
     )
 
     recipe = command(

@@ -1,6 +1,7 @@
 """Every command of `python -m app`, its options and their defaults, as its parser knows them."""
 
 import argparse
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,8 @@ from app.cli.parser import parser
 
 # What every command has is said once.
 _EVERYWHERE = ("--help", "--json", "--cache")
+# A default in words, which is no value.
+_TOLD = re.compile(r" \(default: (.*)\)$")
 # What stands for a value whose parser gives it no name.
 _KINDS: dict[object, str] = {int: "N", float: "X"}
 
@@ -73,12 +76,14 @@ def _option(action: argparse.Action) -> str:
 
 def _default(action: argparse.Action) -> str:
     plain: Any = action.default
-    return "" if plain is None or plain is False or plain in ((), []) or action.const else f"`{plain}`"
+    if told := _TOLD.search(action.help or ""):
+        return told.group(1).replace("%%", "%")
+    return "" if plain is None or plain is False or plain in ((), [], "") or action.const else f"`{plain}`"
 
 
 def _meaning(action: argparse.Action, of: argparse.ArgumentParser) -> str:
     assert action.help is not None, f"{_option(action)} says nothing"
-    said = [action.help.replace("%%", "%")]
+    said = [_TOLD.sub("", action.help).replace("%%", "%")]
     if action.choices:
         said.append("one of " + ", ".join(f"`{choice}`" for choice in action.choices))
     said += [

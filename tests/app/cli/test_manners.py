@@ -30,6 +30,11 @@ def test_help_says_every_default() -> None:
         for action in command._actions:
             if action.option_strings and isinstance(action.default, int | float) and not action.const:
                 assert f"(default: {action.default})" in said or action.nargs == 0, (name, action.option_strings)
+            if action.option_strings and action.nargs != 0 and not action.required and not action.const:
+                group = next((g for g in command._mutually_exclusive_groups if action in g._group_actions), None)
+                among = group._group_actions if group is not None else [action]
+                told = any("default" in (it.help or "") or it.default not in (None, (), [], "") for it in among)
+                assert told or (group and group.required) or name == "label", (name, action.option_strings)
         assert "(default: False)" not in said and "(default: None)" not in said and "(default: ())" not in said
 
 
