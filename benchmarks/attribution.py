@@ -1,4 +1,4 @@
-"""The error of our Shapley values at equal numbers of evaluations, beside that of shapiq's newest approximators.
+"""The error of our Shapley values or interactions at equal numbers of evaluations, beside that of shapiq's newest.
 
 Games of twelve players whose values are known (benchmarks/games.py): the score and the log score of the bundled model's
 groups of layers, and eight made-up ones. Ours are those of a run with the sampler `shapley` on the same game. The
@@ -16,9 +16,10 @@ import numpy as np
 
 from benchmarks.games import EVERY, PLAYERS, Worths, games
 from core.attribution import exact
-from core.attribution.named_values import layer_values
+from core.attribution.named_values import layer_values, pair_interactions
 from core.coalitions.measurements import RUINED, Floats, Measurements
 from core.coalitions.worth import LOG_SCORE, SCORE
+from core.records.values import PairInteraction, ValueEstimate
 from core.sampling.strata import paired
 
 BUDGETS = (5, 10, 20, 50, 100)  # evaluations a player
@@ -29,25 +30,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--budgets", type=int, nargs="*", default=BUDGETS)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/attribution.json"))
+    parser.add_argument("--pairs", action="store_true", help="interactions of pairs in place of values")
+    parser.add_argument("--out", type=Path, help="default: attribution.json or pairs.json beside this file")
     options = parser.parse_args()
-    theirs = json.loads(LIBRARIES.read_text(encoding="utf-8"))["errors"]
+    theirs = json.loads(LIBRARIES.read_text(encoding="utf-8"))["pairs" if options.pairs else "errors"]
+    out = options.out or Path(__file__).with_name("pairs.json" if options.pairs else "attribution.json")
     answer: dict[str, dict[int, dict[str, Any]]] = {}
     for name in games(0):
         answer[name] = {}
         for budget in options.budgets:
-            answer[name][budget] = row = compared(name, budget, options.seeds, theirs[name])
+            answer[name][budget] = row = compared(name, budget, options.seeds, theirs[name], pairs=options.pairs)
             print(name, budget, *(f"{key} {value:.3f}" for key, value in row.items() if key != "library"), flush=True)
-    options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
 
 
-def compared(name: str, budget: int, seeds: int, theirs: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+def compared(
+    name: str, budget: int, seeds: int, theirs: dict[str, dict[str, list[float]]], *, pairs: bool
+) -> dict[str, Any]:
     """Ours on one game at one budget, beside the library whose mean error is least there."""
     off, half, right = [], [], []
     for seed in range(seeds):
         worths = games(seed)[name]
-        known = exact.values(worths.reshape((2,) * PLAYERS), np.full(PLAYERS, 1 / PLAYERS))
-        found, width = ours(worths, name == "score", budget * PLAYERS, seed)
+        cube = worths.reshape((2,) * PLAYERS)
+        if pairs:
+            every = exact.interactions(cube, np.full(PLAYERS - 1, 1 / (PLAYERS - 1)))
+            known = every[np.triu_indices(PLAYERS, 1)]
+        else:
+            known = exact.values(cube, np.full(PLAYERS, 1 / PLAYERS))
+        found, width = ours(worths, name == "score", budget * PLAYERS, seed, pairs=pairs)
         off.append(found - known)
         half.append(width)
         right.append(known)
@@ -77,8 +87,8 @@ def table(found: dict[str, dict[str, dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
-def ours(worths: Worths, is_score: bool, budget: int, seed: int) -> tuple[Floats, Floats]:
-    """The values that a run of so many evaluations shows, and half the width of their intervals.
+def ours(worths: Worths, is_score: bool, budget: int, seed: int, *, pairs: bool) -> tuple[Floats, Floats]:
+    """The values, or the interactions of pairs, of a run of so many evaluations, and half the width of their intervals.
 
     The game of the score is measured as scores are. Any other game counts as one of log scores: it is a mean loss,
     shifted and scaled, so that nothing of it is bounded below but what the game itself bounds.
@@ -86,17 +96,18 @@ def ours(worths: Worths, is_score: bool, budget: int, seed: int) -> tuple[Floats
     masks = paired(PLAYERS, budget - 1, seed)
     place = {mask.tobytes(): row for row, mask in enumerate(EVERY)}
     asked = worths[[place[mask.tobytes()] for mask in masks]]
-    whole = worths[-1]
-    if is_score:
-        measured = Measurements(masks, -np.log(asked)[:, None], -np.log(whole)[None])
-        found = layer_values(measured, "shapley", SCORE.name, (), seed)
-        unit = 1.0
+    unit = 1.0 if is_score else max(1.0, (worths.max() - worths.min()) / -np.log(RUINED))
+    losses, whole = (-np.log(asked), -np.log(worths[-1])) if is_score else (-asked / unit, -worths[-1] / unit)
+    measured, worth = Measurements(masks, losses[:, None], np.array([whole])), (SCORE if is_score else LOG_SCORE).name
+    found: list[ValueEstimate] | list[PairInteraction]
+    if pairs:
+        found = sorted(
+            pair_interactions(measured, "shapley", worth, seed).pairs, key=lambda pair: (pair.first, pair.second)
+        )
     else:
-        unit = max(1.0, (worths.max() - worths.min()) / -np.log(RUINED))
-        measured = Measurements(masks, -asked[:, None] / unit, -whole[None] / unit)
-        found = layer_values(measured, "shapley", LOG_SCORE.name, (), seed)
-    value = np.array([item.value for item in found.values]) * unit
-    return value, np.array([item.high - item.value for item in found.values]) * unit
+        found = list(layer_values(measured, "shapley", worth, (), seed).values)
+    value = np.array([item.value for item in found]) * unit
+    return value, np.array([item.high - item.value for item in found]) * unit
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ shapiq from 1.5 on needs Python 3.12, and this product runs on 3.11, so that thi
     python3.12 -m venv ENV && ENV/bin/pip install shapiq==1.8.0 xgboost lightgbm
     ENV/bin/python -m benchmarks.libraries
 
-It needs numpy and shapiq alone. Errors are |estimate - exact| / |exact|, one for each seed.
+It needs numpy and shapiq alone. Errors are |estimate - exact| / |exact|, one for each seed: of the Shapley values, and
+of the Shapley interactions (SII) of all pairs.
 """
 
 import argparse
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,21 @@ LIBRARIES: dict[str, Callable[[int], Any]] = {
     "OddSHAP": lambda seed: approximator.OddSHAP(PLAYERS, random_state=seed),
     "PolySHAP": lambda seed: approximator.PolySHAP(PLAYERS, random_state=seed),
 }
+_OF_PAIRS: dict[str, Any] = {"n": PLAYERS, "max_order": 2, "index": "SII"}
+PAIRS: dict[str, Callable[[int], Any]] = {
+    "KernelSHAP-IQ, paired": lambda seed: approximator.KernelSHAPIQ(**_OF_PAIRS, pairing_trick=True, random_state=seed),
+    "KernelSHAP-IQ, inconsistent, paired": lambda seed: approximator.InconsistentKernelSHAPIQ(
+        **_OF_PAIRS, pairing_trick=True, random_state=seed
+    ),
+    "permutations": lambda seed: approximator.PermutationSamplingSII(**_OF_PAIRS, top_order=True, random_state=seed),
+    "SHAP-IQ, paired": lambda seed: approximator.SHAPIQ(
+        **_OF_PAIRS, top_order=True, pairing_trick=True, random_state=seed
+    ),
+    "SVARM-IQ": lambda seed: approximator.SVARMIQ(**_OF_PAIRS, top_order=True, random_state=seed),
+    "ProxySHAP": lambda seed: approximator.ProxySHAP(**_OF_PAIRS, adjustment=True, random_state=seed),
+    "ProxySHAP, not adjusted": lambda seed: approximator.ProxySHAP(**_OF_PAIRS, random_state=seed),
+}
+Players = tuple[int, ...]
 
 
 def main() -> None:
@@ -42,19 +59,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    errors: dict[str, dict[str, dict[int, list[float]]]] = {}
-    for seed in range(options.seeds):
-        for name, worths in games(seed).items():
-            right = exact(worths)
-            for library, make in LIBRARIES.items():
-                for budget in BUDGETS:
-                    found = error(make(seed), worths, right, budget * PLAYERS)
-                    errors.setdefault(name, {}).setdefault(library, {}).setdefault(budget, []).append(round(found, 6))
-    KEPT.write_text(json.dumps({"shapiq": shapiq.__version__, "errors": errors}) + "\n", encoding="utf-8")
+    found: dict[str, Any] = {"shapiq": shapiq.__version__}
+    for what, libraries, index, order in (("errors", LIBRARIES, "SV", 1), ("pairs", PAIRS, "SII", 2)):
+        wanted = list(combinations(range(PLAYERS), order))
+        errors: dict[str, dict[str, dict[int, list[float]]]] = {}
+        for seed in range(options.seeds):
+            for name, worths in games(seed).items():
+                right = exact(worths, index, wanted)
+                for library, make in libraries.items():
+                    for budget in BUDGETS:
+                        off = error(make(seed), worths, wanted, right, budget * PLAYERS)
+                        errors.setdefault(name, {}).setdefault(library, {}).setdefault(budget, []).append(round(off, 6))
+        found[what] = errors
+    KEPT.write_text(json.dumps(found) + "\n", encoding="utf-8")
 
 
-def error(estimator: Any, worths: Worths, right: Worths, budget: int) -> float:
-    """Of the Shapley values that it finds from so many evaluations."""
+def error(estimator: Any, worths: Worths, wanted: Sequence[Players], right: Worths, budget: int) -> float:
+    """Of what it finds from so many evaluations: of the values, or interactions, of these players."""
     place = {mask.tobytes(): row for row, mask in enumerate(EVERY)}
 
     def game(masks: np.ndarray) -> np.ndarray:
@@ -62,18 +83,16 @@ def error(estimator: Any, worths: Worths, right: Worths, budget: int) -> float:
         return np.asarray(worths[rows] - worths[0])
 
     found = estimator.approximate(budget, game).dict_values
-    return float(
-        np.linalg.norm([found.get((player,), 0.0) for player in range(PLAYERS)] - right) / np.linalg.norm(right)
-    )
+    return float(np.linalg.norm([found.get(players, 0.0) for players in wanted] - right) / np.linalg.norm(right))
 
 
-def exact(worths: Worths) -> np.ndarray:
-    """The Shapley values, by enumeration."""
+def exact(worths: Worths, index: str, wanted: Sequence[Players]) -> np.ndarray:
+    """The Shapley values (SV) or interactions (SII) of these players, by enumeration."""
     computer = shapiq.ExactComputer(
         n_players=PLAYERS, game=lambda masks: worths[np.atleast_2d(masks).astype(int) @ 2 ** np.arange(PLAYERS)[::-1]]
     )
-    found = computer("SV").dict_values
-    return np.array([found[(player,)] for player in range(PLAYERS)])
+    found = computer(index, order=max(map(len, wanted))).dict_values
+    return np.array([found[players] for players in wanted])
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ class Timed(_Event):
 
 @dataclass(frozen=True)
 class Searching(_Event):
-    """A search has spent this share of its budget."""
+    """This share of a search is done."""
 
     share: float
 

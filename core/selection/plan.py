@@ -25,6 +25,8 @@ from core.selection.targets import Request
 
 # From so many units on, finalists are settled on so many times the run's sequences, the first that applies.
 _WIDER = ((3.0, 8), (0.75, 4), (0.0, 2))
+# Of the time of it all, what measuring the nested path takes, roughly: it is known last.
+_PATH = 0.1
 
 
 def plan(
@@ -43,7 +45,7 @@ def plan(
     raced = len(base.windows.ids)
     meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between)
     yield Stage("Searching")
-    search = yield from explore(game, meter, raced, request, seed)
+    search = yield from explore(game, meter, raced, request, seed, part=1 - _PATH)
     deep = np.array([mask for count in search.tried for mask in search.ranked(count, raced)])
     before = store.known(base.key, deep)
     fresh = [
@@ -56,6 +58,9 @@ def plan(
     # A few sequences favour the lucky: those that raced to the end make the path, if there is one among them.
     paths = [nested(search.rises(depth)) for depth in (raced, 0)]
     path = max(paths, key=len)
+    for done, mask in enumerate(sorted(path, key=lambda mask: tuple(~mask))):  # those alike follow each other
+        yield Searching(1 - _PATH * (1 - done / len(path)))
+        meter.losses(mask[None], meter.stages[-1])
     dense = meter.losses(meter.whole[None], meter.stages[-1])[0]
     best = [search.best[count] for count in sorted(search.best)]
     return Selection(
@@ -106,14 +111,19 @@ def keep_measured(store: Store, game: Game, sets: Collection[tuple[int, ...]], b
     meter.losses(np.array(masks), meter.stages[-1])
 
 
-def explore(game: Game, meter: Meter, raced: int, request: Request, seed: int) -> Generator[Searching, None, Search]:
-    """The search itself, within its budget: one forward of the whole model for the distances, and the rest."""
+def explore(
+    game: Game, meter: Meter, raced: int, request: Request, seed: int, part: float = 1.0
+) -> Generator[Searching, None, Search]:
+    """The search itself, within its budget: one forward of the whole model for the distances, and the rest.
+
+    It is `part` of what is reported on.
+    """
     ids, begun = game.windows.ids[:raced], meter.spent
     meter.charge(game.loaded.info.layers * ids.numel(), ids.numel())
     distances = np.asarray(1 - similarity(game.loaded, ids).cosine)
     search = Search(meter, distances, request.check(meter.players), raced, request.protected, seed)
     for share in search.run(request.units * meter.unit(raced) - (meter.spent - begun)):
-        yield Searching(share)
+        yield Searching(part * share)
     return search
 
 

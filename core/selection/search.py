@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from core.coalitions.masks import Masks, removed
+from core.coalitions.masks import Masks, removed, without
 from core.coalitions.measurements import Floats
 from core.evaluate.meter import Meter
 from core.selection.screening import Basis, Expectation, expect
@@ -53,9 +53,10 @@ class Search:
     best: dict[int, NDArray[np.bool_]] = field(default_factory=dict)  # of each count
 
     def run(self, budget: float) -> Iterator[float]:
-        """Searches until `budget`, in block-token evaluations, is spent; yields the share that is gone.
+        """Searches until `budget`, in block-token evaluations, is spent; yields the share of its work that is done.
 
-        One sweep over all counts is made in any case; what it takes is the least that a search can cost.
+        One sweep over all counts is made in any case; what it takes is the least that a search can cost. What finalists
+        do not need of the budget stays unspent.
         """
         budget = max(budget, 1.0)
         self._rng = np.random.default_rng(self.seed)
@@ -65,14 +66,18 @@ class Search:
         self._dense = self._costs(self.meter.whole[None], self.meter.stages[-1])[0]
         self._width = max(6, round(14 * (budget / self.meter.unit(self.raced)) ** 0.5))
         self._first()
+        races = (1 - _RESERVE) * budget
         for count in self._sweeps():
-            yield (self.meter.spent - begun) / budget
-            if self.meter.spent - begun > (1 - _RESERVE) * budget and len(self.best) == self.most:
+            spent = self.meter.spent - begun
+            yield spent / (max(spent, races) + self._ahead(1, budget - races))
+            if spent > races and len(self.best) == self.most:
                 break
             self._visit(count)
         for count in range(1, self.most + 1):
-            self._settle(count, (budget + begun - self.meter.spent) / (self.most - count + 1))
-            yield min(1.0, (self.meter.spent - begun) / budget)
+            left = budget + begun - self.meter.spent
+            self._settle(count, left / (self.most - count + 1))
+            spent = self.meter.spent - begun
+            yield spent / (spent + self._ahead(count + 1, budget - spent))
 
     def _sweeps(self) -> Iterator[int]:
         """Counts to visit, up and down, until nothing is left to try; where nothing changes, more is looked at."""
@@ -198,6 +203,20 @@ class Search:
             self._crown(count, ranked[: max(1, min(finalists, affordable))], stage)
             known, finalists = stage, max(2, finalists // 2)
         self._crown(count, [], self.meter.stages[-1])
+
+    def _ahead(self, first: int, left: float) -> float:
+        """What settling the counts from `first` on is thought to take of what is left of the budget."""
+        further = [stage for stage in self.meter.stages if stage > self.raced]
+        fresh, taken = self.meter.spent / self.meter.plain, 0.0  # the share of a forward that is not shared
+        for count in range(first, self.most + 1):
+            end = taken + (left - taken) / (self.most - count + 1)
+            mask = self.best.get(count, without(self.meter.players, self._free[:count]))
+            known, finalists = self.raced, max(_FINALISTS, 2 ** len(further))
+            for stage in further:
+                cost = self.meter.cost(mask, stage - known)
+                taken += max(1, min(finalists, int((end - taken) / cost))) * cost * fresh
+                known, finalists = stage, max(2, finalists // 2)
+        return taken
 
     def _expectation(self) -> Expectation:
         masks = [mask for count in sorted(self.tried) for mask in self.tried[count]]

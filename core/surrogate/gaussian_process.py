@@ -15,6 +15,7 @@ from scipy.linalg import cho_factor, cho_solve
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.records.values import Z90
+from core.surrogate.one_thread import one_thread
 
 # Masks that enter the fit: its memory grows with their square. Where more were measured, the first ones are a balanced
 # part of the sample, and more would change little.
@@ -107,6 +108,7 @@ class GaussianProcess:
         return replace(self, weights=cho_solve(self.factor, (targets - mean) / scale), mean=mean, scale=scale)
 
 
+@one_thread()
 def condition(kernel: Kernel, masks: Masks, targets: Floats) -> GaussianProcess:
     """The posterior after masks (m, n) with their targets (m,), or after the first 3,000 of them."""
     masks, targets = masks[:_SEEN], targets[:_SEEN]

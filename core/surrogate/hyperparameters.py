@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 from core.surrogate.gaussian_process import Kernel
+from core.surrogate.one_thread import one_thread
 
 # Masks that they are learnt from. Where more were measured, the first ones are a balanced part of the sample.
 LEARNT_FROM = 800
@@ -42,6 +43,7 @@ def learn(masks: Masks, targets: Floats) -> Kernel:
 
 
 @lru_cache(_KEPT)
+@one_thread()
 def _learnt(shape: tuple[int, int], of_masks: bytes, of_targets: bytes) -> Kernel:
     masks = np.frombuffer(of_masks, np.bool_).reshape(shape)
     some, values = masks.astype(np.float64), np.frombuffer(of_targets)

@@ -8,6 +8,8 @@ good from a few hundred.
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -26,7 +28,7 @@ _MEMBERS = 5
 _STEPS = 1000
 _RATE, _DECAY, _TINY = 0.015, 0.01, 1e-8
 # Steps after which somebody else may have the processor, and those that tell how long all of them take.
-_PAUSE, _TRIED = 10, 20
+_PAUSE, _TRIED = 10, 50
 # Masks in one forward: the hidden layer then stays in the processor's cache.
 _CHUNK = 2048
 
@@ -106,14 +108,14 @@ def fit(masks: Masks, scores: Scores, seed: int, between: Pause = nothing, *, st
     """
     networks = _initial(_MEMBERS, masks.shape[1], seed)
     schedule = _one_cycle()[:steps]
-    with torch.inference_mode():
+    with torch.inference_mode(), _threads(1) as threads:
         inputs, targets = _tensors(masks, scores)
         inputs = inputs.expand(_MEMBERS, -1, -1)
         weights, slope = networks.weights, Networks(torch.empty_like(networks.weights), networks.layers)
         mean, square = torch.zeros_like(weights), torch.zeros_like(weights)
         for step, (rate, first, second) in enumerate(schedule, 1):
             if step % _PAUSE == 0:
-                _pause(between)
+                _pause(between, threads)
             networks._slope(inputs, targets, slope)
             weights.mul_(1 - rate * _DECAY)
             mean.lerp_(slope.weights, 1 - first)
@@ -123,9 +125,23 @@ def fit(masks: Masks, scores: Scores, seed: int, between: Pause = nothing, *, st
     return networks
 
 
-def _pause(between: Pause) -> None:
-    """Lets somebody else go first, who may load a model: what is made in inference mode knows no gradients later."""
-    with torch.inference_mode(False):
+@contextmanager
+def _threads(count: int) -> Iterator[int]:
+    """While the block runs, torch has so many threads: these networks are too small for several. Gives what it had."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _pause(between: Pause, threads: int) -> None:
+    """Lets somebody else go first, on so many threads.
+
+    They may load a model: what is made in inference mode knows no gradients later.
+    """
+    with torch.inference_mode(False), _threads(threads):
         between()
 
 
@@ -143,13 +159,13 @@ def fit_as_paper(masks: Masks, scores: Scores, seed: int, between: Pause = nothi
     """Trains one network exactly as the paper states: SGD 0.008, momentum 0.9, batches of 300, 300 epochs, StepLR."""
     networks = _initial(1, masks.shape[1], seed)
     generator = torch.Generator().manual_seed(seed)
-    with torch.inference_mode():
+    with torch.inference_mode(), _threads(1) as threads:
         inputs, targets = _tensors(masks, scores)
         slope = Networks(torch.empty_like(networks.weights), networks.layers)
         momentum = torch.zeros_like(networks.weights)
         for epoch in range(300):
             if epoch % _PAUSE == 0:
-                _pause(between)
+                _pause(between, threads)
             for batch in torch.split(torch.randperm(len(masks), generator=generator), 300):
                 networks._slope(inputs[:, batch], targets[:, batch], slope)
                 momentum.mul_(0.9).add_(slope.weights)

@@ -32,8 +32,8 @@ def searched(
 ) -> Search:
     meter = Meter(loaded, IDS, stages, divergences=True)
     search = Search(meter, 1 - similarity(loaded, IDS).cosine, 4, stages[-2:][0], protected)
-    for share in search.run(units * meter.unit(10)):
-        assert share >= 0
+    shares = list(search.run(units * meter.unit(10)))
+    assert all(0 <= share <= 1 for share in shares) and shares[-1] == 1
     return search
 
 
