@@ -96,10 +96,11 @@ def draws(seeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return seeds
 
 
-def test_the_errors_of_values() -> None:
+def test_the_errors_of_values_and_of_pairs() -> None:
     page = said("Errors of Shapley values")
-    for line in attribution.table(of("attribution")).splitlines():
-        assert line in page, line
+    for name in ("attribution", "pairs"):
+        for line in attribution.table(of(name)).splitlines():
+            assert line in page, line
 
 
 def test_seconds_of_a_coalition() -> None:
