@@ -69,8 +69,8 @@ class Surrogate:
     def predict(self, masks: ArrayLike) -> tuple[Floats, Floats, Floats]:
         """The mean loss of coalitions, and a 90 % predictive interval of it: (mean, low, high), each (masks,).
 
-        The whole model's loss is known, and has no interval. Intervals are of coalitions as such: whoever takes the best
-        predicted of many should expect it to fall short of them, and `Run.predict` takes that off.
+        The whole model's loss is known, and has no interval. Intervals are of coalitions as such: whoever takes the
+        best predicted of many should expect it to fall short of them, and `Run.predict` takes that off.
 
         Args:
             masks: (masks, players), True for a player who is kept.
