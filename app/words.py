@@ -10,6 +10,7 @@ from pathlib import PurePath
 from core.coalitions.masks import removed
 from core.coalitions.players import are_halves, mask_without, names
 from core.records.events import Exported, Progress
+from core.records.looks import Workers
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo
 
 Players = Sequence[str]
@@ -40,6 +41,8 @@ PARTS = {
     "precision": "Comparing with float32",
     "surrogates": "Comparing surrogates",
 }
+
+_FEW_WORKERS = 4  # of whom each is told of by itself
 
 
 def named(players: Players, chosen: Iterable[int], between: str = ", ") -> str:
@@ -100,7 +103,22 @@ def standing(progress: Progress) -> str:
     """What a run does now, how long all of it still takes, and how right that has been so far."""
     left = "" if math.isnan(progress.seconds_left) else f", {duration(progress.seconds_left)} left for all of it"
     within = "" if progress.within is None else f" (so far this estimate has been within {progress.within:.0%})"
-    return f"{PARTS[progress.part]}{left}{within}"
+    workers = "" if progress.workers is None else f"; {each_worker(progress.workers)}"
+    return f"{PARTS[progress.part]}{left}{within}{workers}"
+
+
+def each_worker(workers: Workers) -> str:
+    """How far each worker of a run is, or of many the last and the first."""
+    done = sorted(workers.done, reverse=True)
+    each = ", ".join(map(str, done)) if len(done) <= _FEW_WORKERS else f"{done[-1]} to {done[0]} each"
+    parts = [f"{_counted(len(done))} ({each} coalitions)"] if done else []
+    if workers.starting:
+        parts.append(f"{workers.starting} starting" if done else f"{_counted(workers.starting)} starting")
+    return ", ".join([*parts, *([f"{workers.lost} lost"] if workers.lost else [])])
+
+
+def _counted(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from benchmarks import accelerator, attribution, selection, trained
+from benchmarks import accelerator, attribution, cluster, selection, trained
 
 TRAINED = ("mamba", "rwkv")
 MEASURED = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
@@ -129,3 +130,13 @@ def test_the_walk_beside_the_official_way() -> None:
     assert ", ".join(f"{ratio:.2f}" for ratio in small["A/C of each round"]) + " in the three rounds" in page
     assert f"by {small['largest_relative_difference_to_B']:.1e} at most" in page
     assert f"{found['dtype']}, {found['masks']} coalitions" in page
+
+
+def test_many_machines() -> None:
+    page, found = said("Many machines"), of("cluster")
+    for line in cluster.table(found).splitlines():
+        assert line in page, line
+    costs = found["costs"]
+    assert costs == asdict(cluster.COSTS)
+    said_of = f"a layer {1e3 * costs['layer']:.2f} ms, a head {1e3 * costs['head']:.2f} ms"
+    assert said_of in page

@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from app.requests import located
+from core.cluster.machines import Machines
 from core.records.presets import PRESETS, under_preset
 from core.records.spec import BOS_CHOICES, RunSpec
 from core.text.corpora import CORPORA
@@ -46,6 +47,25 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--protect", type=integers, default=(), metavar="I,J,…", help="layers that always stay (default: none)"
     )
+
+
+def add_machines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="measure in N processes of one thread, or on N GPUs, by Ray (default: no others)",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="HOST:PORT",
+        help="measure on this cluster of Ray, by N workers or all (default: none)",
+    )
+
+
+def machines_of(options: argparse.Namespace) -> Machines | None:
+    """What measures, if it is not this process alone."""
+    return Machines(options.workers, options.cluster) if options.workers or options.cluster else None
 
 
 def specs_of(options: argparse.Namespace) -> list[RunSpec]:

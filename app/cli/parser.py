@@ -7,6 +7,7 @@ from typing import Any
 from app.cli.arguments import (
     WithDefaults,
     add_corpus,
+    add_machines,
     add_model,
     add_reading,
     add_run,
@@ -80,17 +81,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
     run.add_argument("--no-search", action="store_true", help="end without plans: a search takes a third as long")
-    run.add_argument(
-        "--workers",
-        type=positive,
-        metavar="N",
-        help="measure in N processes of one thread, or on N GPUs, by Ray (default: no others)",
-    )
-    run.add_argument(
-        "--cluster",
-        metavar="HOST:PORT",
-        help="measure on this cluster of Ray, by N workers or all (default: none)",
-    )
+    add_machines(run)
     run.add_argument("--strata", type=integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 
     runs = command("runs", run_commands.runs, "list the runs in the results file", "runs")
@@ -210,6 +201,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     select.add_argument("--protect", type=names, default=(), metavar="I,J,…", help="players that stay (default: none)")
     select.add_argument("--most", type=positive, metavar="K", help="plans of 1 to K players (default: half of them)")
     select.add_argument("--units", type=float, default=1.0, help="compute; 1 is SLEB's path to 2/5 of the layers")
+    add_machines(select)
     select.add_argument(
         "--fail",
         dest="missed",

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import asdict
 
+from app.cli.arguments import machines_of
 from app.cli.best_plans import HEADER, NO_CACHE, plan_lines, plan_objects
 from app.cli.opening import asked_run, database_of, engine_on
 from app.cli.terminal import follow, say
@@ -70,7 +71,7 @@ def select(options: argparse.Namespace) -> None:
     found = queries.selection(database, run.run, request.protected)
     left = request.after(found)
     if left is not None:
-        done = follow(engine_on(database).select(run.run, run.game, run.resolved, left))
+        done = follow(engine_on(database).select(run.run, run.game, run.resolved, left, machines_of(options)))
         assert isinstance(done, Selected)
         found = done.selection
     assert found is not None

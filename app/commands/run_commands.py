@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from app.cli.arguments import machines_of
 from app.cli.best_plans import plans_of
 from app.cli.compensated import asked_compensation, compensation_object, compensation_text
 from app.cli.opening import database_of, engine_on
@@ -15,7 +16,6 @@ from app.foresight import foresee, sentences
 from app.words import called
 from cache import going, queries
 from cache.exchange.imports import imports
-from core.cluster.machines import Machines
 from core.coalitions.players import names
 from core.errors import QuorumError
 from core.records.events import Finished, Measured
@@ -32,9 +32,8 @@ def run(options: argparse.Namespace, spec: RunSpec) -> None:
     database = database_of(options)
     with suppress(QuorumError):  # whatever is wrong with the request, the engine says
         announce(sentences(foresee(database, queries.runs(database), spec)))
-    asked = options.workers or options.cluster
-    machines = Machines(options.workers, options.cluster) if asked else None
-    finished = follow(engine_on(database).run(spec, search=not options.no_search, machines=machines))
+    engine = engine_on(database)
+    finished = follow(engine.run(spec, search=not options.no_search, machines=machines_of(options)))
     assert isinstance(finished, Finished)
     answer, text = plans_of(finished.result, queries.selection(database, finished.result.run, ()))
     say(options.json, result_object(finished.result) | answer, f"{result_text(finished.result)}\n\n{text}")

@@ -6,7 +6,7 @@ import streamlit as st
 from app import digits
 from app.dashboard import login, parts
 from app.foreign import code, plain
-from app.words import PARTS, called, duration
+from app.words import PARTS, called, duration, each_worker
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
@@ -53,6 +53,8 @@ def show_progress(job: Job, jobs: Jobs) -> None:
             st.metric("From the cache", progress.cached)
         if progress.within is not None:
             st.caption(f"So far this estimate of the time left has been within {progress.within:.0%}.")
+        if progress.workers is not None:
+            st.caption(f"{each_worker(progress.workers)}.")
         if progress.part in LAST_PARTS:
             st.caption("Its contributions and plans are final; exports, too, come before what the run still does.")
         if progress.best:

@@ -1,7 +1,10 @@
 """Where replicas of a model run: in processes of this machine, or on a cluster of Ray that is there."""
 
 import os
+import re
 import secrets
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,14 +30,18 @@ class Machines:
     address: str | None = None  # of a cluster, host:port; None: this machine
 
 
-def check(machines: Machines) -> None:
+def check(machines: Machines | None) -> None:
     """ClusterError for what can be told before anything takes long: Ray is missing or old, or there is no token."""
+    if machines is None:
+        return
     try:
         version = metadata.version("ray")
     except metadata.PackageNotFoundError:
         raise ClusterError("Ray, which runs workers, is not installed.", _INSTALL) from None
     if tuple(map(int, version.split(".")[:2])) < _OLDEST:
         raise ClusterError(f"Ray {version} is too old.", _INSTALL)
+    if machines.address and not re.fullmatch(r"[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5}", machines.address):
+        raise ClusterError(f"{machines.address[:100]} is no address of a cluster.", "Give HOST:PORT, as 10.0.0.1:6379.")
     if machines.address and not _has_token():
         raise ClusterError(
             "There is no token for the cluster.",
@@ -46,52 +53,100 @@ def check(machines: Machines) -> None:
 def connected(machines: Machines) -> Iterator[Any]:
     """Ray, connected to the cluster or, with processes of its own, to this machine.
 
-    Ray reads how it is to authenticate when it is imported, once in a process; so nobody else imports it.
-
     Raises:
-        ClusterError: it does not start, or the cluster does not answer.
+        ClusterError: it does not start, or the cluster does not answer, or refuses the token.
     """
-    os.environ |= {
+    environment = {
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_worker_niceness": "0",  # its own 15 lets workers starve beside any other process
+        # Processes that Ray starts here find this very Quorum.
+        "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
     }
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if machines.address:
-        with _started(machines.address, **quiet) as ray:
-            yield ray
+        with _environment(environment):
+            _knock(machines.address)
+            with _started(machines.address, **quiet) as ray:
+                yield ray
         return
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     # Names of sockets may have about 100 letters.
     short = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())
     folder = Unfinished(short / "ray")
     try:
-        with _started(
-            "local",
-            num_cpus=machines.workers,
-            include_dashboard=False,
-            object_store_memory=_MEMORY,
-            _temp_dir=str(folder.path),
-            **quiet,
-        ) as ray:
+        with (
+            _environment(environment | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}),
+            _started(
+                "local",
+                num_cpus=machines.workers,
+                include_dashboard=False,
+                object_store_memory=_MEMORY,
+                _temp_dir=str(folder.path),
+                **quiet,
+            ) as ray,
+        ):
             yield ray
     finally:
         folder.drop()
 
 
+def _knock(address: str) -> None:
+    """Asks for the cluster's name in a process of its own: where it is refused, Ray asks on, and then ends its process.
+
+    Raises:
+        ClusterError: nobody answers there, or the token is refused.
+    """
+    ask = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1])"
+    with subprocess.Popen([sys.executable, "-c", ask, address], stderr=subprocess.PIPE, text=True) as asking:
+        assert asking.stderr is not None
+        try:
+            for line in asking.stderr:
+                if "InvalidAuthToken" in line:
+                    raise ClusterError(
+                        f"The cluster {address} refuses the token.",
+                        "Set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the token that the cluster was started with.",
+                    )
+                if "Failed to connect" in line:
+                    raise ClusterError(
+                        f"No cluster answers at {address}.",
+                        "Check the address, and that `ray start --head` runs there.",
+                    )
+        finally:
+            asking.kill()
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Sets variables for as long as it lasts: the token of one cluster must not be taken for another's."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ |= variables
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 @contextmanager
 def _started(address: str, **options: Any) -> Iterator[Any]:
-    # Processes that Ray starts here find this very Quorum.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         ray = import_module("ray")
+        inner = import_module("ray._raylet")
+        # Ray reads how it is to authenticate when it is imported, and its token once: what it has read may be of
+        # another cluster.
+        inner.Config.initialize("")
+        inner.AuthenticationTokenLoader.instance().reset_cache()
         ray.init(address=address, **options)
-    except (ImportError, RuntimeError, OSError, ValueError) as cause:
+    except Exception as cause:  # of many kinds, some of which are Ray's own
         where = "here" if address == "local" else f"on the cluster {address}"
+        said = str(cause).strip() or type(cause).__name__
         raise ClusterError(
-            f"Ray does not start {where}: {str(cause).strip().splitlines()[0][:300]}",
-            "Check the address and the token; this machine must be a node of the cluster (ray start --address=…).",
+            f"Ray does not start {where}: {said.splitlines()[0][:300]}",
+            "This machine must be a node of the cluster (ray start --address=…), and have as many processors.",
         ) from cause
     try:
         yield ray

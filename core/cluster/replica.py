@@ -11,21 +11,30 @@ from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import Masks
 from core.errors import QuorumError
 from core.evaluate.evaluator import Evaluator
+from core.evaluate.packing import PackedLinears
 from core.model.model import load
 from core.records.looks import Refusal
 
 
 @dataclass(frozen=True)
 class Order:
-    """The model that a replica loads, and the windows that it measures on."""
+    """The model that a replica loads."""
 
     model: str
     fingerprint: str
     dtype: str
     device: str
     players: tuple[str, ...]
-    ids: NDArray[np.int64]  # token ids (sequences, length)
     release: str = __version__
+
+
+@dataclass(frozen=True)
+class Text:
+    """What it measures on."""
+
+    tokens: str  # fingerprint of the ids
+    ids: NDArray[np.int64]  # token ids (sequences, length)
+    states: int | None = None  # bytes that hidden states may take, as of an Evaluator
 
 
 class Replica:
@@ -49,10 +58,15 @@ class Replica:
             )
         if loaded.info.players != order.players:
             loaded = loaded.played_by(order.players)
-        self._evaluator = Evaluator(loaded, torch.from_numpy(order.ids))
+        self._loaded, self._packed = loaded, PackedLinears(loaded.model)
+        self._evaluators: dict[str, Evaluator] = {}
         return None
 
-    def losses(self, masks: Masks) -> NDArray[np.float32]:
-        """The losses of coalitions (masks, players), (masks, sequences)."""
-        found = dict(self._evaluator.losses(masks))
+    def measure(self, text: Text, masks: Masks, divergences: bool = False) -> NDArray[np.float32]:
+        """The losses of coalitions (masks, players), (masks, sequences); (masks, 2, sequences) with divergences."""
+        if text.tokens not in self._evaluators:
+            ids = torch.from_numpy(text.ids.copy())  # what Ray hands over may not be written to
+            self._evaluators[text.tokens] = Evaluator(self._loaded, ids, self._packed, states=text.states)
+        evaluator = self._evaluators[text.tokens]
+        found = dict(evaluator.with_divergences(masks) if divergences else evaluator.losses(masks))
         return np.stack([found[row] for row in range(len(masks))])

@@ -1,12 +1,13 @@
-"""Coalitions spread over replicas: each block that comes back is stored in one transaction, a lost one is put back.
+"""Replicas of a model in other processes, which measure blocks of coalitions; that of one that is lost is put back.
 
 Nothing is in Ray that is not in the store or on its way there, so that whoever is killed, a worker, a machine or the
 driver, takes with it only the blocks that it was measuring.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,147 +15,187 @@ from numpy.typing import NDArray
 
 from core.cluster.machines import Machines, connected
 from core.cluster.partition import blocks
-from core.cluster.replica import Order, Replica
-from core.coalitions.masks import Masks, encode
+from core.cluster.replica import Order, Replica, Text
+from core.coalitions.masks import Masks
 from core.errors import ClusterError
-from core.evaluate.cached import Ledger, Rows
 from core.evaluate.game import Game
-from core.records.looks import Refusal
-from core.records.spec import OFFLOAD
-from core.records.storage import Evaluation
+from core.records.looks import Refusal, Workers
+from core.records.spec import OFFLOAD, Losses
 
-_TRIES = 3  # of one block, or for each replica to open, until something finishes
+# Of one block that fails on worker after worker, or with them, since machines may be lost more often; and for each
+# replica to open, until something finishes.
+_TRIES, _LOSSES = 3, 6
 # Of a CPU; actors that took all of one would leave none to Ray's own tasks.
 _CPU = 0.9
+_PATIENCE = 0.2  # seconds, after which whoever waits for a block may do something else
 
-Block = NDArray[np.int64]  # rows of the masks of a round
+Block = NDArray[np.int64]  # rows of masks
+_NOTHING: Block = np.zeros(0, dtype=np.int64)
+Connect = Callable[[Machines], AbstractContextManager[Any]]  # to Ray
+
+
+@dataclass(eq=False)
+class _Worker:
+    actor: Any
+    done: int | None = None  # coalitions; None: it has no model yet
 
 
 class Spread:
-    """Measures coalitions of a game; replicas start with the first that is not known, and end with `close`."""
+    """The replicas of one model; they start with the first block, and end with `close`."""
 
-    def __init__(self, ledger: Ledger, order: Order, machines: Machines) -> None:
-        self._ledger, self._order, self._machines = ledger, order, machines
+    def __init__(self, order: Order, machines: Machines, connect: Connect = connected) -> None:
+        self._order, self._machines, self._connect = order, machines, connect
         self._held = ExitStack()
         self._ray: Any = None
-        self._idle: list[Any] = []  # replicas that are open
-        self._working: dict[Any, tuple[Any, Block | None]] = {}  # by what they will give; None: they are opening
-        self._replicas = self._unopened = 0
+        self._idle: list[_Worker] = []  # who is open
+        self._working: dict[Any, tuple[_Worker, Block | None]] = {}  # by what they will give; None: nobody waits for it
+        self._texts: dict[str, Any] = {}
+        self._replicas = self._unopened = self._lost = 0
 
-    def batches(self, masks: Masks) -> Iterator[Rows]:
-        """The losses of coalitions (masks, players), transaction by transaction; what is known comes first.
+    def workers(self) -> Workers | None:
+        """How far each is; None while there are none."""
+        every = [*self._idle, *(worker for worker, _ in self._working.values())]
+        done = sorted((worker.done for worker in every if worker.done is not None), reverse=True)
+        return Workers(tuple(done), len(every) - len(done), self._lost) if every else None
+
+    def blocks(self, text: Text, masks: Masks, *, divergences: bool = False) -> Iterator[tuple[Block, list[Losses]]]:
+        """Yields rows of masks (masks, players) with what is measured of each: all blocks that have come meanwhile.
+
+        No rows say that none has come for a moment.
 
         Raises:
             ClusterError: no replica can be opened, or a block fails on every replica that tries.
         """
-        known = self._ledger.look_up(masks)
-        if known:
-            yield list(known.items())
-        missing = np.array([row for row in range(len(masks)) if row not in known], dtype=np.int64)
-        if not len(missing):
+        if not len(masks):
             return
         self._start()
-        waiting = deque((missing[part], 0) for part in blocks(masks[missing], self._replicas))
-        tried: dict[int, int] = {}  # by the first row of a block that was handed out
+        words = self._put(text)
+        waiting, tries = deque(blocks(masks, self._replicas)), Counter[int]()
         left = len(waiting)
-        while left:
+
+        def hand_out() -> None:
             while waiting and self._idle:
-                block, tried[int(block[0])] = waiting.popleft()
-                replica = self._idle.pop()
-                self._working[replica.losses.remote(masks[block])] = replica, block
-            given, found = self._next()
-            replica, done = given
-            if done is None:
-                continue
-            if isinstance(found, Exception):
-                tries = tried[int(done[0])] + 1
-                if tries == _TRIES:
+                worker, block = self._idle.pop(), waiting.popleft()
+                self._working[worker.actor.measure.remote(words, masks[block], divergences)] = worker, block
+
+        try:
+            while left:
+                hand_out()
+                come: list[tuple[Block, NDArray[np.float32]]] = []
+                failed: tuple[Block, Exception] | None = None
+                for block, found in self._next():
+                    if not isinstance(found, Exception):
+                        come.append((block, found))
+                        continue
+                    tries[int(block[0])] += 1
+                    most = _TRIES if isinstance(found, self._ray.exceptions.RayTaskError) else _LOSSES
+                    failed = (block, found) if tries[int(block[0])] >= most else failed
+                    waiting.appendleft(block)
+                left -= len(come)
+                if failed is None:
+                    hand_out()  # before whoever is told takes their time
+                rows, figures = zip(*come, strict=True) if come else ((_NOTHING,), (np.zeros(0),))
+                yield np.concatenate(rows), list(np.concatenate(figures))
+                if failed is not None:
                     raise ClusterError(
-                        f"{len(done)} coalitions were given to {_TRIES} workers, and none has measured them: "
-                        f"{_short(found)}",
+                        f"{len(failed[0])} coalitions were given to {tries[int(failed[0][0])]} workers, and none has "
+                        f"measured them: "
+                        f"{_short(failed[1])}",
                         "Look for the memory of the machines; what was measured is kept, and the run resumes.",
-                    ) from found
-                waiting.appendleft((done, tries))
-                continue
-            self._idle.append(replica)
-            rows: Rows = list(zip(done.tolist(), found, strict=True))
-            self._ledger.keep([Evaluation(encode(masks[row]), losses) for row, losses in rows])
-            left -= 1
-            self._unopened = 0
-            yield rows
+                    ) from failed[1]
+        finally:
+            self._working = {call: (worker, None) for call, (worker, _) in self._working.items()}
 
     def close(self) -> None:
         """Ends the replicas, and the processes that were started for them."""
-        self._idle, self._working = [], {}
+        self._idle, self._working, self._texts, self._ray = [], {}, {}, None
         self._held.close()
+
+    def _put(self, text: Text) -> Any:
+        if text.tokens not in self._texts:
+            self._texts[text.tokens] = self._ray.put(text)
+        return self._texts[text.tokens]
 
     def _start(self) -> None:
         if self._ray is not None:
             return
-        self._ray = self._held.enter_context(connected(self._machines))
-        there = self._ray.cluster_resources()
-        kind = "GPU" if self._order.device == "cuda" else "CPU"
-        room = int(there.get(kind, 0))
+        self._ray = self._held.enter_context(self._connect(self._machines))
+        room = self._room()
         self._replicas = self._machines.workers or room
         if not 0 < self._replicas <= room:
             raise ClusterError(
-                f"{self._replicas or 'Any number of'} workers need as many {kind}s, and Ray has found {room}.",
+                f"{self._replicas or 'Any number of'} workers need as many {self._kind}s, and Ray has found {room}.",
                 f"Use --workers {room}." if room else "Use --device cpu.",
             )
-        needs = {"num_gpus": 1} if kind == "GPU" else {}
+        needs = {"num_gpus": 1} if self._kind == "GPU" else {}
         self._actor = self._ray.remote(num_cpus=_CPU, max_restarts=0, max_task_retries=0, **needs)(Replica)
         self._shared = self._ray.put(self._order)
         for _ in range(self._replicas):
             self._open()
 
-    def _open(self) -> None:
-        replica = self._actor.remote()
-        self._working[replica.open.remote(self._shared)] = replica, None
+    @property
+    def _kind(self) -> str:
+        return "GPU" if self._order.device == "cuda" else "CPU"
 
-    def _next(self) -> tuple[tuple[Any, Block | None], Any]:
-        """The next replica to answer, with what it was at, and what has come of it: in place of one lost, another."""
-        [ready], _ = self._ray.wait(list(self._working), num_returns=1)
-        replica, block = self._working.pop(ready)
+    def _room(self) -> int:
+        return int(self._ray.cluster_resources().get(self._kind, 0))
+
+    def _open(self) -> None:
+        worker = _Worker(self._actor.remote())
+        self._working[worker.actor.open.remote(self._shared)] = worker, None
+
+    def _next(self) -> list[tuple[Block, Any]]:
+        """The blocks that have come, each with its figures or what became of it; in place of a lost worker, another."""
+        first, _ = self._ray.wait(list(self._working), num_returns=1, timeout=_PATIENCE)
+        every, _ = self._ray.wait(list(self._working), num_returns=len(self._working), timeout=0) if first else ([], [])
+        if not every and not self._room() and all(worker.done is None for worker, _ in self._working.values()):
+            raise ClusterError("No machine of the cluster is left.", "What was measured is kept; resume the run.")
+        answers = map(self._answered, every)
+        return [(block, found) for block, found in answers if block is not None]
+
+    def _answered(self, call: Any) -> tuple[Block | None, Any]:
+        worker, block = self._working.pop(call)
         try:
-            found = self._ray.get(ready)
+            found = self._ray.get(call)
         except self._ray.exceptions.RayError as lost:
-            self._unopened += block is None
+            self._lost += worker.done is not None
+            self._unopened += worker.done is None
             if self._unopened > _TRIES * self._replicas:
                 raise ClusterError(
                     f"No worker can be started: {_short(lost)}", "Look for the memory of the machines."
                 ) from lost
-            self._ray.kill(replica)
+            self._ray.kill(worker.actor)
             self._open()
-            return (replica, block), lost
+            return block, lost
         if isinstance(found, Refusal):
             raise ClusterError(f"A worker cannot load the model: {found.message}", found.hint)
-        if block is None:
-            self._idle.append(replica)
-        return (replica, block), found
+        self._unopened = 0
+        worker.done = (worker.done or 0) + (0 if block is None else len(block))
+        self._idle.append(worker)
+        return block, found
 
 
 @contextmanager
-def spread(game: Game, model: str, machines: Machines) -> Iterator[Spread]:
-    """Measures a game on machines.
+def replicas(game: Game, model: str, machines: Machines | None) -> Iterator[Spread | None]:
+    """Replicas of a game's model on machines; nobody where there are none.
 
     Args:
-        game: the model as it is here, and its windows.
+        game: the model as it is here.
         model: as the user named it; every machine finds it by that name.
         machines: which.
 
     Raises:
         ClusterError: the weights lie in several places.
     """
+    if machines is None:
+        yield None
+        return
     info = game.loaded.info
     if game.loaded.offloaded:
         raise ClusterError(f"Workers hold their model in one place, and --device {OFFLOAD} in several.", "Use another.")
     device = info.device.partition(":")[0]  # Ray shows each replica its own GPU alone
-    order = Order(model, info.fingerprint, info.dtype, device, info.players, game.windows.ids.cpu().numpy())
-    measuring = Spread(game.ledger, order, machines)
-    try:
-        yield measuring
-    finally:
-        measuring.close()
+    with closing(Spread(Order(model, info.fingerprint, info.dtype, device, info.players), machines)) as spread:
+        yield spread
 
 
 def _short(failure: Exception) -> str:

@@ -26,6 +26,8 @@ from core.text.windows import fingerprint
 _PARTS = 10
 _COMPARING = "Comparing the predictions with the whole model's"
 
+# Makes evaluators of some of a text's sequences, as `cached` does.
+Evaluators = Callable[..., CoalitionEvaluator]
 Rows = list[tuple[int, Losses]]  # of some masks, with what was measured of each
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from core.records.looks import ModelSeen, Refusal, TextSeen
+from core.records.looks import ModelSeen, Refusal, TextSeen, Workers
 from core.records.mends import Compensation
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
@@ -67,6 +67,7 @@ class Progress(_Event):
     part: str = "coalitions"  # of a run: coalitions, fit, search, precision or surrogates (core.run.remaining)
     share: float | None = None  # of a run's time that is over; None where only coalitions are measured
     within: float | None = None  # the largest relative error of `seconds_left` so far, by what is known now
+    workers: Workers | None = None  # where others measure
 
 
 @dataclass(frozen=True)

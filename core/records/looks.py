@@ -30,3 +30,12 @@ class TextSeen:
     tokens: int | None  # of calibration alone; None where the model's tokenizer is not on this machine yet
     ended: bool  # False: there is more than was counted
     bos: str = "none"  # as of `TextProtocol`
+
+
+@dataclass(frozen=True)
+class Workers:
+    """The replicas of a model that measure for a run."""
+
+    done: tuple[int, ...]  # coalitions measured by each that has the model
+    starting: int
+    lost: int  # so far; others have taken their place

@@ -1,14 +1,17 @@
 """A claimed run from its coalitions to its end, one part after the other, on a clock that knows its own work alone."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from functools import partial
 
-from core.cluster.machines import Machines
-from core.cluster.spread import spread
+from core.cluster.kept import Kept, kept_by
+from core.cluster.spread import Spread
 from core.evaluate import precision
 from core.evaluate.game import Game, Games
 from core.pauses import Pause
 from core.records.events import Event, Finished, Stage
+from core.records.plans import Selection
 from core.records.results import RunResult
 from core.records.storage import Store
 from core.run.closing import Closing
@@ -31,14 +34,14 @@ class Course:
         tally: Tally,
         request: Request | None,
         between: Pause,
-        machines: Machines | None,
+        spread: Spread | None,
     ) -> None:
         """`request` is what is left to search for, None if nothing is; `between` is called in every pause.
 
-        `machines` measure the coalitions; None: this process does.
+        `spread` measures the coalitions, also those of the search; None: this process does.
         """
         self._clock = Clock()
-        self._store, self._game, self._tally, self._machines = store, game, tally, machines
+        self._store, self._game, self._tally, self._spread = store, game, tally, spread
 
         def pause() -> None:
             with self._clock.standing():
@@ -46,10 +49,9 @@ class Course:
 
         missing = precision.comparable(game.loaded) and store.precision(game.key) is None
         units = None if request is None else request.units
-        self._outlook = Outlook(tally, game, self._clock, units=units, precision=missing)
-        search = (
-            None if request is None else partial(searching, store, games, game, tally.run, tally.spec, request, pause)
-        )
+        told = {} if self._spread is None else {"workers": self._spread.workers}
+        self._outlook = Outlook(tally, game, self._clock, units=units, precision=missing, **told)
+        search = None if request is None else partial(self._searching, games, request, pause)
         self._closing = Closing(store, game, tally, self._outlook, search, pause)
 
     @property
@@ -69,15 +71,44 @@ class Course:
 
     def _steps(self) -> Iterator[Event]:
         yield from self._measured()
+        if self._closing.search is None:
+            self._dismiss()
         yield Finished((yield from self._closing.events()))
 
     def _measured(self) -> Iterator[Event]:
-        """The coalitions, all stored; workers have gone by the end, and leave their room to what follows."""
+        """The coalitions, all stored."""
         measuring = partial(Measuring, self._store, self._game, self._tally, self._outlook)
-        if self._machines is None:
+        if self._spread is None:
             yield from measuring(self._game.evaluator).events()
             return
         if len(self._tally.losses) < self._tally.total:
             yield Stage("Starting workers")
-        with spread(self._game, self._tally.spec.model, self._machines) as replicas:
-            yield from measuring(replicas).events()
+        yield from measuring(Kept(self._spread, self._game.windows.ids, self._game.ledger)).events()
+
+    def _searching(self, games: Games, request: Request, pause: Pause) -> Generator[Event, None, Selection]:
+        """The search, by the same workers; they have gone by its end, and leave their room to what follows."""
+        evaluators = kept_by(self._spread, pause)
+        run, spec = self._tally.run, self._tally.spec
+        found = yield from searching(self._store, games, self._game, run, spec, request, pause, evaluators)
+        self._dismiss()
+        return found
+
+    def _dismiss(self) -> None:
+        if self._spread is not None:
+            self._spread.close()
+
+
+def alone(held: ExitStack, store: Store, game: Game) -> Iterator[Event]:
+    """Waits until no other process measures this game, and keeps others from it while `held` lasts."""
+    while not claimed(held, store, game.key):
+        yield Stage("Another process measures this model on this text; waiting for it")
+        time.sleep(0.5)
+
+
+def claimed(held: ExitStack, store: Store, name: str) -> bool:
+    """Whether a game or a run belongs to this process alone, for as long as `held` lasts."""
+    with ExitStack() as tried:
+        granted = tried.enter_context(store.claim(name))
+        if granted:
+            held.push(tried.pop_all())
+    return granted

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from core.baselines.compare import Match, compare
 from core.baselines.scoring import score
+from core.cluster.kept import kept_by
 from core.cluster.machines import Machines, check
+from core.cluster.spread import Spread, replicas
 from core.coalitions.masks import Masks, check_fit
 from core.coalitions.players import indexes, mask_without
 from core.errors import QuorumError
@@ -33,7 +35,7 @@ from core.records.events import Compared, Event, Measured, Scored, Selected, Sta
 from core.records.mends import Compensate
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
-from core.run.course import Course
+from core.run.course import Course, alone, claimed
 from core.run.exporting import exporting
 from core.run.mending import mended, unseen, with_patches
 from core.run.searching import left_to_search, searching
@@ -69,21 +71,21 @@ class Engine:
         """
         started = time.monotonic()
         check_size(spec)
-        if machines is not None:
-            check(machines)
+        check(machines)
         game = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
         info, protocol = game.loaded.info, game.windows.protocol
         strata, masks = begin(spec, len(info.players))
         with ExitStack() as held:
-            yield from self._alone(held, game)
+            yield from alone(held, self._store, game)
+            spread = held.enter_context(replicas(game, spec.model, machines))
             run = self._store.begin(game.key, spec, protocol, strata)
-            while not self._claimed(held, run):
+            while not claimed(held, self._store, run):
                 time.sleep(0.01)  # a reader, who looks whether the run is alive, holds it for a moment
             known, layers = game.ledger.look_up, game.loaded.layer_parameters
             tally = Tally(run, info, protocol, strata, spec, masks, known, layers, started)
             yield Started(run, tally.total)
             request = left_to_search(self._store, run, len(info.players)) if search else None
-            yield from self._whole(tally, game, request, machines)
+            yield from self._whole(tally, game, request, spread)
 
     def measure(
         self, spec: RunSpec, text: TextSpec, removed: Names, *, kl: bool = False, compensate: Compensate | None = None
@@ -130,7 +132,7 @@ class Engine:
         check_seed(spec)
         game = yield from self._games.open(spec, spec.text(), partial(check_fit, masks))
         with ExitStack() as held:
-            yield from self._alone(held, game)
+            yield from alone(held, self._store, game)
             found = yield from all_losses(game.evaluator, masks)
             check_whole(game.loaded, game.windows.ids, masks, found)
             return found
@@ -164,7 +166,7 @@ class Engine:
         opened = yield from self._games.open(spec, spec.text(), check=lambda players: begin(spec, len(players)))
         opened.check_same(game)
         with ExitStack() as held:
-            yield from self._alone(held, opened)
+            yield from alone(held, self._store, opened)
             yield from all_divergences(self._store, opened.key, opened.evaluator)
 
     def export(
@@ -177,19 +179,24 @@ class Engine:
         """
         yield from exporting(self._games, recipe, out, uncached, most)
 
-    def select(self, run: str, game: str, spec: RunSpec, request: Request) -> Iterator[Event]:
+    def select(
+        self, run: str, game: str, spec: RunSpec, request: Request, machines: Machines | None = None
+    ) -> Iterator[Event]:
         """Searches for the best removals of every count, for a run and the key of its game.
 
-        Races run on the run's own windows; finalists are settled on further windows of the same text, if it has them.
+        Races run on the run's own windows; finalists are settled on further windows of the same text, if it has them;
+        `machines` measure, or this process.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
+        check(machines)
         base = yield from self._games.open(spec, spec.text(), check=lambda players: request.check(len(players)))
         base.check_same(game)
         with ExitStack() as held:
-            yield from self._alone(held, base)
-            found = yield from searching(self._store, self._games, base, run, spec, request, self._between)
+            yield from alone(held, self._store, base)
+            evaluators = kept_by(held.enter_context(replicas(base, spec.model, machines)), self._between)
+            found = yield from searching(self._store, self._games, base, run, spec, request, self._between, evaluators)
         yield Selected(found)
 
     def compare(self, spec: RunSpec, match: Match, run: str | None = None) -> Iterator[Event]:
@@ -217,23 +224,9 @@ class Engine:
         opened.check_same(game)
         yield Scored((yield from score(self._store, opened, run, self._between)))
 
-    def _alone(self, held: ExitStack, game: Game) -> Iterator[Event]:
-        """Waits until no other process measures this game, and keeps others from it while `held` lasts."""
-        while not self._claimed(held, game.key):
-            yield Stage("Another process measures this model on this text; waiting for it")
-            time.sleep(0.5)
-
-    def _claimed(self, held: ExitStack, name: str) -> bool:
-        """Whether a game or a run belongs to this process alone, for as long as `held` lasts."""
-        with ExitStack() as tried:
-            granted = tried.enter_context(self._store.claim(name))
-            if granted:
-                held.push(tried.pop_all())
-        return granted
-
-    def _whole(self, tally: Tally, game: Game, request: Request | None, machines: Machines | None) -> Iterator[Event]:
+    def _whole(self, tally: Tally, game: Game, request: Request | None, spread: Spread | None) -> Iterator[Event]:
         """A claimed run from its coalitions to its end, which is put down in the store whatever it is."""
-        course = Course(self._store, self._games, game, tally, request, self._between, machines)
+        course = Course(self._store, self._games, game, tally, request, self._between, spread)
         try:
             yield from course.events()
         except (GeneratorExit, KeyboardInterrupt):

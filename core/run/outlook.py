@@ -6,6 +6,8 @@ comparison of surrogates is counted in fits of its costliest kind, of which a fe
 is follows as rough multiples of what is timed, which the parts themselves correct once they are under way.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,7 @@ from core.evaluate.game import Game
 from core.evaluate.meter import head_of, unit_of
 from core.evaluate.precision import MASKS, SEQUENCES
 from core.records.events import Progress
+from core.records.looks import Workers
 from core.run.forecast import costs
 from core.run.remaining import PARTS, Clock, Part, Remaining
 from core.run.tally import Tally
@@ -30,7 +33,16 @@ _SEARCH, _FLOAT32, _FIT = 1.5, 4.0, 6.0
 class Outlook:
     """Where a run stands, as its events tell it."""
 
-    def __init__(self, tally: Tally, game: Game, clock: Clock, *, units: float | None, precision: bool) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        game: Game,
+        clock: Clock,
+        *,
+        units: float | None,
+        precision: bool,
+        workers: Callable[[], Workers | None] = lambda: None,
+    ) -> None:
         """Looks at what is missing.
 
         Args:
@@ -39,8 +51,10 @@ class Outlook:
             clock: stands still while others are served.
             units: of the search that is still to be made; None: there is none.
             precision: whether 16 bits are still to be held against float32.
+            workers: tells of those who measure, if others do.
         """
         self._tally, self._loaded, self._clock, self._units = tally, game.loaded, clock, units
+        self._workers = workers
         self._head, self._costs = head_of(game.loaded), np.zeros(0)
         self._begun, self._measuring = clock.now(), 0.0  # seconds
         wanted = {"search": units is not None, "precision": precision}
@@ -69,6 +83,7 @@ class Outlook:
             part=part,
             share=over,
             within=within,
+            workers=self._workers(),
         )
 
     def _measured(self) -> float:

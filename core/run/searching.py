@@ -4,6 +4,7 @@ from collections.abc import Generator
 from contextlib import suppress
 
 from core.errors import CorpusError, SelectionError
+from core.evaluate.cached import Evaluators, cached
 from core.evaluate.game import Game, Games
 from core.pauses import Pause
 from core.records.events import Event, Stage
@@ -28,11 +29,19 @@ def left_to_search(store: Store, run: str, players: int) -> Request | None:
 
 
 def searching(
-    store: Store, games: Games, base: Game, run: str, spec: RunSpec, request: Request, between: Pause
+    store: Store,
+    games: Games,
+    base: Game,
+    run: str,
+    spec: RunSpec,
+    request: Request,
+    between: Pause,
+    evaluators: Evaluators = cached,
 ) -> Generator[Event, None, Selection]:
     """Searches for a run whose game is `base`: races on its windows, and settles finalists on wider ones, if any.
 
-    What it proposes is then measured on the run's own windows, as everything that stands beside it was.
+    What it proposes is then measured on the run's own windows, as everything that stands beside it was. `evaluators`
+    make what measures.
 
     Raises:
         QuorumError: what has been measured is kept.
@@ -40,9 +49,9 @@ def searching(
     wider = base
     with suppress(CorpusError):  # a short text has no further windows
         wider = yield from games.open(spec, further(spec.text(), request.units), check=lambda _: None)
-    found = yield from plan(store, base, wider, request, spec.seed, between)
+    found = yield from plan(store, base, wider, request, spec.seed, between, evaluators)
     if wider is not base:
         yield Stage("Measuring the plans on the run's text")
-        keep_measured(store, base, [one.removed for one in found.plans], between)
+        keep_measured(store, base, [one.removed for one in found.plans], between, evaluators)
     store.save_selection(run, found)  # last: how many can go is known with what is measured
     return found

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.coalitions.masks import encode, removed, without
-from core.evaluate.cached import cached
+from core.evaluate.cached import Evaluators, cached
 from core.evaluate.game import Game
 from core.evaluate.meter import Meter
 from core.evaluate.perplexity import perplexity, perplexity_interval
@@ -30,7 +30,13 @@ _PATH = 0.1
 
 
 def plan(
-    store: Store, base: Game, game: Game, request: Request, seed: int, between: Pause = nothing
+    store: Store,
+    base: Game,
+    game: Game,
+    request: Request,
+    seed: int,
+    between: Pause = nothing,
+    evaluators: Evaluators = cached,
 ) -> Generator[Event, None, Selection]:
     """Searches, and gives the best plan of each count and a nested path.
 
@@ -41,9 +47,12 @@ def plan(
         request: the budget, and what may be removed.
         seed: of the proposals.
         between: called after each coalition, and may raise to end the search.
+        evaluators: make what measures.
     """
     raced = len(base.windows.ids)
-    meter = metered(store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between)
+    meter = metered(
+        store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between, evaluators=evaluators
+    )
     yield Stage("Searching")
     search = yield from explore(game, meter, raced, request, seed, part=1 - _PATH)
     deep = np.array([mask for count in search.tried for mask in search.ranked(count, raced)])
@@ -97,16 +106,23 @@ def metered(
     *,
     divergences: bool = False,
     between: Pause = nothing,
+    evaluators: Evaluators = cached,
 ) -> Meter:
     """A meter on a game's first sequences, which asks the store first."""
-    evaluator = partial(cached, store, game.windows.protocol)
+    evaluator = partial(evaluators, store, game.windows.protocol)
     ids = game.windows.ids[: stages[-1]]
     return Meter(game.loaded, ids, stages, game.packed, evaluator, divergences=divergences, between=between)
 
 
-def keep_measured(store: Store, game: Game, sets: Collection[tuple[int, ...]], between: Pause = nothing) -> None:
+def keep_measured(
+    store: Store,
+    game: Game,
+    sets: Collection[tuple[int, ...]],
+    between: Pause = nothing,
+    evaluators: Evaluators = cached,
+) -> None:
     """Measures the whole model and removals on all windows of a game, for whoever draws them beside its run."""
-    meter = metered(store, game, (len(game.windows.ids),), between=between)
+    meter = metered(store, game, (len(game.windows.ids),), between=between, evaluators=evaluators)
     masks = [meter.whole, *(without(meter.players, gone) for gone in sorted(sets))]
     meter.losses(np.array(masks), meter.stages[-1])
 

@@ -1,14 +1,19 @@
 """Runs that workers measure: the same numbers as without, whoever is killed on the way."""
 
+import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -28,9 +33,6 @@ from core.records.spec import RunSpec
 from core.run.engine import Engine
 from tests.support.commands import Cli
 
-SLOW = ("--sequences", "60", "--window", "64", "--masks", "100", "--no-search")
-
-
 # Not imported here: Ray reads then how it is to authenticate.
 by_ray = pytest.mark.skipif(find_spec("ray") is None, reason="pip install -r requirements-cluster.txt")
 
@@ -46,6 +48,13 @@ def stored(file: Path) -> dict[str, bytes]:
     database = Database(file)
     [run] = queries.runs(database)
     return {mask: found.losses.tobytes() for mask, found in Store(database).measured(run.game).items()}
+
+
+def every(database: Database) -> list[tuple[object, ...]]:
+    """The losses and divergences of all games in a results file, by game and mask."""
+    with database.reading() as connection:
+        rows = "SELECT game, mask, losses, kl FROM evaluations LEFT JOIN divergences USING (game, mask) ORDER BY ALL"
+        return connection.execute(rows).fetchall()
 
 
 def coalitions(file: Path, spec: RunSpec, machines: Machines | None) -> list[Event]:
@@ -65,17 +74,31 @@ def replicas() -> list[psutil.Process]:
 
 
 @by_ray
-@pytest.mark.parametrize("sampler", ["stratified", "adaptive"])
-def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, spec: RunSpec, sampler: str) -> None:
-    asked = RunSpec(**{**vars(spec), "sampler": sampler})
-    counts = (None, 1, 2, 3) if sampler == "stratified" else (None, 2)
+def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, spec: RunSpec) -> None:
     found = []
-    for count in counts:
+    for count in (None, 1, 2, 3):
         file = tmp_path / f"{count}.duckdb"
-        coalitions(file, asked, Machines(count) if count else None)
+        coalitions(file, spec, Machines(count) if count else None)
         found.append(stored(file))
     assert all(len(one) == 51 and one == found[0] for one in found)
     assert replicas() == []
+
+
+@by_ray
+def test_rounds_that_are_added_and_a_search_are_spread_as_well(tmp_path: Path, spec: RunSpec) -> None:
+    """An adaptive run with its search, from start to end: everything in the results file is the same."""
+    spec = replace(spec, sampler="adaptive")
+    ends, told = [], []
+    for machines in (None, Machines(2)):
+        database = Database(tmp_path / f"{machines is None}.duckdb")
+        events = list(Engine(Store(database)).run(spec, search=True, machines=machines))
+        [run] = queries.runs(database)
+        assert run.status == "finished"
+        ends.append((every(database), queries.selection(database, run.run, ())))
+        told.append([event.workers for event in events if isinstance(event, Progress) and event.workers is not None])
+    assert ends[0] == ends[1] and ends[0][1] is not None
+    assert not told[0] and len(told[1][-1].done) == 2 and replicas() == []
+    assert sum(max(told[1], key=lambda each: sum(each.done)).done) > 51, "the search is measured here"
 
 
 @by_ray
@@ -94,28 +117,63 @@ def test_a_killed_worker_is_replaced(tmp_path: Path, spec: RunSpec) -> None:
 
 
 @by_ray
-def test_a_killed_driver_leaves_nothing_behind_and_resumes(
-    cli: Cli, tiny: Path, text_file: Path, tmp_path: Path
-) -> None:
-    request = ("run", "--model", str(tiny), "--corpus", str(text_file), *SLOW)
+def test_a_killed_driver_leaves_nothing_behind_and_resumes(tiny: Path, text_file: Path, tmp_path: Path) -> None:
+    spec = RunSpec(model=str(tiny), corpus=str(text_file), sequences=60, window=64, masks=100)
     broken, whole = tmp_path / "broken.duckdb", tmp_path / "whole.duckdb"
-    command = [sys.executable, "-m", "app", *request, "--workers", "2", "--cache", str(broken)]
+    asked = ("--model", str(tiny), "--corpus", str(text_file), "--sequences", "60", "--window", "64", "--masks", "100")
+    command = [sys.executable, "-m", "app", "run", *asked, "--workers", "2", "--cache", str(broken)]
     driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while driver.poll() is None and not (broken.exists() and evaluations.count_evaluations(Database(broken))):
         time.sleep(0.05)
     workers = psutil.Process(driver.pid).children(recursive=True)
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
+    before = stored(broken)
+    coalitions(whole, spec, None)
+    assert 0 < len(before) < 101 and before.items() <= stored(whole).items()
+    last = coalitions(broken, spec, Machines(2))[-1]
+    assert isinstance(last, Progress) and last.cached == len(before)
+    assert stored(broken) == stored(whole)
     _, left = psutil.wait_procs(workers, timeout=60)
     assert not [process for process in left if "Agent" not in process.name()], "Ray's agents take minutes to notice"
-    before = stored(broken)
-    assert 0 < len(before) < 101
-    status, resumed, errors = cli(*request, "--workers", 2, cache=broken)
-    assert status == 0, errors
-    assert resumed["evaluations"] == {"measured": 101 - len(before), "cached": len(before)}
-    _, unbroken, _ = cli(*request, cache=whole)
-    assert stored(broken) == stored(whole) and before.items() <= stored(whole).items()
-    assert resumed["contributions"] == unbroken["contributions"]
+
+
+@by_ray
+def test_a_lost_machine_and_a_wrong_token(
+    nodes: dict[str, Any], spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two nodes on this machine, of which one is killed: the run ends with the same numbers."""
+    whole, broken = tmp_path / "whole.duckdb", tmp_path / "broken.duckdb"
+    machines = Machines(address=nodes["address"])
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another-" + nodes["token"])
+    with pytest.raises(ClusterError, match="refuses the token") as refused:
+        coalitions(broken, spec, machines)
+    assert "RAY_AUTH_TOKEN" in refused.value.hint
+    monkeypatch.setenv("RAY_AUTH_TOKEN", nodes["token"])
+    coalitions(whole, spec, None)
+    events = Engine(Store(Database(broken))).run(spec, machines=machines)
+    for event in events:
+        if isinstance(event, Progress) and event.done and psutil.pid_exists(nodes["raylet"]):
+            os.kill(nodes["raylet"], signal.SIGKILL)
+        if isinstance(event, Progress) and event.done == event.total:
+            break
+    events.close()
+    assert stored(broken) == stored(whole)
+
+
+@pytest.fixture
+def nodes() -> Iterator[dict[str, Any]]:
+    """Two nodes of Ray on this machine, their address, token, and the process of the second."""
+    token = secrets.token_hex(32)
+    settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": ROOT}
+    command = [sys.executable, "-m", "tests.core.cluster.two_nodes"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    environment = os.environ | {name: str(value) for name, value in settings.items()}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes) as both:
+        assert both.stdout is not None
+        said = next(line for line in both.stdout if line.startswith("{"))
+        yield {"token": token, **json.loads(said)}
+        both.communicate("")
 
 
 def test_without_ray_a_run_says_how_to_install_it(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +199,7 @@ def test_a_cluster_without_a_token_is_not_asked(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_replica_refuses_another_model(tiny: Path) -> None:
-    order = Order(str(tiny), "another", "float32", "cpu", tuple(map(str, range(8))), np.zeros((1, 8), dtype=np.int64))
+    order = Order(str(tiny), "another", "float32", "cpu", tuple(map(str, range(8))))
     assert isinstance(Replica().open(order), Refusal)
 
 
@@ -149,7 +207,12 @@ def test_blocks_are_contiguous_and_hold_every_row_once() -> None:
     masks = np.random.default_rng(0).random((200, 12)) < 0.5
     found = blocks(masks, 3)
     rows = deque(np.concatenate(found))
-    assert sorted(rows) == list(range(200)) and all(30 <= len(block) <= 40 for block in found)
+    sizes = [len(block) for block in found]
+    assert (
+        sorted(rows) == list(range(200))
+        and sizes == sorted(sizes, reverse=True)
+        and (max(sizes), min(sizes)) == (34, 4)
+    )
     walked = ["".join(map(str, masks[row].astype(int))) for row in rows]
     assert walked == sorted(walked)
     assert [len(block) for block in blocks(masks[:1], 8)] == [1] and blocks(masks[:0], 8) == []
