@@ -94,7 +94,7 @@ class LoadedModel:
         """What to ask for, to load such a model once more."""
         return OFFLOAD if self.offloaded else self.info.device
 
-    @property
+    @cached_property
     def offloaded(self) -> bool:
         """Whether some weights are brought to the device only when their layer's turn comes."""
         return any(weight.is_meta for weight in self.model.parameters())

@@ -1,10 +1,10 @@
-"""axe-core, which looks for what keeps people out, finds nothing on any page in either theme."""
+"""On every page axe-core, which looks for what keeps people out, finds nothing in either theme, and Tab reaches all."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.support.browser import Server, expand, sights, unfold
+from tests.support.browser import MOST_TABS, VIEWPORT, Server, expand, settle, sights, tab_to, unfold
 
 # Streamlit's own: its field for files has the role of an ornament and a label. It takes no focus; its button does.
 STREAMLITS = ("presentation-role-conflict", "stFileUploaderDropzone")
@@ -21,6 +21,17 @@ def violations(page: Page) -> list[str]:
     ]
 
 
+# What a mouse can use; of a field with steppers the field alone, since arrows do what they do.
+CONTROLS = "a[href], button, input, textarea, summary, canvas, [role=slider], [role=combobox]"
+FIRST = "[data-testid=stSkipToContent]"
+# Numbers the controls that take part in the order of Tab, and tells what they are. Of a row of choices it is the first:
+# arrows lead to the others.
+MARK = """nodes => Object.fromEntries(nodes
+    .filter(node => node.checkVisibility({visibilityProperty: true}) && !node.disabled && node.tabIndex >= 0)
+    .filter(node => [null, node].includes(
+        node.closest("[role=toolbar], [role=radiogroup]")?.querySelector("button") ?? null))
+    .map((node, index) => { node.dataset.mark = `${index}`; return [`${index}`, node.outerHTML.slice(0, 200)]; }))"""
+FOCUS = "document.activeElement.outerHTML.slice(0, 400)"
 # Contrast of every text of a chart with what is behind it, the page or a box of its own (WCAG 2.2, 1.4.3): axe-core
 # leaves out drawings.
 CONTRASTS = """() => {
@@ -39,15 +50,37 @@ CONTRASTS = """() => {
 }"""
 
 
+def once_around(page: Page) -> list[str]:
+    """Which controls Tab misses on its way from the first one back to it; says so if it does not come back."""
+    settle(page)
+    controls = page.locator("[data-testid=stMain]").locator(CONTROLS).evaluate_all(MARK)
+    assert controls
+    tab_to(page, page.locator(FIRST))
+    reached = set()
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        now = page.evaluate("document.activeElement.dataset")
+        if now.get("testid") == "stSkipToContent":  # the first of all
+            return [what for mark, what in controls.items() if mark not in reached]
+        reached.add(now.get("mark"))
+    raise AssertionError(f"{page.url}: Tab does not come round, and is at {page.evaluate(FOCUS)}")
+
+
 @pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
 def test_no_page_keeps_anybody_out(dashboard: Server, page: Page) -> None:
+    """Whatever can be opened is open. One walk for axe-core and for Tab, whose order has no theme: in light alone."""
     page.goto(dashboard.address)
-    found, contrasts = {}, []
+    light = page.evaluate("matchMedia('(prefers-color-scheme: light)').matches")
+    found, missed, contrasts = {}, {}, []
     for name in sights(page):
         expand(page)
+        if light:
+            missed[name] = once_around(page)
         unfold(page)
         found[name] = violations(page)
         contrasts += page.evaluate(CONTRASTS)
+        page.set_viewport_size(VIEWPORT)
+    assert bool(missed) == light and not any(missed.values()), missed
     assert not any(found.values()), found
     assert min(contrasts) >= 4.5
 

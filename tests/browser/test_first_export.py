@@ -14,13 +14,13 @@ from core.checkpoint.checkpoint import locate
 from core.records.spec import TextSpec
 from core.text.corpora import EMBEDDED, read
 from core.text.windows import cut
-from tests.support.browser import Server, serving, settle, visit
+from tests.support.browser import Server, own_home, serving, settle, visit
 
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Server]:
     """It has the example, and has never been asked for anything."""
-    with serving(tmp_path / "results.duckdb", QUORUM_HOME=str(tmp_path)) as server:
+    with serving(tmp_path / "results.duckdb", QUORUM_HOME=own_home(tmp_path)) as server:
         yield server
 
 

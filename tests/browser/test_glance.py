@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.browser import Server, rest, serving, show, visitor
+from tests.support.browser import Server, own_home, rest, serving, show, visitor
 
 SCREEN = {"width": 1366, "height": 768}
 HEIGHT, WORDS = 1920, 250  # pixels of a page, and words that are seen on it
@@ -63,7 +63,7 @@ GLANCES = (
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The example that ships, and nothing else."""
     file = tmp_path_factory.mktemp("glance") / "results.duckdb"
-    with serving(file, QUORUM_HOME=str(file.parent)) as server:
+    with serving(file, QUORUM_HOME=own_home(file.parent)) as server:
         yield server
 
 

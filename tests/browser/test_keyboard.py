@@ -6,30 +6,8 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 from transformers import AutoModelForCausalLM
 
-from tests.support.browser import LINKS, TITLE, Server, expand, rest, settle, sights, visit
+from tests.support.browser import LINKS, TITLE, Server, rest, settle, tab_to, visit
 from tests.support.models import LAYERS
-
-# What a mouse can use; of a field with steppers the field alone, since arrows do what they do.
-CONTROLS = "a[href], button, input, textarea, summary, canvas, [role=slider], [role=combobox]"
-FIRST = "[data-testid=stSkipToContent]"
-# Numbers the controls that take part in the order of Tab, and tells what they are. Of a row of choices it is the first:
-# arrows lead to the others.
-MARK = """nodes => Object.fromEntries(nodes
-    .filter(node => node.checkVisibility({visibilityProperty: true}) && !node.disabled && node.tabIndex >= 0)
-    .filter(node => [null, node].includes(
-        node.closest("[role=toolbar], [role=radiogroup]")?.querySelector("button") ?? null))
-    .map((node, index) => { node.dataset.mark = `${index}`; return [`${index}`, node.outerHTML.slice(0, 200)]; }))"""
-FOCUS = "document.activeElement.outerHTML.slice(0, 400)"
-MOST = 400  # presses until a control is reached, or all of them are
-
-
-def tab_to(page: Page, control: Locator) -> None:
-    """Presses Tab until a control has the focus."""
-    for _ in range(MOST):
-        page.keyboard.press("Tab")
-        if control.evaluate("node => node === document.activeElement"):
-            return
-    raise AssertionError(f"Tab does not reach {control}")
 
 
 def press(page: Page, control: Locator, key: str = "Enter") -> None:
@@ -133,27 +111,3 @@ def test_preview_and_export(dashboard: Server, page: Page) -> None:
     smaller = AutoModelForCausalLM.from_pretrained(dashboard.file.parent / "exports" / "smaller")
     assert smaller.config.num_hidden_layers == LAYERS - 3
     visit(page, "Interactions")  # where what Preview keeps in the session is in nobody's way
-
-
-def test_tab_reaches_every_control_and_comes_round(dashboard: Server, page: Page) -> None:
-    page.goto(dashboard.address)
-    for name in sights(page):
-        expand(page)
-        missed = once_around(page)
-        assert not missed, (name, missed)
-
-
-def once_around(page: Page) -> list[str]:
-    """Which controls Tab misses on its way from the first one back to it; says so if it does not come back."""
-    settle(page)
-    controls = page.locator("[data-testid=stMain]").locator(CONTROLS).evaluate_all(MARK)
-    assert controls
-    tab_to(page, page.locator(FIRST))
-    reached = set()
-    for _ in range(MOST):
-        page.keyboard.press("Tab")
-        now = page.evaluate("document.activeElement.dataset")
-        if now.get("testid") == "stSkipToContent":  # the first of all
-            return [what for mark, what in controls.items() if mark not in reached]
-        reached.add(now.get("mark"))
-    raise AssertionError(f"{page.url}: Tab does not come round, and is at {page.evaluate(FOCUS)}")

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from cache import queries
 from cache.database import Database
-from tests.support.browser import TITLE, Server, insist, serving, settle, start
+from tests.support.browser import TITLE, Server, insist, own_home, serving, settle, start
 
 # What the server says reaches the page late: a browser far away, or a busy machine.
 FAR_AWAY = """{
@@ -32,7 +32,7 @@ PAGES = ("", "contributions", "interactions", "surrogate", "preview", "export", 
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """It has the example, and has never been asked for anything."""
     file = tmp_path_factory.mktemp("tabs") / "results.duckdb"
-    with serving(file, QUORUM_HOME=str(file.parent)) as server:
+    with serving(file, QUORUM_HOME=own_home(file.parent)) as server:
         yield server
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
+from core.paths import home
+
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = [
@@ -55,6 +57,7 @@ SETTLED = """() => {
         && all("[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true]").length === 0
         && all("[data-testid=stPlotlyChart]").every((chart) => chart.querySelector(".main-svg"));
 }"""
+MOST_TABS = 400  # presses of Tab until a control is reached, or all of them are
 # What the page Preview measures of its own accord, with a model that has to be loaded first.
 MEASURING = re.compile(r"Being measured\.|\(being measured\)|\(estimated, \d+ of \d+ sequences\)")
 
@@ -109,6 +112,14 @@ def serving(file: Path, prefix: str = "", **variables: str) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def own_home(folder: Path) -> str:
+    """A home for a server of its own, but for the bundled model, whose preparation takes half a minute."""
+    prepared = home() / "models"
+    prepared.mkdir(parents=True, exist_ok=True)
+    (folder / "models").symlink_to(prepared)
+    return str(folder)
 
 
 def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
@@ -245,6 +256,15 @@ def unfold(page: Page) -> None:
     height = page.locator("[data-testid=stMainBlockContainer]").evaluate("block => block.scrollHeight")
     page.set_viewport_size({**VIEWPORT, "height": max(VIEWPORT["height"], height)})
     settle(page)
+
+
+def tab_to(page: Page, control: Locator) -> None:
+    """Presses Tab until a control has the focus."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if control.evaluate("node => node === document.activeElement"):
+            return
+    raise AssertionError(f"Tab does not reach {control}")
 
 
 def insist(button: Locator, said: Locator) -> None:

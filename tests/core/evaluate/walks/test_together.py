@@ -61,7 +61,7 @@ def test_the_trial_is_remembered(tiny_loaded: LoadedModel, monkeypatch: pytest.M
         return float(max(4, many))
 
     monkeypatch.setattr(module, "_seconds", seconds)
-    monkeypatch.setattr(type(tiny_loaded), "offloaded", True)
+    monkeypatch.setitem(vars(tiny_loaded), "offloaded", True)
     monkeypatch.setattr(module, "_found", type(module._found)())
     assert [fills(Sequences(tiny_loaded, IDS, 3)) for _ in range(3)] == [4, 4, 4]
     assert asked == [1, 2, 4, 8]
