@@ -110,7 +110,7 @@ def standing(progress: Progress) -> str:
 def each_worker(workers: Workers) -> str:
     """How far each worker of a run is, or of many the last and the first."""
     done = sorted(workers.done, reverse=True)
-    each = ", ".join(map(str, done)) if len(done) <= _FEW_WORKERS else f"{done[-1]} to {done[0]} each"
+    each = ", ".join(map(str, done)) if len(done) <= _FEW_WORKERS else f"{done[-1]} to {done[0]}"
     parts = [f"{_counted(len(done))} ({each} coalitions)"] if done else []
     if workers.starting:
         parts.append(f"{workers.starting} starting" if done else f"{_counted(workers.starting)} starting")

@@ -8,6 +8,7 @@ from app.runs.form import show_form
 from app.runs.history import show_history
 from app.runs.newest_panel import show_newest, unfinished
 from app.worker import client
+from core.cluster.machines import Machines
 from core.records.spec import RunSpec
 
 shared = client.shared()
@@ -21,10 +22,10 @@ if not comparing:
     st.markdown("A run switches off random sets of layers, and estimates what each contributes to predicting text.")
 
 
-def submit(spec: RunSpec, search: bool = True) -> None:
+def submit(spec: RunSpec, search: bool = True, machines: Machines | None = None) -> None:
     """Asks for a run, which this session then follows."""
     login.check_model(spec)
-    state.remember_job("run", shared.submit(spec, login.visitor(), search=search))
+    state.remember_job("run", shared.submit(spec, login.visitor(), search=search, machines=machines))
     st.rerun()
 
 

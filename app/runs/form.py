@@ -11,10 +11,11 @@ from app.foreign import plain
 from app.foresight import SIZES, foresee, sentences, sized
 from app.requests import integers, located
 from app.runs.looking import show_looks
-from app.runs.on_this_machine import known_models, told_apart
+from app.runs.on_this_machine import asked_machines, choose_machines, known_models, told_apart
 from app.runs.texts import choose_text, show_refused_upload, show_upload
 from app.worker.client import Jobs
 from cache.database import Database
+from core.cluster.machines import Machines, check
 from core.errors import ModelError, QuorumError
 from core.records.presets import PRESETS, under_preset
 from core.records.spec import BUNDLED, SAMPLERS, RunSpec
@@ -26,11 +27,11 @@ _FIRST = ("To measure", "Time")
 
 
 @st.fragment
-def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool) -> None:
+def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool, Machines | None], None], another: bool) -> None:
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
         st.header("Another run" if another else "New run")
-        spec, usable = None, None
+        spec, usable, machines = None, None, None
         above, sizes = st.container(), st.container(horizontal=True)
         try:
             with above:
@@ -43,6 +44,8 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
             below_text = st.container()
             spec = located(_asked(model, corpus, right))
             login.check_model(spec)
+            machines = asked_machines()
+            check(machines)
             usable = show_looks(jobs, spec, below_model, below_text)
         except QuorumError as error:
             parts.show_error(error)
@@ -65,7 +68,7 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool], None], another: bool
             )
         if started and spec is not None:
             try:
-                submit(spec, search)
+                submit(spec, search, machines)
             except QuorumError as error:
                 parts.show_error(error)
 
@@ -220,6 +223,8 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
             placeholder="none",
             help="These are never switched off and do not play, as 0,1,29",
         )
+        if login.visitor() is None:  # what else this machine does is its owner's to say
+            choose_machines(first, second)
     return RunSpec(
         model=model,
         corpus=corpus,

@@ -19,6 +19,7 @@ from app.root import ROOT
 from app.worker import ending
 from app.worker.job import Job, Preview, Task, line_up
 from cache.database import Database, default_file
+from core.cluster.machines import Machines
 from core.errors import NotAllowed
 from core.records.events import Cancelled, read_event
 from core.records.spec import RunSpec
@@ -40,9 +41,12 @@ class Jobs:
         self._silent = 0  # workers in a row that have begun nothing
         self.measured = 0  # previews that ended with a measurement, new or known
 
-    def submit(self, spec: RunSpec, owner: str | None = None, *, search: bool = False) -> Job:
-        """Asks for a run, and for the search that it may end with."""
-        return self.task("run", spec, owner, search=search)
+    def submit(
+        self, spec: RunSpec, owner: str | None = None, *, search: bool = False, machines: Machines | None = None
+    ) -> Job:
+        """Asks for a run, for the search that it may end with, and for what measures, if others do."""
+        others = {} if machines is None else {"machines": asdict(machines)}
+        return self.task("run", spec, owner, search=search, **others)
 
     def task(self, what: Task, spec: RunSpec, owner: str | None = None, **details: Any) -> Job:
         """Asks for a task, with the details that the worker wants.

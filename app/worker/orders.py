@@ -8,6 +8,7 @@ from typing import Any, assert_never, get_args
 from app.worker.job import Preview, Task
 from cache.store import Store
 from core.baselines.compare import Match
+from core.cluster.machines import Machines
 from core.errors import QuorumError
 from core.export.recipe import Recipe
 from core.records.events import Event, Started
@@ -43,7 +44,10 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
         )
     match do:
         case "run":
-            return _owned(engine.run(spec, search=command.get("search", False)), store, command.get("owner"))
+            others = command.get("machines")
+            machines = from_fields(Machines, others) if others else None
+            events = engine.run(spec, search=command.get("search", False), machines=machines)
+            return _owned(events, store, command.get("owner"))
         case "select":
             request = Request(command["units"], protected=tuple(command["protected"]))
             return engine.select(command["run"], command["game"], spec, request)

@@ -94,7 +94,7 @@ def test_groups_and_the_other_pages(shared: Jobs) -> None:
 
 def test_form_asks_for_players_and_for_layers_that_stay(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[RunSpec] = []
-    monkeypatch.setattr(Jobs, "submit", lambda _, spec, owner, search: asked.append(spec))
+    monkeypatch.setattr(Jobs, "submit", lambda _, spec, owner, **__: asked.append(spec))
     page = open_page()
     stays = next(field for field in page.text_input if field.label == "Layers that stay")
     stays.set_value("7, 0,7").run()

@@ -18,6 +18,7 @@ from cache.database import Database
 from cache.exchange.parquet import export_evaluations
 from cache.store import Store
 from core.checkpoint.size import shape_of
+from core.cluster.machines import Machines
 from core.errors import SelectionError
 from core.records.spec import RunSpec
 from core.run.forecast import work
@@ -200,7 +201,7 @@ def test_two_runs_in_the_history_and_beside_unknown_ones(shared: Jobs, finished:
 
 def test_a_protocol_of_the_literature_settles_the_windows(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[RunSpec] = []
-    monkeypatch.setattr(Jobs, "submit", lambda _, spec, owner, search: asked.append(spec))
+    monkeypatch.setattr(Jobs, "submit", lambda _, spec, owner, **__: asked.append(spec))
     page = open_page()
     [protocol] = [box for box in page.selectbox if box.label == "Protocol"]
     assert protocol.options == ["none", "paper", "2048", "4096"]
@@ -213,3 +214,22 @@ def test_a_protocol_of_the_literature_settles_the_windows(shared: Jobs, monkeypa
     assert [(spec.preset, spec.window, spec.sequences, spec.field) for spec in asked] == [
         ("2048", 2048, 128, "content")
     ]
+
+
+def test_a_run_can_be_measured_by_workers(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the form says of them reaches whoever computes; a cluster that cannot be asked is refused before that."""
+    monkeypatch.setattr("app.runs.on_this_machine.find_spec", lambda _: object())
+    monkeypatch.setattr("core.cluster.machines.metadata.version", lambda _: "2.60.0")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
+    asked: list[Machines | None] = []
+    monkeypatch.setattr(Jobs, "submit", lambda *_, search, machines: asked.append(machines))
+    page = open_page()
+    button(page, "Start run").click().run()
+    page.number_input(key="workers").set_value(3).run()
+    button(page, "Start run").click().run()
+    page.text_input(key="cluster").set_value("10.0.0.1:6379").run()
+    button(page, "Start run").click().run()
+    assert asked == [None, Machines(3), Machines(3, "10.0.0.1:6379")] and not page.exception
+    page.text_input(key="cluster").set_value("ray://10.0.0.1").run()
+    assert "is no address of a cluster" in said(page)
+    assert button(page, "Start run").disabled
