@@ -109,7 +109,7 @@ def standing(progress: Progress) -> str:
 
 def each_worker(workers: Workers) -> str:
     """How far each worker of a run is, or of many the last and the first."""
-    done = sorted(workers.done, reverse=True)
+    done = sorted(workers.coalitions, reverse=True)
     each = ", ".join(map(str, done)) if len(done) <= _FEW_WORKERS else f"{done[-1]} to {done[0]}"
     parts = [f"{_counted(len(done))} ({each} coalitions)"] if done else []
     if workers.starting:

@@ -54,7 +54,7 @@ def show_progress(job: Job, jobs: Jobs) -> None:
         if progress.within is not None:
             st.caption(f"So far this estimate of the time left has been within {progress.within:.0%}.")
         if progress.workers is not None:
-            st.caption(f"{each_worker(progress.workers)}.")
+            st.caption(f"{plain(each_worker(progress.workers))}.")
         if progress.part in LAST_PARTS:
             st.caption("Its contributions and plans are final; exports, too, come before what the run still does.")
         if progress.best:

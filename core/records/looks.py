@@ -36,6 +36,6 @@ class TextSeen:
 class Workers:
     """The replicas of a model that measure for a run."""
 
-    done: tuple[int, ...]  # coalitions measured by each that has the model
+    coalitions: tuple[int, ...]  # measured by each that has the model
     starting: int
     lost: int  # so far; others have taken their place

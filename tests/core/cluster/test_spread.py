@@ -97,8 +97,8 @@ def test_rounds_that_are_added_and_a_search_are_spread_as_well(tmp_path: Path, s
         ends.append((every(database), queries.selection(database, run.run, ())))
         told.append([event.workers for event in events if isinstance(event, Progress) and event.workers is not None])
     assert ends[0] == ends[1] and ends[0][1] is not None
-    assert not told[0] and len(told[1][-1].done) == 2 and replicas() == []
-    assert sum(max(told[1], key=lambda each: sum(each.done)).done) > 51, "the search is measured here"
+    assert not told[0] and len(told[1][-1].coalitions) == 2 and replicas() == []
+    assert sum(max(told[1], key=lambda each: sum(each.coalitions)).coalitions) > 51, "the search is measured here"
 
 
 @by_ray
