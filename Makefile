@@ -29,10 +29,10 @@ check: $(VENV)/.ready-dev
 docs: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.support.generated_docs
 
-# The hashes of everything that requirements.txt and requirements-dev.txt need, on every system and Python that we run on.
+# The hashes of everything that the requirements need, on every system and Python that we run on.
 lock: $(VENV)/.ready-dev
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		requirements.txt requirements-dev.txt --output-file requirements.lock
+		requirements.txt requirements-dev.txt requirements-cluster.txt --output-file requirements.lock
 
 bench: setup
 	$(BIN)/python -m benchmarks.evaluation
@@ -61,7 +61,7 @@ $(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt req
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt
 	$(INSTALL) -r requirements-dev.txt -c requirements.lock
 	@# Ray, without which the tests of workers are skipped: not on every system.
-	@$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: -r requirements-cluster.txt 2>/dev/null || true
+	@$(INSTALL) -r requirements-cluster.txt -c requirements.lock 2>/dev/null || true
 	@touch $@
 
 # The browser tests drive Chromium.

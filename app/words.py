@@ -99,12 +99,18 @@ def called(source: str) -> str:
     return path.name or source if path.is_absolute() else source
 
 
+def part_of(progress: Progress) -> str:
+    """What a run does now, and which of its parts that is."""
+    place = "" if progress.place is None else " ({} of {})".format(*progress.place)
+    return f"{PARTS[progress.part]}{place}"
+
+
 def standing(progress: Progress) -> str:
     """What a run does now, how long all of it still takes, and how right that has been so far."""
     left = "" if math.isnan(progress.seconds_left) else f", {duration(progress.seconds_left)} left for all of it"
     within = "" if progress.within is None else f" (so far this estimate has been within {progress.within:.0%})"
     workers = "" if progress.workers is None else f"; {each_worker(progress.workers)}"
-    return f"{PARTS[progress.part]}{left}{within}{workers}"
+    return f"{part_of(progress)}{left}{within}{workers}"
 
 
 def each_worker(workers: Workers) -> str:

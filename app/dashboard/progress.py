@@ -6,7 +6,7 @@ import streamlit as st
 from app import digits
 from app.dashboard import login, parts
 from app.foreign import code, plain
-from app.words import PARTS, called, duration, each_worker
+from app.words import PARTS, called, duration, each_worker, part_of
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
@@ -38,7 +38,7 @@ def show_progress(job: Job, jobs: Jobs) -> None:
         cancel_button(job, jobs)
         return
     progress = job.progress
-    what = held_up(job) or plain(job.stage or (PARTS[progress.part] if progress else "Starting"))
+    what = held_up(job) or plain(job.stage or (part_of(progress) if progress else "Starting"))
     done = progress.done / progress.total if progress else 0.0
     if progress is not None and progress.share is not None:
         done = progress.share

@@ -69,6 +69,11 @@ class Remaining:
             self._place, self._since = place, self._clock.now()
         self._share = min(max(share, 0.0), 1.0)
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Which part is under way, from 1 on, and how many there are."""
+        return self._place + 1, len(self._parts)
+
     def left(self) -> float:
         """Seconds, `_LEAST` or more; NaN while a part is unknown."""
         expected, elapsed = self._expected[self._parts[self._place]], self._clock.now() - self._since
