@@ -200,7 +200,11 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     target.add_argument("--max-increase", type=share, metavar="X", help="perplexity at most this much higher: 5%%")
     select.add_argument("--protect", type=names, default=(), metavar="I,J,…", help="players that stay (default: none)")
     select.add_argument("--most", type=positive, metavar="K", help="plans of 1 to K players (default: half of them)")
-    select.add_argument("--units", type=float, default=1.0, help="compute; 1 is SLEB's path to 2/5 of the layers")
+    select.add_argument(
+        "--units",
+        type=float,
+        help="compute; 1 is SLEB's path to 2/5 of the layers (default: as much as the last search, or 1)",
+    )
     add_machines(select)
     select.add_argument(
         "--fail",

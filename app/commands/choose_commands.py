@@ -14,7 +14,7 @@ from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
 from core.records.plans import USUAL_METHODS, methods_for
 from core.records.spec import RunSpec
-from core.selection.targets import Request, Target
+from core.selection.targets import Request, Target, usual_units
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -66,9 +66,10 @@ def select(options: argparse.Namespace) -> None:
     run = queries.find_run(database, options.run)
     target = Target(options.count, options.ratio, options.parameters, options.max_increase)
     players = queries.players(database, run)
-    request = Request(options.units, options.most, indexes(players, options.protect))
-    request = request.reaching(target, len(players))
-    found = queries.selection(database, run.run, request.protected)
+    protected = indexes(players, options.protect)
+    found = queries.selection(database, run.run, protected)
+    units = usual_units(found) if options.units is None else options.units
+    request = Request(units, options.most, protected).reaching(target, len(players))
     left = request.after(found)
     if left is not None:
         done = follow(engine_on(database).select(run.run, run.game, run.resolved, left, machines_of(options)))

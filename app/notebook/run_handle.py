@@ -29,7 +29,7 @@ from core.export.recipe import Recipe
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.records.values import INTERACTIONS, VALUES
-from core.selection.targets import Request
+from core.selection.targets import Request, usual_units
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -149,7 +149,7 @@ class Run:
         max_increase: float | None = None,
         protect: Players = (),
         most: int | None = None,
-        units: float = 1.0,
+        units: float | None = None,
         nested: bool = False,
     ) -> pd.DataFrame:
         """Searches for the best players to remove; a search that was as large is not made again.
@@ -159,7 +159,7 @@ class Run:
                 a share of them, the parameters to leave at most, the rise of perplexity at most (.05 is 5 %).
             protect: players that stay.
             most: plans of 1 to so many players; None is half of them.
-            units: compute; 1 is SLEB's path to two fifths of the layers.
+            units: compute; 1 is SLEB's path to two fifths of the layers. None: what the last search had, or 1.
             nested: instead, plans of which each holds the one before.
 
         Returns:
@@ -168,10 +168,12 @@ class Run:
         """
         run, players = self._stored(), self.players
         target = target_of(count, ratio, parameters, max_increase)
+        protected = indexes(players, names_of(protect))
+        found = queries.selection(self._database, run.run, protected)
+        units = usual_units(found) if units is None else units
         positive(units, "units")
         upto = None if most is None else max(integers_of(most, "most"))
-        request = Request(float(units), upto, indexes(players, names_of(protect))).reaching(target, len(players))
-        found = queries.selection(self._database, run.run, request.protected)
+        request = Request(float(units), upto, protected).reaching(target, len(players))
         left = request.after(found)
         if left is not None:
             done, _ = work(self._database, "select", run.run, run.game, run.resolved, left)

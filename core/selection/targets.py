@@ -59,6 +59,11 @@ class Request:
         return most
 
 
+def usual_units(found: Selection | None) -> float:
+    """The budget of a search that nobody names: that of the last one, whose plans are at hand, or one unit."""
+    return 1.0 if found is None else found.units
+
+
 @dataclass(frozen=True)
 class Target:
     """How much to remove; one of these, or none of them for the plans of every count."""

@@ -45,7 +45,7 @@ def test_a_run_in_memory_is_that_of_the_command_line_and_goes_on(spec: RunSpec, 
 
     plan = run.select(2, units=0.3)
     assert list(plan["count"]) == [2] and len(plan["removed"][0]) == 2
-    assert run.select(2, units=0.3).equals(plan)
+    assert run.select(2, units=0.3).equals(plan) and run.select(2).equals(plan)
     done = run.export(plan["removed"][0], tmp_path / "smaller")
     assert done.path == tmp_path / "smaller" and done.removed == plan["removed"][0]
     assert AutoModelForCausalLM.from_pretrained(done.path).config.num_hidden_layers == 6

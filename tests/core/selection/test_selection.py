@@ -136,7 +136,9 @@ def test_a_search_stores_no_evaluation_anew(finished: Finished, spec: RunSpec, c
 def test_a_plan_can_be_exported(cli: Cli, finished: Finished, spec: RunSpec, tmp_path: Path) -> None:
     [run] = finished(replace(spec, masks=20))
     assert cli("export", run, "--plan", 2, "--out", tmp_path / "no")[1]["error"]["kind"] == "RunNotFound"
-    found = cli("select", run, "--most", 2)[1]
+    found = cli("select", run, "--most", 2, "--units", 0.1)[1]
+    again = cli("select", run, "--max-increase", "10000%", "--most", 2)[1]
+    assert again["units"] == 0.1 and again["plans"] == found["plans"][1:], "plans that are there answer a target"
     status, exported, errors = cli("export", run, "--plan", 2, "--out", tmp_path / "small")
     assert status == 0, errors
     assert exported["removed"] == found["plans"][1]["removed"] and exported["verified"]
