@@ -14,10 +14,10 @@ setup: $(VENV)/.ready
 run: setup
 	$(BIN)/python -m app serve --port $(PORT)
 
-# Three files at a time, of two cores too: many tests wait for a worker or a browser. A thread each: others would wait.
+# Two files at a time: many tests wait for a worker or a browser. They share the cores: threads would wait for each other.
 # In the order of tests/conftest.py, where long files come first; by itself it would be files of many tests.
 test: $(VENV)/.ready-dev browser
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
