@@ -14,7 +14,7 @@ from cache import evaluations, queries
 from cache.database import Database
 from tests.support.browser import Server, insist, serving, settle, start, visit
 
-MEASURING = re.compile(r"Measuring: [1-9]\d* of \d+ coalitions")
+MEASURING = re.compile(r"Measuring \(1 of \d\): [1-9]\d* of \d+ coalitions")
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,7 @@ def test_two_tabs_a_cancel_a_resume_and_a_reload(
     page.reload()
     settle(page)
     expect(sidebar(page).get_by_text(FAR)).to_be_visible()
-    expect(page.get_by_test_id("stMain").get_by_text(re.compile(r"Measuring: \d+ of 101"))).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_text(re.compile(r"Measuring \(1 of \d\): \d+ of 101"))).to_be_visible()
     [worker] = server.workers()
     os.kill(worker, signal.SIGKILL)
     for tab in (page, other):

@@ -291,4 +291,4 @@ def start(page: Page, model: Path, text: Path, *, coalitions: int, sequences: in
     page.keyboard.press("Tab")  # a field is heard once it is left
     start_run = page.get_by_role("button", name=re.compile("Start (another )?run"), disabled=False)
     expect(start_run).to_have_count(1, timeout=120_000)  # once the worker has started, and has looked at the text
-    insist(start_run, page.get_by_text(re.compile("Measuring:|is finished")))
+    insist(start_run, page.get_by_text(re.compile(r"Measuring \(|is finished")))
