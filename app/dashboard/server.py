@@ -21,6 +21,7 @@ from starlette.routing import Route  # noqa: E402
 from streamlit import config  # noqa: E402
 from streamlit.file_util import get_static_dir  # noqa: E402
 
+from app import ticks  # noqa: E402
 from app.dashboard.navigation import PAGES  # noqa: E402
 from app.export import zipped  # noqa: E402
 from app.root import ROOT  # noqa: E402
@@ -137,6 +138,7 @@ def first(_: Request) -> HTMLResponse:
     return HTMLResponse(_FIRST, headers={"Cache-Control": "no-cache"})
 
 
+ticks.give_way()
 _base = "/".join(["", *filter(None, str(config.get_option("server.baseUrlPath")).split("/"))])
 routes = [
     Route(f"{_base}/", first),
