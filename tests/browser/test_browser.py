@@ -51,7 +51,7 @@ def test_first_start(empty: Server, page: Page) -> None:
     insist(page.get_by_role("button", name="Start run"), begun)
     expect(page.get_by_text(MEASURING)).to_be_visible(timeout=120_000)
     before = page.get_by_text(MEASURING).inner_text()
-    expect(page.get_by_text(before, exact=True)).not_to_be_visible(timeout=60_000)
+    expect(page.get_by_text(before, exact=True)).not_to_be_visible(timeout=120_000)
     cancel(page)
     assert queries.runs(Database(empty.file))[0].status == "cancelled"
     kept = evaluations.count_evaluations(Database(empty.file))
@@ -81,14 +81,14 @@ def test_killed_worker_is_told_and_its_run_goes_on(empty: Server, page: Page, ti
     page.goto(empty.address)
     settle(page)
     start(page, tiny, text_file, coalitions=100, sequences=250, tokens=128)
-    expect(page.get_by_text(MEASURING)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(MEASURING)).to_be_visible(timeout=120_000)
     [worker] = empty.workers()
     os.kill(worker, signal.SIGKILL)
-    expect(page.get_by_text("The process that computes has ended unexpectedly")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("The process that computes has ended unexpectedly")).to_be_visible(timeout=120_000)
     expect(page.get_by_text("everything measured is kept")).to_be_visible()
     kept = evaluations.count_evaluations(Database(empty.file))
     page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_text(MEASURING)).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(MEASURING)).to_be_visible(timeout=120_000)
     assert empty.workers() != [worker]
     cancel(page)
     assert evaluations.count_evaluations(Database(empty.file)) >= kept
@@ -102,7 +102,7 @@ def test_dashboard_process_is_small_and_its_worker_goes_with_it(empty: Server) -
     assert memory is not None and int(memory[1]) < 350_000
     assert "libtorch" not in Path(f"/proc/{empty.process}/maps").read_text()
     os.kill(empty.process, signal.SIGKILL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while Path(f"/proc/{worker}").exists() and "State:\tZ" not in Path(f"/proc/{worker}/status").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
