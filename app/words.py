@@ -101,7 +101,7 @@ def called(source: str) -> str:
 
 def part_of(progress: Progress) -> str:
     """What a run does now, and which of its parts that is."""
-    place = "" if progress.place is None else " ({} of {})".format(*progress.place)
+    place = "" if progress.nth is None else " ({} of {})".format(*progress.nth)
     return f"{PARTS[progress.part]}{place}"
 
 

@@ -65,7 +65,7 @@ class Progress(_Event):
     seconds_left: float  # NaN before the first evaluation
     best: tuple[tuple[int, float], ...] = ()  # for numbers of players removed, the lowest perplexity so far
     part: str = "coalitions"  # of a run: coalitions, fit, search, precision or surrogates (core.run.remaining)
-    place: tuple[int, int] | None = None  # of the part among those of a run: the second of five is (2, 5)
+    nth: tuple[int, int] | None = None  # which of how many parts of a run that is: the second of five is (2, 5)
     share: float | None = None  # of a run's time that is over; None where only coalitions are measured
     within: float | None = None  # the largest relative error of `seconds_left` so far, by what is known now
     workers: Workers | None = None  # where others measure

@@ -81,7 +81,7 @@ class Outlook:
             seconds_left=left,
             best=tally.best(),
             part=part,
-            place=self._remaining.place,
+            nth=self._remaining.place,
             share=over,
             within=within,
             workers=self._workers(),

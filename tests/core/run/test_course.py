@@ -73,7 +73,7 @@ def test_shares_grow_and_nothing_is_left_out(cache_file: Path, small: RunSpec) -
     events = list(Engine(Store(Database(cache_file))).run(small, search=True))
     shares = [event.share for event in events if isinstance(event, Progress)]
     assert shares == sorted(shares) and shares[-1] < 1
-    places = {event.part: event.place for event in events if isinstance(event, Progress)}
+    places = {event.part: event.nth for event in events if isinstance(event, Progress)}
     assert places == {part: (place, len(places)) for place, part in enumerate(parts(events), 1)}
     assert all(not event.seconds_left < 1 for event in events if isinstance(event, Progress))
 
