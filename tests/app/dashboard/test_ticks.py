@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 
 from app import ticks
 
-CLICK = RerunData(page_script_hash="next", query_string="run=abc")
-TICK = RerunData(page_script_hash="left", fragment_id="badge", is_auto_rerun=True)
+CLICK = RerunData(page_script_hash="next", query_string="run=abc", widget_states=WidgetStates())
+TICK = RerunData(page_script_hash="left", fragment_id="badge", is_auto_rerun=True, widget_states=WidgetStates())
+ANEW = RerunData(page_script_hash="left", query_string="")  # st.rerun
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +31,9 @@ def folded(*asked: RerunData) -> RerunData:
     return found.rerun_data
 
 
-@pytest.mark.parametrize("asked", [(CLICK, TICK), (TICK, CLICK), (TICK, CLICK, TICK, TICK)])
+@pytest.mark.parametrize(
+    "asked", [(CLICK, TICK), (TICK, CLICK), (CLICK, ANEW), (ANEW, CLICK), (TICK, CLICK, ANEW, TICK)]
+)
 def test_a_click_on_the_navigation_is_not_lost(asked: tuple[RerunData, ...]) -> None:
     found = folded(*asked)
     assert (found.page_script_hash, found.query_string) == ("next", "run=abc")
@@ -37,7 +41,7 @@ def test_a_click_on_the_navigation_is_not_lost(asked: tuple[RerunData, ...]) -> 
 
 
 def test_a_click_after_a_click_wins_and_ticks_alone_are_all_run() -> None:
-    other = RerunData(page_script_hash="other")
+    other = RerunData(page_script_hash="other", widget_states=WidgetStates())
     assert folded(CLICK, TICK, other).page_script_hash == "other"
     second = RerunData(page_script_hash="left", fragment_id="answer", is_auto_rerun=True)
     assert folded(TICK, second).fragment_id_queue == ["badge", "answer"]
@@ -45,6 +49,6 @@ def test_a_click_after_a_click_wins_and_ticks_alone_are_all_run() -> None:
 
 def test_a_widget_within_a_fragment_still_joins_what_waits() -> None:
     """No tick: somebody has moved it."""
-    moved = RerunData(page_script_hash="next", fragment_id="answer")
+    moved = RerunData(page_script_hash="next", fragment_id="answer", widget_states=WidgetStates())
     assert folded(moved, TICK).fragment_id_queue == ["answer", "badge"]
     assert folded(CLICK, moved).page_script_hash == "next"
