@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from app.comparing.compare_runs import compared, show_comparison
 from app.dashboard import login, parts, state
-from app.runs.compare_runs import compared, show_comparison
 from app.runs.form import show_form
 from app.runs.history import show_history
 from app.runs.newest_panel import show_newest, unfinished

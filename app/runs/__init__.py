@@ -1,1 +1,1 @@
-"""The page Runs: the request, the history, and two runs side by side."""
+"""The page Runs: the request and the history."""

@@ -11,7 +11,8 @@ from app.foreign import plain
 from app.foresight import SIZES, foresee, sentences, sized
 from app.requests import integers, located
 from app.runs.looking import show_looks
-from app.runs.on_this_machine import asked_machines, choose_machines, known_models, told_apart
+from app.runs.machines_fields import asked_machines, choose_machines
+from app.runs.on_this_machine import known_models, told_apart
 from app.runs.texts import choose_text, show_refused_upload, show_upload
 from app.worker.client import Jobs
 from cache.database import Database

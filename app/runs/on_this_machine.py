@@ -1,22 +1,17 @@
-"""What this machine has already: models and data sets in the Hub's cache and in the folder of models, and workers.
+"""The models and data sets that this machine has already: in the Hub's cache and in the folder of models.
 
 Names and small files alone are read, and the Hub is not asked.
 """
 
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
-import streamlit as st
 from huggingface_hub import constants
-from streamlit.delta_generator import DeltaGenerator
 
-from app.dashboard import login
 from app.words import called
 from core.checkpoint.headers import read_object
 from core.checkpoint.safety import packed_in
-from core.cluster.machines import Machines
 from core.errors import QuorumError
 from core.hub.snapshot import CONFIG, on_disk
 from core.paths import home
@@ -92,31 +87,3 @@ def _is_here(corpus: str) -> bool:
         return is_here(corpus)
     except QuorumError:  # of its splits, which is meant is not clear
         return False
-
-
-def choose_machines(left: DeltaGenerator, right: DeltaGenerator) -> None:
-    """Fields for what measures, if it is not the one process that computes."""
-    missing = find_spec("ray") is None
-    right.number_input(
-        "Workers",
-        0,
-        1024,
-        key="workers",
-        disabled=missing,
-        help="0: one process measures. N: so many, of one thread or one GPU each, by Ray"
-        + (", which is not installed: pip install -r requirements-cluster.txt" if missing else ""),
-    )
-    left.text_input(
-        "Cluster",
-        key="cluster",
-        placeholder="this machine",
-        disabled=missing,
-        help="HOST:PORT of a cluster of Ray that this machine belongs to; its token is in RAY_AUTH_TOKEN or "
-        "RAY_AUTH_TOKEN_PATH where the dashboard was started",
-    )
-
-
-def asked_machines() -> Machines | None:
-    """What these fields say; None where one process measures."""
-    workers, cluster = st.session_state.get("workers") or None, st.session_state.get("cluster", "").strip() or None
-    return Machines(workers, cluster) if login.visitor() is None and (workers or cluster) else None

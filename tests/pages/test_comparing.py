@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from app.comparing.compare_figure import contributions_overlaid, correlation_matrix, curves_overlaid
+from app.comparing.compare_runs import contribution_table, curve_table, sentence
+from app.comparing.rank_agreement import correlations
 from app.example import shipped
 from app.preview.steps import Step
-from app.runs.compare_figure import contributions_overlaid, correlation_matrix, curves_overlaid
-from app.runs.compare_runs import contribution_table, curve_table, sentence
-from app.runs.rank_agreement import correlations
 from app.runs.settings import parted
 from app.worker.client import Jobs
 from core.records.results import RunResult

@@ -218,7 +218,7 @@ def test_a_protocol_of_the_literature_settles_the_windows(shared: Jobs, monkeypa
 
 def test_a_run_can_be_measured_by_workers(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the form says of them reaches whoever computes; a cluster that cannot be asked is refused before that."""
-    monkeypatch.setattr("app.runs.on_this_machine.find_spec", lambda _: object())
+    monkeypatch.setattr("app.runs.machines_fields.find_spec", lambda _: object())
     monkeypatch.setattr("core.cluster.machines.metadata.version", lambda _: "2.60.0")
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a token")
     asked: list[Machines | None] = []

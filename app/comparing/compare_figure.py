@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from app.comparing.rank_agreement import are_layered_alike, depths
 from app.digits import HOVER
 from app.figures.cells import DARKEST, written_cells
 from app.figures.charts import (
@@ -22,7 +23,6 @@ from app.figures.charts import (
     mixed,
 )
 from app.preview.steps import Steps
-from app.runs.rank_agreement import are_layered_alike, depths
 from app.words import named
 from core.coalitions.measurements import Floats
 from core.records.results import RunResult

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from app.comparing.compare_figure import contributions_overlaid, correlation_matrix, curves_overlaid
+from app.comparing.rank_agreement import are_layered_alike, correlations, depths
 from app.dashboard import parts, state
 from app.dashboard.tables import draw_table, show_table
 from app.digits import perplexity
 from app.foreign import code, plain
 from app.preview.steps import Steps, best
-from app.runs.compare_figure import contributions_overlaid, correlation_matrix, curves_overlaid
-from app.runs.rank_agreement import are_layered_alike, correlations, depths
 from app.runs.settings import parted, settings
 from app.words import called, labels, named
 from app.worker import client

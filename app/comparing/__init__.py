@@ -1,0 +1,1 @@
+"""Any number of runs beside each other."""
