@@ -1,5 +1,7 @@
 """Choose how many layers go, by eye: a curve, a slider, a strip of layers, and the perplexity that was measured."""
 
+from functools import partial
+
 import streamlit as st
 
 from app.dashboard import estimated, parts, state
@@ -9,6 +11,7 @@ from app.figures.terms_chip import terms_chip
 from app.preview import removal, steps
 from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
 from app.preview.curve import curve
+from app.preview.curve_table import curve_table
 from app.preview.preview_tabs import show_details
 from app.preview.removal_cost import place_of, show_export, show_readings
 from app.worker import client
@@ -52,7 +55,8 @@ def show(run: StoredRun, result: RunResult) -> None:
     with left:
         marks = steps.bend(result, sets), result.dense_perplexity * (1 + accepted)
         place = place_of(shared, run, removed, predict)
-        drawn = curve(result, best, ranked, steps.choices(shared.database, run), marks, place)
+        chosen_by = steps.choices(shared.database, run)
+        drawn = curve(result, best, ranked, chosen_by, marks, place)
         parts.show_chart(drawn, key="curve", take=taking(run.run, result))
         show_slider(run.run, result, removed, sets)
         show_strip(run.run, result, removed)
@@ -67,7 +71,8 @@ def show(run: StoredRun, result: RunResult) -> None:
         **({"Ranking": ranked[count].removed} if count in ranked else {}),
         **({"Before": earlier} if earlier is not None else {}),
     }
-    show_details(shared, run, result, removed, others)
+    table = partial(curve_table, result.model.players, best, ranked, chosen_by)
+    show_details(shared, run, result, removed, others, table)
 
 
 if chosen is not None and chosen.result is not None:

@@ -1,14 +1,14 @@
 """Below the curve, in tabs: what it still writes, a second removal, the literature's methods, all plans, the search."""
 
+from collections.abc import Callable
+
+import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts, reads, state
-from app.dashboard.estimated import predictor_of
 from app.dashboard.tables import draw_table, plan_table, show_table
 from app.foreign import plain
-from app.preview import steps
 from app.preview.beside_panel import Sets, show_beside
-from app.preview.curve_table import curve_table
 from app.preview.rivals_panel import show_rivals
 from app.preview.search_panel import show_search
 from app.preview.writing_panel import show_continuations
@@ -27,8 +27,15 @@ TABS = {
 }
 
 
-def show_details(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...], sets: Sets) -> None:
-    """The tab that is chosen; what was typed into another one stays."""
+def show_details(
+    shared: Jobs,
+    run: StoredRun,
+    result: RunResult,
+    removed: tuple[int, ...],
+    sets: Sets,
+    drawn: Callable[[], pd.DataFrame],
+) -> None:
+    """The tab that is chosen; what was typed into another one stays. `drawn` is what the curve shows, as a table."""
     state.keep("writes-", "compare-", "search-")
     tab = parts.pick("tab", "Details", list(TABS), TABS.__getitem__, row=True)
     found = reads.selection(shared.database, run.run)
@@ -42,7 +49,7 @@ def show_details(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple
             show_rivals(shared, run, result)
         elif tab == "plans":
             _show_plans(run.run, result, found)
-            _show_curve_data(shared, run, result)
+            show_table(drawn(), "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")
         else:
             show_search(shared, run, result, found)
 
@@ -60,12 +67,3 @@ def _show_plans(run: str, result: RunResult, found: Selection | None) -> None:
         f"Measured on {plain(found.protocol)}; {found.coalitions:d} coalitions looked at for {plain(found.compute)}. "
         f"Intervals: 90 %, for other text of this kind. {plain(stayed)}"
     )
-
-
-def _show_curve_data(shared: Jobs, run: StoredRun, result: RunResult) -> None:
-    """Whatever is drawn on the curve above."""
-    database = shared.database
-    best, others = steps.best(database, run), steps.choices(database, run)
-    ranked = steps.ranked(database, run, predictor_of(database, run))
-    table = curve_table(result.model.players, best, ranked, others)
-    show_table(table, "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")
