@@ -67,9 +67,6 @@ def plan(
     # A few sequences favour the lucky: those that raced to the end make the path, if there is one among them.
     paths = [nested(search.rises(depth)) for depth in (raced, 0)]
     path = max(paths, key=len)
-    for done, mask in enumerate(sorted(path, key=lambda mask: tuple(~mask))):  # those alike follow each other
-        yield Searching(1 - _PATH * (1 - done / len(path)))
-        meter.losses(mask[None], meter.stages[-1])
     dense = meter.losses(meter.whole[None], meter.stages[-1])[0]
     best = [search.best[count] for count in sorted(search.best)]
     return Selection(

@@ -10,7 +10,7 @@ The scheme is a beam over counts with surrogate screening; racing is that of Mar
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class Search:
         for count in range(1, self.most + 1):
             left = budget + begun - self.meter.spent
             self._settle(count, left / (self.most - count + 1))
-            spent = self.meter.spent - begun
+            spent = max(self.meter.spent - begun, 1.0)
             yield spent / (spent + self._ahead(count + 1, budget - spent))
 
     def _sweeps(self) -> Iterator[int]:
@@ -194,29 +194,30 @@ class Search:
 
     def _settle(self, count: int, budget: float) -> None:
         """Decides between the finalists of a count on further sequences, half of them on twice as many."""
-        further = [stage for stage in self.meter.stages if stage > self.raced]
-        end, finalists = self.meter.spent + budget, max(_FINALISTS, 2 ** len(further))
-        known = self.raced
-        for stage in further:
+        end = self.meter.spent + budget
+        for known, stage, finalists in self._finals():
             affordable = int((end - self.meter.spent) / self.meter.cost(self.best[count], stage - known))
-            ranked = self.ranked(count, known)
-            self._crown(count, ranked[: max(1, min(finalists, affordable))], stage)
-            known, finalists = stage, max(2, finalists // 2)
+            self._crown(count, self.ranked(count, known)[: max(1, min(finalists, affordable))], stage)
         self._crown(count, [], self.meter.stages[-1])
 
     def _ahead(self, first: int, left: float) -> float:
         """What settling the counts from `first` on is thought to take of what is left of the budget."""
-        further = [stage for stage in self.meter.stages if stage > self.raced]
         fresh, taken = self.meter.spent / self.meter.plain, 0.0  # the share of a forward that is not shared
         for count in range(first, self.most + 1):
             end = taken + (left - taken) / (self.most - count + 1)
             mask = self.best.get(count, without(self.meter.players, self._free[:count]))
-            known, finalists = self.raced, max(_FINALISTS, 2 ** len(further))
-            for stage in further:
+            for known, stage, finalists in self._finals():
                 cost = self.meter.cost(mask, stage - known)
                 taken += max(1, min(finalists, int((end - taken) / cost))) * cost * fresh
-                known, finalists = stage, max(2, finalists // 2)
         return taken
+
+    def _finals(self) -> Iterator[tuple[int, int, int]]:
+        """The sequences that finalists are known on, those that they go on to, and how many of them at most."""
+        further = [stage for stage in self.meter.stages if stage > self.raced]
+        finalists = max(_FINALISTS, 2 ** len(further))
+        for known, stage in pairwise([self.raced, *further]):
+            yield known, stage, finalists
+            finalists = max(2, finalists // 2)
 
     def _expectation(self) -> Expectation:
         masks = [mask for count in sorted(self.tried) for mask in self.tried[count]]
