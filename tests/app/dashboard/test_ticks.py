@@ -52,3 +52,11 @@ def test_a_widget_within_a_fragment_still_joins_what_waits() -> None:
     moved = RerunData(page_script_hash="next", fragment_id="answer", widget_states=WidgetStates())
     assert folded(moved, TICK).fragment_id_queue == ["answer", "badge"]
     assert folded(CLICK, moved).page_script_hash == "next"
+
+
+def test_on_one_page_the_newer_address_counts() -> None:
+    """A page that draws itself anew may have changed what it shows."""
+    moved = RerunData(page_script_hash="left", query_string="remove=1", widget_states=WidgetStates())
+    anew = RerunData(page_script_hash="left", query_string="remove=1,2")
+    found = folded(moved, anew)
+    assert found.query_string == "remove=1,2" and found.widget_states is not None and not found.fragment_id_queue
