@@ -96,6 +96,10 @@ def test_a_proxy_that_hands_its_path_on(finished: Finished, cache_file: Path, sp
         walk(browser, address)
 
 
+def test_without_a_proxy(dashboard: Server, browser: Browser) -> None:
+    walk(browser, dashboard.address)
+
+
 @pytest.mark.parametrize("path", ["/", "/preview", "/_stcore/health", "/favicon.png", "/no-such-page", "/static/none"])
 def test_every_answer_has_its_headers(dashboard: Server, path: str) -> None:
     with suppress(OSError):

@@ -82,7 +82,7 @@ def test_shared_prefixes_on_the_real_model(bundled: LoadedModel, windows: Window
 
     How near that is depends on the processor's order of summation; what both have in common is 1e-4 at worst.
     """
-    masks = stratified(30, default_strata(30), 5, 0)
+    masks = stratified(30, default_strata(30), 10, 0)
     preview = Evaluator(bundled, windows.ids, growing=True)
     double = copy.deepcopy(bundled.model).double()
     exact = replace(bundled, model=double, blocks=find_blocks(double))
