@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
         return _enough_was_read()
     except KeyboardInterrupt:
         return _stopped()
-    except Exception:
+    except Exception:  # which a library may have made of the interruption
         if not is_asked():
             raise
         return _stopped()

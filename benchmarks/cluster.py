@@ -32,7 +32,7 @@ LAYERS, MASKS = 80, 10_000
 _NODE, _ONE_IN, _SLOW = 2, 8, 2.0
 HAPPENS = ("nothing", "slow replicas", "lost nodes", "both")
 
-# A block of 1,280 rows of Llama-2-7B's shape took 1.14 ms on an NVIDIA H200 (METHOD, section 9). Llama-2-70B's has
+# A block of 1,280 rows of Llama-2-7B's shape took 1.14 ms on an NVIDIA H200 when it was measured. Llama-2-70B's has
 # 4.23 times its weights, and its head .306 of those: nobody has timed it, it is taken to go by the weights.
 _BLOCK_7B = 4 * 4096**2 + 3 * 4096 * 11008
 _BLOCK_70B = 2 * 8192**2 + 2 * 8192 * 1024 + 3 * 8192 * 28672
@@ -40,7 +40,7 @@ _LAYER = 1.14e-3 * _BLOCK_70B / _BLOCK_7B
 COSTS = Costs(
     layer=_LAYER,
     head=_LAYER * 32000 * 8192 / _BLOCK_70B,
-    load=80.0,  # Ray takes up to 9 s to start (section 13); 141 GB at 2 GB/s, which is assumed
+    load=80.0,  # Ray took up to 9 s to start; 141 GB at 2 GB/s, which is assumed
     call=0.002,
     transaction=0.02,  # 20.8 ms with 40 coalitions of ten sequences, 118.9 ms with 4,000: medians of 20, on two cores
     coalition=2.5e-5,

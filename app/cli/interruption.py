@@ -1,7 +1,7 @@
 """Somebody's wish to stop, which holds whatever a library makes of it.
 
-DuckDB turns an interruption into an error of its own, and some imports catch whatever happens in them: the exception
-alone may come out as another one, or be lost.
+DuckDB turns an interruption into an error of its own, and whoever catches everything loses it: the exception alone may
+come out as another one, or not at all.
 """
 
 import signal

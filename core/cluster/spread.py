@@ -99,8 +99,7 @@ class Spread:
                 if failed is not None:
                     raise ClusterError(
                         f"{len(failed[0])} coalitions were given to {tries[int(failed[0][0])]} workers, and none has "
-                        f"measured them: "
-                        f"{_short(failed[1])}",
+                        f"measured them: {_short(failed[1])}",
                         "Look for the memory of the machines; what was measured is kept, and the run resumes.",
                     ) from failed[1]
         finally:
