@@ -22,7 +22,8 @@ def command(program: str = "quorum") -> int:
         status = _enough_was_read()
     except KeyboardInterrupt:  # while something else was said
         status = 130
-    _ends_at_once()
+    finally:  # wrong usage and --help leave by SystemExit
+        _ends_at_once()
     return status
 
 
