@@ -31,7 +31,7 @@ ORDER = (
     ("core.evaluate", "core.attribution"),
     ("core.compensation",),
     ("core.selection", "core.export", "core.audit", "core.cluster"),
-    ("core.baselines",),
+    ("core.baselines", "core.speed"),
     ("core.run",),
     ("cache",),
     ("cache.exchange",),

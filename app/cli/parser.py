@@ -21,6 +21,7 @@ from app.cli.arguments import (
     specs_of,
 )
 from app.cli.compensated import add_compensation
+from app.cli.speed_options import add_speed
 from app.cli.writers import add_writers
 from app.commands import (
     audit_commands,
@@ -215,6 +216,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         help="status 3 where no plan reaches the target",
     )
 
+    add_speed(command)
     add_writers(command, subparsers)
 
     command("doctor", doctor.doctor, "check this machine and installation", "doctor")

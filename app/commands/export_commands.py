@@ -32,7 +32,7 @@ def export(options: argparse.Namespace) -> None:
     if options.recipe is not None:
         wanted = _here(database, read_recipe(options.recipe, options.model, options.corpus), options)
     else:
-        result, spec = _finished(database, options.run)
+        result, spec = finished(database, options.run)
         wanted = Recipe.of(result, spec, chosen(database, options, result))
     wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)
     export = engine_on(database).export
@@ -63,7 +63,7 @@ def export(options: argparse.Namespace) -> None:
 def write_recipe(options: argparse.Namespace) -> None:
     """The chosen layers in the form of one tool, as text that goes into a file."""
     database = database_of(options)
-    result, spec = _finished(database, options.run)
+    result, spec = finished(database, options.run)
     model, removed = result.model, chosen(database, options, result)
     mask_without(model.players, removed)
     text = FORMATS[options.format](result, spec, removed)
@@ -102,7 +102,8 @@ def chosen(database: Database, options: argparse.Namespace, result: RunResult) -
     return least_contributing(result.overall, options.count)
 
 
-def _finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
+def finished(database: Database, name: str) -> tuple[RunResult, RunSpec]:
+    """A run's result and request, or RunNotFound while it has none."""
     found = queries.find_run(database, name)
     if found.result is None or found.status != "finished":
         raise RunNotFound(f"Run {found.run} is {found.status}, not finished.", "Finish it first: start it again.")

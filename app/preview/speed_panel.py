@@ -8,12 +8,12 @@ from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.size import BYTES
-from core.records.results import RunResult
+from core.records.results import RunResult, Spread
 from core.records.spec import RunSpec
 
 
 def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int, ...]) -> None:
-    """Parameters and weights, and the measured speed of a forward."""
+    """Parameters and weights, and how fast it writes, measured."""
     left = result.parameters_without(removed)
     if left is None:
         st.caption("This run was estimated by an earlier release: run it again to see sizes.")
@@ -34,12 +34,19 @@ def show_size(shared: Jobs, spec: RunSpec, result: RunResult, removed: tuple[int
 def _speed(job: Job) -> None:
     if job.timed is not None:
         timed = job.timed
+        [whole], [smaller] = timed.speed.whole.paces, timed.speed.smaller.paces
         st.caption(
-            f"A forward of {timed.tokens} tokens takes {1000 * timed.pruned:.0f} ms instead of "
-            f"{1000 * timed.whole:.0f} ms: **{timed.whole / timed.pruned:.2f} times as fast** (measured, median of "
-            f"{timed.repeats} in turn)."
+            f"Writes **{whole.latency.mean / smaller.latency.mean:.2f} times as fast**: the first token after "
+            f"{_taken(smaller.prefill)} instead of {_taken(whole.prefill)} ms, all others after "
+            f"{_taken(smaller.decode)} instead of {_taken(whole.decode)} ms.",
+            help=f"Measured on {timed.model.device}, {timed.speed.threads} threads: {timed.speed.protocol}. "
+            "`python -m app speed` has longer ones, batches and memory.",
         )
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)
     else:
         show_stage(job)
+
+
+def _taken(spread: Spread) -> str:
+    return f"{1000 * spread.mean:.0f} ± {1000 * spread.sd:.0f}"

@@ -14,13 +14,15 @@ from core.export.recipe import Recipe
 from core.records.events import Event, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
-from core.records.results import RunResult
+from core.records.results import RunResult, SpeedProtocol
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.run.look import look
 from core.selection.targets import Request
 
 Command = dict[str, Any]
+# How speed is timed where somebody waits for it.
+GLANCE = SpeedProtocol(tokens=16, runs=6, warm_up=2)
 COMMANDS = (*get_args(Task), *get_args(Preview))
 
 
@@ -64,7 +66,7 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
         case "continue":
             return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
         case "time":
-            return engine.time(spec, command["removed"])
+            return engine.time(spec, command["removed"], GLANCE)
         case "measure":
             return engine.measure(spec, spec.text(), command["removed"])
         case "look":

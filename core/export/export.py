@@ -13,7 +13,6 @@ from core.checkpoint.config import skeleton
 from core.coalitions.players import computed, indexes, mask_without
 from core.compensation.projections import Patches, patched
 from core.errors import ExportError, TargetMissed
-from core.evaluate.latency import seconds
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import check_finite, sequence_losses
 from core.export.cache_layers import check_cache, last_attention
@@ -114,12 +113,17 @@ def check_export(loaded: LoadedModel, recipe: Recipe, uncached: bool) -> NDArray
 
 
 def exported(
-    loaded: LoadedModel, windows: Windows, recipe: Recipe, out: Path, smaller: Smaller, done: Compensation | None
+    loaded: LoadedModel,
+    windows: Windows,
+    recipe: Recipe,
+    out: Path,
+    smaller: Smaller,
+    done: Compensation | None,
+    took: tuple[float, float],
 ) -> Exported:
-    """What `export`, with the same arguments, has written and measured; and how fast it is, on the first window."""
+    """What `export`, with the same arguments, has written and measured; `took`: seconds of a forward, whole and not."""
     removed, mask = indexes(loaded.info.players, recipe.removed), mask_without(loaded.info.players, recipe.removed)
     zeros = missing_projections(loaded, loaded.kept(mask), loaded.blocks.modules)
-    whole, pruned = seconds(loaded, windows.ids[:1], mask)
     return Exported(
         path=str(out),
         removed=removed,
@@ -128,8 +132,8 @@ def exported(
         players=loaded.info.players,
         deleted=loaded.info.parameters - smaller.parameters,
         zeroed=sum(weight.numel() for module in zeros for weight in module.parameters()),
-        whole=whole,
-        pruned=pruned,
+        whole=took[0],
+        pruned=took[1],
         plain=perplexity(smaller.plain),
         compensation=done,
     )

@@ -7,7 +7,7 @@ from core.records.looks import ModelSeen, Refusal, TextSeen, Workers
 from core.records.mends import Compensation
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
-from core.records.results import RunResult
+from core.records.results import RunResult, Speed
 from core.records.spec import ModelInfo, TextProtocol
 
 
@@ -135,12 +135,11 @@ class Written(Writing):
 
 @dataclass(frozen=True)
 class Timed(_Event):
-    """Median seconds of a forward through the whole model and the pruned one, measured in turn."""
+    """How fast the whole model and a smaller one write, measured in turn."""
 
-    whole: float
-    pruned: float
-    tokens: int
-    repeats: int
+    speed: Speed
+    model: ModelInfo  # the whole one
+    removed: tuple[int, ...]  # empty where a folder's model was timed
 
 
 @dataclass(frozen=True)

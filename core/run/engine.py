@@ -26,13 +26,13 @@ from core.errors import QuorumError
 from core.evaluate.cached import all_divergences, all_losses, divergence_of
 from core.evaluate.game import Game, Games
 from core.evaluate.generation import continuations
-from core.evaluate.latency import REPEATS, seconds
 from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
 from core.export.recipe import Recipe
 from core.pauses import Pause, nothing
-from core.records.events import Compared, Event, Measured, Scored, Selected, Stage, Started, Timed, Writing, Written
+from core.records.events import Compared, Event, Measured, Scored, Selected, Started, Writing, Written
 from core.records.mends import Compensate
+from core.records.results import SpeedProtocol
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
 from core.run.course import Course, alone, claimed
@@ -43,6 +43,7 @@ from core.run.tally import Tally
 from core.sampling.samplers import begin, check_seed, check_size
 from core.selection.plan import further
 from core.selection.targets import Request
+from core.speed.timing import timing
 from core.unfinished import sweep
 
 Names = Sequence[int | str]  # of players, or their places in a mask
@@ -149,13 +150,15 @@ class Engine:
             yield Writing(*texts, total=tokens)
         yield Written(*texts, total=tokens)
 
-    def time(self, spec: RunSpec, removed: Sequence[int]) -> Iterator[Event]:
-        """How long a forward of one calibration sequence takes, whole and without some players."""
-        game = yield from self._games.open(spec, spec.text(), check=lambda players: mask_without(players, removed))
-        yield Stage("Timing both models in turn")
-        ids = game.windows.ids[:1]
-        whole, pruned = seconds(game.loaded, ids, mask_without(game.loaded.info.players, removed))
-        yield Timed(whole, pruned, ids.numel(), REPEATS)
+    def time(
+        self, spec: RunSpec, removed: Names, how: SpeedProtocol | None = None, folder: str | None = None
+    ) -> Iterator[Event]:
+        """How fast the whole model writes and the one without some players, or the model in `folder`; not stored.
+
+        Raises:
+            QuorumError: before any forward if the request is wrong.
+        """
+        yield from timing(self._games, spec, removed, how or SpeedProtocol(), folder)
 
     def diverge(self, game: str, spec: RunSpec) -> Iterator[Event]:
         """Measures KL from the whole model's predictions for all coalitions of a run's game: the worth kl needs it.

@@ -10,6 +10,7 @@ from core.export.recipe import Recipe
 from core.export.target import check_target
 from core.records.events import Event, Stage
 from core.run.mending import mended
+from core.speed.latency import seconds
 
 
 def exporting(games: Games, recipe: Recipe, out: Path, uncached: bool, most: float | None) -> Iterator[Event]:
@@ -27,4 +28,5 @@ def exporting(games: Games, recipe: Recipe, out: Path, uncached: bool, most: flo
     yield Stage(f"Writing, reloading and measuring {out.name}")
     smaller = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most, fit=fit)
     yield Stage("Timing both models in turn")
-    yield exported(game.loaded, game.windows, recipe, out, smaller, fit and fit[0])
+    took = seconds(game.loaded, game.windows.ids[:1], mask)
+    yield exported(game.loaded, game.windows, recipe, out, smaller, fit and fit[0], took)

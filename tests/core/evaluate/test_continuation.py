@@ -1,17 +1,15 @@
-"""Continuations and timings against plain Hugging Face."""
+"""Continuations against plain Hugging Face."""
 
 import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import without
 from core.errors import CorpusError
 from core.evaluate.generation import continuations
-from core.evaluate.latency import seconds
 from core.export.delete_blocks import delete_blocks
 from core.model.model import LoadedModel, load
 
@@ -46,11 +44,3 @@ def test_a_prompt_of_a_token_that_is_not_embedded_is_refused(where: str, tiny: P
         next(continuations(loaded, np.ones(8, dtype=bool), prompt, 5))
     assert "prompt without that token" in refused.value.hint
     next(continuations(loaded, np.ones(8, dtype=bool), "A tale", 5))
-
-
-def test_timing_leaves_the_model_as_it_was(tiny_loaded: LoadedModel) -> None:
-    ids = torch.arange(32)[None]
-    before = tiny_loaded.model(input_ids=ids).logits
-    whole, pruned = seconds(tiny_loaded, ids, without(8, (1, 2, 3)))
-    assert whole > 0 and pruned > 0
-    assert torch.equal(tiny_loaded.model(input_ids=ids).logits, before)

@@ -1,0 +1,110 @@
+"""The whole model and a smaller one write in turn, so that a machine whose speed drifts treats them alike."""
+
+from collections.abc import Generator, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from core.checkpoint.checkpoint import Checkpoint, finding
+from core.checkpoint.quantisation import count_parameters
+from core.coalitions.players import indexes, mask_without
+from core.errors import EvaluationError, SelectionError
+from core.evaluate.game import Games
+from core.model.model import LoadedModel, load
+from core.records.events import Event, Stage, Timed
+from core.records.results import Pace, Paces, Speed, SpeedProtocol, Spread
+from core.records.spec import RunSpec
+from core.speed.generating import Generation, generation
+from core.speed.peak_memory import most_held, weight_bytes
+from core.speed.shared_copy import shared_copy
+
+
+def timing(
+    games: Games, spec: RunSpec, removed: Sequence[int | str], how: SpeedProtocol, folder: str | None
+) -> Iterator[Event]:
+    """The events of `Engine.time`, the last of which is Timed."""
+    how.check()
+    other = (yield from _found(folder, how)) if folder is not None else None
+    yield from _found(spec.model, how)
+    game = yield from games.open(spec, spec.text(), lambda players: mask_without(players, removed))
+    loaded, info = game.loaded, game.loaded.info
+    whole = shared_copy(loaded, np.ones(len(info.players), dtype=np.bool_))
+    if other is None:
+        smaller = shared_copy(loaded, mask_without(info.players, removed))
+    else:
+        yield Stage(f"Loading the model {folder}")
+        smaller = _alone(load(other, info.dtype, loaded.device))
+    speed = yield from in_turn((whole, smaller), how)
+    yield Timed(speed, info, indexes(info.players, removed))
+
+
+def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol) -> Generator[Event, None, Speed]:
+    """Times the whole model and a smaller one on the same prompts; a Stage tells how far it is, after every run.
+
+    Raises:
+        EvaluationError: a batch needs more memory than the device has.
+    """
+    paces: tuple[list[Pace], list[Pace]] = [], []
+    for batch in how.batches:
+        yield Stage(f"Looking how much memory batch {batch} takes")
+        ids = _prompts(models, how.prompt, batch)
+        try:
+            beside = [most_held(str(ids.device), partial(generation, model, ids, how.tokens)) for model in models]
+            found: tuple[list[Generation], list[Generation]] = [], []
+            for run in range(how.runs):
+                yield Stage(f"Timing both models in turn, batch {batch}: run {run - run % 10 + 1} of {how.runs}")
+                for place in (0, 1) if run % 2 else (1, 0):
+                    found[place].append(generation(models[place], ids, how.tokens))
+        except torch.OutOfMemoryError as cause:
+            raise EvaluationError(
+                f"A batch of {batch} needs more memory than {ids.device} has.", "Use smaller --batches."
+            ) from cause
+        for model, own, runs, held in zip(models, paces, found, beside, strict=True):
+            peak = None if held is None else weight_bytes(model) + held
+            own.append(_pace(batch, how, runs[how.warm_up :], peak))
+    sizes = [(count_parameters(model), weight_bytes(model)) for model in models]
+    whole, smaller = (Paces(*size, tuple(own)) for size, own in zip(sizes, paces, strict=True))
+    return Speed(how, torch.get_num_threads(), whole, smaller)
+
+
+def _found(name: str, how: SpeedProtocol) -> Generator[Event, None, Checkpoint]:
+    """A model's files; SelectionError, before weights are read, where the text would outgrow its positions."""
+    checkpoint = yield from finding(name)
+    length, most = how.prompt + how.tokens, checkpoint.positions
+    if most is not None and 0 < most < length:
+        raise SelectionError(
+            f"A prompt of {how.prompt} tokens and {how.tokens} new ones are {length}: {name} has {most} positions.",
+            f"Use --tokens {most - how.prompt} or less." if how.prompt + 2 <= most else "Use a shorter --prompt.",
+        )
+    return checkpoint
+
+
+def _alone(loaded: LoadedModel) -> PreTrainedModel:
+    """A model of its own folder, as it writes."""
+    return shared_copy(loaded, np.ones(len(loaded.info.players), dtype=np.bool_))
+
+
+def _prompts(models: Sequence[PreTrainedModel], length: int, batch: int) -> torch.Tensor:
+    """The same random tokens for all, (batch, length), on their device."""
+    known = min(model.config.get_text_config(decoder=True).vocab_size for model in models)
+    ids = torch.randint(known, (batch, length), generator=torch.Generator().manual_seed(0))
+    return ids.to(models[0].device)
+
+
+def _pace(batch: int, how: SpeedProtocol, runs: Sequence[Generation], peak: int | None) -> Pace:
+    latency = _spread([run.prefill + run.decode for run in runs])
+    return Pace(
+        batch=batch,
+        prefill=_spread([run.prefill for run in runs]),
+        decode=_spread([run.decode for run in runs]),
+        latency=latency,
+        throughput=batch * how.tokens / latency.mean,
+        cache_bytes=runs[-1].cache,
+        peak_bytes=peak,
+    )
+
+
+def _spread(seconds: Sequence[float]) -> Spread:
+    return Spread(float(np.mean(seconds)), float(np.std(seconds, ddof=1)))
