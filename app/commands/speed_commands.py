@@ -25,7 +25,7 @@ def speed(options: argparse.Namespace) -> None:
     done = follow(engine_on(database).time(spec, removed, how, folder))
     assert isinstance(done, Timed)
     model, found, gone = done.model, done.speed, names(done.model.players, done.removed)
-    smaller = folder or f"without layers {','.join(map(str, gone))}"
+    smaller = f"beside {folder}" if folder else f"beside itself without layers {','.join(map(str, gone))}"
     answer = {
         "run": result.run,
         "removed": gone,
@@ -37,7 +37,7 @@ def speed(options: argparse.Namespace) -> None:
         "speedups": speedups(found),
     }
     lines = [
-        f"{model.source} beside {smaller}, measured on {model.device} ({found.threads} threads), {model.dtype}",
+        f"{model.source} {smaller}, measured on {model.device} ({found.threads} threads), {model.dtype}",
         str(how),
         "",
         *table(found),
@@ -68,8 +68,8 @@ def table(found: Speed) -> list[str]:
             spreads: list[Spread] = [getattr(pace, name) for pace in (whole, smaller)]
             means = (spread.mean for spread in spreads)
             lines.append(_row(f"{name}, ms", *(_milliseconds(spread) for spread in spreads), _ratio(*means)))
-        rates = whole.throughput, smaller.throughput
-        lines.append(_row("new tokens a second", *(f"{rate:,.4g}" for rate in rates), _ratio(*rates)))
+        rates = whole.throughput, smaller.throughput  # whose ratio is latency's, the other way round
+        lines.append(_row("new tokens a second", *(f"{rate:,.4g}" for rate in rates), ""))
         lines.append(_memory("peak memory", whole.peak_bytes, smaller.peak_bytes, "not told by this device"))
         lines.append(_memory("keys and values", whole.cache_bytes, smaller.cache_bytes, "none"))
     return lines

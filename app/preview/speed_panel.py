@@ -36,8 +36,8 @@ def _speed(job: Job) -> None:
         timed = job.timed
         [whole], [smaller] = timed.speed.whole.paces, timed.speed.smaller.paces
         st.caption(
-            f"Writes **{whole.latency.mean / smaller.latency.mean:.2f} times as fast**: the first token after "
-            f"{_taken(smaller.prefill)} instead of {_taken(whole.prefill)} ms, all others after "
+            f"Writes **{whole.latency.mean / smaller.latency.mean:.2f} times as fast**: prefill "
+            f"{_taken(smaller.prefill)} instead of {_taken(whole.prefill)} ms, decode "
             f"{_taken(smaller.decode)} instead of {_taken(whole.decode)} ms.",
             help=f"Measured on {timed.model.device}, {timed.speed.threads} threads: {timed.speed.protocol}. "
             "`python -m app speed` has longer ones, batches and memory.",
@@ -49,4 +49,4 @@ def _speed(job: Job) -> None:
 
 
 def _taken(spread: Spread) -> str:
-    return f"{1000 * spread.mean:.0f} ± {1000 * spread.sd:.0f}"
+    return f"{1000 * spread.mean:,.0f} ± {1000 * spread.sd:,.0f}"

@@ -22,7 +22,7 @@ from core.selection.targets import Request
 
 Command = dict[str, Any]
 # How speed is timed where somebody waits for it.
-GLANCE = SpeedProtocol(tokens=16, runs=6, warm_up=2)
+GLANCE = SpeedProtocol(tokens=16, runs=5, warm_up=1)
 COMMANDS = (*get_args(Task), *get_args(Preview))
 
 

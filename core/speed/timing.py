@@ -20,6 +20,8 @@ from core.speed.generating import Generation, generation
 from core.speed.peak_memory import most_held, weight_bytes
 from core.speed.shared_copy import shared_copy
 
+_TOLD = 10  # runs, after which it is told how far they are
+
 
 def timing(
     games: Games, spec: RunSpec, removed: Sequence[int | str], how: SpeedProtocol, folder: str | None
@@ -54,7 +56,9 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
             beside = [most_held(str(ids.device), partial(generation, model, ids, how.tokens)) for model in models]
             found: tuple[list[Generation], list[Generation]] = [], []
             for run in range(how.runs):
-                yield Stage(f"Timing both models in turn, batch {batch}: run {run - run % 10 + 1} of {how.runs}")
+                if run == 1 or run % _TOLD == 0:
+                    stage = f"Timing both models in turn, batch {batch}: {_standing(run, found, how)}"
+                yield Stage(stage)
                 for place in (0, 1) if run % 2 else (1, 0):
                     found[place].append(generation(models[place], ids, how.tokens))
         except torch.OutOfMemoryError as cause:
@@ -67,6 +71,14 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
     sizes = [(count_parameters(model), weight_bytes(model)) for model in models]
     whole, smaller = (Paces(*size, tuple(own)) for size, own in zip(sizes, paces, strict=True))
     return Speed(how, torch.get_num_threads(), whole, smaller)
+
+
+def _standing(done: int, found: Sequence[Sequence[Generation]], how: SpeedProtocol) -> str:
+    """How far a batch is, and how long the rest of it takes as it has gone so far."""
+    if not done:
+        return f"{how.runs} runs of each"
+    took = sum(run.prefill + run.decode for runs in found for run in runs)
+    return f"{done} of {how.runs} runs of each, {took / done * (how.runs - done):,.0f} s left"
 
 
 def _found(name: str, how: SpeedProtocol) -> Generator[Event, None, Checkpoint]:

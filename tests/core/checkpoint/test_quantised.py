@@ -1,5 +1,6 @@
 """Quantised checkpoints: refused before loading where their library cannot run, evaluated as they are where it can."""
 
+import copy
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,16 +24,20 @@ from core.baselines.criteria import check_plain_weights
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.quantisation import quantisation
 from core.checkpoint.size import shape_of
+from core.coalitions.masks import without
 from core.coalitions.players import players_of
 from core.errors import ExportError, ModelError, SelectionError, UnsupportedModel
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.precision import comparable
 from core.evaluate.reference import sequence_losses
+from core.export.delete_blocks import delete_blocks
 from core.export.export import export
 from core.model.model import LoadedModel, load
 from core.records.events import Compared
 from core.records.spec import RunSpec, TextSpec
 from core.run.engine import Engine
+from core.speed.generating import generation
+from core.speed.shared_copy import shared_copy
 from core.text.corpora import read
 from core.text.windows import cut
 from tests.support.models import SMALL, recipe_of
@@ -146,6 +151,17 @@ def test_whole_layers_are_exported_and_halves_refused(quantised: LoadedModel, te
     assert losses == pytest.approx(sequence_losses(quantised, windows.ids, mask), rel=1e-5)
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert again.is_quantized and len(again.model.layers) == 6
+
+
+def test_it_writes_from_its_packed_weights_while_it_is_timed(quantised: LoadedModel) -> None:
+    """As plain transformers writes once the blocks are deleted from a copy that shares nothing."""
+    mask, ids = without(8, (0, 3)), torch.arange(10)[None]
+    theirs = copy.deepcopy(quantised.model)
+    delete_blocks(theirs, quantised.blocks.path, mask)
+    smaller = shared_copy(quantised, mask)
+    assert {one.data_ptr() for one in smaller.parameters()} < {one.data_ptr() for one in quantised.model.parameters()}
+    wanted = theirs.generate(ids, max_new_tokens=5, min_new_tokens=5, do_sample=False)
+    assert generation(smaller, ids, 5).ids.tolist() == wanted.tolist()
 
 
 def text(file: Path) -> TextSpec:
