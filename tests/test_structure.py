@@ -29,7 +29,7 @@ ORDER = (
     ("core.surrogate",),
     ("core.sampling",),
     ("core.evaluate", "core.attribution"),
-    ("core.compensation",),
+    ("core.compensation", "core.writing"),
     ("core.selection", "core.export", "core.audit", "core.cluster"),
     ("core.baselines", "core.speed"),
     ("core.run",),

@@ -20,14 +20,15 @@ from app.cli.arguments import (
     spec_of,
     specs_of,
 )
+from app.cli.behaviour_options import add_behaviour
 from app.cli.compensated import add_compensation
 from app.cli.speed_options import add_speed
 from app.cli.writers import add_writers
 from app.commands import (
-    audit_commands,
     choose_commands,
     completed,
     doctor,
+    judging_commands,
     label_commands,
     matrix_commands,
     run_commands,
@@ -105,7 +106,9 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     ):
         put.add_argument(option, dest="put", action="store_const", const=done, help=text)
     show = command("show", run_commands.show, "show one run, complete or so far", "show latest")
-    audit = command("audit", audit_commands.audit, "hold each claim of a run against what was measured", "audit latest")
+    audit = command(
+        "audit", judging_commands.audit, "hold each claim of a run against what was measured", "audit latest"
+    )
 
     values = command(
         "values",
@@ -217,6 +220,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     )
 
     add_speed(command)
+    add_behaviour(command)
     add_writers(command, subparsers)
 
     command("doctor", doctor.doctor, "check this machine and installation", "doctor")

@@ -21,7 +21,8 @@ from app.worker.job import Job, Preview, Task, line_up
 from cache.database import Database, default_file
 from core.cluster.machines import Machines
 from core.errors import NotAllowed
-from core.records.events import Cancelled, read_event
+from core.records.events import Cancelled
+from core.records.reader import read_event
 from core.records.spec import RunSpec
 
 MOST_TASKS = 5  # that one person who has logged in may wait for

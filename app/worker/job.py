@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never, get_args
 
 from core.records.events import (
+    Behaved,
     Cancelled,
     Compared,
     Downloading,
@@ -28,7 +29,7 @@ from core.records.events import (
     Writing,
     Written,
 )
-from core.records.results import RunResult
+from core.records.results import Behaviour, RunResult
 from core.records.spec import RunSpec
 
 Task = Literal["run", "select", "compare", "score", "export"]
@@ -52,12 +53,13 @@ class Job:
     stage: str = ""
     downloading: Downloading | None = None
     progress: Progress | None = None
-    share: float | None = None  # of its budget that a search has spent
+    share: float | None = None  # of its budget that a search has spent, or of what both models write
     partial: Partial | None = None
     writing: Writing | None = None
     result: RunResult | None = None
     measured: Measured | None = None
     timed: Timed | None = None
+    behaviour: Behaviour | None = None
     exported: Exported | None = None
     looked: Looked | None = None
     message: str = ""
@@ -123,6 +125,9 @@ class Job:
                 self._become("finished")
             case Timed():
                 self.timed = event
+                self._become("finished")
+            case Behaved():
+                self.behaviour = event.found
                 self._become("finished")
             case Looked():
                 self.looked = event

@@ -1,13 +1,11 @@
 """What the engine tells while it works: whoever drives it shows these, or passes them on."""
 
 from dataclasses import dataclass, field
-from typing import Any, get_args
 
 from core.records.looks import ModelSeen, Refusal, TextSeen, Workers
 from core.records.mends import Compensation
 from core.records.plans import Comparison, Scores, Selection
-from core.records.reader import from_fields
-from core.records.results import RunResult, Speed
+from core.records.results import Behaviour, RunResult, Speed
 from core.records.spec import ModelInfo, TextProtocol
 
 
@@ -143,8 +141,15 @@ class Timed(_Event):
 
 
 @dataclass(frozen=True)
+class Behaved(_Event):
+    """What a pruned model writes, and where it agrees with the whole one."""
+
+    found: Behaviour
+
+
+@dataclass(frozen=True)
 class Searching(_Event):
-    """This share of a search is done."""
+    """This share of a search, or of what a model is asked to write, is done."""
 
     share: float
 
@@ -222,6 +227,7 @@ Event = (
     | Writing
     | Written
     | Timed
+    | Behaved
     | Searching
     | Selected
     | Compared
@@ -231,16 +237,3 @@ Event = (
     | Failed
     | Cancelled
 )
-_KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
-
-
-def read_event(fields: dict[str, Any]) -> Event:
-    """The event that `dataclasses.asdict` wrote, after a trip through JSON.
-
-    Raises:
-        ValueError: there is no such event, or its fields are others.
-    """
-    kind = _KINDS.get(fields["kind"])
-    if kind is None:
-        raise ValueError(f"there is no event {fields['kind']}")
-    return from_fields(kind, fields)

@@ -25,12 +25,11 @@ from core.coalitions.players import indexes, mask_without
 from core.errors import QuorumError
 from core.evaluate.cached import all_divergences, all_losses, divergence_of
 from core.evaluate.game import Game, Games
-from core.evaluate.generation import continuations
 from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
 from core.export.recipe import Recipe
 from core.pauses import Pause, nothing
-from core.records.events import Compared, Event, Measured, Scored, Selected, Started, Writing, Written
+from core.records.events import Compared, Event, Measured, Scored, Selected, Started
 from core.records.mends import Compensate
 from core.records.results import SpeedProtocol
 from core.records.spec import RunSpec, TextSpec
@@ -45,6 +44,7 @@ from core.selection.plan import further
 from core.selection.targets import Request
 from core.speed.timing import timing
 from core.unfinished import sweep
+from core.writing.behaviour import behaving, continuing
 
 Names = Sequence[int | str]  # of players, or their places in a mask
 
@@ -144,11 +144,15 @@ class Engine:
         Raises:
             QuorumError: before any forward if the request is wrong.
         """
-        game = yield from self._games.open(spec, spec.text(), check=lambda players: mask_without(players, removed))
-        texts = "", "", 0
-        for texts in continuations(game.loaded, mask_without(game.loaded.info.players, removed), prompt, tokens):
-            yield Writing(*texts, total=tokens)
-        yield Written(*texts, total=tokens)
+        yield from continuing(self._games, spec, removed, prompt, tokens)
+
+    def behave(self, spec: RunSpec, removed: Sequence[int], tokens: int, windows: int | None = None) -> Iterator[Event]:
+        """What a pruned model writes after the stored prompts, and where it agrees with the whole one on unseen text.
+
+        Raises:
+            QuorumError: before any forward if the request is wrong.
+        """
+        yield from behaving(self._games, spec, removed, tokens, windows)
 
     def time(
         self, spec: RunSpec, removed: Names, how: SpeedProtocol | None = None, folder: str | None = None

@@ -16,7 +16,8 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from cache import evaluations, queries
 from core.records import events
-from core.records.events import Cancelled, Event, Failed, Stage, read_event
+from core.records.events import Cancelled, Event, Failed, Stage
+from core.records.reader import read_event
 from core.records.spec import RunSpec
 from tests.support.jobs import measuring, wait
 from tests.support.models import save_model

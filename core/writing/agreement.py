@@ -1,0 +1,65 @@
+"""What both models say of a text, token by token: which is likeliest, and how far their predictions are apart."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from core.evaluate.limits import ACCELERATOR, CPU
+from core.model.masked import playing
+from core.model.model import LoadedModel
+from core.records.results import PERCENTILES, Agreement, Share
+from core.records.spec import Losses
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Of the tokens of some sequences but the first of each, (sequences, tokens - 1)."""
+
+    whole: NDArray[np.int64]  # the likeliest one by the whole model
+    pruned: NDArray[np.int64]
+    kl: Losses  # KL(whole || pruned), nats
+
+
+def predictions(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_]) -> Iterator[Predictions]:
+    """What both models predict, some sequences at a time; the model is left as found.
+
+    Args:
+        ids: token ids (sequences, tokens).
+        mask: (players,), True where a player is kept.
+    """
+    vocabulary = int(loaded.model.config.get_text_config().vocab_size)
+    _, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
+    for some in torch.split(ids, max(1, logits // (ids.shape[1] * vocabulary))):
+        here = some.to(loaded.info.device)
+        with torch.inference_mode():
+            with playing(loaded, np.ones_like(mask)):
+                whole = loaded.model(input_ids=here, use_cache=False).logits[:, :-1]
+            with playing(loaded, mask):
+                pruned = loaded.model(input_ids=here, use_cache=False).logits[:, :-1]
+            ours, theirs = (F.log_softmax(given, dim=-1, dtype=torch.float32) for given in (pruned, whole))
+            kl = F.kl_div(ours, theirs, reduction="none", log_target=True).sum(dim=-1)
+            likeliest = (given.argmax(dim=-1).cpu().numpy() for given in (whole, pruned))
+            yield Predictions(next(likeliest), next(likeliest), kl.cpu().numpy())
+
+
+def agreement(found: Predictions) -> Agreement:
+    """How often the likeliest tokens are the same, and percentiles of the divergence, over all tokens of a text."""
+    same = found.whole == found.pruned
+    percentiles = np.percentile(found.kl, PERCENTILES)
+    return Agreement(share_of(same.sum(axis=1), np.full(len(same), same.shape[1])), *map(float, percentiles))
+
+
+def share_of(right: NDArray[np.int64], asked: NDArray[np.int64]) -> Share:
+    """The share that is right of all that was asked in each sequence, (sequences,).
+
+    The standard error is that of a ratio over sequences drawn at random: what one holds is not independent.
+    """
+    count, total = len(asked), int(asked.sum())
+    value = float(right.sum() / total) if total else float("nan")
+    rest = float(((right - value * asked) ** 2).sum())
+    error = float(np.sqrt(count / (count - 1) * rest) / total) if total and count > 1 else float("nan")
+    return Share(value, error, total)
