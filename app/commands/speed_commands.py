@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import asdict
-from typing import Any
 
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
@@ -11,7 +10,7 @@ from core.checkpoint.memory import amount
 from core.coalitions.players import names
 from core.paths import user_path
 from core.records.events import Timed
-from core.records.results import Speed, SpeedProtocol, Spread
+from core.records.results import Ratio, Speed, SpeedProtocol, Spread
 
 
 def speed(options: argparse.Namespace) -> None:
@@ -34,40 +33,32 @@ def speed(options: argparse.Namespace) -> None:
         "machine": {"device": model.device, "dtype": model.dtype, "threads": found.threads},
         "whole": asdict(found.whole),
         "smaller": asdict(found.smaller),
-        "speedups": speedups(found),
+        "speedups": [asdict(speedup) for speedup in found.speedups],
     }
     lines = [
         f"{model.source} {smaller}, measured on {model.device} ({found.threads} threads), {model.dtype}",
-        str(how),
+        f"{how}; ± of a ratio is its standard error",
         "",
         *table(found),
     ]
     say(options.json, answer, "\n".join(lines))
 
 
-def speedups(found: Speed) -> list[dict[str, Any]]:
-    """How many times as fast the smaller model is, for each batch."""
-    return [
-        {"batch": whole.batch}
-        | {part: getattr(whole, part).mean / getattr(smaller, part).mean for part in ("latency", "prefill", "decode")}
-        for whole, smaller in zip(found.whole.paces, found.smaller.paces, strict=True)
-    ]
-
-
 def table(found: Speed) -> list[str]:
-    """Rows of both models and of the whole one's figure divided by the smaller one's."""
+    """Rows of both models and of the whole one's figure divided by the smaller one's, with its standard error."""
     sizes = [(paces.parameters, paces.weight_bytes) for paces in (found.whole, found.smaller)]
     lines = [
         _row("", "whole", "smaller", "whole / smaller"),
         _row("parameters", *(f"{parameters:,}" for parameters, _ in sizes), _ratio(*(size[0] for size in sizes))),
         _row("weights", *(amount(held) for _, held in sizes), _ratio(*(size[1] for size in sizes))),
     ]
-    for whole, smaller in zip(found.whole.paces, found.smaller.paces, strict=True):
+    for whole, smaller, speedup in zip(found.whole.paces, found.smaller.paces, found.speedups, strict=True):
         lines += ["", f"batch {whole.batch}"]
         for name in ("latency", "prefill", "decode"):
             spreads: list[Spread] = [getattr(pace, name) for pace in (whole, smaller)]
-            means = (spread.mean for spread in spreads)
-            lines.append(_row(f"{name}, ms", *(_milliseconds(spread) for spread in spreads), _ratio(*means)))
+            ratio: Ratio = getattr(speedup, name)
+            times = f"{ratio.value:.2f} ± {ratio.error:.2f}"
+            lines.append(_row(f"{name}, ms", *(_milliseconds(spread) for spread in spreads), times))
         rates = whole.throughput, smaller.throughput  # whose ratio is latency's, the other way round
         lines.append(_row("new tokens a second", *(f"{rate:,.4g}" for rate in rates), ""))
         lines.append(_memory("peak memory", whole.peak_bytes, smaller.peak_bytes, "not told by this device"))

@@ -7,6 +7,7 @@ from app.dashboard.progress import show_stage
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
+from core.checkpoint.memory import amount
 from core.checkpoint.size import BYTES
 from core.records.results import RunResult, Spread
 from core.records.spec import RunSpec
@@ -35,12 +36,16 @@ def _speed(job: Job) -> None:
     if job.timed is not None:
         timed = job.timed
         [whole], [smaller] = timed.speed.whole.paces, timed.speed.smaller.paces
+        faster = timed.speed.speedups[0].latency
         st.caption(
-            f"Writes **{whole.latency.mean / smaller.latency.mean:.2f} times as fast**: prefill "
+            f"Writes **{faster.value:.2f} ± {faster.error:.2f} times as fast**: prefill "
             f"{_taken(smaller.prefill)} instead of {_taken(whole.prefill)} ms, decode "
             f"{_taken(smaller.decode)} instead of {_taken(whole.decode)} ms.",
-            help=f"Measured on {timed.model.device}, {timed.speed.threads} threads: {timed.speed.protocol}. "
-            "`python -m app speed` has longer ones, batches and memory.",
+            help=f"Measured on {timed.model.device}, {timed.speed.threads} threads: {timed.speed.protocol}; "
+            "± of the ratio is its standard error. "
+            f"Peak memory: {_held(smaller.peak_bytes, whole.peak_bytes, 'not told by this device')}; keys and values: "
+            f"{_held(smaller.cache_bytes, whole.cache_bytes, 'none')}. "
+            "`python -m app speed` takes longer texts, more of them, and a folder.",
         )
     elif job.status == "failed":
         parts.show_failure(job.message, job.hint)
@@ -50,3 +55,7 @@ def _speed(job: Job) -> None:
 
 def _taken(spread: Spread) -> str:
     return f"{1000 * spread.mean:,.0f} ± {1000 * spread.sd:,.0f}"
+
+
+def _held(smaller: int | None, whole: int | None, nothing: str) -> str:
+    return nothing if smaller is None or whole is None else f"{amount(smaller)} instead of {amount(whole)}"

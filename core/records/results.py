@@ -159,6 +159,24 @@ class Paces:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """The whole model's mean divided by the smaller one's."""
+
+    value: float
+    error: float  # standard error; runs that follow each other are pairs
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """How many times as fast the smaller model writes that many texts at a time."""
+
+    batch: int
+    latency: Ratio
+    prefill: Ratio
+    decode: Ratio
+
+
+@dataclass(frozen=True)
 class Speed:
     """The whole model and a smaller one, timed in turn on one machine."""
 
@@ -166,6 +184,7 @@ class Speed:
     threads: int  # of the processor, that torch uses
     whole: Paces
     smaller: Paces
+    speedups: tuple[Speedup, ...]
 
 
 # Of the divergence by token; the fields of Agreement.

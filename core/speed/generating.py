@@ -17,6 +17,11 @@ class Generation(NamedTuple):
     ids: torch.Tensor  # (batch, prompt + new tokens)
     cache: int | None  # bytes of keys and values at the end; None where there are none
 
+    @property
+    def latency(self) -> float:
+        """Seconds for all."""
+        return self.prefill + self.decode
+
 
 class _Clock(BaseStreamer):
     """When each token was known. It is given them on the CPU, so that it waits for a device that works on its own."""

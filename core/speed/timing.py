@@ -14,7 +14,7 @@ from core.errors import EvaluationError, SelectionError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel, load
 from core.records.events import Event, Stage, Timed
-from core.records.results import Pace, Paces, Speed, SpeedProtocol, Spread
+from core.records.results import Pace, Paces, Ratio, Speed, SpeedProtocol, Speedup, Spread
 from core.records.spec import RunSpec
 from core.speed.generating import Generation, generation
 from core.speed.peak_memory import most_held, weight_bytes
@@ -49,6 +49,7 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
         EvaluationError: a batch needs more memory than the device has.
     """
     paces: tuple[list[Pace], list[Pace]] = [], []
+    speedups = []
     for batch in how.batches:
         yield Stage(f"Looking how much memory batch {batch} takes")
         ids = _prompts(models, how.prompt, batch)
@@ -68,16 +69,17 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
         for model, own, runs, held in zip(models, paces, found, beside, strict=True):
             peak = None if held is None else weight_bytes(model) + held
             own.append(_pace(batch, how, runs[how.warm_up :], peak))
+        speedups.append(_speedup(batch, *(runs[how.warm_up :] for runs in found)))
     sizes = [(count_parameters(model), weight_bytes(model)) for model in models]
     whole, smaller = (Paces(*size, tuple(own)) for size, own in zip(sizes, paces, strict=True))
-    return Speed(how, torch.get_num_threads(), whole, smaller)
+    return Speed(how, torch.get_num_threads(), whole, smaller, tuple(speedups))
 
 
 def _standing(done: int, found: Sequence[Sequence[Generation]], how: SpeedProtocol) -> str:
     """How far a batch is, and how long the rest of it takes as it has gone so far."""
     if not done:
         return f"{how.runs} runs of each"
-    took = sum(run.prefill + run.decode for runs in found for run in runs)
+    took = sum(run.latency for runs in found for run in runs)
     return f"{done} of {how.runs} runs of each, {took / done * (how.runs - done):,.0f} s left"
 
 
@@ -106,7 +108,7 @@ def _prompts(models: Sequence[PreTrainedModel], length: int, batch: int) -> torc
 
 
 def _pace(batch: int, how: SpeedProtocol, runs: Sequence[Generation], peak: int | None) -> Pace:
-    latency = _spread([run.prefill + run.decode for run in runs])
+    latency = _spread([run.latency for run in runs])
     return Pace(
         batch=batch,
         prefill=_spread([run.prefill for run in runs]),
@@ -120,3 +122,20 @@ def _pace(batch: int, how: SpeedProtocol, runs: Sequence[Generation], peak: int 
 
 def _spread(seconds: Sequence[float]) -> Spread:
     return Spread(float(np.mean(seconds)), float(np.std(seconds, ddof=1)))
+
+
+def _speedup(batch: int, whole: Sequence[Generation], smaller: Sequence[Generation]) -> Speedup:
+    return Speedup(
+        batch,
+        latency=_ratio([run.latency for run in whole], [run.latency for run in smaller]),
+        prefill=_ratio([run.prefill for run in whole], [run.prefill for run in smaller]),
+        decode=_ratio([run.decode for run in whole], [run.decode for run in smaller]),
+    )
+
+
+def _ratio(whole: Sequence[float], smaller: Sequence[float]) -> Ratio:
+    """Of the means. What slows both runs of a pair alike is no error of it: the usual estimator of a ratio."""
+    above, below = np.array(whole), np.array(smaller)
+    value = above.mean() / below.mean()
+    error = np.std(above - value * below, ddof=1) / below.mean() / np.sqrt(len(below))
+    return Ratio(float(value), float(error))

@@ -72,6 +72,14 @@ def test_both_are_timed_in_turn_and_what_warms_up_does_not_count(both: Any, monk
         for spread, values in zip((pace.prefill, pace.decode, pace.latency), (*counted.T, counted.sum(1)), strict=True):
             assert (spread.mean, spread.sd) == pytest.approx((values.mean(), values.std(ddof=1)))
         assert pace.cache_bytes is pace.peak_bytes is None
+    [speedup] = found.speedups
+    whole, smaller = (np.array([taken for which, *taken in order if which == place][1:]).sum(1) for place in (0, 1))
+    ratio = whole.mean() / smaller.mean()
+    assert speedup.batch == 2 and speedup.latency.value == pytest.approx(ratio)
+    # By the first order of the means' covariance, as textbooks have it.
+    spread = np.cov(np.stack([whole, smaller])) / len(whole)
+    slopes = np.array([1 / smaller.mean(), -ratio / smaller.mean()])
+    assert speedup.latency.error == pytest.approx(np.sqrt(slopes @ spread @ slopes))
 
 
 def test_the_peak_is_what_is_held_at_once() -> None:
