@@ -2,9 +2,10 @@ FROM python:3.11-slim
 
 RUN useradd --create-home quorum
 WORKDIR /quorum
-COPY requirements-first.txt requirements.txt requirements.lock ./
+COPY requirements-first.txt requirements.txt requirements.lock requirements-tasks.lock ./
 ENV PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PIP_REQUIRE_HASHES=1
-RUN pip install --no-deps -r requirements-first.txt && pip install -r requirements.txt -c requirements.lock
+RUN pip install --no-deps -r requirements-first.txt && pip install -r requirements.txt -c requirements.lock \
+    && pip install --no-deps -r requirements-tasks.lock
 COPY app app
 COPY cache cache
 COPY core core

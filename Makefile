@@ -33,6 +33,8 @@ docs: $(VENV)/.ready-dev
 lock: $(VENV)/.ready-dev
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		requirements.txt requirements-dev.txt requirements-cluster.txt --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--no-deps requirements-tasks.txt --output-file requirements-tasks.lock
 
 bench: setup
 	$(BIN)/python -m benchmarks.evaluation
@@ -46,7 +48,8 @@ screenshots: $(VENV)/.ready-dev browser
 	$(BIN)/python -m tests.support.screenshots $(RESULTS)
 
 # A stamp says that these very requirements, and this checkout, are installed: a second start takes no time.
-$(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt requirements.lock pyproject.toml
+$(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt requirements.lock requirements-tasks.lock \
+		pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Quorum needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -54,6 +57,7 @@ $(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt req
 	@# PyTorch without CUDA, a tenth of the size, where pip is told of a place that has it.
 	@$(INSTALL) --no-deps -r requirements-cpu.txt 2>/dev/null || true
 	$(INSTALL) -r requirements.txt -c requirements.lock
+	$(INSTALL) --no-deps -r requirements-tasks.lock
 	@# The command `quorum` and `import quorum`, as this folder has them at any moment.
 	$(BIN)/pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

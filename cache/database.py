@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from cache import schema
+from cache.schema import shape
 from core.errors import CacheBusy, CacheError, CacheTooNew, CacheUnreadable, DiskFull, NotWritable
 from core.paths import home, user_path, write_errors
 
@@ -73,11 +73,11 @@ class Database:
         with write_errors(self.file):
             self.file.parent.mkdir(parents=True, exist_ok=True)
         with _named_errors(self.file):
-            schema.wanted()  # before others wait for us
+            shape.wanted()  # before others wait for us
         with write_errors(self.file), _named_errors(self.file), self._lock():
             self._check_ours()
             with self._connect() as connection:
-                schema.migrate(connection)
+                shape.migrate(connection)
 
     def _check_ours(self) -> None:
         """Refuses another program's file, which stays as it is; an empty one becomes a results file."""
@@ -87,7 +87,7 @@ class Database:
             self.file.unlink()  # DuckDB takes no empty file
             return
         with self._connect(read_only=True) as connection:
-            strangers = schema.strangers(connection)
+            strangers = shape.strangers(connection)
         if strangers:
             raise CacheUnreadable(
                 f"{self.file} is no results file of Quorum: {', '.join(strangers[:3])} "
@@ -108,7 +108,7 @@ class Database:
             fresh = not self.file.exists()  # new, or deleted under a server that goes on
             with self._connect() as connection:
                 if fresh:
-                    schema.migrate(connection)
+                    shape.migrate(connection)
                 yield connection
 
     @contextmanager

@@ -10,8 +10,8 @@ from threading import Lock, RLock
 
 import duckdb
 
-from cache import schema
 from cache.database import CLOSED, Database
+from cache.schema import shape
 
 MEMORY = ":memory:"
 
@@ -25,7 +25,7 @@ class InMemory(Database):
         self._using, self._claiming = RLock(), Lock()
         self._claimed: set[str] = set()
         self._written = 0
-        schema.migrate(self._held)
+        shape.migrate(self._held)
 
     def patiently(self) -> "InMemory":
         """Itself: nobody else holds it for long."""

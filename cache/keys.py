@@ -28,6 +28,11 @@ def game_key(model: ModelInfo, protocol: TextProtocol) -> str:
     )
 
 
+def model_key(model: ModelInfo) -> str:
+    """One key for all answers of a model: the same weights, dtype and players."""
+    return _digest(METRIC, model.fingerprint, model.dtype, model.players, model.quantisation)
+
+
 def run_key(game: str, protocol: TextProtocol, strata: Sequence[int], spec: RunSpec) -> str:
     """The name of a run: the same request gets the same name, so that starting it again resumes it."""
     # Runs of before there were samplers keep their names.

@@ -1,7 +1,7 @@
 """The write side of the cache: what the engine keeps, and finds again."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from cache import labels, queries
+from cache import labels, queries, task_answers
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
 from core.attribution.stability import findings
 from core.coalitions.masks import Masks, encode
+from core.records.behaviour.task_scores import Answer
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
@@ -96,6 +97,15 @@ class Store:
         """Keeps evaluations for ever, losses and divergences in one transaction; what is already there stays."""
         with self._database.writing() as connection:
             insert(connection, game, measured)
+
+    def answers(self, model: ModelInfo, mask: str, items: Sequence[str]) -> dict[str, Answer]:
+        """What is stored of a model with the players of `mask`, by the digests of items."""
+        return task_answers.known(self._database, model, mask, items)
+
+    def record_answers(self, model: ModelInfo, mask: str, fresh: Mapping[str, Answer]) -> None:
+        """Keeps answers in one transaction; what is already there stays."""
+        with self._database.writing() as connection:
+            task_answers.insert(connection, model, mask, fresh)
 
     def selection(self, run: str, protected: Sequence[int]) -> Selection | None:
         """What a search found for a run with these players protected, if there was one."""

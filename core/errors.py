@@ -19,6 +19,7 @@
     │   ├── CacheBusy         held by another program
     │   ├── NotEvaluations    a file to import that holds something else
     │   └── RunNotFound
+    ├── TaskError             a task of lm-eval, or its items, that cannot be had or asked
     ├── ClusterError          Ray is missing, or its machines do not answer or cannot measure
     ├── NotAllowed            something of somebody else's, or too much at once, where people log in
     ├── LibraryPanic          a library written in Rust has given up in the middle
@@ -103,6 +104,9 @@ class NotEvaluations(CacheError): ...
 
 
 class RunNotFound(CacheError): ...
+
+
+class TaskError(QuorumError): ...
 
 
 class ClusterError(QuorumError): ...

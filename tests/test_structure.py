@@ -31,7 +31,7 @@ ORDER = (
     ("core.evaluate", "core.attribution"),
     ("core.compensation", "core.writing"),
     ("core.selection", "core.export", "core.audit", "core.cluster"),
-    ("core.baselines", "core.speed"),
+    ("core.baselines", "core.speed", "core.tasks"),
     ("core.run",),
     ("cache",),
     ("cache.exchange",),

@@ -35,12 +35,20 @@ def add_run(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_weights(parser: argparse.ArgumentParser) -> None:
     on_hub = "of the Hub: owner/name, owner/name@revision, owner/name/file.gguf"
     parser.add_argument("--model", default=_DEFAULTS.model, metavar="bundled|ID|DIR", help=on_hub)
     parser.add_argument("--dtype", default=_DEFAULTS.dtype, help="auto, float32, bfloat16 or float16")
     parser.add_argument("--device", default=_DEFAULTS.device, help="auto, cpu, cuda, cuda:N, mps or offload")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    add_weights(parser)
     parser.add_argument("--bos", default=_DEFAULTS.bos, choices=BOS_CHOICES, help="where the BOS token stands")
+    add_players(parser)
+
+
+def add_players(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--players", default=_DEFAULTS.players, metavar="KIND", help="block, sublayer (attention and MLP) or group:N"
     )
@@ -112,6 +120,12 @@ def names(text: str) -> tuple[str, ...]:
 
 def positive(text: str) -> int:
     if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def natural(text: str) -> int:
+    if int(text) < 0:
         raise ValueError(text)
     return int(text)
 

@@ -23,6 +23,7 @@ from app.cli.arguments import (
 from app.cli.behaviour_options import add_behaviour
 from app.cli.compensated import add_compensation
 from app.cli.speed_options import add_speed
+from app.cli.task_options import add_tasks
 from app.cli.writers import add_writers
 from app.commands import (
     choose_commands,
@@ -221,6 +222,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
 
     add_speed(command)
     add_behaviour(command)
+    add_tasks(command)
     add_writers(command, subparsers)
 
     command("doctor", doctor.doctor, "check this machine and installation", "doctor")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.cli.arguments import add_removal, add_run, integers
-from app.commands import speed_commands
+from app.commands.behaviour import speed_commands
 from core.records.results import SpeedProtocol
 
 _PAPER = SpeedProtocol()

@@ -3,9 +3,9 @@
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -16,6 +16,8 @@ from core.checkpoint.memory import amount
 from core.errors import QuorumError
 from core.records.events import Downloading, Event, Partial, Progress, Searching, Stage
 from core.records.results import RunResult
+
+T = TypeVar("T")
 
 
 def follow(events: Iterator[Event]) -> Event:
@@ -55,6 +57,17 @@ def follow(events: Iterator[Event]) -> Event:
                 shown.close()
     assert last is not None  # every engine command ends with an event of its own
     return last
+
+
+def returned(work: Generator[Event, None, T]) -> T:
+    """Follows work whose answer is what it returns."""
+    found: list[T] = []
+
+    def told() -> Iterator[Event]:
+        found.append((yield from work))
+
+    follow(told())
+    return found[0]
 
 
 def _of_run(begun: Progress) -> "tqdm[Any]":

@@ -116,6 +116,26 @@ class Games:
             self._store.record_texts(loaded.info.fingerprint, windows.protocol.tokens, texts)
         return game
 
+    def model(self, spec: RunSpec, check: Callable[[tuple[str, ...]], object]) -> Generator[Event, None, LoadedModel]:
+        """The model alone, for what needs no windows.
+
+        Args:
+            spec: names the model, its dtype, its device and its players.
+            check: as of `open`.
+
+        Raises:
+            QuorumError: as `open`.
+        """
+        yield Stage(f"Finding the model {spec.model}")
+        checkpoint = yield from finding(spec.model)
+        if checkpoint.layers is not None:
+            check(players_of(checkpoint.layers, spec.players, spec.protect))
+        if self._game is not None and self._game[0][0] != weights_of(spec):  # type: ignore[index]
+            self._game = None  # two models need not fit into memory at once
+        loaded = yield from self._load(checkpoint, spec)
+        check(loaded.info.players)
+        return loaded
+
     def _load(self, checkpoint: Checkpoint, spec: RunSpec) -> Generator[Event, None, LoadedModel]:
         """The model with its players; from memory if its files are what they were."""
         _, dtype, device = weights_of(spec)

@@ -1,11 +1,12 @@
 """What the engine asks of a store; `cache.store.Store` is one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 from typing import Protocol as Interface
 
 from core.coalitions.masks import Masks
+from core.records.behaviour.task_scores import Answer
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
@@ -49,6 +50,14 @@ class Store(Interface):
 
     def record(self, game: str, measured: Sequence[Evaluation]) -> None:
         """Keeps evaluations, losses and divergences in one transaction; what is there already stays as it is."""
+        ...
+
+    def answers(self, model: ModelInfo, mask: str, items: Sequence[str]) -> dict[str, Answer]:
+        """What is stored of a model without some players, by the digests of items."""
+        ...
+
+    def record_answers(self, model: ModelInfo, mask: str, fresh: Mapping[str, Answer]) -> None:
+        """Keeps answers by the digests of items, in one transaction; what is there already stays as it is."""
         ...
 
     def selection(self, run: str, protected: Sequence[int]) -> Selection | None:

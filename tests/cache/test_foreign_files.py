@@ -10,7 +10,8 @@ import pytest
 
 from cache import queries
 from cache.database import Database
-from cache.schema import MIGRATIONS, migrate
+from cache.schema.migrations import MIGRATIONS
+from cache.schema.shape import migrate
 from core.errors import CacheError, CacheUnreadable, DiskFull, NotWritable
 from tests.support.stored import store_run
 

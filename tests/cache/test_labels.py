@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cache import evaluations, labels, queries, schema
+from cache import evaluations, labels, queries
 from cache.database import Database
+from cache.schema.migrations import MIGRATIONS
 from cache.store import Store
 from core.errors import NotAllowed, RunNotFound
 from core.records.spec import RunSpec
@@ -126,9 +127,11 @@ def test_a_deleted_run_that_is_started_again_begins_anew(database: Database) -> 
 def test_a_file_of_before_there_were_labels(cache_file: Path) -> None:
     run = store_run(Database(cache_file)).run
     with Database(cache_file).writing() as connection:
-        connection.execute("DROP TABLE labels; ALTER TABLE runs DROP findings; ALTER TABLE selections DROP can_go")
+        connection.execute(
+            "DROP TABLE labels; DROP TABLE answers; ALTER TABLE runs DROP findings; ALTER TABLE selections DROP can_go"
+        )
         connection.execute("UPDATE schema_version SET version = ?", [11])
-    assert len(schema.MIGRATIONS) > 11
+    assert len(MIGRATIONS) > 11
     database = Database(cache_file)
     assert queries.find_run(database, run).label == labels.Label()
     labels.rename(database, run, "old")

@@ -17,7 +17,7 @@ import pytest
 from app.root import ROOT
 from cache import evaluations, labels, queries
 from cache.database import Database
-from cache.schema import MIGRATIONS
+from cache.schema.migrations import MIGRATIONS
 from cache.store import Store
 from core.coalitions.masks import encode
 from core.errors import CacheBusy, CacheTooNew, CacheUnreadable, DiskFull, NotWritable, RunNotFound

@@ -1,5 +1,6 @@
 """The example of each command's help does what it says, in one folder, one after the other."""
 
+import json
 import os
 import shlex
 import shutil
@@ -37,6 +38,9 @@ def test_every_example_runs(
     monkeypatch.setattr(os, "execve", execve)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.txt").write_text(text_file.read_text()[::-1])
+    (tmp_path / "items").mkdir()
+    item = {"context": "It rained, therefore", "choices": ["the road was wet.", "the sun shone."], "answer": 0}
+    (tmp_path / "items" / "copa.jsonl").write_text(json.dumps(item))
     finished(spec)
     every = commands()
     for name in sorted(every, key=lambda name: name not in FIRST):
@@ -44,7 +48,7 @@ def test_every_example_runs(
         assert epilog is not None
         typed = shlex.split(epilog.removeprefix(f"example: {PROGRAM} "))
         assert typed[: name.count(" ") + 1] == name.split()
-        if "--model" in every[name]._option_string_actions and name != "export":
+        if "--model" in every[name]._option_string_actions and name not in ("export", "tasks"):
             # The bundled model and its text take minutes.
             texts = ["--corpus", str(text_file)] if name != "matrix" else ["--corpora", f"{text_file},own.txt"]
             typed += ["--model", str(tiny), *texts, "--window", "16"]

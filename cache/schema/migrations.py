@@ -4,12 +4,8 @@ A migration, once released, never changes; a new one is appended. The file says 
 """
 
 from collections.abc import Callable
-from functools import cache
 
-import duckdb
 from duckdb import DuckDBPyConnection
-
-from core.errors import CacheTooNew
 
 
 def m001_games_evaluations_runs(connection: DuckDBPyConnection) -> None:
@@ -164,7 +160,19 @@ def m013_findings(connection: DuckDBPyConnection) -> None:
     connection.execute("ALTER TABLE selections ADD COLUMN can_go INTEGER")  # layers, by `cache.going`
 
 
-Object = tuple[str, str, str | None]  # kind, name, and the statement that makes it
+def m014_answers(connection: DuckDBPyConnection) -> None:
+    """What models answered, item by item: an item is its tokens, so that no task measures another's again."""
+    connection.execute("""
+        CREATE TABLE answers (
+            model VARCHAR NOT NULL,             -- weights, dtype and players
+            mask VARCHAR NOT NULL,              -- '1' for a player who is there
+            item VARCHAR NOT NULL,              -- digest of the tokens of its contexts and continuations
+            likelihoods DOUBLE[] NOT NULL,      -- of its continuations, nats
+            greedy BOOLEAN[] NOT NULL,          -- whether the likeliest tokens spell each
+            PRIMARY KEY (model, mask, item)
+        );
+    """)
+
 
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
@@ -180,69 +188,5 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m011_imports,
     m012_labels,
     m013_findings,
+    m014_answers,
 )
-
-
-def migrate(connection: DuckDBPyConnection, upto: int = len(MIGRATIONS)) -> None:
-    """Brings a file, new or old, to a schema, this release's or an earlier one, or raises CacheTooNew."""
-    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    for number in range(_version(connection), upto):
-        connection.execute("BEGIN")
-        MIGRATIONS[number](connection)
-        connection.execute("DELETE FROM schema_version")
-        connection.execute("INSERT INTO schema_version VALUES (?)", [number + 1])
-        connection.execute("COMMIT")
-
-
-def strangers(connection: DuckDBPyConnection) -> list[str]:
-    """What a file holds, or lacks, that the schema it says it has does not; none in a file of ours, or an empty one.
-
-    A view, a macro or a default could compute anything when it is read; all is compared before anything is.
-
-    Raises:
-        CacheTooNew.
-    """
-    found = _objects(connection)
-    if not found:
-        return []
-    if not wanted(0) <= found:
-        return sorted(f"{kind} {name}" for kind, name, _ in found)
-    return sorted({f"{kind} {name}" for kind, name, _ in found ^ wanted(_version(connection))})
-
-
-@cache
-def wanted(version: int = len(MIGRATIONS)) -> frozenset[Object]:
-    """What a file of some schema holds."""
-    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        migrate(connection, version)
-        return _objects(connection)
-
-
-def _objects(connection: DuckDBPyConnection) -> frozenset[Object]:
-    """Everything that somebody has made in a file, with the statement that made it.
-
-    Functions by their full names, and no operator: a macro in the file may be called like any of them.
-    """
-    rows = connection.execute("""
-        SELECT 'table', schema_name, table_name, sql FROM system.main.duckdb_tables() WHERE NOT internal
-        UNION ALL SELECT 'view', schema_name, view_name, sql FROM system.main.duckdb_views() WHERE NOT internal
-        UNION ALL SELECT 'function', schema_name, function_name, macro_definition
-            FROM system.main.duckdb_functions() WHERE NOT internal
-        UNION ALL SELECT 'sequence', schema_name, sequence_name, sql FROM system.main.duckdb_sequences()
-        UNION ALL SELECT 'index', schema_name, index_name, sql FROM system.main.duckdb_indexes()
-        UNION ALL SELECT 'type', schema_name, type_name, logical_type
-            FROM system.main.duckdb_types() WHERE NOT internal
-        UNION ALL SELECT 'schema', NULL, schema_name, NULL FROM system.main.duckdb_schemas() WHERE NOT internal
-    """).fetchall()
-    return frozenset((kind, f"{room}.{name}" if room else name, sql) for kind, room, name, sql in rows)
-
-
-def _version(connection: DuckDBPyConnection) -> int:
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    version = row[0] if row else 0
-    if version > len(MIGRATIONS):
-        raise CacheTooNew(
-            f"The results file has schema {version}; this release knows up to {len(MIGRATIONS)}.",
-            "Update Quorum, or name another file with --cache FILE.",
-        )
-    return int(version)

@@ -1,0 +1,1 @@
+"""The commands that measure what perplexity does not tell."""

@@ -1,0 +1,1 @@
+"""What perplexity does not tell of a model."""

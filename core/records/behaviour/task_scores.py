@@ -1,0 +1,47 @@
+"""What a model scored on tasks, and the answers behind it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# What the paper of this method measures (arXiv 2602.07804): all without examples, on whole splits.
+PAPER_TASKS = (
+    *("lambada_openai", "openbookqa", "arc_easy", "arc_challenge"),
+    *("winogrande", "hellaswag", "piqa", "boolq"),
+)
+
+
+class Answer(NamedTuple):
+    """Of one item: how likely each continuation is after its context, and whether the likeliest tokens spell it."""
+
+    likelihoods: tuple[float, ...]  # nats, summed over the tokens of a continuation
+    greedy: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a task."""
+
+    name: str  # as lm-eval calls it: acc, acc_norm, perplexity
+    value: float
+    error: float | None  # standard error, where it is known
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """What one model scored on one task."""
+
+    task: str
+    version: str  # lm-eval's, of prompts and metrics
+    shots: int
+    split: str
+    items: int
+    source: str  # of the items: a data set of the Hub, or a file
+    metrics: tuple[Metric, ...]
+
+
+@dataclass(frozen=True)
+class ModelScores:
+    """What a model without some players scored."""
+
+    removed: tuple[int, ...]
+    tasks: tuple[TaskScore, ...]

@@ -1,0 +1,137 @@
+"""Tasks as lm-eval (EleutherAI's Language Model Evaluation Harness) defines them, with items of the Hub or of files.
+
+A task is built from its own definition alone: lm-eval's own index reads every one of its 14,000 first.
+"""
+
+import io
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import lm_eval.tasks
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from core.errors import TaskError
+from core.records.behaviour.task_scores import PAPER_TASKS
+from core.tasks.local_items import Local, local_items
+
+_CHOOSING = ("multiple_choice", "loglikelihood")
+
+
+@dataclass(frozen=True)
+class NamedTask:
+    """A task of lm-eval with its items."""
+
+    name: str
+    built: Any  # lm_eval.api.task.ConfigurableTask
+    split: str
+    source: str
+
+    @property
+    def version(self) -> str:
+        return str(self.built.VERSION)
+
+    @property
+    def shots(self) -> int:
+        return int(self.built.config.num_fewshot or 0)
+
+
+def tasks_named(names: Sequence[str], data: Path | None, shots: int | None, limit: int | None) -> list[NamedTask]:
+    """The tasks of some names, ready to ask their first items.
+
+    Args:
+        names: as lm-eval has them.
+        data: a folder with a JSONL file for each; None takes each task's own data set from the Hub.
+        shots: solved examples before each item; None takes each task's own number.
+        limit: items of each; None takes all.
+
+    Raises:
+        TaskError: lm-eval does not know a task, or its items cannot be had; before any forward.
+    """
+    if not names or len(set(names)) < len(names):
+        raise TaskError(
+            "No task, or one twice, is asked for.", f"Name some of lm-eval's: --tasks {','.join(PAPER_TASKS)}"
+        )
+    definitions = [_definition(name) for name in names]
+    files = [local_items(name, data) if data is not None else None for name in names]
+    found = [_built(*each, shots) for each in zip(names, definitions, files, strict=True)]
+    for task in found:
+        _ask(task, limit)
+    return found
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without lm-eval's notices and bars, which it draws for every task and cannot be told not to."""
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    with redirect_stderr(io.StringIO()):
+        yield
+
+
+@cache
+def _definition(name: str) -> dict[str, Any]:
+    """What lm-eval says of a task, if it is of a kind that can be measured."""
+    folder = Path(lm_eval.tasks.__file__).parent
+    names_it = re.compile(rf"^task: *[\"']?{re.escape(name)}[\"']? *$", re.MULTILINE)
+    likely = name.partition("_")[0]
+    files = sorted(folder.rglob("*.yaml"), key=lambda file: (likely not in file.parts, file))
+    for file in files:
+        if names_it.search(file.read_text(encoding="utf-8", errors="replace")):
+            break
+    else:
+        raise TaskError(
+            f"lm-eval knows no task {name}.",
+            f"Name single tasks, not groups of them; those of the literature are {', '.join(PAPER_TASKS)}.",
+        )
+    found = {key: value for key, value in load_yaml(file).items() if key not in ("tag", "group", "task_list")}
+    kind = found.get("output_type", "generate_until")
+    if kind not in _CHOOSING:
+        raise TaskError(
+            f"{name} is a task of the kind {kind}.",
+            "Quorum measures tasks that choose among answers, or say how likely one is.",
+        )
+    return found
+
+
+def _built(name: str, definition: dict[str, Any], file: Local | None, shots: int | None) -> NamedTask:
+    config = deepcopy(definition)
+    split = str(config.get("test_split") or config.get("validation_split"))
+    if shots is not None:
+        config["num_fewshot"] = shots
+    if file is not None:
+        config |= file.overrides | {"training_split": None, "validation_split": None, "test_split": split}
+        config |= {"custom_dataset": lambda **_: {split: file.items}, "fewshot_split": split if shots else None}
+    try:
+        with quietly():
+            built = ConfigurableTask(config=config)
+    except Exception as cause:  # of datasets, the Hub's client, the network; or of templates that rows do not suit
+        if file is not None:
+            raise _unsuited(name, file.name, cause) from cause
+        raise TaskError(
+            f"The items of {name} cannot be had: {str(cause).splitlines()[0] if str(cause) else repr(cause)}",
+            "Name a folder that has them with --data FOLDER, or try again where the Hub can be reached.",
+        ) from cause
+    return NamedTask(name, built, split, file.name if file is not None else str(config.get("dataset_path")))
+
+
+def _ask(task: NamedTask, limit: int | None) -> None:
+    """Has lm-eval write the prompts of the first items."""
+    try:
+        with quietly():
+            task.built.build_all_requests(limit=limit, rank=0, world_size=1)
+    except Exception as cause:  # whatever its templates raise on fields that are not there
+        raise _unsuited(task.name, task.source, cause) from cause
+
+
+def _unsuited(name: str, source: str, cause: Exception) -> TaskError:
+    return TaskError(
+        f"{source} has items that the task {name} cannot ask: {cause}.",
+        "Give each row the task's own fields, or context, choices and answer.",
+    )

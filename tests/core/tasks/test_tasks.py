@@ -1,0 +1,213 @@
+"""Accuracies are those of lm-eval's own HFLM on the exported folder, item by item, however they are asked for."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lm_eval.models.huggingface
+import numpy as np
+import pytest
+from lm_eval.evaluator import evaluate
+
+from cache.in_memory import InMemory
+from cache.store import Store
+from core.errors import TaskError
+from core.model.model import LoadedModel
+from core.records.behaviour.task_scores import ModelScores
+from core.records.events import Event, Progress
+from core.records.spec import RunSpec
+from core.run.engine import Engine
+from core.tasks import answering, likelihood
+from core.tasks.harness import NamedTask, tasks_named
+from core.tasks.items import encoded, items_of
+from tests.support.commands import Cli
+from tests.support.finished import Finished
+from tests.support.models import recipe_of
+from tests.support.tasks.made_items import MADE, save_items
+
+NAMES = list(MADE)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_items(tmp_path_factory.mktemp("items"))
+
+
+@pytest.fixture
+def spec(tiny: Path) -> RunSpec:
+    return RunSpec(model=str(tiny), dtype="float32", device="cpu")
+
+
+def asked(folder: Path, *names: str, shots: int | None = None) -> list[NamedTask]:
+    return tasks_named(names or NAMES, folder, shots, None)
+
+
+def done(store: Store, spec: RunSpec, tasks: list[NamedTask], *removals: tuple[int, ...]) -> list[ModelScores]:
+    work = answering.answered(store, spec, tasks, removals or [()])
+    while True:
+        try:
+            next(work)
+        except StopIteration as ended:
+            found: list[ModelScores] = ended.value[1]
+            return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prompts_are_the_official_ones(folder: Path, name: str) -> None:
+    [task] = asked(folder, name)
+    first = [request.args for request in task.built.instances if request.doc_id == 0]
+    assert first == list(MADE[name][1])
+    row = MADE[name][0][0]
+    right = row.get("answer", row.get("label"))
+    if right is not None:
+        judged = [(0.0 if place == right else -9.0, False) for place in range(len(first))]
+        assert task.built.process_results(task.built.task_docs[0], judged)["acc"] == 1
+
+
+def hflm(folder: Path, tasks: list[NamedTask], batch: int) -> dict[str, Any]:
+    """What lm-eval itself says of a folder."""
+    model = lm_eval.models.huggingface.HFLM(pretrained=str(folder), batch_size=batch, device="cpu", dtype="float32")
+    return dict(evaluate(model, {task.name: task.built for task in tasks}, bootstrap_iters=2))
+
+
+@pytest.mark.parametrize(("removed", "batch"), [((), 1), ((1, 5), 4), ((0, 2, 3), 16)])
+def test_item_by_item_as_lm_eval_on_the_exported_folder(
+    folder: Path,
+    spec: RunSpec,
+    tiny_loaded: LoadedModel,
+    text_file: Path,
+    tmp_path: Path,
+    removed: tuple[int, ...],
+    batch: int,
+) -> None:
+    tasks = asked(folder, shots=0)
+    store = Store(InMemory())
+    [ours] = done(store, spec, tasks, removed)
+    exported = Path(spec.model)
+    if removed:
+        exported = tmp_path / "smaller"
+        text = replace(spec, corpus=str(text_file), sequences=4, window=16)
+        for _ in Engine(store).export(replace(recipe_of(tiny_loaded, removed), spec=text), exported):
+            pass
+    theirs = hflm(exported, asked(folder, shots=0), batch)
+    mask = "".join("0" if layer in removed else "1" for layer in range(8))
+    for task, score in zip(tasks, ours.tasks, strict=True):
+        items = items_of(task, tiny_loaded.checkpoint.tokenizer, 256)
+        answers = store.answers(tiny_loaded.info, mask, [item.digest for item in items])
+        for sample, item in zip(theirs["samples"][task.name], items, strict=True):
+            responses = [response for [response] in sample["resps"]]
+            found = answers[item.digest]
+            np.testing.assert_allclose(found.likelihoods, [value for value, _ in responses], rtol=1e-5)
+            assert found.greedy == tuple(greedy for _, greedy in responses)
+        for metric in score.metrics:
+            assert metric.value == pytest.approx(theirs["results"][task.name][f"{metric.name},none"], rel=1e-5)
+            error = theirs["results"][task.name][f"{metric.name}_stderr,none"]
+            if metric.name.startswith("acc") and score.items > 1:
+                assert metric.error == pytest.approx(error)
+
+
+def test_neither_order_nor_company_changes_an_answer(folder: Path, spec: RunSpec, tiny_loaded: LoadedModel) -> None:
+    forward, backward, alone = Store(InMemory()), Store(InMemory()), Store(InMemory())
+    [one] = done(forward, spec, asked(folder), (3,))
+    [other] = done(backward, spec, asked(folder, *reversed(NAMES)), (3,))
+    for name in NAMES:
+        done(alone, spec, asked(folder, name), (3,))
+    assert sorted(one.tasks, key=lambda it: it.task) == sorted(other.tasks, key=lambda it: it.task)
+    digests = [it.digest for task in asked(folder) for it in items_of(task, tiny_loaded.checkpoint.tokenizer, None)]
+    same = [store.answers(tiny_loaded.info, "11101111", digests) for store in (forward, backward, alone)]
+    assert same[0] == same[1] == same[2] and len(same[0]) == len(set(digests))
+
+
+def test_no_item_is_measured_twice(folder: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped anywhere and asked again, alone or among other tasks."""
+    measured: list[str] = []
+
+    def counting(loaded: LoadedModel, mask: Any, item: Any) -> Any:
+        measured.append("".join("01"[int(kept)] for kept in mask) + item.digest)
+        return likelihood.answer(loaded, mask, item)
+
+    monkeypatch.setattr(answering, "answer", counting)
+    monkeypatch.setattr(answering, "_EVERY", 0.0)
+    store = Store(InMemory())
+    begun: Iterator[Event] = answering.answered(store, spec, asked(folder), [(), (2,)])
+    for event in begun:
+        if isinstance(event, Progress) and event.done >= 4:
+            break
+    begun.close()  # type: ignore[attr-defined]
+    assert 4 <= len(measured) < event.total
+    done(store, spec, asked(folder, "piqa"), ())
+    done(store, spec, asked(folder), (), (2,))
+    assert len(measured) == len(set(measured)) == event.total
+    done(store, spec, asked(folder), (2,), ())
+    assert len(measured) == event.total
+
+
+def test_examples_before_an_item_are_other_questions(folder: Path, spec: RunSpec) -> None:
+    store = Store(InMemory())
+    [[without], [with_one]] = [
+        [score.tasks for score in done(store, spec, asked(folder, "piqa", shots=shots), ())] for shots in (0, 1)
+    ]
+    assert (without[0].shots, with_one[0].shots) == (0, 1)
+    asks = [task.built.instances[0].args[0] for shots in (0, 1) for task in asked(folder, "piqa", shots=shots)]
+    assert asks[1].endswith(asks[0]) and asks[1] != asks[0]
+
+
+@pytest.mark.parametrize(
+    ("names", "files", "words"),
+    [
+        (["nothing_like_it"], {}, "knows no task nothing_like_it"),
+        (["gsm8k"], {}, "of the kind generate_until"),
+        (["piqa"], {}, "no file for the task piqa"),
+        (["piqa"], {"piqa.jsonl": "{}\n", "piqa_two.jsonl": "{}\n"}, "more than one file"),
+        (["piqa"], {"piqa.jsonl": "no json\n"}, "cannot be read"),
+        (["piqa"], {"piqa.jsonl": "[1]\n"}, "has no items"),
+        (["piqa"], {"piqa.jsonl": "\n"}, "has no items"),
+        (["piqa"], {"piqa.jsonl": '{"context": "a", "choices": 3, "answer": 0}\n'}, "no items of piqa"),
+        (["arc_easy"], {"arc_easy.jsonl": '{"context": "a", "choices": ["b"], "answer": 4}\n'}, "no items of arc_easy"),
+        (["copa"], {"copa.jsonl": '{"context": "a b", "choices": ["c", "d"], "answer": 1}\n'}, "no items of copa"),
+        (["piqa"], {"piqa.jsonl": '{"question": "of another task"}\n'}, "cannot ask"),
+        (["piqa", "piqa"], {}, "one twice"),
+        ([], {}, "No task"),
+    ],
+)
+def test_what_cannot_be_asked_is_named(tmp_path: Path, names: list[str], files: dict[str, str], words: str) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(TaskError, match=words):
+        tasks_named(names, tmp_path, None, None)
+
+
+def test_an_item_longer_than_the_models_positions(spec: RunSpec, tmp_path: Path) -> None:
+    rows = [*MADE["piqa"][0], {"context": "on and on " * 40, "choices": ["a", "b"], "answer": 0}]
+    [task] = asked(save_items(tmp_path / "long", {"piqa": rows}), "piqa")
+    with pytest.raises(TaskError, match="Item 2 of piqa has"):
+        done(Store(InMemory()), spec, [task])
+    [task] = tasks_named(["piqa"], tmp_path / "long", None, 2)
+    assert done(Store(InMemory()), spec, [task])[0].tasks[0].items == 2
+
+
+def test_a_context_that_ends_in_spaces_gives_them_to_what_follows(tiny_loaded: LoadedModel) -> None:
+    tokenizer = tiny_loaded.checkpoint.tokenizer
+    assert encoded(tokenizer, "a ", "b") == encoded(tokenizer, "a", " b")
+    first, rest = encoded(tokenizer, "", "b")
+    assert first == (tokenizer.bos_token_id,) and tokenizer.decode(rest) == "b"
+
+
+def test_from_the_command_line(
+    cli: Cli, finished: Finished, text_file: Path, tiny: Path, folder: Path, cache_file: Path
+) -> None:
+    [run] = finished(RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50))
+    status, answer, errors = cli("tasks", run, "--remove", "1,2", "--tasks", "piqa,copa", "--data", folder)
+    assert status == 0, errors
+    whole, pruned = answer["scores"]
+    assert (whole["removed"], pruned["removed"]) == ([], [1, 2])
+    assert [task["task"] for task in pruned["tasks"]] == ["piqa", "copa"]
+    assert {metric["name"] for metric in whole["tasks"][0]["metrics"]} == {"acc", "acc_norm"}
+    status, answer, _ = cli("tasks", run, "--plan", "3", "--tasks", "piqa", "--data", folder)
+    assert status == 1 and answer["error"]["kind"] == "RunNotFound" and "select" in answer["error"]["hint"]
+    assert cli("tasks", "--model", tiny, "--remove", "9", "--tasks", "piqa", "--data", folder)[0] == 1
+    with pytest.raises(SystemExit):
+        cli("tasks", run, "--model", tiny, "--tasks", "piqa", "--data", folder)
+    with pytest.raises(SystemExit):
+        cli("tasks", "--plan", "3", "--tasks", "piqa", "--data", folder)
