@@ -17,7 +17,7 @@ from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
 from core.tasks.harness import NamedTask
 from core.tasks.items import Item, items_of
-from core.tasks.likelihood import answer
+from core.tasks.likelihood import Likelihoods
 from core.tasks.scores import score
 
 Names = Sequence[int | str]  # of players, or their places in a mask
@@ -77,10 +77,13 @@ def _measured(
     store: Store, loaded: LoadedModel, mask: NDArray[np.bool_], items: Sequence[Item]
 ) -> Generator[dict[str, Answer], None, None]:
     """Answers by digest, some at a time, each stored."""
+    if not items:
+        return
+    ways = Likelihoods(loaded, mask, items[0].tokens[0][0])
     fresh: dict[str, Answer] = {}
     kept_at = time.monotonic()
     for place, item in enumerate(items, 1):
-        fresh[item.digest] = answer(loaded, mask, item)
+        fresh[item.digest] = ways.answer(item)
         if place == len(items) or time.monotonic() - kept_at > _EVERY:
             store.record_answers(loaded.info, encode(mask), fresh)
             yield fresh

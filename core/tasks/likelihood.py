@@ -1,34 +1,90 @@
 """How likely a model finds the continuations of an item.
 
 An item goes through the model alone, whatever else is asked, so that no answer depends on how many there are, on their
-order, or on who measures them: sums of other batches differ in their last bits, and accuracies with them.
+order, or on who measures them: sums of other batches differ in their last bits, and accuracies with them. What its
+continuations follow is read once for all of them, where a cache of keys and values is proved to change nothing.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.model.masked import playing
 from core.model.model import LoadedModel
+from core.model.skipping import FAILURES
 from core.records.behaviour.task_scores import Answer
-from core.tasks.items import Item
+from core.tasks.items import Item, Tokens
+from core.writing.token_reader import TokenReader, rounding
+
+_PROOF, _MORE = 12, 5  # tokens of the context, and of the longest continuation, on which sharing is proved
 
 
-def answer(loaded: LoadedModel, mask: NDArray[np.bool_], item: Item) -> Answer:
-    """What the model with the players of `mask` (players,) says of an item's continuations."""
-    rows = [(*context, *continuation)[:-1] for context, continuation in item.tokens]
-    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)  # what comes after a row's end changes nothing
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = torch.tensor(row)
-    with torch.inference_mode(), playing(loaded, mask):
-        logits = loaded.model(input_ids=ids.to(loaded.info.device), use_cache=False).logits
-    found = [_of(logits[place], *tokens) for place, tokens in enumerate(item.tokens)]
-    return Answer(tuple(likelihood for likelihood, _ in found), tuple(greedy for _, greedy in found))
+class Likelihoods:
+    """Answers items with some players of a model."""
+
+    def __init__(self, loaded: LoadedModel, mask: NDArray[np.bool_], tokens: Tokens) -> None:
+        """`mask` (players,) is True where a player is kept; `tokens` are some that the model embeds."""
+        self._loaded, self._mask = loaded, mask
+        self._shares = self._proved(tokens)
+
+    def answer(self, item: Item) -> Answer:
+        """What the model says of an item's continuations."""
+        contexts = {context for context, _ in item.tokens}
+        if self._shares and len(contexts) == 1 < len(item.tokens):
+            rows = self._shared(contexts.pop(), [continuation for _, continuation in item.tokens])
+        else:
+            rows = self._whole(item.tokens)
+        found = [_of(logits, continuation) for logits, (_, continuation) in zip(rows, item.tokens, strict=True)]
+        return Answer(tuple(likelihood for likelihood, _ in found), tuple(greedy for _, greedy in found))
+
+    def _whole(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[torch.Tensor]:
+        """The logits that tell of each continuation, (its tokens, vocabulary); each pair is read from its beginning."""
+        read = TokenReader(self._loaded, self._mask, cached=False).read(
+            self._padded([(*context, *continuation)[:-1] for context, continuation in pairs])
+        )
+        begins = [len(context) - 1 for context, _ in pairs]
+        return [row[at : at + len(after)] for row, at, (_, after) in zip(read, begins, pairs, strict=True)]
+
+    def _shared(self, context: Tokens, continuations: Sequence[Tokens]) -> list[torch.Tensor]:
+        """The same of one context, which is read once."""
+        reader = TokenReader(self._loaded, self._mask, cached=True)
+        first = reader.read(self._padded([context]))[:, -1:]
+        if max(map(len, continuations)) == 1:
+            return [first[0]] * len(continuations)
+        reader.repeat(len(continuations))
+        rest = reader.read(self._padded([(*context, *continuation[:-1]) for continuation in continuations]))
+        return [
+            torch.cat([first[0], row[: len(continuation) - 1]])
+            for row, continuation in zip(rest, continuations, strict=True)
+        ]
+
+    def _padded(self, rows: Sequence[Tokens]) -> torch.Tensor:
+        """Rows as one tensor; what stands behind a row's end changes nothing before it."""
+        longest = max(map(len, rows))
+        ids = [list(row) + [row[-1]] * (longest - len(row)) for row in rows]
+        return torch.tensor(ids, device=self._loaded.info.device)
+
+    def _proved(self, tokens: Tokens) -> bool:
+        """Whether reading a context once gives the logits of whole forwards, to rounding."""
+        settings = self._loaded.model.generation_config
+        if settings is not None and settings.use_cache is False:
+            return False
+        text = (tokens * (_PROOF + _MORE))[: _PROOF + _MORE]
+        context, longest = text[:_PROOF], text[_PROOF:]
+        continuations = [longest, longest[::-1][:2], longest[1:2]]
+        plain = self._whole([(context, continuation) for continuation in continuations])
+        try:
+            shared = self._shared(context, continuations)
+        except (*FAILURES, RuntimeError):
+            return False
+        most = rounding(self._loaded) * max(float(row.abs().max()) for row in plain)
+        return all(bool(((a - b).abs() <= most).all()) for a, b in zip(plain, shared, strict=True))
 
 
-def _of(logits: torch.Tensor, context: tuple[int, ...], continuation: tuple[int, ...]) -> tuple[float, bool]:
+def _of(logits: torch.Tensor, continuation: Tokens) -> tuple[float, bool]:
     """Of logits (tokens, vocabulary): the log-likelihood of a continuation, and whether it is the greedy one."""
-    rows = logits[len(context) - 1 : len(context) - 1 + len(continuation)].float()
+    rows = logits.float()
     wanted = torch.tensor(continuation, device=rows.device)
     chosen = rows.log_softmax(-1).gather(-1, wanted[:, None]).sum()
     return float(chosen), bool((rows.argmax(-1) == wanted).all())

@@ -48,6 +48,11 @@ class TokenReader:
             logits: torch.Tensor = answer.logits
             return logits
 
+    def repeat(self, times: int) -> None:
+        """From here on, each text that was read so far is the beginning of so many."""
+        assert self._cached and self._cache is not None
+        self._cache.batch_repeat_interleave(times)
+
 
 def cache_holds(loaded: LoadedModel, mask: NDArray[np.bool_], start: Sequence[int]) -> bool:
     """Whether a cache gives the logits of whole forwards, to rounding: tried on the beginning of a text."""
@@ -61,5 +66,10 @@ def cache_holds(loaded: LoadedModel, mask: NDArray[np.bool_], start: Sequence[in
         read = [reader.read(ids[:, :length])[0, -1] for length in range(_FIRST, _PROOF + 1)]
     except (*FAILURES, RuntimeError):
         return False
-    rounding = _ROUNDING[loaded.model.dtype.itemsize < 4] * plain.abs().max()
-    return bool(((torch.stack(read).float() - plain).abs() <= rounding).all())
+    most = rounding(loaded) * plain.abs().max()
+    return bool(((torch.stack(read).float() - plain).abs() <= most).all())
+
+
+def rounding(loaded: LoadedModel) -> float:
+    """How far logits may be from those without a cache, as a part of the largest one."""
+    return _ROUNDING[loaded.model.dtype.itemsize < 4]

@@ -12,18 +12,20 @@ from lm_eval.evaluator import evaluate
 
 from cache.in_memory import InMemory
 from cache.store import Store
+from core.checkpoint.checkpoint import locate
 from core.errors import TaskError
-from core.model.model import LoadedModel
-from core.records.behaviour.task_scores import ModelScores
+from core.model.model import LoadedModel, load
+from core.records.behaviour.task_scores import Answer, ModelScores
 from core.records.events import Event, Progress
 from core.records.spec import RunSpec
 from core.run.engine import Engine
-from core.tasks import answering, likelihood
+from core.tasks import answering
 from core.tasks.harness import NamedTask, tasks_named
-from core.tasks.items import encoded, items_of
+from core.tasks.items import Item, encoded, items_of
+from core.tasks.likelihood import Likelihoods
 from tests.support.commands import Cli
 from tests.support.finished import Finished
-from tests.support.models import recipe_of
+from tests.support.models import CONFIGS, recipe_of, save_model
 from tests.support.tasks.made_items import MADE, save_items
 
 NAMES = list(MADE)
@@ -107,6 +109,22 @@ def test_item_by_item_as_lm_eval_on_the_exported_folder(
                 assert metric.error == pytest.approx(error)
 
 
+@pytest.mark.parametrize("family", sorted(CONFIGS))
+@pytest.mark.parametrize("removed", [(), (0,), (1, 5), (0, 1, 7)])
+def test_a_context_that_is_read_once_changes_nothing(
+    family: str, removed: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(locate(str(save_model(tmp_path / family, family))), "float32", "cpu")
+    mask = np.array([layer not in removed for layer in range(8)])
+    context = tuple(range(40, 60))
+    item = Item((), tuple((context, tuple(range(70, 70 + length))) for length in (1, 6, 3)))
+    shares, plain = Likelihoods(loaded, mask, context), Likelihoods(loaded, mask, context)
+    monkeypatch.setattr(plain, "_shares", False)
+    assert shares._shares
+    np.testing.assert_allclose(shares.answer(item).likelihoods, plain.answer(item).likelihoods, rtol=1e-5)
+    assert shares.answer(item).greedy == plain.answer(item).greedy
+
+
 def test_neither_order_nor_company_changes_an_answer(folder: Path, spec: RunSpec, tiny_loaded: LoadedModel) -> None:
     forward, backward, alone = Store(InMemory()), Store(InMemory()), Store(InMemory())
     [one] = done(forward, spec, asked(folder), (3,))
@@ -123,11 +141,12 @@ def test_no_item_is_measured_twice(folder: Path, spec: RunSpec, monkeypatch: pyt
     """Stopped anywhere and asked again, alone or among other tasks."""
     measured: list[str] = []
 
-    def counting(loaded: LoadedModel, mask: Any, item: Any) -> Any:
-        measured.append("".join("01"[int(kept)] for kept in mask) + item.digest)
-        return likelihood.answer(loaded, mask, item)
+    class Counting(Likelihoods):
+        def answer(self, item: Item) -> Answer:
+            measured.append("".join("01"[int(kept)] for kept in self._mask) + item.digest)
+            return super().answer(item)
 
-    monkeypatch.setattr(answering, "answer", counting)
+    monkeypatch.setattr(answering, "Likelihoods", Counting)
     monkeypatch.setattr(answering, "_EVERY", 0.0)
     store = Store(InMemory())
     begun: Iterator[Event] = answering.answered(store, spec, asked(folder), [(), (2,)])
