@@ -17,6 +17,9 @@ from core.records.behaviour.task_scores import Answer
 from core.tasks.items import Item, Tokens
 from core.writing.token_reader import TokenReader, rounding
 
+# Reading in two steps pays from so many times fewer tokens on: of 135 M parameters, on two busy cores, it was 1.2 times
+# as fast at 2.8 times fewer (ARC), and .75 at 1.3 (PIQA).
+_WORTH = 1.5
 _PROOF, _MORE = 12, 5  # tokens of the context, and of the longest continuation, on which sharing is proved
 
 
@@ -30,9 +33,8 @@ class Likelihoods:
 
     def answer(self, item: Item) -> Answer:
         """What the model says of an item's continuations."""
-        contexts = {context for context, _ in item.tokens}
-        if self._shares and len(contexts) == 1 < len(item.tokens):
-            rows = self._shared(contexts.pop(), [continuation for _, continuation in item.tokens])
+        if self._shares and _saved(item) >= _WORTH:
+            rows = self._shared(item.tokens[0][0], [continuation for _, continuation in item.tokens])
         else:
             rows = self._whole(item.tokens)
         found = [_of(logits, continuation) for logits, (_, continuation) in zip(rows, item.tokens, strict=True)]
@@ -80,6 +82,17 @@ class Likelihoods:
             return False
         most = rounding(self._loaded) * max(float(row.abs().max()) for row in plain)
         return all(bool(((a - b).abs() <= most).all()) for a, b in zip(plain, shared, strict=True))
+
+
+def _saved(item: Item) -> float:
+    """How many times as many tokens are read where the context of an item is not shared."""
+    contexts, whole = (
+        {context for context, _ in item.tokens},
+        sum(len(context) + len(after) for context, after in item.tokens),
+    )
+    if len(contexts) > 1:
+        return 1.0
+    return whole / (whole - (len(item.tokens) - 1) * len(item.tokens[0][0]))
 
 
 def _of(logits: torch.Tensor, continuation: Tokens) -> tuple[float, bool]:
