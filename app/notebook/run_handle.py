@@ -1,8 +1,9 @@
 """A run as a notebook holds it: a name in a results file; whatever is asked of it is read, estimated or measured."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -18,6 +19,7 @@ from app.notebook.given import (
     target_of,
 )
 from app.notebook.sessions import work
+from app.notebook.task_table import task_table
 from cache import evaluations, queries
 from cache.basis import asked, counted, refitted
 from cache.database import Database
@@ -199,6 +201,14 @@ class Run:
         recipe = replace(recipe, spec=located(recipe.spec), compensate=fit)
         done, _ = work(self._database, "export", recipe, target)
         return answers.exported_model(done)
+
+    def tasks(self, tasks: Sequence[str] | str, remove: Players = (), **items: Any) -> pd.DataFrame:
+        """Accuracy on lm-eval's tasks of the whole model and of that without some players.
+
+        `items` are `data` (a folder of JSON lines; the Hub without it), `limit` (of each task) and `shots`.
+        """
+        removals = list(dict.fromkeys([(), tuple(names_of(remove))]))
+        return task_table(self._database, self._stored().resolved, tasks, removals, **items)
 
     def audit(self) -> "Audit":
         """Each claim of the run held against what was measured; takes seconds, and measures nothing."""

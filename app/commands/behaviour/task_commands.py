@@ -22,7 +22,7 @@ _MODEL = ("model", "dtype", "device", "players", "protect")  # what of a request
 
 def tasks(options: argparse.Namespace) -> None:
     """Accuracy of the whole model, and of it without some layers, on tasks."""
-    _check_installed()
+    check_installed()
     quiet()
     database = database_of(options)
     spec, plans = _asked(database, options)
@@ -40,7 +40,8 @@ def tasks(options: argparse.Namespace) -> None:
     say(options.json, answer, "\n".join(_lines(model, found)))
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """TaskError where lm-eval is not there."""
     try:
         version("lm_eval")
     except PackageNotFoundError as cause:

@@ -8,6 +8,7 @@ from typing import Any
 import lm_eval.models.huggingface
 import numpy as np
 import pytest
+import quorum
 from lm_eval.evaluator import evaluate
 
 from cache.in_memory import InMemory
@@ -223,6 +224,16 @@ def test_from_the_command_line(
     assert (whole["removed"], pruned["removed"]) == ([], [1, 2])
     assert [task["task"] for task in pruned["tasks"]] == ["piqa", "copa"]
     assert {metric["name"] for metric in whole["tasks"][0]["metrics"]} == {"acc", "acc_norm"}
+    table = quorum.load(run, cache=cache_file).tasks(["piqa", "copa"], remove=[1, 2], data=folder)
+    told = [
+        (list(map(str, model["removed"])), task["task"], metric["name"], metric["value"], metric["error"])
+        for model in (whole, pruned)
+        for task in model["tasks"]
+        for metric in task["metrics"]
+    ]
+    columns = [list(table[name]) for name in ("removed", "task", "metric", "value", "error")]
+    unknown = [(*row[:4], None if np.isnan(row[4]) else row[4]) for row in zip(*columns, strict=True)]
+    assert [(list(map(str, row[0])), *row[1:]) for row in unknown] == told
     status, answer, _ = cli("tasks", run, "--plan", "3", "--tasks", "piqa", "--data", folder)
     assert status == 1 and answer["error"]["kind"] == "RunNotFound" and "select" in answer["error"]["hint"]
     assert cli("tasks", "--model", tiny, "--remove", "9", "--tasks", "piqa", "--data", folder)[0] == 1
