@@ -4,14 +4,14 @@ import argparse
 from collections.abc import Callable
 
 from app.cli.arguments import add_removal, add_run, positive
-from app.commands import judging_commands
+from app.commands.behaviour import behaviour_commands
 
 
 def add_behaviour(command: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds it; `command` is the parser's own way to add one."""
     behaviour = command(
         "behaviour",
-        judging_commands.behaviour,
+        behaviour_commands.behaviour,
         "what a plan's model writes, with a verdict, and where it agrees with the whole one on unseen text",
         "behaviour latest --count 1 --tokens 16",
     )

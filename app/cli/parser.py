@@ -26,10 +26,10 @@ from app.cli.speed_options import add_speed
 from app.cli.task_options import add_tasks
 from app.cli.writers import add_writers
 from app.commands import (
+    audit_commands,
     choose_commands,
     completed,
     doctor,
-    judging_commands,
     label_commands,
     matrix_commands,
     run_commands,
@@ -107,9 +107,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     ):
         put.add_argument(option, dest="put", action="store_const", const=done, help=text)
     show = command("show", run_commands.show, "show one run, complete or so far", "show latest")
-    audit = command(
-        "audit", judging_commands.audit, "hold each claim of a run against what was measured", "audit latest"
-    )
+    audit = command("audit", audit_commands.audit, "hold each claim of a run against what was measured", "audit latest")
 
     values = command(
         "values",

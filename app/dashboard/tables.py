@@ -26,6 +26,13 @@ def draw_table(table: pd.DataFrame, alt: str, file: str, height: Literal["auto"]
     import streamlit as st
 
     st.dataframe(table, hide_index=True, alt=alt, height=height)
+    offer_files(table, file)
+
+
+def offer_files(table: pd.DataFrame, file: str) -> None:
+    """Buttons for a table's files, as of `draw_table`."""
+    import streamlit as st
+
     with st.container(horizontal=True, gap="small"):
         for name, written, ending, kind in (
             ("CSV", lambda: table.to_csv(index=False), "csv", "text/csv"),

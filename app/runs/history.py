@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import navigation, parts, reads, state
+from app.dashboard.tables import offer_files
 from app.example import shipped
 from app.foreign import code, plain
 from app.runs.evaluations_panel import download_evaluations, show_imports, show_upload
@@ -94,6 +95,7 @@ def _show_table(runs: list[StoredRun], can_go: dict[str, int]) -> None:
         on_select=lambda: _chose([run.run for run in runs]),
         selection_mode="single-row",
     )
+    offer_files(table, "runs")
     same = "; ".join(f"{name} {value}" for name, value in constant.items())
     with st.expander(f"What is the same for {'all of them' if len(runs) > 1 else 'it'}"):
         st.caption(f"{plain(same)}.")

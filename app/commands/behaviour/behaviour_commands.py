@@ -1,4 +1,4 @@
-"""The commands that judge: a run by what was measured, and a plan by how its model behaves."""
+"""The command that tells how a plan's model behaves."""
 
 import argparse
 from dataclasses import asdict
@@ -6,27 +6,9 @@ from dataclasses import asdict
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.commands.export_commands import chosen, finished
-from cache import queries
 from core.coalitions.players import names
-from core.records.audits import CLAIMS
 from core.records.events import Behaved
 from core.records.results import Behaviour, Share
-
-
-def audit(options: argparse.Namespace) -> int:
-    """Every claim of a run held against what was measured; the exit status is 1 if one fails, or none can be told."""
-    from app.audited import audited
-
-    database = database_of(options)
-    found = audited(database, queries.find_run(database, options.run))
-    lines = [f"audit of run {found.run}, {found.own:,} coalitions", ""]
-    for name, part in found.parts.items():
-        lines.append(f"{part.state:7}  {CLAIMS[name]}: {part.says}")
-        if part is found.coalitions:
-            lines += [f"{'':9}{size.kept} kept: {size.inside} of {size.of}" for size in found.coalitions.sizes]
-    answer = {"sound": found.sound, "verdict": found.verdict, **asdict(found)}
-    say(options.json, answer, "\n".join(lines))
-    return 0 if found.sound else 1
 
 
 def behaviour(options: argparse.Namespace) -> None:
