@@ -11,6 +11,7 @@ from app.foreign import plain
 from app.preview.beside_panel import Sets, show_beside
 from app.preview.rivals_panel import show_rivals
 from app.preview.search_panel import show_search
+from app.preview.verdict_panel import show_verdict
 from app.preview.writing_panel import show_continuations
 from app.words import named
 from app.worker.client import Jobs
@@ -43,6 +44,7 @@ def show_details(
     with [st.container() for _ in TABS][list(TABS).index(tab)]:
         if tab == "writes":
             show_continuations(shared, run.resolved, result.model.players, removed)
+            show_verdict(shared, run.resolved, removed)
         elif tab == "beside":
             show_beside(shared, run, result, removed, sets)
         elif tab == "rivals":

@@ -33,7 +33,7 @@ from core.records.results import Behaviour, RunResult
 from core.records.spec import RunSpec
 
 Task = Literal["run", "select", "compare", "score", "export"]
-Preview = Literal["measure", "continue", "time", "look"]  # what somebody waits for, ahead of all tasks
+Preview = Literal["measure", "continue", "time", "behave", "look"]  # what somebody waits for, ahead of all tasks
 ACTIVE = ("waiting", "running", "cancelling")
 
 

@@ -67,6 +67,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
         case "time":
             return engine.time(spec, command["removed"], GLANCE)
+        case "behave":
+            return engine.behave(spec, command["removed"], command["tokens"])
         case "measure":
             return engine.measure(spec, spec.text(), command["removed"])
         case "look":

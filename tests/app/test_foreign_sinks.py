@@ -40,6 +40,9 @@ OURS = {
     "stage_of",
     "conclusion",
     "_minutes",
+    "_taken",
+    "_held",
+    "_told",
 }
 # Words of ours that stand in a variable or a table.
 WORDS = {

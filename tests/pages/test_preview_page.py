@@ -159,6 +159,16 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     assert job.status == "finished", job.message
     page.run()
     assert any(job.writing.pruned in element.value for element in page.text)
+    button(page, "Judge its writing").click().run()
+    judged = page.session_state["job-behave"]
+    wait(lambda: not judged.active)
+    assert judged.status == "finished", judged.message
+    page.run()
+    found = judged.behaviour
+    [verdict] = [element for element in page.markdown if "of 20 texts end in a loop" in element.value]
+    assert f"same likeliest token {found.agreement.top1.value:.0%}" in verdict.value
+    assert f"distinct-2 {found.pruned.distinct2:.2f}" in verdict.help
+    assert any(found.prompts[3] + found.pruned.texts[3] == element.value for element in page.text)
     button(page, "Measure the speed").click().run()
     timed = page.session_state["job-time"]
     wait(lambda: not timed.active)

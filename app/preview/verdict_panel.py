@@ -1,0 +1,62 @@
+"""Whether the chosen model still writes: a verdict on many texts, and how often it agrees with the whole one."""
+
+import streamlit as st
+
+from app.dashboard import parts, state
+from app.dashboard.progress import show_stage
+from app.foreign import plain
+from app.worker.client import Jobs
+from app.worker.job import Job
+from core.records.results import Behaviour, Share
+from core.records.spec import RunSpec
+
+_TOKENS = 64  # of each text, as of the command
+_VERDICTS = {
+    "writes": "It still writes",
+    "repeats": "It repeats itself",
+    "broken": "Its writing is broken",
+}
+
+
+def show_verdict(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) -> None:
+    """A button, and what came of it; nothing is kept."""
+    what = f"20 stored prompts, {_TOKENS} tokens each by both models, and unseen text: minutes on a CPU"
+    if st.button("Judge its writing", icon=":material/gavel:", disabled=not removed, help=what):
+        asked = shared.ahead(f"{state.session()}-behave", "behave", spec, removed=removed, tokens=_TOKENS)
+        state.remember_job("behave", asked)
+    job = state.remembered_job("behave")
+    if job is not None and (job.spec, job.removed) == (spec, removed):
+        st.fragment(_found, run_every=0.5 if job.active else None)(job)
+
+
+def _found(job: Job) -> None:
+    if job.behaviour is not None:
+        _show(job.behaviour)
+    elif job.status == "failed":
+        parts.show_failure(job.message, job.hint)
+    else:
+        show_stage(job)
+        if job.share is not None:
+            st.progress(min(1.0, job.share))
+
+
+def _show(found: Behaviour) -> None:
+    whole, pruned = found.whole, found.pruned
+    usual = "" if whole.verdict == "writes" else f", as the whole model does ({whole.verdict})"
+    loops = f"{pruned.loops:.0%} of {len(found.prompts)} texts end in a loop, of the whole model's {whole.loops:.0%}"
+    words = f"{_told(found.pruned_words)} (whole {_told(found.whole_words)})"
+    st.markdown(
+        f"**{plain(_VERDICTS[pruned.verdict])}**{plain(usual)}: {plain(loops)}. It finds the same likeliest token "
+        f"{_told(found.agreement.top1)}, and the last word of passages {words}.",
+        help=f"Measured, greedy, {found.tokens} tokens each; distinct-2 {pruned.distinct2:.2f} (whole "
+        f"{whole.distinct2:.2f}); the whole model's loss on them {pruned.surprise:.2f} nats a token (on its own "
+        f"{whole.surprise:.2f}). Unseen text: {plain(found.protocol)}; ± is a standard error over windows. "
+        "`python -m app behaviour` says more.",
+    )
+    with st.expander(f"The {len(found.prompts)} texts"):
+        for prompt, text in zip(found.prompts, pruned.texts, strict=True):
+            st.text(prompt + text)
+
+
+def _told(share: Share) -> str:
+    return f"{share.value:.0%} ± {share.error:.0%}"
