@@ -41,8 +41,8 @@ def _speed(job: Job) -> None:
             f"Writes **{faster.value:.2f} ± {faster.error:.2f} times as fast**: prefill "
             f"{_taken(smaller.prefill)} instead of {_taken(whole.prefill)} ms, decode "
             f"{_taken(smaller.decode)} instead of {_taken(whole.decode)} ms.",
-            help=f"Measured on {plain(timed.model.device)}, {timed.speed.threads} threads: {plain(timed.speed.protocol)}; "
-            "± of the ratio is its standard error. "
+            help=f"Measured on {plain(timed.model.device)}, {timed.speed.threads} threads: "
+            f"{plain(timed.speed.protocol)}; ± of the ratio is its standard error. "
             f"Peak memory: {_held(smaller.peak_bytes, whole.peak_bytes, 'not told by this device')}; keys and values: "
             f"{_held(smaller.cache_bytes, whole.cache_bytes, 'none')}. "
             "`python -m app speed` takes longer texts, more of them, and a folder.",
