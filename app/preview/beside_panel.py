@@ -13,7 +13,7 @@ from app.dashboard.tables import show_table
 from app.digits import perplexity, significant
 from app.figures.strip import strips
 from app.preview.beside_figure import paired, paired_losses
-from app.preview.writing_panel import show_two_texts
+from app.preview.writing.writing_panel import show_two_texts
 from app.words import duration, named, numbers
 from app.worker.client import Jobs
 from app.worker.job import Job

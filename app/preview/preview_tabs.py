@@ -11,8 +11,8 @@ from app.foreign import plain
 from app.preview.beside_panel import Sets, show_beside
 from app.preview.rivals_panel import show_rivals
 from app.preview.search_panel import show_search
-from app.preview.verdict_panel import show_verdict
-from app.preview.writing_panel import show_continuations
+from app.preview.writing.verdict_panel import show_verdict
+from app.preview.writing.writing_panel import show_continuations
 from app.words import named
 from app.worker.client import Jobs
 from cache.queries import StoredRun

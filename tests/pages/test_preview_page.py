@@ -12,7 +12,7 @@ from app.dashboard.estimated import predictor_of
 from app.digits import significant
 from app.example import shipped
 from app.preview.steps import Step, usual
-from app.preview.writing_panel import marked
+from app.preview.writing.writing_panel import marked
 from app.worker.client import Jobs
 from cache import evaluations, queries
 from core.coalitions.masks import encode, without
