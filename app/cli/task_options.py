@@ -34,7 +34,7 @@ def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="K",
-        help="the run's best plan of K removed players; as often as there are plans (default: none)",
+        help="the K players that the last search chose; as often as there are plans (default: none)",
     )
     tasks.add_argument(
         "--tasks",

@@ -19,7 +19,6 @@ from app.notebook.given import (
     target_of,
 )
 from app.notebook.sessions import work
-from app.notebook.task_table import task_table
 from cache import evaluations, queries
 from cache.basis import asked, counted, refitted
 from cache.database import Database
@@ -207,8 +206,9 @@ class Run:
 
         `items` are `data` (a folder of JSON lines; the Hub without it), `limit` (of each task) and `shots`.
         """
-        removals = list(dict.fromkeys([(), tuple(names_of(remove))]))
-        return task_table(self._database, self._stored().resolved, tasks, removals, **items)
+        from app.notebook.task_table import task_table
+
+        return task_table(self._database, self._stored().resolved, tasks, [(), names_of(remove)], **items)
 
     def audit(self) -> "Audit":
         """Each claim of the run held against what was measured; takes seconds, and measures nothing."""

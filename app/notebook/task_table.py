@@ -1,19 +1,19 @@
 """Accuracy on tasks, as a cell gets it."""
 
 from collections.abc import Sequence
+from functools import partial
 from os import PathLike
 from typing import Any
 
 import pandas as pd
 
 from app.commands.behaviour.task_commands import check_installed
-from app.notebook.given import integers_of, path_of, texts_of
-from app.notebook.progress_bar import follow
-from app.panics import named_panics
+from app.notebook.given import path_of, texts_of
+from app.notebook.sessions import work
 from app.requests import located
 from cache.database import Database
-from cache.store import Store
 from core.coalitions.players import names
+from core.errors import SelectionError
 from core.records.spec import RunSpec
 
 
@@ -41,14 +41,15 @@ def task_table(
         QuorumError: before any forward if the request is wrong; what was answered stays in any case.
     """
     check_installed()
-    from core.tasks.answering import answered
-    from core.tasks.harness import tasks_named
+    from core.tasks.answering import Questions, answered
 
-    limit = None if limit is None else max(integers_of(limit, "limit"))
-    shots = shots if not shots else max(integers_of(shots, "shots"))
-    asked = tasks_named(texts_of(tasks, "tasks"), None if data is None else path_of(data, "data"), shots, limit)
-    with named_panics():
-        _, (model, found) = follow(answered(Store(database), located(spec), asked, removals))
+    folder = None if data is None else path_of(data, "data")
+    for name, number, least in (("limit", limit, 1), ("shots", shots, 0)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
+            raise SelectionError(f"{name}={number!r} cannot be used.", f"Give a whole number from {least} on.")
+    questions = Questions(texts_of(tasks, "tasks"), folder, limit, shots)
+    asked = partial(answered, spec=located(spec), questions=questions, removals=removals)
+    _, (model, found) = work(database, "lend", asked)
     rows: list[dict[str, Any]] = [
         {
             "removed": list(names(model.players, one.removed)),

@@ -130,16 +130,19 @@ class Games:
         checkpoint = yield from finding(spec.model)
         if checkpoint.layers is not None:
             check(players_of(checkpoint.layers, spec.players, spec.protect))
-        if self._game is not None and self._game[0][0] != weights_of(spec):  # type: ignore[index]
+        if self._model is not None and self._model[0] != self._request(checkpoint, spec):
             self._game = None  # two models need not fit into memory at once
         loaded = yield from self._load(checkpoint, spec)
         check(loaded.info.players)
         return loaded
 
+    def _request(self, checkpoint: Checkpoint, spec: RunSpec) -> object:
+        return checkpoint.folder, checkpoint.stamp, *weights_of(spec)[1:]
+
     def _load(self, checkpoint: Checkpoint, spec: RunSpec) -> Generator[Event, None, LoadedModel]:
         """The model with its players; from memory if its files are what they were."""
         _, dtype, device = weights_of(spec)
-        request = checkpoint.folder, checkpoint.stamp, dtype, device
+        request = self._request(checkpoint, spec)
         if self._model is None or self._model[0] != request:
             yield Stage(f"Loading the model {spec.model}")
             self._model = None  # two models need not fit into memory at once

@@ -6,11 +6,12 @@ again, it measures only what is missing and ends with the same numbers.
 """
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,11 +148,7 @@ class Engine:
         yield from continuing(self._games, spec, removed, prompt, tokens)
 
     def behave(self, spec: RunSpec, removed: Sequence[int], tokens: int, windows: int | None = None) -> Iterator[Event]:
-        """What a pruned model writes after the stored prompts, and where it agrees with the whole one on unseen text.
-
-        Raises:
-            QuorumError: before any forward if the request is wrong.
-        """
+        """What a pruned model writes, and where it agrees with the whole one on unseen text; errors as of `time`."""
         yield from behaving(self._games, spec, removed, tokens, windows)
 
     def time(
@@ -163,6 +160,10 @@ class Engine:
             QuorumError: before any forward if the request is wrong.
         """
         yield from timing(self._games, spec, removed, how or SpeedProtocol(), folder)
+
+    def lend(self, work: Callable[[Store, Games], Generator[Event, None, Any]]) -> Generator[Event, None, Any]:
+        """Lets `work` use the store, and the model that is in memory."""
+        return work(self._store, self._games)
 
     def diverge(self, game: str, spec: RunSpec) -> Iterator[Event]:
         """Measures KL from the whole model's predictions for all coalitions of a run's game: the worth kl needs it.

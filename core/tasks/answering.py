@@ -3,19 +3,23 @@
 import math
 import time
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.checkpoint.checkpoint import finding
 from core.coalitions.masks import Masks, encode
-from core.coalitions.players import indexes, mask_without
+from core.coalitions.players import mask_without, players_of
+from core.errors import EvaluationError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
-from core.records.behaviour.task_scores import Answer, ModelScores, TaskScore
-from core.records.events import Event, Progress
+from core.records.behaviour.task_scores import Answer, ModelScores
+from core.records.events import Event, Progress, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
-from core.tasks.harness import NamedTask
+from core.tasks.harness import tasks_named
 from core.tasks.items import Item, items_of
 from core.tasks.likelihood import Likelihoods
 from core.tasks.scores import score
@@ -24,41 +28,55 @@ Names = Sequence[int | str]  # of players, or their places in a mask
 _EVERY = 1.0  # seconds of measuring that a process which is killed loses at most
 
 
+@dataclass(frozen=True)
+class Questions:
+    """What is asked (core.tasks.harness.tasks_named)."""
+
+    tasks: tuple[str, ...]
+    data: Path | None = None
+    limit: int | None = None
+    shots: int | None = None
+
+
 def answered(
-    store: Store, spec: RunSpec, tasks: Sequence[NamedTask], removals: Sequence[Names]
+    store: Store, games: Games, spec: RunSpec, questions: Questions, removals: Sequence[Names]
 ) -> Generator[Event, None, tuple[ModelInfo, list[ModelScores]]]:
     """What a model scores on tasks without some players, one removal after the other.
 
     Args:
         store: keeps every answer, and is asked first.
+        games: opens the model.
         spec: names the model, its dtype, its device and its players.
-        tasks: with their items (core.tasks.harness).
-        removals: players to switch off, by name or by their places in a mask; none gives the whole model's.
+        questions: the tasks and their items.
+        removals: players to switch off, by name or by their places in a mask; none gives the whole model's. The same
+            players twice are asked once.
 
     Raises:
         QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
     """
 
     def masks(players: tuple[str, ...]) -> Masks:
-        return np.stack([mask_without(players, removed) for removed in removals])
+        every = [mask_without(players, removed) for removed in removals]
+        return np.stack(list({encode(mask): mask for mask in every}.values()))
 
-    loaded = yield from Games(store).model(spec, masks)
-    players = loaded.info.players
-    found = yield from _scores(store, loaded, tasks, masks(players))
-    places = [indexes(players, removed) for removed in removals]
+    checkpoint = yield from finding(spec.model)
+    if checkpoint.layers is not None:
+        masks(players_of(checkpoint.layers, spec.players, spec.protect))
+    yield Stage(f"Reading the items of {', '.join(questions.tasks)}")
+    tasks = tasks_named(questions.tasks, questions.data, questions.shots, questions.limit)
+    items = [items_of(task, checkpoint) for task in tasks]
+    loaded = yield from games.model(spec, masks)
+    asked = masks(loaded.info.players)
+    answers = yield from _answers(store, loaded, items, asked)
+    places = [tuple(map(int, np.flatnonzero(~mask))) for mask in asked]
+    found = [tuple(map(score, tasks, items, [one] * len(tasks))) for one in answers]
     return loaded.info, list(map(ModelScores, places, found))
 
 
-def _scores(
-    store: Store, loaded: LoadedModel, tasks: Sequence[NamedTask], masks: Masks
-) -> Generator[Event, None, list[tuple[TaskScore, ...]]]:
-    """What each mask (masks, players) scores on each task, by row.
-
-    Raises:
-        TaskError: an item does not suit the model; before any forward.
-    """
-    checkpoint = loaded.checkpoint
-    items = [items_of(task, checkpoint.tokenizer, checkpoint.positions) for task in tasks]
+def _answers(
+    store: Store, loaded: LoadedModel, items: Sequence[Sequence[Item]], masks: Masks
+) -> Generator[Event, None, list[dict[str, Answer]]]:
+    """The answers of each mask (masks, players) by an item's digest, by row."""
     every = {item.digest: item for some in items for item in some}
     known = [store.answers(loaded.info, encode(mask), list(every)) for mask in masks]
     before, total, begun = sum(map(len, known)), len(every) * len(masks), time.monotonic()
@@ -70,7 +88,7 @@ def _scores(
             answers |= fresh
             done += len(fresh)
             yield _progress(done, total, before, begun)
-    return [tuple(map(score, tasks, items, [answers] * len(tasks))) for answers in known]
+    return known
 
 
 def _measured(
@@ -79,11 +97,16 @@ def _measured(
     """Answers by digest, some at a time, each stored."""
     if not items:
         return
-    ways = Likelihoods(loaded, mask, items[0].tokens[0][0])
+    ways = Likelihoods(loaded, mask)
     fresh: dict[str, Answer] = {}
     kept_at = time.monotonic()
     for place, item in enumerate(items, 1):
-        fresh[item.digest] = ways.answer(item)
+        fresh[item.digest] = found = ways.answer(item)
+        if any(map(math.isnan, found.likelihoods)):
+            raise EvaluationError(
+                f"{loaded.info.source} gives no numbers without {len(mask) - int(mask.sum())} players.",
+                "Try --dtype float32, or remove other layers.",
+            )
         if place == len(items) or time.monotonic() - kept_at > _EVERY:
             store.record_answers(loaded.info, encode(mask), fresh)
             yield fresh

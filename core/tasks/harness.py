@@ -22,6 +22,7 @@ from core.errors import TaskError
 from core.records.behaviour.task_scores import PAPER_TASKS
 from core.tasks.local_items import Local, local_items
 
+_SEED = 1234  # lm-eval's own, of the examples before an item
 _CHOOSING = ("multiple_choice", "loglikelihood")
 
 
@@ -64,11 +65,12 @@ def tasks_named(names: Sequence[str], data: Path | None, shots: int | None, limi
     found = [_built(*each, shots) for each in zip(names, definitions, files, strict=True)]
     for task in found:
         _ask(task, limit)
+        _check_answers(task)
     return found
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def _quietly() -> Iterator[None]:
     """Without lm-eval's notices and bars, which it draws for every task and cannot be told not to."""
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     with redirect_stderr(io.StringIO()):
@@ -90,14 +92,17 @@ def _definition(name: str) -> dict[str, Any]:
             f"lm-eval knows no task {name}.",
             f"Name single tasks, not groups of them; those of the literature are {', '.join(PAPER_TASKS)}.",
         )
-    found = {key: value for key, value in load_yaml(file).items() if key not in ("tag", "group", "task_list")}
-    kind = found.get("output_type", "generate_until")
+    kind = load_yaml(file, resolve_func=False).get("output_type", "generate_until")
     if kind not in _CHOOSING:
         raise TaskError(
             f"{name} is a task of the kind {kind}.",
             "Quorum measures tasks that choose among answers, or say how likely one is.",
         )
-    return found
+    try:
+        found = load_yaml(file)
+    except ImportError as cause:  # of the functions that it names
+        raise TaskError(f"{name} cannot be read: {cause}.", "Install what it needs, or choose another task.") from cause
+    return {key: value for key, value in found.items() if key not in ("tag", "group", "task_list")}
 
 
 def _built(name: str, definition: dict[str, Any], file: Local | None, shots: int | None) -> NamedTask:
@@ -107,9 +112,15 @@ def _built(name: str, definition: dict[str, Any], file: Local | None, shots: int
         config["num_fewshot"] = shots
     if file is not None:
         config |= file.overrides | {"training_split": None, "validation_split": None, "test_split": split}
-        config |= {"custom_dataset": lambda **_: {split: file.items}, "fewshot_split": split if shots else None}
+        config |= {"custom_dataset": lambda **_: {split: file.items}, "fewshot_config": None}
+        config["fewshot_split"] = split if config.get("num_fewshot") else None
+        if config.get("num_fewshot", 0) and config["num_fewshot"] >= len(file.items):
+            raise TaskError(
+                f"{file.name} has {len(file.items)} items, too few for {config['num_fewshot']} examples before each.",
+                "Ask for fewer with --shots, or give the file more items.",
+            )
     try:
-        with quietly():
+        with _quietly():
             built = ConfigurableTask(config=config)
     except Exception as cause:  # of datasets, the Hub's client, the network; or of templates that rows do not suit
         if file is not None:
@@ -124,10 +135,26 @@ def _built(name: str, definition: dict[str, Any], file: Local | None, shots: int
 def _ask(task: NamedTask, limit: int | None) -> None:
     """Has lm-eval write the prompts of the first items."""
     try:
-        with quietly():
+        with _quietly():
+            task.built.set_fewshot_seed(_SEED)
             task.built.build_all_requests(limit=limit, rank=0, world_size=1)
     except Exception as cause:  # whatever its templates raise on fields that are not there
         raise _unsuited(task.name, task.source, cause) from cause
+
+
+def _check_answers(task: NamedTask) -> None:
+    """TaskError where an item's right answer is none of its choices: lm-eval counts it as wrong."""
+    if task.built.OUTPUT_TYPE != "multiple_choice":
+        return
+    for number, document in {request.doc_id: request.doc for request in task.built.instances}.items():
+        choices = task.built.doc_to_choice(document)
+        right = (task.built.doc_to_text if task.built.multiple_input else task.built.doc_to_target)(document)
+        for one in right if isinstance(right, list) else [right]:
+            if not (one in choices if isinstance(one, str) else 0 <= one < len(choices)):
+                raise TaskError(
+                    f"{task.source} has an item of {task.name}, number {number}, whose right answer is {one!r}.",
+                    f"It has {len(choices)} choices, counted from 0.",
+                )
 
 
 def _unsuited(name: str, source: str, cause: Exception) -> TaskError:

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
+
+from core.checkpoint.checkpoint import Checkpoint
 from core.errors import TaskError
 from core.tasks.harness import NamedTask
+from core.text.tokens import check_known
 
 Tokens = tuple[int, ...]
-Pair = tuple[str, str]  # a context, and a continuation
 
 
 @dataclass(frozen=True)
 class Item:
     """One item of a task, as a model's tokenizer has it."""
 
-    pairs: tuple[Pair, ...]
-    tokens: tuple[tuple[Tokens, Tokens], ...]  # of each pair
+    document: Any  # as its data set has it
+    tokens: tuple[tuple[Tokens, Tokens], ...]  # of contexts, and of what may follow each
 
     @cached_property
     def digest(self) -> str:
@@ -27,25 +30,28 @@ class Item:
         return hashlib.sha256(json.dumps(self.tokens).encode()).hexdigest()[:24]
 
 
-def items_of(task: NamedTask, tokenizer: Any, positions: int | None) -> list[Item]:
-    """The items that a task asks.
+def items_of(task: NamedTask, checkpoint: Checkpoint) -> list[Item]:
+    """The items that a task asks a model.
 
     Args:
         task: with its requests written.
-        tokenizer: the model's.
-        positions: as many as the model has, if it has so many.
+        checkpoint: the model's files.
 
     Raises:
-        TaskError: an item is longer than that, or has an empty continuation.
+        TaskError: an item is longer than the model reads, or has an empty continuation.
+        CorpusError: it has tokens that the model does not embed.
     """
-    asked: dict[int, list[Pair]] = {}
+    asked: dict[int, list[Any]] = {}
     for request in sorted(task.built.instances, key=lambda request: (request.doc_id, request.idx)):
-        asked.setdefault(request.doc_id, []).append(tuple(map(str, request.args)))  # type: ignore[arg-type]
+        asked.setdefault(request.doc_id, []).append(request)
     found = []
-    for number, pairs in asked.items():
-        tokens = tuple(encoded(tokenizer, *pair) for pair in pairs)
-        _check(task, number, tokens, positions)
-        found.append(Item(tuple(pairs), tokens))
+    for number, requests in asked.items():
+        tokens = tuple(encoded(checkpoint.tokenizer, *map(str, request.args)) for request in requests)
+        _check(task, number, tokens, checkpoint.positions)
+        found.append(Item(requests[0].doc, tokens))
+    every = torch.tensor(sorted({token for item in found for pair in item.tokens for part in pair for token in part}))
+    embedded = getattr(checkpoint.config.get_text_config(), "vocab_size", None)
+    check_known(every, checkpoint.tokenizer, embedded, checkpoint.source, what=f"task {task.name}")
     return found
 
 
@@ -74,7 +80,7 @@ def _check(task: NamedTask, number: int, tokens: Sequence[tuple[Tokens, Tokens]]
             "Leave the item out of its file, or choose another task.",
         )
     longest = max(len(context) + len(continuation) for context, continuation in tokens) - 1
-    if positions is not None and longest > positions:
+    if positions is not None and 0 < positions < longest:
         raise TaskError(
             f"Item {number} of {task.name} has {longest:,} tokens; the model reads {positions:,}.",
             "Ask for fewer items with --limit, or with fewer examples before each.",

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.evaluate.limits import ACCELERATOR, CPU
+from core.model.blocks import probe_ids
 from core.model.model import LoadedModel
 from core.model.skipping import FAILURES
 from core.records.behaviour.task_scores import Answer
@@ -26,10 +28,11 @@ _PROOF, _MORE = 12, 5  # tokens of the context, and of the longest continuation,
 class Likelihoods:
     """Answers items with some players of a model."""
 
-    def __init__(self, loaded: LoadedModel, mask: NDArray[np.bool_], tokens: Tokens) -> None:
-        """`mask` (players,) is True where a player is kept; `tokens` are some that the model embeds."""
+    def __init__(self, loaded: LoadedModel, mask: NDArray[np.bool_]) -> None:
+        """`mask` (players,) is True where a player is kept."""
         self._loaded, self._mask = loaded, mask
-        self._shares = self._proved(tokens)
+        _, self._most = CPU if loaded.info.device == "cpu" else ACCELERATOR
+        self._shares = self._proved()
 
     def answer(self, item: Item) -> Answer:
         """What the model says of an item's continuations."""
@@ -42,6 +45,8 @@ class Likelihoods:
 
     def _whole(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[torch.Tensor]:
         """The logits that tell of each continuation, (its tokens, vocabulary); each pair is read from its beginning."""
+        if self._too_many(max(len(context) + len(after) for context, after in pairs) * len(pairs)) and len(pairs) > 1:
+            return [row for pair in pairs for row in self._whole([pair])]
         read = TokenReader(self._loaded, self._mask, cached=False).read(
             self._padded([(*context, *continuation)[:-1] for context, continuation in pairs])
         )
@@ -54,6 +59,8 @@ class Likelihoods:
         first = reader.read(self._padded([context]))[:, -1:]
         if max(map(len, continuations)) == 1:
             return [first[0]] * len(continuations)
+        if self._too_many(max(map(len, continuations)) * len(continuations)):
+            return self._whole([(context, continuation) for continuation in continuations])
         reader.repeat(len(continuations))
         rest = reader.read(self._padded([(*context, *continuation[:-1]) for continuation in continuations]))
         return [
@@ -61,18 +68,22 @@ class Likelihoods:
             for row, continuation in zip(rest, continuations, strict=True)
         ]
 
+    def _too_many(self, tokens: int) -> bool:
+        """Whether the logits of so many tokens are more than ought to be alive at once."""
+        return tokens * int(self._loaded.model.config.get_text_config().vocab_size) > self._most
+
     def _padded(self, rows: Sequence[Tokens]) -> torch.Tensor:
         """Rows as one tensor; what stands behind a row's end changes nothing before it."""
         longest = max(map(len, rows))
         ids = [list(row) + [row[-1]] * (longest - len(row)) for row in rows]
         return torch.tensor(ids, device=self._loaded.info.device)
 
-    def _proved(self, tokens: Tokens) -> bool:
+    def _proved(self) -> bool:
         """Whether reading a context once gives the logits of whole forwards, to rounding."""
         settings = self._loaded.model.generation_config
         if settings is not None and settings.use_cache is False:
             return False
-        text = (tokens * (_PROOF + _MORE))[: _PROOF + _MORE]
+        text = tuple(probe_ids(self._loaded.model, _PROOF + _MORE).tolist())
         context, longest = text[:_PROOF], text[_PROOF:]
         continuations = [longest, longest[::-1][:2], longest[1:2]]
         plain = self._whole([(context, continuation) for continuation in continuations])

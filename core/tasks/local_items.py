@@ -1,10 +1,11 @@
 """Items of a task from a file of JSON lines: under the task's own fields, or as (context, choices, answer).
 
-The second form is that of llm-foundry's collections. It is turned into the official fields, so that the prompts are the
-official ones; where a task is not known here, the context of the file is the prompt.
+The second form is turned into the official fields, so that the prompts are the official ones; where a task is not known
+here, the context of the file is the prompt.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ from core.errors import TaskError
 from core.files import content_of
 
 _LARGEST = 2**30  # bytes of a file
+_GIVEN: tuple[set[str], ...] = (
+    {"context", "choices", "answer"},
+    {"contexts", "continuation", "answer"},
+    {"context", "target"},
+)
 _LETTERS = "ABCDEFGHIJ"
 Row = dict[str, Any]
 
@@ -41,12 +47,12 @@ def local_items(task: str, folder: Path) -> Local:
         raise TaskError(f"{folder} has {what} for the task {task}.", f"It takes one, called {task}.jsonl.")
     [file] = files
     rows = _rows(file)
-    if not ({"context", "contexts"} & rows[0].keys()):
+    if not any(form <= rows[0].keys() for form in _GIVEN):
         return Local(file.name, _dataset(file, rows), {})
     turn, overrides = _FORMS.get(task, (lambda row: row, _GENERAL))
     try:
-        return Local(file.name, _dataset(file, [turn(row) for row in rows]), overrides)
-    except (KeyError, IndexError, TypeError, AttributeError) as cause:
+        return Local(file.name, _dataset(file, [turn(_sound(row)) for row in rows]), overrides)
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError) as cause:
         raise TaskError(
             f"{file} has rows that are no items of {task}: {cause!r}",
             "Each needs a context, choices, and the place of the right one as answer.",
@@ -61,12 +67,14 @@ def _listed(folder: Path) -> list[Path]:
 
 def _rows(file: Path) -> list[Row]:
     try:
-        lines = content_of(file, _LARGEST).decode("utf-8").splitlines()
+        lines = content_of(file, _LARGEST).decode("utf-8").split("\n")
         rows = [json.loads(line) for line in lines if line.strip()]
     except (OSError, ValueError, RecursionError) as cause:
         raise TaskError(f"{file} cannot be read: {cause}", "It takes one JSON object a line, in UTF-8.") from cause
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise TaskError(f"{file} has no items.", "It takes one JSON object a line, in UTF-8.")
+    if other := next((number for number, row in enumerate(rows) if row.keys() != rows[0].keys()), None):
+        raise TaskError(f"Row {other} of {file} has other fields than the first.", "Give each the same fields.")
     return rows
 
 
@@ -75,6 +83,20 @@ def _dataset(file: Path, rows: list[Row]) -> Dataset:
         return Dataset.from_list(rows)
     except (ValueError, TypeError, OverflowError) as cause:  # pyarrow's errors are of these
         raise TaskError(f"{file} has rows of different kinds: {cause}", "Give each the same fields.") from cause
+
+
+def _sound(row: Row) -> Row:
+    """The row, or ValueError."""
+    if "target" in row:
+        if not isinstance(row["target"], str) or len(row["target"].split()) != 1:
+            raise ValueError(f"target {row['target']!r} is not one word")
+        return row
+    choices, answer = row.get("contexts", row.get("choices")), row["answer"]
+    if not isinstance(choices, list) or not all(isinstance(choice, str) and choice for choice in choices):
+        raise ValueError(f"choices {choices!r} are no list of texts")
+    if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(choices):
+        raise ValueError(f"answer {answer!r} is none of {len(choices)} choices, counted from 0")
+    return row
 
 
 def _arc(row: Row) -> Row:
@@ -97,7 +119,9 @@ def _piqa(row: Row) -> Row:
 
 
 def _hellaswag(row: Row) -> Row:
-    return {"query": row["context"], "choices": row["choices"], "label": row["answer"]}
+    # An unfinished sentence after whole ones is given apart in the official data, and lm-eval capitalises it.
+    query = re.sub(r"(?<=[.!?]) ([a-z][^.!?]*)$", lambda found: f" {found[1].capitalize()}", row["context"])
+    return {"query": query, "choices": row["choices"], "label": row["answer"]}
 
 
 def _winogrande(row: Row) -> Row:
@@ -115,7 +139,7 @@ def _copa(row: Row) -> Row:
     first, second = row["choices"]
     question = {"because": "cause", "therefore": "effect"}[connector]
     return {
-        "premise": f"{premise}.",  # of which lm-eval takes the last letter
+        "premise": f"{premise.rstrip(',')}.",  # of which lm-eval takes the last letter
         "question": question,
         "choice1": first,
         "choice2": second,

@@ -3,14 +3,14 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
-from app.cli.opening import database_of, quiet
+from app.cli.opening import database_of, engine_on
 from app.cli.terminal import returned, say
 from app.requests import located
 from cache import queries
 from cache.database import Database
-from cache.store import Store
 from core.coalitions.players import names
 from core.errors import RunNotFound, TaskError
 from core.paths import user_path
@@ -23,16 +23,15 @@ _MODEL = ("model", "dtype", "device", "players", "protect")  # what of a request
 def tasks(options: argparse.Namespace) -> None:
     """Accuracy of the whole model, and of it without some layers, on tasks."""
     check_installed()
-    quiet()
     database = database_of(options)
     spec, plans = _asked(database, options)
-    removals: list[Sequence[int | str]] = [(), *dict.fromkeys([*options.remove, *plans])]
-    from core.tasks.answering import answered
-    from core.tasks.harness import tasks_named  # with torch, and data sets
+    removals: list[Sequence[int | str]] = [(), *options.remove, *plans]
+    from core.tasks.answering import Questions, answered  # with torch, and data sets
 
     folder = user_path(options.data) if options.data is not None else None
-    asked = tasks_named(options.tasks, folder, options.shots, options.limit)
-    model, found = returned(answered(Store(database), spec, asked, removals))
+    questions = Questions(options.tasks, folder, options.limit, options.shots)
+    asked = partial(answered, spec=spec, questions=questions, removals=removals)
+    model, found = returned(engine_on(database).lend(asked))
     answer = {
         "model": asdict(model),
         "scores": [{**asdict(one), "removed": names(model.players, one.removed)} for one in found],
@@ -60,7 +59,7 @@ def _asked(database: Database, options: argparse.Namespace) -> tuple[RunSpec, li
     if any(getattr(options, name) != getattr(RunSpec(), name) for name in _MODEL):
         options.misused("a run names its own model: leave out --model, --dtype, --device, --players and --protect")
     run = queries.find_run(database, options.run)
-    found = queries.selection(database, run.run, ())
+    found = queries.find_selection(database, run.run) if options.plan else None
     known = {len(plan.removed): plan.removed for plan in found.plans} if found is not None else {}
     missing = [count for count in options.plan if count not in known]
     if missing:

@@ -1,6 +1,8 @@
 """Accuracies are those of lm-eval's own HFLM on the exported folder, item by item, however they are asked for."""
 
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,15 @@ from lm_eval.evaluator import evaluate
 from cache.in_memory import InMemory
 from cache.store import Store
 from core.checkpoint.checkpoint import locate
-from core.errors import TaskError
+from core.errors import EvaluationError, TaskError
+from core.evaluate.game import Games
 from core.model.model import LoadedModel, load
 from core.records.behaviour.task_scores import Answer, ModelScores
 from core.records.events import Event, Progress
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.tasks import answering
+from core.tasks.answering import Questions, answered
 from core.tasks.harness import NamedTask, tasks_named
 from core.tasks.items import Item, encoded, items_of
 from core.tasks.likelihood import Likelihoods
@@ -46,8 +50,8 @@ def asked(folder: Path, *names: str, shots: int | None = None) -> list[NamedTask
     return tasks_named(names or NAMES, folder, shots, None)
 
 
-def done(store: Store, spec: RunSpec, tasks: list[NamedTask], *removals: tuple[int, ...]) -> list[ModelScores]:
-    work = answering.answered(store, spec, tasks, removals or [()])
+def done(store: Store, spec: RunSpec, questions: Questions, *removals: Sequence[int]) -> list[ModelScores]:
+    work = answered(store, Games(store), spec, questions, removals or [()])
     while True:
         try:
             next(work)
@@ -84,9 +88,8 @@ def test_item_by_item_as_lm_eval_on_the_exported_folder(
     removed: tuple[int, ...],
     batch: int,
 ) -> None:
-    tasks = asked(folder, shots=0)
-    store = Store(InMemory())
-    [ours] = done(store, spec, tasks, removed)
+    tasks, store = asked(folder, shots=0), Store(InMemory())
+    [ours] = done(store, spec, Questions(tuple(NAMES), folder, shots=0), removed)
     exported = Path(spec.model)
     if removed:
         exported = tmp_path / "smaller"
@@ -96,7 +99,7 @@ def test_item_by_item_as_lm_eval_on_the_exported_folder(
     theirs = hflm(exported, asked(folder, shots=0), batch)
     mask = "".join("0" if layer in removed else "1" for layer in range(8))
     for task, score in zip(tasks, ours.tasks, strict=True):
-        items = items_of(task, tiny_loaded.checkpoint.tokenizer, 256)
+        items = items_of(task, tiny_loaded.checkpoint)
         answers = store.answers(tiny_loaded.info, mask, [item.digest for item in items])
         for sample, item in zip(theirs["samples"][task.name], items, strict=True):
             responses = [response for [response] in sample["resps"]]
@@ -118,8 +121,8 @@ def test_a_context_that_is_read_once_changes_nothing(
     loaded = load(locate(str(save_model(tmp_path / family, family))), "float32", "cpu")
     mask = np.array([layer not in removed for layer in range(8)])
     context = tuple(range(40, 60))
-    item = Item((), tuple((context, tuple(range(70, 70 + length))) for length in (1, 6, 3)))
-    shares, plain = Likelihoods(loaded, mask, context), Likelihoods(loaded, mask, context)
+    item = Item(None, tuple((context, tuple(range(70, 70 + length))) for length in (1, 6, 3)))
+    shares, plain = Likelihoods(loaded, mask), Likelihoods(loaded, mask)
     monkeypatch.setattr(plain, "_shares", False)
     assert shares._shares
     np.testing.assert_allclose(shares.answer(item).likelihoods, plain.answer(item).likelihoods, rtol=1e-5)
@@ -128,12 +131,12 @@ def test_a_context_that_is_read_once_changes_nothing(
 
 def test_neither_order_nor_company_changes_an_answer(folder: Path, spec: RunSpec, tiny_loaded: LoadedModel) -> None:
     forward, backward, alone = Store(InMemory()), Store(InMemory()), Store(InMemory())
-    [one] = done(forward, spec, asked(folder), (3,))
-    [other] = done(backward, spec, asked(folder, *reversed(NAMES)), (3,))
+    [one] = done(forward, spec, Questions(tuple(NAMES), folder), (3,))
+    [other] = done(backward, spec, Questions(tuple(reversed(NAMES)), folder), (3,))
     for name in NAMES:
-        done(alone, spec, asked(folder, name), (3,))
+        done(alone, spec, Questions((name,), folder), (3,))
     assert sorted(one.tasks, key=lambda it: it.task) == sorted(other.tasks, key=lambda it: it.task)
-    digests = [it.digest for task in asked(folder) for it in items_of(task, tiny_loaded.checkpoint.tokenizer, None)]
+    digests = [it.digest for task in asked(folder) for it in items_of(task, tiny_loaded.checkpoint)]
     same = [store.answers(tiny_loaded.info, "11101111", digests) for store in (forward, backward, alone)]
     assert same[0] == same[1] == same[2] and len(same[0]) == len(set(digests))
 
@@ -150,27 +153,59 @@ def test_no_item_is_measured_twice(folder: Path, spec: RunSpec, monkeypatch: pyt
     monkeypatch.setattr(answering, "Likelihoods", Counting)
     monkeypatch.setattr(answering, "_EVERY", 0.0)
     store = Store(InMemory())
-    begun: Iterator[Event] = answering.answered(store, spec, asked(folder), [(), (2,)])
+    every = Questions(tuple(NAMES), folder)
+    begun: Iterator[Event] = answered(store, Games(store), spec, every, [(), (2,)])
     for event in begun:
         if isinstance(event, Progress) and event.done >= 4:
             break
     begun.close()  # type: ignore[attr-defined]
     assert 4 <= len(measured) < event.total
-    done(store, spec, asked(folder, "piqa"), ())
-    done(store, spec, asked(folder), (), (2,))
+    done(store, spec, Questions(("piqa",), folder), ())
+    done(store, spec, every, (), (2,))
     assert len(measured) == len(set(measured)) == event.total
-    done(store, spec, asked(folder), (2,), ())
+    assert [one.removed for one in done(store, spec, every, (2,), (), (2,))] == [(2,), ()]
     assert len(measured) == event.total
 
 
-def test_examples_before_an_item_are_other_questions(folder: Path, spec: RunSpec) -> None:
-    store = Store(InMemory())
-    [[without], [with_one]] = [
-        [score.tasks for score in done(store, spec, asked(folder, "piqa", shots=shots), ())] for shots in (0, 1)
-    ]
-    assert (without[0].shots, with_one[0].shots) == (0, 1)
-    asks = [task.built.instances[0].args[0] for shots in (0, 1) for task in asked(folder, "piqa", shots=shots)]
-    assert asks[1].endswith(asks[0]) and asks[1] != asks[0]
+def test_examples_before_an_item_are_other_questions_and_always_the_same(spec: RunSpec, tmp_path: Path) -> None:
+    rows = [{"context": f"How do I do {n}?", "choices": [f"so {n}", f"thus {n}"], "answer": n % 2} for n in range(7)]
+    folder, store = save_items(tmp_path / "items", {"piqa": rows}), Store(InMemory())
+    scored = [done(store, spec, Questions(("piqa",), folder, shots=shots), (), (4,)) for shots in (0, 2, 2)]
+    assert scored[1] == scored[2]
+    assert [one.tasks[0].shots for one in (scored[0][0], scored[1][0])] == [0, 2]
+    without, first, second = ([task] for [task] in (asked(folder, "piqa", shots=shots) for shots in (0, 2, 2)))
+    prompts = [[request.args[0] for request in task.built.instances] for [task] in (without, first, second)]
+    assert prompts[1] == prompts[2] != prompts[0]
+    for plain, examples in zip(prompts[0], prompts[1], strict=True):
+        assert examples.endswith(plain) and examples.count("Question:") == 3 and examples.count(plain) == 1
+
+
+def test_answers_that_are_no_numbers_are_an_error_and_are_not_kept(
+    folder: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Likelihoods):
+        def answer(self, item: Item) -> Answer:
+            found = super().answer(item)
+            return found._replace(likelihoods=(math.nan, *found.likelihoods[1:]))
+
+    store, questions = Store(InMemory()), Questions(("piqa",), folder)
+    monkeypatch.setattr(answering, "Likelihoods", Broken)
+    with pytest.raises(EvaluationError, match="no numbers"):
+        done(store, spec, questions)
+    monkeypatch.undo()
+    assert done(store, spec, questions)[0].tasks[0].items == 2
+
+
+def test_few_logits_at_a_time_are_the_same_logits(tiny_loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = np.ones(8, dtype=bool)
+    many, few = Likelihoods(tiny_loaded, mask), Likelihoods(tiny_loaded, mask)
+    monkeypatch.setattr(few, "_most", 1)
+    context = tuple(range(40, 60))
+    for item in (
+        Item(None, tuple((context, tuple(range(70, 70 + length))) for length in (1, 6, 3))),
+        Item(None, tuple((context[:length], (70, 71)) for length in (1, 6, 3))),
+    ):
+        np.testing.assert_allclose(many.answer(item).likelihoods, few.answer(item).likelihoods, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +222,13 @@ def test_examples_before_an_item_are_other_questions(folder: Path, spec: RunSpec
         (["arc_easy"], {"arc_easy.jsonl": '{"context": "a", "choices": ["b"], "answer": 4}\n'}, "no items of arc_easy"),
         (["copa"], {"copa.jsonl": '{"context": "a b", "choices": ["c", "d"], "answer": 1}\n'}, "no items of copa"),
         (["piqa"], {"piqa.jsonl": '{"question": "of another task"}\n'}, "cannot ask"),
+        (["piqa"], {"piqa.jsonl": '{"context": "a", "choices": ["b", "c"], "answer": 7}\n'}, "answer 7 is none of 2"),
+        (["piqa"], {"piqa.jsonl": '{"context": "a", "choices": ["b", "c"], "answer": "1"}\n'}, "answer '1' is none"),
+        (["piqa"], {"piqa.jsonl": '{"context": "a", "choices": "bc", "answer": 0}\n'}, "no list of texts"),
+        (["piqa"], {"piqa.jsonl": '{"context": "a", "choices": ["b", "c", "d"], "answer": 0}\n'}, "no items of piqa"),
+        (["piqa"], {"piqa.jsonl": '{"goal": "a", "sol1": "b", "sol2": "c", "label": -1}\n'}, "right answer is -1"),
+        (["piqa"], {"piqa.jsonl": '{"goal": "a", "sol1": "b"}\n{"goal": "a"}\n'}, "Row 1 of .* other fields"),
+        (["lambada_openai"], {"lambada_openai.jsonl": '{"context": "a", "target": "New York"}\n'}, "not one word"),
         (["piqa", "piqa"], {}, "one twice"),
         ([], {}, "No task"),
     ],
@@ -200,11 +242,17 @@ def test_what_cannot_be_asked_is_named(tmp_path: Path, names: list[str], files: 
 
 def test_an_item_longer_than_the_models_positions(spec: RunSpec, tmp_path: Path) -> None:
     rows = [*MADE["piqa"][0], {"context": "on and on " * 40, "choices": ["a", "b"], "answer": 0}]
-    [task] = asked(save_items(tmp_path / "long", {"piqa": rows}), "piqa")
+    folder = save_items(tmp_path / "long", {"piqa": rows})
     with pytest.raises(TaskError, match="Item 2 of piqa has"):
-        done(Store(InMemory()), spec, [task])
-    [task] = tasks_named(["piqa"], tmp_path / "long", None, 2)
-    assert done(Store(InMemory()), spec, [task])[0].tasks[0].items == 2
+        done(Store(InMemory()), spec, Questions(("piqa",), folder))
+    assert done(Store(InMemory()), spec, Questions(("piqa",), folder, limit=2))[0].tasks[0].items == 2
+
+
+def test_a_line_of_json_ends_where_a_line_ends(tmp_path: Path) -> None:
+    row = {"context": "one\u2028two\u0085three", "choices": ["a", "b"], "answer": 0}
+    (tmp_path / "piqa.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    [task] = asked(tmp_path, "piqa")
+    assert task.built.instances[0].args[0] == "Question: one\u2028two\u0085three\nAnswer:"
 
 
 def test_a_context_that_ends_in_spaces_gives_them_to_what_follows(tiny_loaded: LoadedModel) -> None:

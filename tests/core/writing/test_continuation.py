@@ -9,12 +9,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cache.in_memory import InMemory
+from cache.store import Store
 from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import without
-from core.errors import CorpusError
+from core.errors import CorpusError, SelectionError
 from core.export.delete_blocks import delete_blocks
 from core.model.masked import playing
 from core.model.model import LoadedModel, load
+from core.records.spec import RunSpec
+from core.run.engine import Engine
 from core.writing.continuations import continuations, greedy, prompt_ids
 from core.writing.token_reader import cache_holds
 from tests.support.models import CONFIGS, save_model
@@ -92,3 +96,11 @@ def plainly(loaded: LoadedModel, mask: NDArray[np.bool_], start: list[int]) -> I
 def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LoadedModel]:
     folder = tmp_path_factory.mktemp("families")
     return {name: load(locate(str(save_model(folder / name, name))), "float32", "cpu") for name in CONFIGS}
+
+
+@pytest.mark.parametrize("tokens", [250, 10_000])
+def test_texts_that_outgrow_the_positions_are_refused(spec: RunSpec, tokens: int) -> None:
+    engine = Engine(Store(InMemory()))
+    for events in (engine.behave(spec, [1], tokens), engine.continue_(spec, [1], "The river", tokens)):
+        with pytest.raises(SelectionError, match="has 256 positions"):
+            list(events)

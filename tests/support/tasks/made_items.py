@@ -38,8 +38,8 @@ MADE: dict[str, tuple[Rows, Pairs]] = {
     "hellaswag": (
         [{"context": "Baking: A man kneads the dough. he", "choices": ["rests it.", "eats the oven."], "answer": 0}],
         [
-            ("Baking: A man kneads the dough. he", " rests it."),
-            ("Baking: A man kneads the dough. he", " eats the oven."),
+            ("Baking: A man kneads the dough. He", " rests it."),
+            ("Baking: A man kneads the dough. He", " eats the oven."),
         ],
     ),
     "winogrande": (
@@ -63,7 +63,7 @@ MADE: dict[str, tuple[Rows, Pairs]] = {
         [("She looked for her key. At last she found the", " key")],
     ),
     "copa": (
-        [{"context": "The road was wet because", "choices": ["it had rained.", "it was long."], "answer": 0}],
+        [{"context": "The road was wet, because", "choices": ["it had rained.", "it was long."], "answer": 0}],
         # Two spaces: the definition's own, and that before every answer.
         [("The road was wet because", "  it had rained."), ("The road was wet because", "  it was long.")],
     ),
