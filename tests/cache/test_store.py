@@ -264,10 +264,13 @@ def test_full_disk(cache_file: Path) -> None:
 
 def test_an_interruption_is_one_while_duckdb_is_busy(cache_file: Path) -> None:
     """DuckDB itself says RuntimeError, and a run would have failed where somebody has stopped it."""
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "another test has left its own"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # processes of pytest-xdist have their own
     database = Database(cache_file)
     asks = Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt), database.reading() as connection:
-        asks.start()
-        connection.execute("SELECT count(*) FROM range(1_000_000_000) a, range(1_000_000_000) b").fetchall()
+    try:
+        with pytest.raises(KeyboardInterrupt), database.reading() as connection:
+            asks.start()
+            connection.execute("SELECT count(*) FROM range(1_000_000_000) a, range(1_000_000_000) b").fetchall()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert Database(cache_file).revision() == database.revision()
