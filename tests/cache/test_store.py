@@ -264,7 +264,9 @@ def test_full_disk(cache_file: Path) -> None:
 
 def test_an_interruption_is_one_while_duckdb_is_busy(cache_file: Path) -> None:
     """DuckDB itself says RuntimeError, and a run would have failed where somebody has stopped it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # processes of pytest-xdist have their own
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # one that was started in the background ignores it
     database = Database(cache_file)
     asks = Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
     try:
