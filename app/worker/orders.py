@@ -68,7 +68,7 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
         case "time":
             return engine.time(spec, command["removed"], GLANCE)
         case "behave":
-            return engine.behave(spec, command["removed"], command["tokens"])
+            return engine.behave(spec, command["removed"], command["tokens"], windows=spec.sequences)
         case "measure":
             return engine.measure(spec, spec.text(), command["removed"])
         case "look":
