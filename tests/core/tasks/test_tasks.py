@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,11 +154,11 @@ def test_no_item_is_measured_twice(folder: Path, spec: RunSpec, monkeypatch: pyt
     monkeypatch.setattr(answering, "_EVERY", 0.0)
     store = Store(InMemory())
     every = Questions(tuple(NAMES), folder)
-    begun: Iterator[Event] = answered(store, Games(store), spec, every, [(), (2,)])
+    begun: Generator[Event, None, Any] = answered(store, Games(store), spec, every, [(), (2,)])
     for event in begun:
         if isinstance(event, Progress) and event.done >= 4:
             break
-    begun.close()  # type: ignore[attr-defined]
+    begun.close()
     assert 4 <= len(measured) < event.total
     done(store, spec, Questions(("piqa",), folder), ())
     done(store, spec, every, (), (2,))
