@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.cli.arguments import add_removal, add_run, integers
 from app.commands.behaviour import speed_commands
-from core.records.results import SpeedProtocol
+from core.records.behaviour.speeds import SpeedProtocol
 
 _PAPER = SpeedProtocol()
 

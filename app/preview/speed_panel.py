@@ -9,7 +9,8 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.memory import amount
 from core.checkpoint.size import BYTES
-from core.records.results import RunResult, Spread
+from core.records.behaviour.speeds import Spread
+from core.records.results import RunResult
 from core.records.spec import RunSpec
 
 

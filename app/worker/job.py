@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never, get_args
 
+from core.records.behaviour.writes import Behaviour
 from core.records.events import (
     Behaved,
     Cancelled,
@@ -29,7 +30,7 @@ from core.records.events import (
     Writing,
     Written,
 )
-from core.records.results import Behaviour, RunResult
+from core.records.results import RunResult
 from core.records.spec import RunSpec
 
 Task = Literal["run", "select", "compare", "score", "export"]

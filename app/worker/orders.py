@@ -11,10 +11,11 @@ from core.baselines.compare import Match
 from core.cluster.machines import Machines
 from core.errors import QuorumError
 from core.export.recipe import Recipe
+from core.records.behaviour.speeds import SpeedProtocol
 from core.records.events import Event, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
-from core.records.results import RunResult, SpeedProtocol
+from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.run.look import look

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from core.records.behaviour.speeds import Speed
+from core.records.behaviour.writes import Behaviour
 from core.records.looks import ModelSeen, Refusal, TextSeen, Workers
 from core.records.mends import Compensation
 from core.records.plans import Comparison, Scores, Selection
-from core.records.results import Behaviour, RunResult, Speed
+from core.records.results import RunResult
 from core.records.spec import ModelInfo, TextProtocol
 
 

@@ -30,9 +30,9 @@ from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
 from core.export.recipe import Recipe
 from core.pauses import Pause, nothing
+from core.records.behaviour.speeds import SpeedProtocol
 from core.records.events import Compared, Event, Measured, Scored, Selected, Started
 from core.records.mends import Compensate
-from core.records.results import SpeedProtocol
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
 from core.run.course import Course, alone, claimed

@@ -13,8 +13,8 @@ from core.coalitions.players import indexes, mask_without
 from core.errors import EvaluationError, SelectionError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel, load
+from core.records.behaviour.speeds import Pace, Paces, Ratio, Speed, SpeedProtocol, Speedup, Spread
 from core.records.events import Event, Stage, Timed
-from core.records.results import Pace, Paces, Ratio, Speed, SpeedProtocol, Speedup, Spread
 from core.records.spec import RunSpec
 from core.speed.generating import Generation, generation
 from core.speed.peak_memory import most_held, weight_bytes

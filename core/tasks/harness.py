@@ -153,7 +153,7 @@ def _check_answers(task: NamedTask) -> None:
             if not (one in choices if isinstance(one, str) else 0 <= one < len(choices)):
                 raise TaskError(
                     f"{task.source} has an item of {task.name}, number {number}, whose right answer is {one!r}.",
-                    f"It has {len(choices)} choices, counted from 0.",
+                    f"Mend it, or leave it out: it has {len(choices)} choices, counted from 0.",
                 )
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.evaluate.limits import ACCELERATOR, CPU
 from core.model.masked import playing
 from core.model.model import LoadedModel
-from core.records.results import PERCENTILES, Agreement, Share
+from core.records.behaviour.writes import PERCENTILES, Agreement, Share
 from core.records.spec import Losses
 
 

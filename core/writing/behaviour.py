@@ -13,8 +13,8 @@ from core.errors import SelectionError
 from core.evaluate.game import Games
 from core.model.masked import playing
 from core.model.model import LoadedModel
+from core.records.behaviour.writes import Behaviour, Writes
 from core.records.events import Behaved, Event, Searching, Stage, Writing, Written
-from core.records.results import Behaviour, Writes
 from core.records.spec import RunSpec
 from core.text.windows import Windows
 from core.writing.agreement import Predictions, agreement, predictions

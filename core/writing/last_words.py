@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from core.records.results import Share
+from core.records.behaviour.writes import Share
 from core.writing.agreement import share_of
 
 # A word after one space, and before what ends it: so the tokens of LAMBADA's own items begin and end.

@@ -7,8 +7,8 @@ from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.commands.export_commands import chosen, finished
 from core.coalitions.players import names
+from core.records.behaviour.writes import Behaviour, Share
 from core.records.events import Behaved
-from core.records.results import Behaviour, Share
 
 
 def behaviour(options: argparse.Namespace) -> None:
@@ -54,4 +54,4 @@ def _lines(found: Behaviour) -> list[str]:
 
 
 def _share(share: Share) -> str:
-    return f"{share.value:.1%} ± {share.error:.1%}"
+    return f"{share.value:.1%} ± {share.error:.1%}" if share.of else "none to find"

@@ -9,8 +9,8 @@ from app.commands.export_commands import chosen, finished
 from core.checkpoint.memory import amount
 from core.coalitions.players import names
 from core.paths import user_path
+from core.records.behaviour.speeds import Ratio, Speed, SpeedProtocol, Spread
 from core.records.events import Timed
-from core.records.results import Ratio, Speed, SpeedProtocol, Spread
 
 
 def speed(options: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from app.dashboard.progress import show_stage
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
-from core.records.results import Behaviour, Share
+from core.records.behaviour.writes import Behaviour, Share
 from core.records.spec import RunSpec
 
 _TOKENS = 64  # of each text, as of the command
@@ -59,4 +59,4 @@ def _show(found: Behaviour) -> None:
 
 
 def _told(share: Share) -> str:
-    return f"{share.value:.0%} ± {share.error:.0%}"
+    return f"{share.value:.0%} ± {share.error:.0%}" if share.of else "none to find"

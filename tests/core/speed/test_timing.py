@@ -12,8 +12,8 @@ from cache.store import Store
 from core.coalitions.masks import without
 from core.errors import QuorumError, SelectionError
 from core.model.model import LoadedModel
+from core.records.behaviour.speeds import Speed, SpeedProtocol
 from core.records.events import Stage, Timed
-from core.records.results import Speed, SpeedProtocol
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.speed import timing

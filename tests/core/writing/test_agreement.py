@@ -12,8 +12,8 @@ from cache.database import Database
 from cache.store import Store
 from core.checkpoint.checkpoint import locate
 from core.model.model import load
+from core.records.behaviour.writes import Behaviour
 from core.records.events import Behaved, Exported
-from core.records.results import Behaviour
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.text.corpora import read
