@@ -32,6 +32,7 @@ ORDER = (
     ("core.compensation", "core.writing"),
     ("core.selection", "core.export", "core.audit", "core.cluster"),
     ("core.baselines", "core.speed", "core.tasks"),
+    ("core.drafting",),
     ("core.run",),
     ("cache",),
     ("cache.exchange",),

@@ -16,12 +16,12 @@ from app.cli.arguments import (
     integers,
     names,
     positive,
-    share,
     spec_of,
     specs_of,
 )
 from app.cli.behaviour_options import add_behaviour
 from app.cli.compensated import add_compensation
+from app.cli.select_options import add_select
 from app.cli.speed_options import add_speed
 from app.cli.task_options import add_tasks
 from app.cli.writers import add_writers
@@ -189,35 +189,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     perplexity.add_argument("--windows", type=int, metavar="N", help="only the first N windows (default: all)")
     add_compensation(perplexity)
 
-    select = command(
-        "select",
-        choose_commands.select,
-        "search for the best layers to remove, at every count or for a target",
-        "select latest --max-increase 20% --units .2",
-    )
-    add_run(select)
-    target = select.add_mutually_exclusive_group()
-    target.add_argument("--count", type=positive, metavar="K", help="remove K players (default: every count)")
-    target.add_argument("--ratio", type=share, metavar="R", help="remove this share of the players: .2 or 20%%")
-    target.add_argument("--parameters", type=positive, metavar="N", help="leave at most N parameters")
-    target.add_argument("--max-increase", type=share, metavar="X", help="perplexity at most this much higher: 5%%")
-    select.add_argument("--protect", type=names, default=(), metavar="I,J,…", help="players that stay (default: none)")
-    select.add_argument("--most", type=positive, metavar="K", help="plans of 1 to K players (default: half of them)")
-    select.add_argument(
-        "--units",
-        type=float,
-        help="compute; 1 is SLEB's path to 2/5 of the layers (default: as much as the last search, or 1)",
-    )
-    add_machines(select)
-    select.add_argument(
-        "--fail",
-        dest="missed",
-        action="store_const",
-        const=3,
-        default=1,
-        help="status 3 where no plan reaches the target",
-    )
-
+    add_select(command)
     add_speed(command)
     add_behaviour(command)
     add_tasks(command)

@@ -1,18 +1,20 @@
 """The commands that choose layers: predictions, plans, and a comparison of methods."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from app.cli.arguments import machines_of
 from app.cli.best_plans import HEADER, NO_CACHE, plan_lines, plan_objects
 from app.cli.opening import asked_run, database_of, engine_on
 from app.cli.terminal import follow, say
+from app.commands.behaviour.draft_commands import draft_lines, draft_object, measured_drafts
 from app.words import uncached
 from cache import evaluations, queries
 from cache.basis import asked, counted
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
-from core.records.plans import USUAL_METHODS, methods_for
+from core.records.plans import USUAL_METHODS, Plan, Selection, methods_for
 from core.records.spec import RunSpec
 from core.selection.targets import Request, Target, usual_units
 
@@ -60,8 +62,12 @@ def predict(options: argparse.Namespace) -> None:
     say(options.json, answer, "\n".join(lines))
 
 
-def select(options: argparse.Namespace) -> None:
-    """The best removals of every count, or for one target; from the last search if it was as large as is asked for."""
+def select(options: argparse.Namespace) -> int:
+    """The best removals of every count, or for one target; from the last search if it was as large as is asked for.
+
+    Returns:
+        The status: 3 if --fail is given, and no plan gains as a draft.
+    """
     database = database_of(options)
     run = queries.find_run(database, options.run)
     target = Target(options.count, options.ratio, options.parameters, options.max_increase)
@@ -76,27 +82,39 @@ def select(options: argparse.Namespace) -> None:
         assert isinstance(done, Selected)
         found = done.selection
     assert found is not None
-    plans, path = target.choose(found), found.nested
+    plans, drafts = target.choose(found), None
+    if options.purpose == "draft":
+        within = [plan for plan in plans if options.most is None or plan.count <= options.most]
+        drafts = measured_drafts(engine_on(database), run.resolved, within)
+        plans = tuple(plan for plan in plans if drafts.best is not None and plan.count == drafts.best.count)
+    answer = {
+        "run": run.run,
+        **asdict(found),
+        "protected": names(players, found.protected),
+        "plans": plan_objects(plans, found.model),
+        "nested": plan_objects(found.nested, found.model),
+        "draft": draft_object(drafts) if drafts is not None else None,
+    }
+    lines = _plans(run.run, found, plans) if drafts is None else draft_lines(drafts, run.run)
+    say(options.json, answer, "\n".join(lines))
+    return 3 if options.missed == 3 and not plans else 0
+
+
+def _plans(run: str, found: Selection, plans: Sequence[Plan]) -> list[str]:
+    """Some plans of a search, for a person; where they are all, the nested ones too."""
     text = [
-        f"run {run.run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.compute}",
+        f"run {run}: {found.model.source}; {found.coalitions} coalitions looked at for {found.compute}",
         f"measured on {found.protocol}",
         f"dense perplexity {found.dense_perplexity:.3f}; ratio: to the dense one; 90 % intervals for other such text",
         HEADER,
         *plan_lines(plans, found.model),
     ]
     if len(plans) == len(found.plans):
-        text += ["", "nested, each holds the one before", *plan_lines(path, found.model)]
-    lost = [words for plan in (*plans, *path) if (words := uncached(found.model, plan.removed))]
+        text += ["", "nested, each holds the one before", *plan_lines(found.nested, found.model)]
+    lost = [words for plan in (*plans, *found.nested) if (words := uncached(found.model, plan.removed))]
     if lost:
-        text += ["", f"{NO_CACHE}: {lost[0]} `select {run.run} --protect` keeps it."]
-    answer = {
-        "run": run.run,
-        **asdict(found),
-        "protected": names(players, found.protected),
-        "plans": plan_objects(plans, found.model),
-        "nested": plan_objects(path, found.model),
-    }
-    say(options.json, answer, "\n".join(text))
+        text += ["", f"{NO_CACHE}: {lost[0]} `select {run} --protect` keeps it."]
+    return text
 
 
 def compare(options: argparse.Namespace, spec: RunSpec) -> None:

@@ -5,10 +5,12 @@
     evaluate(model, corpus, masks)    the losses of coalitions, (masks, sequences)
     fit(masks, losses, dense)         a Surrogate of losses that were measured anywhere
     compare(methods)                  ours and the literature's methods, as a table
+    draft(model, removed)             a model of transformers without layers, that drafts for it and shares its weights
 
 An expected failure is a QuorumError: `message` names the cause, `hint` the next step. docs/api.md has all of it.
 """
 
+from app.notebook.draft_model import draft
 from app.notebook.fitted_surrogate import Surrogate, fit
 from app.notebook.mask_losses import evaluate
 from app.notebook.method_table import compare
@@ -25,6 +27,7 @@ __all__ = [
     "Surrogate",
     "__version__",
     "compare",
+    "draft",
     "evaluate",
     "fit",
     "load",

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from transformers import PreTrainedModel
 
 from core.errors import ExportError
 from core.export.recipe import UNCACHED
@@ -21,6 +22,11 @@ def last_attention(config: Any, kept: NDArray[np.bool_]) -> list[int]:
     """
     found = cached_attention(config, len(kept))
     return [] if kept[list(found)].any() else list(found)
+
+
+def is_stateful(model: PreTrainedModel) -> bool:
+    """Whether what a model keeps of a text cannot go back, as Mamba's state: nothing can draft for it then."""
+    return bool(getattr(model, "_is_stateful", False))
 
 
 def check_cache(config: Any, kept: NDArray[np.bool_]) -> None:

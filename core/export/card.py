@@ -25,7 +25,7 @@ class Outcome:
     compensation: Compensation | None
 
 
-def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str]) -> str:
+def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str], drafts: bool) -> str:
     """README.md, with the front matter that the Hugging Face Hub reads.
 
     Args:
@@ -33,6 +33,7 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
         recipe: what was removed from it.
         outcome: what was measured of both.
         licences: names of the parent's licence files, which lie beside the card.
+        drafts: whether transformers lets it write ahead of its parent.
     """
     hub = _repository(parent.source)
     base = [f"base_model: {json.dumps(hub)}"] if hub else []
@@ -80,6 +81,7 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",
             f"- {terms}",
             "",
+            *(_drafting() if drafts else []),
             "To make it again, with `quorum.json` as FILE:",
             "",
             "```sh",
@@ -88,6 +90,19 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             "",
         ]
     )
+
+
+def _drafting() -> list[str]:
+    return [
+        "It can draft for its parent, which still writes its own text: assisted generation, one text at a time. "
+        "`select RUN --for draft` measures whether that gains time. With the parent loaded as `parent`, and this "
+        "folder as `draft`, by transformers:",
+        "",
+        "```python",
+        "parent.generate(**inputs, do_sample=False, assistant_model=draft)",
+        "```",
+        "",
+    ]
 
 
 def _fitted(done: Compensation) -> str:

@@ -15,7 +15,7 @@ from core.compensation.projections import Patches, patched
 from core.errors import ExportError, TargetMissed
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import check_finite, sequence_losses
-from core.export.cache_layers import check_cache, last_attention
+from core.export.cache_layers import check_cache, is_stateful, last_attention
 from core.export.card import Outcome, card
 from core.export.carried import copy_generation, copy_terms
 from core.export.copy_weights import as_stored, check_copying, write_weights
@@ -91,7 +91,8 @@ def export(
         text = recipe.text(loaded.info, **asdict(outcome))
         (folder / "quorum.json").write_text(text, encoding="utf-8")
         licences = copy_terms(loaded.checkpoint.folder, folder)
-        text = card(loaded.info, recipe, outcome, licences)
+        cached = not last_attention(loaded.checkpoint.config, computed(loaded.kept(mask)))
+        text = card(loaded.info, recipe, outcome, licences, drafts=cached and not is_stateful(loaded.model))
         (folder / "README.md").write_text(text, encoding="utf-8")
     return Smaller(parameters, losses, plain)
 

@@ -40,8 +40,7 @@ def shared_copy(loaded: LoadedModel, mask: NDArray[np.bool_]) -> PreTrainedModel
         )
     kept = loaded.kept(mask)
     check_zeroing(loaded, kept)
-    weights = chain(loaded.model.parameters(), loaded.model.buffers())
-    model = copy.deepcopy(loaded.model, {id(weight): weight for weight in weights})
+    model = sharing_copy(loaded.model)
     _zero(loaded, model, kept)
     left = computed(kept)
     if not left.all():
@@ -51,6 +50,12 @@ def shared_copy(loaded: LoadedModel, mask: NDArray[np.bool_]) -> PreTrainedModel
     # What a checkpoint's own settings add, such as penalties or an end of text, is none of the model's speed.
     model.generation_config = GenerationConfig(do_sample=False, use_cache=cached)
     return model
+
+
+def sharing_copy(model: PreTrainedModel) -> PreTrainedModel:
+    """A copy of all modules and settings; its weights and buffers are the very ones of `model`."""
+    weights = chain(model.parameters(), model.buffers())
+    return copy.deepcopy(model, {id(weight): weight for weight in weights})
 
 
 def _zero(loaded: LoadedModel, model: PreTrainedModel, kept: NDArray[np.bool_]) -> None:

@@ -52,16 +52,10 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
     speedups = []
     for batch in how.batches:
         yield Stage(f"Looking how much memory batch {batch} takes")
-        ids = _prompts(models, how.prompt, batch)
+        ids = prompts(models, how.prompt, batch)
         try:
             beside = [most_held(str(ids.device), partial(generation, model, ids, how.tokens)) for model in models]
-            found: tuple[list[Generation], list[Generation]] = [], []
-            for run in range(how.runs):
-                if run == 1 or run % _TOLD == 0:
-                    stage = f"Timing both models in turn, batch {batch}: {_standing(run, found, how)}"
-                yield Stage(stage)
-                for place in (0, 1) if run % 2 else (1, 0):
-                    found[place].append(generation(models[place], ids, how.tokens))
+            found = yield from alternating(models, ids, how)
         except torch.OutOfMemoryError as cause:
             raise EvaluationError(
                 f"A batch of {batch} needs more memory than {ids.device} has.", "Use smaller --batches."
@@ -73,6 +67,20 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
     sizes = [(count_parameters(model), weight_bytes(model)) for model in models]
     whole, smaller = (Paces(*size, tuple(own)) for size, own in zip(sizes, paces, strict=True))
     return Speed(how, torch.get_num_threads(), whole, smaller, tuple(speedups))
+
+
+def alternating(
+    models: tuple[PreTrainedModel, PreTrainedModel], ids: torch.Tensor, how: SpeedProtocol
+) -> Generator[Event, None, tuple[list[Generation], list[Generation]]]:
+    """All runs of both models on the same prompts, those that warm up first; a Stage tells how far it is."""
+    found: tuple[list[Generation], list[Generation]] = [], []
+    for run in range(how.runs):
+        if run == 1 or run % _TOLD == 0:
+            stage = f"Timing both models in turn, batch {len(ids)}: {_standing(run, found, how)}"
+        yield Stage(stage)
+        for place in (0, 1) if run % 2 else (1, 0):
+            found[place].append(generation(models[place], ids, how.tokens))
+    return found
 
 
 def _standing(done: int, found: Sequence[Sequence[Generation]], how: SpeedProtocol) -> str:
@@ -100,7 +108,7 @@ def _alone(loaded: LoadedModel) -> PreTrainedModel:
     return shared_copy(loaded, np.ones(len(loaded.info.players), dtype=np.bool_))
 
 
-def _prompts(models: Sequence[PreTrainedModel], length: int, batch: int) -> torch.Tensor:
+def prompts(models: Sequence[PreTrainedModel], length: int, batch: int) -> torch.Tensor:
     """The same random tokens for all, (batch, length), on their device."""
     known = min(model.config.get_text_config(decoder=True).vocab_size for model in models)
     ids = torch.randint(known, (batch, length), generator=torch.Generator().manual_seed(0))
@@ -127,13 +135,13 @@ def _spread(seconds: Sequence[float]) -> Spread:
 def _speedup(batch: int, whole: Sequence[Generation], smaller: Sequence[Generation]) -> Speedup:
     return Speedup(
         batch,
-        latency=_ratio([run.latency for run in whole], [run.latency for run in smaller]),
-        prefill=_ratio([run.prefill for run in whole], [run.prefill for run in smaller]),
-        decode=_ratio([run.decode for run in whole], [run.decode for run in smaller]),
+        latency=ratio([run.latency for run in whole], [run.latency for run in smaller]),
+        prefill=ratio([run.prefill for run in whole], [run.prefill for run in smaller]),
+        decode=ratio([run.decode for run in whole], [run.decode for run in smaller]),
     )
 
 
-def _ratio(whole: Sequence[float], smaller: Sequence[float]) -> Ratio:
+def ratio(whole: Sequence[float], smaller: Sequence[float]) -> Ratio:
     """Of the means. What slows both runs of a pair alike is no error of it: the usual estimator of a ratio."""
     above, below = np.array(whole), np.array(smaller)
     value = above.mean() / below.mean()

@@ -29,7 +29,7 @@ Texts = list[list[int]]  # the tokens that follow each prompt
 def continuing(games: Games, spec: RunSpec, removed: Sequence[int], prompt: str, tokens: int) -> Iterator[Event]:
     """The events of `Engine.continue_`, the last of which is Written."""
     game = yield from games.open(spec, spec.text(), check=lambda players: mask_without(players, removed))
-    _check_room(game.loaded, [prompt_ids(game.loaded, prompt)], tokens)
+    check_room(game.loaded, [prompt_ids(game.loaded, prompt)], tokens)
     texts = "", "", 0
     for texts in continuations(game.loaded, mask_without(game.loaded.info.players, removed), prompt, tokens):
         yield Writing(*texts, total=tokens)
@@ -53,7 +53,7 @@ def behaving(games: Games, spec: RunSpec, removed: Sequence[int], tokens: int, w
     loaded, ids = game.loaded, game.windows.ids
     mask = mask_without(loaded.info.players, removed)
     starts = [prompt_ids(loaded, prompt) for prompt in PROMPTS]
-    _check_room(loaded, starts, tokens)
+    check_room(loaded, starts, tokens)
     yield Stage(f"Writing {len(PROMPTS)} times {tokens} tokens without the layers, and with all")
     whole = yield from _texts(loaded, np.ones_like(mask), starts, tokens, 0.0)
     pruned = yield from _texts(loaded, mask, starts, tokens, 0.5)
@@ -77,7 +77,7 @@ def behaving(games: Games, spec: RunSpec, removed: Sequence[int], tokens: int, w
     )
 
 
-def _check_room(loaded: LoadedModel, starts: Texts, tokens: int) -> None:
+def check_room(loaded: LoadedModel, starts: Texts, tokens: int) -> None:
     """SelectionError where texts would outgrow the model's positions: some fail there, others write nonsense."""
     longest, most = max(map(len, starts)) + tokens, loaded.checkpoint.positions
     if most is not None and 0 < most < longest:

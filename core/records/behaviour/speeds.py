@@ -73,7 +73,7 @@ class Paces:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The whole model's mean divided by the smaller one's."""
+    """One mean divided by another; of a Speedup the whole model's by the smaller one's."""
 
     value: float
     error: float  # standard error; runs that follow each other are pairs

@@ -68,3 +68,4 @@ def test_an_export_says_so_before_it_writes_and_can_be_agreed_to(tmp_path: Path,
 
     export(loaded, windows, recipe_of(loaded, (0, 1)), tmp_path / "cached", uncached=True)  # nothing to agree to
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "cached").generation_config.use_cache is not False
+    assert "assistant_model" not in (tmp_path / "cached" / "README.md").read_text()  # nothing drafts for a hybrid

@@ -82,6 +82,11 @@ def test_what_goes_along(tmp_path: Path, text_file: Path) -> None:
     assert origin["parameters"] == model.num_parameters() < loaded.info.parameters
     for said in (f"{origin['parameters']:,}", "0, 3, 4", "LICENSE.md", f"{origin['dense_perplexity']:.3f}", "export"):
         assert said in text
+    whole, draft = (AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) for folder in (parent, out))
+    [line] = [line for line in text.splitlines() if "assistant_model=" in line]
+    inputs = tokenizer("The 7th", return_tensors="pt")
+    written = eval(line, {"parent": whole, "draft": draft, "inputs": inputs})
+    assert torch.equal(written, whole.generate(**inputs, do_sample=False))
     ids = cut(read(str(text_file), "evaluation"), found, TextSpec(str(text_file), "evaluation", 16, 4)).ids
     for key, source in (("dense_perplexity", parent), ("perplexity", out)):
         plain = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
