@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from cache import labels, queries, task_answers
+from cache import labels, queries
+from cache.behaviour import task_answers, traits
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
 from core.attribution.stability import findings
 from core.coalitions.masks import Masks, encode
 from core.records.behaviour.task_scores import Answer
+from core.records.behaviour.traits import Trait, Traits
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
@@ -106,6 +108,15 @@ class Store:
         """Keeps answers in one transaction; what is already there stays."""
         with self._database.writing() as connection:
             task_answers.insert(connection, model, mask, fresh)
+
+    def traits(self, model: ModelInfo, masks: Sequence[str]) -> dict[str, Traits]:
+        """What else is stored of a model with the players of each mask."""
+        return traits.known(self._database, model, masks)
+
+    def record_traits(self, model: ModelInfo, mask: str, *found: Trait) -> None:
+        """Keeps what was measured, in place of what was measured in the same way."""
+        with self._database.writing() as connection:
+            traits.insert(connection, model, mask, found)
 
     def selection(self, run: str, protected: Sequence[int]) -> Selection | None:
         """What a search found for a run with these players protected, if there was one."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, assert_never, get_args
 
@@ -12,7 +13,7 @@ from core.cluster.machines import Machines
 from core.errors import QuorumError
 from core.export.recipe import Recipe
 from core.records.behaviour.speeds import SpeedProtocol
-from core.records.events import Event, Started
+from core.records.events import Agreed, Event, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
 from core.records.results import RunResult
@@ -20,6 +21,7 @@ from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.run.look import look
 from core.selection.targets import Request
+from core.writing.predicting import predicting
 
 Command = dict[str, Any]
 # How speed is timed where somebody waits for it.
@@ -59,6 +61,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return engine.compare(spec, match_, command["run"])
         case "score":
             return engine.score(command["run"], command["game"], spec)
+        case "agree":
+            return agreeing(engine, spec, [tuple(removed) for removed in command["removals"]])
         case "export":
             recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
             if command.get("compensate"):
@@ -76,6 +80,12 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return iter([look(spec)])
         case _:
             assert_never(do)
+
+
+def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> Iterator[Event]:
+    """What plans predict of as many unseen windows as the run has."""
+    yield from engine.lend(partial(predicting, spec=spec, removals=removals, windows=spec.sequences))
+    yield Agreed(tuple(removals))
 
 
 def _owned(events: Iterator[Event], store: Store, owner: str | None) -> Iterator[Event]:

@@ -174,6 +174,21 @@ def m014_answers(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m015_traits(connection: DuckDBPyConnection) -> None:
+    """What plans are beside their perplexity; the same thing measured in the same way is there once."""
+    connection.execute("""
+        CREATE TABLE traits (
+            model VARCHAR NOT NULL,             -- weights, dtype and players
+            mask VARCHAR NOT NULL,              -- '1' for a player who is there
+            kind VARCHAR NOT NULL,              -- by core.records.behaviour.traits
+            measured_by VARCHAR NOT NULL,       -- how, in words
+            record VARCHAR NOT NULL,            -- JSON of a record of that kind
+            measured TIMESTAMP NOT NULL,        -- when, UTC
+            PRIMARY KEY (model, mask, kind, measured_by)
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
@@ -189,4 +204,5 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m012_labels,
     m013_findings,
     m014_answers,
+    m015_traits,
 )

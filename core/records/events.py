@@ -150,6 +150,13 @@ class Behaved(_Event):
 
 
 @dataclass(frozen=True)
+class Agreed(_Event):
+    """The last event of predicting unseen text by plans; the store has what came of it."""
+
+    removals: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Searching(_Event):
     """This share of a search, or of what a model is asked to write, is done."""
 
@@ -230,6 +237,7 @@ Event = (
     | Written
     | Timed
     | Behaved
+    | Agreed
     | Searching
     | Selected
     | Compared

@@ -7,6 +7,7 @@ from typing import Protocol as Interface
 
 from core.coalitions.masks import Masks
 from core.records.behaviour.task_scores import Answer
+from core.records.behaviour.traits import Trait, Traits
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
@@ -58,6 +59,14 @@ class Store(Interface):
 
     def record_answers(self, model: ModelInfo, mask: str, fresh: Mapping[str, Answer]) -> None:
         """Keeps answers by the digests of items, in one transaction; what is there already stays as it is."""
+        ...
+
+    def traits(self, model: ModelInfo, masks: Sequence[str]) -> dict[str, Traits]:
+        """What else is stored of a model without some players, by each mask; of some that is nothing."""
+        ...
+
+    def record_traits(self, model: ModelInfo, mask: str, *found: Trait) -> None:
+        """Keeps what was measured of a model without some players, in place of what was measured in the same way."""
         ...
 
     def selection(self, run: str, protected: Sequence[int]) -> Selection | None:

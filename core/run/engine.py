@@ -149,17 +149,17 @@ class Engine:
 
     def behave(self, spec: RunSpec, removed: Sequence[int], tokens: int, windows: int | None = None) -> Iterator[Event]:
         """What a pruned model writes, and where it agrees with the whole one on unseen text; errors as of `time`."""
-        yield from behaving(self._games, spec, removed, tokens, windows)
+        yield from behaving(self._store, self._games, spec, removed, tokens, windows)
 
     def time(
         self, spec: RunSpec, removed: Names, how: SpeedProtocol | None = None, folder: str | None = None
     ) -> Iterator[Event]:
-        """How fast the whole model writes and the one without some players, or the model in `folder`; not stored.
+        """How fast the whole model and one without some players write; or that in `folder`, which is not stored.
 
         Raises:
             QuorumError: before any forward if the request is wrong.
         """
-        yield from timing(self._games, spec, removed, how or SpeedProtocol(), folder)
+        yield from timing(self._store, self._games, spec, removed, how or SpeedProtocol(), folder)
 
     def lend(self, work: Callable[[Store, Games], Generator[Event, None, Any]]) -> Generator[Event, None, Any]:
         """Lets `work` use the store, and the model that is in memory."""

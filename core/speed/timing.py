@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from core.checkpoint.checkpoint import Checkpoint, finding
 from core.checkpoint.quantisation import count_parameters
+from core.coalitions.masks import encode
 from core.coalitions.players import indexes, mask_without
 from core.errors import EvaluationError, SelectionError
 from core.evaluate.game import Games
@@ -16,6 +17,7 @@ from core.model.model import LoadedModel, load
 from core.records.behaviour.speeds import Pace, Paces, Ratio, Speed, SpeedProtocol, Speedup, Spread
 from core.records.events import Event, Stage, Timed
 from core.records.spec import RunSpec
+from core.records.storage import Store
 from core.speed.generating import Generation, generation
 from core.speed.peak_memory import most_held, weight_bytes
 from core.speed.shared_copy import shared_copy
@@ -24,9 +26,9 @@ _TOLD = 10  # runs, after which it is told how far they are
 
 
 def timing(
-    games: Games, spec: RunSpec, removed: Sequence[int | str], how: SpeedProtocol, folder: str | None
+    store: Store, games: Games, spec: RunSpec, removed: Sequence[int | str], how: SpeedProtocol, folder: str | None
 ) -> Iterator[Event]:
-    """The events of `Engine.time`, the last of which is Timed."""
+    """The events of `Engine.time`, the last of which is Timed; `store` keeps what is found of this model's layers."""
     how.check()
     other = (yield from _found(folder, how)) if folder is not None else None
     yield from _found(spec.model, how)
@@ -39,6 +41,8 @@ def timing(
         yield Stage(f"Loading the model {folder}")
         smaller = _alone(load(other, info.dtype, loaded.device))
     speed = yield from in_turn((whole, smaller), how)
+    if other is None:
+        store.record_traits(info, encode(mask_without(info.players, removed)), speed)
     yield Timed(speed, info, indexes(info.players, removed))
 
 
@@ -66,7 +70,7 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
         speedups.append(_speedup(batch, *(runs[how.warm_up :] for runs in found)))
     sizes = [(count_parameters(model), weight_bytes(model)) for model in models]
     whole, smaller = (Paces(*size, tuple(own)) for size, own in zip(sizes, paces, strict=True))
-    return Speed(how, torch.get_num_threads(), whole, smaller, tuple(speedups))
+    return Speed(how, str(models[0].device), torch.get_num_threads(), whole, smaller, tuple(speedups))
 
 
 def alternating(

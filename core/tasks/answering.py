@@ -70,6 +70,8 @@ def answered(
     answers = yield from _answers(store, loaded, items, asked)
     places = [tuple(map(int, np.flatnonzero(~mask))) for mask in asked]
     found = [tuple(map(score, tasks, items, [one] * len(tasks))) for one in answers]
+    for mask, scores in zip(asked, found, strict=True):
+        store.record_traits(loaded.info, encode(mask), *scores)
     return loaded.info, list(map(ModelScores, places, found))
 
 

@@ -1,6 +1,6 @@
 """What both models say of a text, token by token: which is likeliest, and how far their predictions are apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from core.coalitions.masks import Masks
 from core.evaluate.limits import ACCELERATOR, CPU
 from core.model.masked import playing
 from core.model.model import LoadedModel
@@ -24,26 +25,34 @@ class Predictions:
     kl: Losses  # KL(whole || pruned), nats
 
 
-def predictions(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_]) -> Iterator[Predictions]:
-    """What both models predict, some sequences at a time; the model is left as found.
+def predictions(loaded: LoadedModel, ids: torch.Tensor, masks: Masks) -> Iterator[tuple[int, Predictions]]:
+    """What the whole model and each pruned one predict, some sequences at a time; the model is left as found.
 
     Args:
+        loaded: the model.
         ids: token ids (sequences, tokens).
-        mask: (players,), True where a player is kept.
+        masks: (masks, players), True where a player is kept.
+
+    Yields:
+        The row of a mask, and its predictions of the sequences that are next for it.
     """
     vocabulary = int(loaded.model.config.get_text_config().vocab_size)
     _, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
     for some in torch.split(ids, max(1, logits // (ids.shape[1] * vocabulary))):
         here = some.to(loaded.info.device)
-        with torch.inference_mode():
-            with playing(loaded, np.ones_like(mask)):
-                whole = loaded.model(input_ids=here, use_cache=False).logits[:, :-1]
-            with playing(loaded, mask):
-                pruned = loaded.model(input_ids=here, use_cache=False).logits[:, :-1]
-            ours, theirs = (F.log_softmax(given, dim=-1, dtype=torch.float32) for given in (pruned, whole))
-            kl = F.kl_div(ours, theirs, reduction="none", log_target=True).sum(dim=-1)
-            likeliest = (given.argmax(dim=-1).cpu().numpy() for given in (whole, pruned))
-            yield Predictions(next(likeliest), next(likeliest), kl.cpu().numpy())
+        whole = _logits(loaded, here, np.ones(masks.shape[1], dtype=np.bool_))
+        target, likeliest = _log_probabilities(whole), whole.argmax(dim=-1).cpu().numpy()
+        for row, mask in enumerate(masks):
+            pruned = _logits(loaded, here, mask)
+            kl = F.kl_div(_log_probabilities(pruned), target, reduction="none", log_target=True).sum(dim=-1)
+            yield row, Predictions(likeliest, pruned.argmax(dim=-1).cpu().numpy(), kl.cpu().numpy())
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """The predictions of several groups of sequences as those of all of them."""
+    return Predictions(
+        *(np.concatenate(some) for some in zip(*((part.whole, part.pruned, part.kl) for part in parts), strict=True))
+    )
 
 
 def agreement(found: Predictions) -> Agreement:
@@ -63,3 +72,14 @@ def share_of(right: NDArray[np.int64], asked: NDArray[np.int64]) -> Share:
     rest = float(((right - value * asked) ** 2).sum())
     error = float(np.sqrt(count / (count - 1) * rest) / total) if total and count > 1 else float("nan")
     return Share(value, error, total)
+
+
+def _logits(loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_]) -> torch.Tensor:
+    """Of each token but the first, after those before it, (sequences, tokens - 1, vocabulary)."""
+    with torch.inference_mode(), playing(loaded, mask):
+        logits: torch.Tensor = loaded.model(input_ids=ids, use_cache=False).logits[:, :-1]
+    return logits
+
+
+def _log_probabilities(logits: torch.Tensor) -> torch.Tensor:
+    return F.log_softmax(logits, dim=-1, dtype=torch.float32)

@@ -1,13 +1,13 @@
 """How a pruned model behaves, as a run of events: what both models write, and what they predict of unseen text."""
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from core.coalitions.masks import encode
 from core.coalitions.players import mask_without
 from core.errors import SelectionError
 from core.evaluate.game import Games
@@ -16,11 +16,10 @@ from core.model.model import LoadedModel
 from core.records.behaviour.writes import Behaviour, Writes
 from core.records.events import Behaved, Event, Searching, Stage, Writing, Written
 from core.records.spec import RunSpec
-from core.text.windows import Windows
-from core.writing.agreement import Predictions, agreement, predictions
+from core.records.storage import Store
 from core.writing.continuations import continuations, greedy, prompt_ids, written
 from core.writing.degeneration import agreed, distinct, ends_in_loop, longest_repeat, verdict
-from core.writing.last_words import found, last_words
+from core.writing.predicting import predicted, unseen
 from core.writing.prompts import PROMPTS
 
 Texts = list[list[int]]  # the tokens that follow each prompt
@@ -36,10 +35,13 @@ def continuing(games: Games, spec: RunSpec, removed: Sequence[int], prompt: str,
     yield Written(*texts, total=tokens)
 
 
-def behaving(games: Games, spec: RunSpec, removed: Sequence[int], tokens: int, windows: int | None) -> Iterator[Event]:
+def behaving(
+    store: Store, games: Games, spec: RunSpec, removed: Sequence[int], tokens: int, windows: int | None
+) -> Iterator[Event]:
     """The events of `Engine.behave`, the last of which is Behaved.
 
     Args:
+        store: keeps what is found, and is asked first.
         games: opens the model, and the text that no run measures.
         spec: of a run.
         removed: players to switch off, by their places in a mask.
@@ -48,33 +50,24 @@ def behaving(games: Games, spec: RunSpec, removed: Sequence[int], tokens: int, w
     """
     if tokens < 1:
         raise SelectionError(f"Texts of {tokens} tokens say nothing.", "Use --tokens 1 or more.")
-    text = replace(spec.text("evaluation"), sequences=windows or 4 * spec.sequences)
-    game = yield from games.open(spec, text, check=lambda players: mask_without(players, removed))
-    loaded, ids = game.loaded, game.windows.ids
-    mask = mask_without(loaded.info.players, removed)
+    game = yield from games.open(spec, unseen(spec, windows), check=lambda players: mask_without(players, removed))
+    loaded, mask = game.loaded, mask_without(game.loaded.info.players, removed)
     starts = [prompt_ids(loaded, prompt) for prompt in PROMPTS]
     check_room(loaded, starts, tokens)
-    yield Stage(f"Writing {len(PROMPTS)} times {tokens} tokens without the layers, and with all")
-    whole = yield from _texts(loaded, np.ones_like(mask), starts, tokens, 0.0)
-    pruned = yield from _texts(loaded, mask, starts, tokens, 0.5)
-    yield Stage(f"Predicting {len(ids)} unseen windows by both models")
-    seen = yield from _predicted(loaded, game.windows, mask)
-    words = last_words(loaded.checkpoint.tokenizer, ids.numpy())
-    usual = _writes(loaded, starts, whole, whole, None)
-    yield Behaved(
-        Behaviour(
-            removed=tuple(int(place) for place in np.flatnonzero(~mask)),
-            model=loaded.info,
-            protocol=game.windows.protocol,
-            prompts=PROMPTS,
-            tokens=tokens,
-            whole=usual,
-            pruned=_writes(loaded, starts, pruned, whole, usual),
-            agreement=agreement(seen),
-            whole_words=found(words, ids.numpy(), seen.whole),
-            pruned_words=found(words, ids.numpy(), seen.pruned),
-        )
-    )
+    [predicts] = yield from predicted(store, game, mask[None])
+    written_before = store.traits(loaded.info, [encode(mask)])[encode(mask)].writes.values()
+    asked = PROMPTS, tokens, predicts.protocol
+    found = next((one for one in written_before if (one.prompts, one.tokens, one.predicts.protocol) == asked), None)
+    if found is None:
+        yield Stage(f"Writing {len(PROMPTS)} times {tokens} tokens without the layers, and with all")
+        whole = yield from _texts(loaded, np.ones_like(mask), starts, tokens, 0.0)
+        pruned = yield from _texts(loaded, mask, starts, tokens, 0.5)
+        usual = _writes(loaded, starts, whole, whole, None)
+        places = tuple(int(place) for place in np.flatnonzero(~mask))
+        judged = _writes(loaded, starts, pruned, whole, usual)
+        found = Behaviour(places, loaded.info, PROMPTS, tokens, usual, judged, predicts)
+        store.record_traits(loaded.info, encode(mask), found)
+    yield Behaved(found)
 
 
 def check_room(loaded: LoadedModel, starts: Texts, tokens: int) -> None:
@@ -96,17 +89,6 @@ def _texts(
     for texts in greedy(loaded, mask, starts, tokens):
         yield Searching(share + sum(map(len, texts)) / (2 * tokens * len(starts)))
     return texts
-
-
-def _predicted(loaded: LoadedModel, windows: Windows, mask: NDArray[np.bool_]) -> Generator[Event, None, Predictions]:
-    """What both models predict of all windows."""
-    parts = []
-    for part in predictions(loaded, windows.ids, mask):
-        parts.append(part)
-        yield Searching(1.0)
-    return Predictions(
-        *(np.concatenate(some) for some in zip(*((part.whole, part.pruned, part.kl) for part in parts), strict=True))
-    )
 
 
 def _writes(loaded: LoadedModel, starts: Texts, texts: Texts, whole: Texts, usual: Writes | None) -> Writes:

@@ -166,7 +166,7 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     page.run()
     found = judged.behaviour
     [verdict] = [element for element in page.markdown if "of 20 texts end in a loop" in element.value]
-    assert f"same likeliest token {found.agreement.top1.value:.0%}" in verdict.value
+    assert f"same likeliest token {found.predicts.agreement.top1.value:.0%}" in verdict.value
     assert f"distinct-2 {found.pruned.distinct2:.2f}" in verdict.help
     assert any(found.prompts[3] + found.pruned.texts[3] == element.value for element in page.text)
     button(page, "Measure the speed").click().run()

@@ -41,16 +41,16 @@ def _found(job: Job) -> None:
 
 
 def _show(found: Behaviour) -> None:
-    whole, pruned = found.whole, found.pruned
+    whole, pruned, seen = found.whole, found.pruned, found.predicts
     usual = "" if whole.verdict == "writes" else f", as the whole model does ({whole.verdict})"
     loops = f"{pruned.loops:.0%} of {len(found.prompts)} texts end in a loop, of the whole model's {whole.loops:.0%}"
-    words = f"{_told(found.pruned_words)} (whole {_told(found.whole_words)})"
+    words = f"{_told(seen.pruned_words)} (whole {_told(seen.whole_words)})"
     st.markdown(
         f"**{plain(_VERDICTS[pruned.verdict])}**{plain(usual)}: {plain(loops)}. It finds the same likeliest token "
-        f"{_told(found.agreement.top1)}, and the last word of passages {words}.",
+        f"{_told(seen.agreement.top1)}, and the last word of passages {words}.",
         help=f"Measured, greedy, {found.tokens} tokens each; distinct-2 {pruned.distinct2:.2f} (whole "
         f"{whole.distinct2:.2f}); the whole model's loss on them {pruned.surprise:.2f} nats a token (on its own "
-        f"{whole.surprise:.2f}). Unseen text: {plain(found.protocol)}; ± is a standard error over windows. "
+        f"{whole.surprise:.2f}). Unseen text: {plain(seen.protocol)}; ± is a standard error over windows. "
         "`python -m app behaviour` says more.",
     )
     with st.expander(f"The {len(found.prompts)} texts"):

@@ -94,6 +94,7 @@ class Speed:
     """The whole model and a smaller one, timed in turn on one machine."""
 
     protocol: SpeedProtocol
+    device: str
     threads: int  # of the processor, that torch uses
     whole: Paces
     smaller: Paces

@@ -29,6 +29,16 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Predicts:
+    """What a pruned model predicts of unseen text, beside the whole one."""
+
+    protocol: TextProtocol
+    agreement: Agreement
+    whole_words: Share  # last words of passages that are found
+    pruned_words: Share
+
+
+@dataclass(frozen=True)
 class Writes:
     """What a model writes after the stored prompts, greedily."""
 
@@ -47,11 +57,8 @@ class Behaviour:
 
     removed: tuple[int, ...]
     model: ModelInfo
-    protocol: TextProtocol  # of the unseen text
     prompts: tuple[str, ...]
     tokens: int  # of each text, at most
     whole: Writes
     pruned: Writes
-    agreement: Agreement
-    whole_words: Share  # last words of passages that are found
-    pruned_words: Share
+    predicts: Predicts

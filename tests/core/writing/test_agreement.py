@@ -45,19 +45,19 @@ def test_figures_are_those_of_the_exported_folder(
     text = replace(spec.text("evaluation"), sequences=5)
     tokenizer = loaded.checkpoint.tokenizer
     windows = cut(read(spec.corpus, "evaluation"), tokenizer, text)
-    assert behaved.protocol == windows.protocol and behaved.removed == REMOVED
+    assert behaved.predicts.protocol == windows.protocol and behaved.removed == REMOVED
     both = [AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32) for folder in (tiny, tmp_path / "small")]
     with torch.inference_mode():
         whole, pruned = (model(input_ids=windows.ids).logits[:, :-1].double().log_softmax(-1) for model in both)
     same = (whole.argmax(-1) == pruned.argmax(-1)).double().mean(1)
-    assert behaved.agreement.top1.value == pytest.approx(float(same.mean()))
-    assert behaved.agreement.top1.error == pytest.approx(float(same.std()) / 5**0.5)
+    assert behaved.predicts.agreement.top1.value == pytest.approx(float(same.mean()))
+    assert behaved.predicts.agreement.top1.error == pytest.approx(float(same.std()) / 5**0.5)
     kl = (whole.exp() * (whole - pruned)).sum(-1).numpy()
-    near = behaved.agreement
+    near = behaved.predicts.agreement
     assert [near.kl_50, near.kl_90, near.kl_99, near.kl_999] == pytest.approx(
         [float(np.quantile(kl, share)) for share in (0.5, 0.9, 0.99, 0.999)], rel=1e-4
     )
-    for model, words in zip(both, (behaved.whole_words, behaved.pruned_words), strict=True):
+    for model, words in zip(both, (behaved.predicts.whole_words, behaved.predicts.pruned_words), strict=True):
         right = []
         for row, some in zip(windows.ids, last_words(tokenizer, windows.ids.numpy()), strict=True):
             for begin, end in some:

@@ -1,0 +1,42 @@
+"""What was measured of models without some players beside their perplexity, in a results file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from duckdb import DuckDBPyConnection
+
+from cache.database import Database
+from cache.keys import model_key
+from cache.stored_records import refusal, stored
+from core.records.behaviour.traits import KINDS, Trait, Traits, kind_of, measured_by
+from core.records.spec import ModelInfo
+
+
+def known(database: Database, model: ModelInfo, masks: Sequence[str]) -> dict[str, Traits]:
+    """What is stored of a model with the players of each mask.
+
+    Raises:
+        CacheUnreadable: a row that this release would not have written.
+    """
+    with database.reading() as connection:
+        rows = connection.execute(
+            "SELECT mask, kind, record FROM traits WHERE model = ? AND list_contains(?, mask) ORDER BY measured",
+            [model_key(model), list(dict.fromkeys(masks))],
+        ).fetchall()
+    found = {mask: Traits() for mask in masks}
+    for mask, kind, text in rows:
+        if kind not in KINDS:
+            raise refusal(database.file, f"mask {mask}", f"a trait of a kind {kind[:40]!r}")
+        trait = stored(KINDS[kind], text, database.file, f"mask {mask}")
+        getattr(found[mask], kind)[measured_by(trait)] = trait
+    return found
+
+
+def insert(connection: DuckDBPyConnection, model: ModelInfo, mask: str, found: Sequence[Trait]) -> None:
+    """Adds what was measured; it replaces what was measured in the same way."""
+    for trait in found:
+        connection.execute(
+            "INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?, now())",
+            [model_key(model), mask, kind_of(trait), measured_by(trait), json.dumps(asdict(trait))],
+        )

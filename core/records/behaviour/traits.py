@@ -1,0 +1,41 @@
+"""What is known of a model without some players beside its perplexity, in the form in which it is stored and shown."""
+
+from dataclasses import dataclass, field
+
+from core.records.behaviour.speeds import Speed
+from core.records.behaviour.task_scores import TaskScore
+from core.records.behaviour.writes import Behaviour, Predicts
+
+Trait = Predicts | Behaviour | Speed | TaskScore
+KINDS: dict[str, type[Trait]] = {"predicts": Predicts, "writes": Behaviour, "speed": Speed, "task": TaskScore}
+
+
+@dataclass(frozen=True)
+class Traits:
+    """All of that of one model; of each kind by the words of how it was measured (`measured_by`), the newest last."""
+
+    predicts: dict[str, Predicts] = field(default_factory=dict)
+    writes: dict[str, Behaviour] = field(default_factory=dict)
+    speed: dict[str, Speed] = field(default_factory=dict)
+    task: dict[str, TaskScore] = field(default_factory=dict)
+
+
+def kind_of(trait: Trait) -> str:
+    """The name of its kind."""
+    return next(name for name, kind in KINDS.items() if isinstance(trait, kind))
+
+
+def measured_by(trait: Trait) -> str:
+    """How it was measured, in words: two figures of a kind compare only where these are equal."""
+    match trait:
+        case Predicts():
+            return str(trait.protocol)
+        case Behaviour():
+            return f"{len(trait.prompts)} prompts, {trait.tokens} tokens each; {trait.predicts.protocol}"
+        case Speed():
+            return f"{trait.device}, {trait.threads} threads, {trait.protocol}"
+        case TaskScore():
+            return (
+                f"{trait.task} {trait.version}, {trait.split}, {trait.shots}-shot, {trait.items} items of "
+                f"{trait.source}"
+            )
