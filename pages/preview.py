@@ -1,7 +1,5 @@
 """Choose how many layers go, by eye: a curve, a slider, a strip of layers, and the perplexity that was measured."""
 
-from functools import partial
-
 import streamlit as st
 
 from app.dashboard import estimated, parts, state
@@ -11,7 +9,6 @@ from app.figures.terms_chip import terms_chip
 from app.preview import removal, steps
 from app.preview.controls import show_accepted, show_slider, show_strip, show_ways_back, taking
 from app.preview.curve import curve
-from app.preview.curve_table import curve_table
 from app.preview.preview_tabs import show_details
 from app.preview.removal_cost import place_of, show_export, show_readings
 from app.worker import client
@@ -71,8 +68,7 @@ def show(run: StoredRun, result: RunResult) -> None:
         **({"Ranking": ranked[count].removed} if count in ranked else {}),
         **({"Before": earlier} if earlier is not None else {}),
     }
-    table = partial(curve_table, result.model.players, best, ranked, chosen_by)
-    show_details(shared, run, result, removed, others, table)
+    show_details(shared, run, result, removed, others, (best, ranked, chosen_by))
 
 
 if chosen is not None and chosen.result is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cache import evaluations, going, labels, queries
 from cache.basis import Basis, asked, count_usable, counted
+from cache.behaviour import traits as stored_traits
 from cache.database import Database
 from cache.evaluations import Perplexity, perplexity_without
 from cache.labels import Label
@@ -18,7 +19,9 @@ from cache.queries import StoredRun
 from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Floats
 from core.coalitions.worth import LOSSES
+from core.records.behaviour.traits import Traits
 from core.records.plans import Comparison, Scores, Selection
+from core.records.spec import ModelInfo
 
 _MOST = 64  # questions whose answers are kept
 _LOOK = 1.0  # seconds for which what was found of processes that measure is taken to hold
@@ -108,6 +111,13 @@ def all_known(
     found = losses(database, run.game, tuple(dict.fromkeys(masks)))
     told = {removed: perplexity_without(found, layers, removed) for removed in asked}
     return {removed: perplexity for removed, perplexity in told.items() if perplexity is not None}
+
+
+def traits(database: Database, model: ModelInfo, removals: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Traits]:
+    """What else is known of a model without some players."""
+    masks = {encode(without(len(model.players), removed)): removed for removed in removals}
+    found: dict[str, Traits] = _read(database, stored_traits.known, model, tuple(masks))
+    return {removed: found[mask] for mask, removed in masks.items()}
 
 
 def scores(database: Database, run: str) -> Scores | None:

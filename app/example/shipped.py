@@ -16,6 +16,7 @@ from cache.exchange.parquet import import_evaluations
 from cache.queries import StoredRun
 from cache.store import Store
 from core.attribution.stability import findings
+from core.records.behaviour.writes import Predicts
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
 from core.records.reader import from_fields
@@ -35,6 +36,7 @@ class Example:
     selection: Selection | None  # its best plans, and how they compare with those of the rivals
     comparison: Comparison | None
     scores: Scores | None
+    predicts: dict[str, Predicts]  # of its plans, by mask
     started: pd.Timestamp
 
 
@@ -49,6 +51,7 @@ def example() -> Example:
         from_fields(Selection, found["selection"]) if found.get("selection") else None,
         from_fields(Comparison, found["comparison"]) if found.get("comparison") else None,
         from_fields(Scores, found["scores"]) if found.get("scores") else None,
+        {mask: from_fields(Predicts, one) for mask, one in found.get("predicts", {}).items()},
         pd.Timestamp(found["started"]),
     )
 
@@ -86,3 +89,5 @@ def load_into(database: Database) -> None:
             store.save_comparison(run, shown.comparison)
         if shown.scores is not None:
             store.save_scores(run, shown.scores)
+        for mask, found in shown.predicts.items():
+            store.record_traits(shown.result.model, mask, found)

@@ -1,16 +1,16 @@
-"""Below the curve, in tabs: what it still writes, a second removal, the literature's methods, all plans, the search."""
+"""Below the curve, in tabs: writing, a second removal, the literature, all measures, all plans, the search."""
 
-from collections.abc import Callable
-
-import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts, reads, state
 from app.dashboard.tables import draw_table, plan_table, show_table
 from app.foreign import plain
 from app.preview.beside_panel import Sets, show_beside
+from app.preview.curve_table import curve_table
+from app.preview.pareto.pareto_panel import show_pareto
 from app.preview.rivals_panel import show_rivals
 from app.preview.search_panel import show_search
+from app.preview.steps import Rivals, Steps
 from app.preview.writing.verdict_panel import show_verdict
 from app.preview.writing.writing_panel import show_continuations
 from app.words import named
@@ -23,6 +23,7 @@ TABS = {
     "writes": "What it still writes",
     "beside": "Side by side",
     "rivals": "The literature",
+    "pareto": "Pareto",
     "plans": "All plans",
     "search": "Search",
 }
@@ -34,9 +35,9 @@ def show_details(
     result: RunResult,
     removed: tuple[int, ...],
     sets: Sets,
-    drawn: Callable[[], pd.DataFrame],
+    curves: tuple[Steps, Steps, Rivals],
 ) -> None:
-    """The tab that is chosen; what was typed into another one stays. `drawn` is what the curve shows, as a table."""
+    """The tab that is chosen; what was typed into another one stays. `curves` are those above, as of `curve`."""
     state.keep("writes-", "compare-", "search-")
     tab = parts.pick("tab", "Details", list(TABS), TABS.__getitem__, row=True)
     found = reads.selection(shared.database, run.run)
@@ -49,9 +50,12 @@ def show_details(
             show_beside(shared, run, result, removed, sets)
         elif tab == "rivals":
             show_rivals(shared, run, result)
+        elif tab == "pareto":
+            show_pareto(shared, run, result, removed, *curves)
         elif tab == "plans":
             _show_plans(run.run, result, found)
-            show_table(drawn(), "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")
+            table = curve_table(result.model.players, *curves)
+            show_table(table, "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")
         else:
             show_search(shared, run, result, found)
 

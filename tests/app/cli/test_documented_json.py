@@ -31,6 +31,7 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
     says("matrix", "--model", tiny, "--corpora", f"{text_file},{other}", *small[4:], "--masks", 40, "--counts", 1)
     says("perplexity", *text, "--window", 16, "--windows", 2)
     says("behaviour", run, "--remove", "1,2", "--tokens", 2, "--windows", 2)
+    says("agreement", run, "--windows", 2)
     says("export", run, "--remove", "1,2", "--out", tmp_path / "smaller")
     says("speed", run, "--remove", "1,2", "--tokens", 2, "--runs", 2, "--warm-up", 0)
     says("recipe", run, "--remove", "1,2")

@@ -1,0 +1,1 @@
+"""Every plan as a point among the measures that people decide by."""

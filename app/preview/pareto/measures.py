@@ -1,0 +1,118 @@
+"""What plans can be held against each other by: each measure with what is known of it, plan by plan."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from core.checkpoint.size import BYTES
+from core.records.behaviour.speeds import Pace, Speed
+from core.records.behaviour.task_scores import TaskScore
+from core.records.behaviour.traits import Traits
+from core.records.behaviour.writes import Predicts
+from core.records.results import RunResult
+
+Removed = tuple[int, ...]  # none: the whole model
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One axis that plans have a place on."""
+
+    title: str  # with its unit
+    least: bool  # whether less is better
+    values: Mapping[Removed, float]
+    how: str  # they were found
+    log: bool = False
+
+
+def measures(
+    result: RunResult, perplexities: Mapping[Removed, float], known: Mapping[Removed, Traits]
+) -> dict[str, Measure]:
+    """By its name, every measure that two plans or more have a place on.
+
+    Args:
+        result: of the run.
+        perplexities: measured on the run's text; the whole model's, too.
+        known: what else was measured, of the same plans.
+    """
+    left = {removed: result.parameters_without(removed) for removed in perplexities}
+    sizes = {removed: float(count) for removed, count in left.items() if count is not None}
+    each = BYTES[result.model.dtype]
+    found = {
+        "perplexity": Measure("perplexity", True, perplexities, f"measured: {result.protocol}", log=True),
+        "parameters": Measure("parameters, millions", True, _times(sizes, 1e-6), "computed"),
+        "size": Measure("weights, MiB", True, _times(sizes, each / 2**20), f"computed, in {result.model.dtype}"),
+        **_predicted({removed: traits.predicts for removed, traits in known.items()}),
+        **_timed({removed: traits.speed for removed, traits in known.items()}),
+        **_scored({removed: traits.task for removed, traits in known.items()}),
+    }
+    return {name: measure for name, measure in found.items() if len(measure.values) > 1}
+
+
+def _predicted(known: Mapping[Removed, Mapping[str, Predicts]]) -> dict[str, Measure]:
+    how, seen = _commonest(known)
+    words = {removed: one.pruned_words.value for removed, one in seen.items() if one.pruned_words.of}
+    agreed = {removed: one.agreement.top1.value for removed, one in seen.items()}
+    if seen:
+        whole = next(iter(seen.values())).whole_words
+        agreed[()] = 1.0
+        words |= {(): whole.value} if whole.of else {}
+    return {
+        "agreement": Measure("same likeliest token, %", False, _times(agreed, 100), f"measured on unseen text: {how}"),
+        "words": Measure("last words found, %", False, _times(words, 100), f"measured on unseen text: {how}"),
+    }
+
+
+def _timed(known: Mapping[Removed, Mapping[str, Speed]]) -> dict[str, Measure]:
+    how, seen = _commonest(known)
+    last = next(reversed(seen.values())) if seen else None  # of whose whole model the other measures are
+
+    def of(take: Callable[[Pace], float]) -> dict[Removed, float]:
+        found = {removed: take(speed.smaller.paces[0]) for removed, speed in seen.items()}
+        return found | ({(): take(last.whole.paces[0])} if last else {})
+
+    faster = {removed: speed.speedups[0].latency.value for removed, speed in seen.items()}
+    how = f"measured: {how}"
+    return {
+        "speedup": Measure("times as fast as the whole model", False, faster | ({(): 1.0} if last else {}), how),
+        "latency": Measure("seconds a text", True, of(lambda pace: pace.latency.mean), how),
+        "throughput": Measure("new tokens a second", False, of(lambda pace: pace.throughput), how),
+    }
+
+
+def _scored(known: Mapping[Removed, Mapping[str, TaskScore]]) -> dict[str, Measure]:
+    """By task and metric."""
+    found = {}
+    for task in dict.fromkeys(score.task for scores in known.values() for score in scores.values()):
+        of_task = {
+            removed: {how: score for how, score in scores.items() if score.task == task}
+            for removed, scores in known.items()
+        }
+        how, seen = _commonest(of_task)
+        for metric in next(iter(seen.values())).metrics:
+            least, share = metric.name.endswith("perplexity"), metric.name.startswith("acc")
+            values = {
+                removed: one.value * (100 if share else 1)
+                for removed, score in seen.items()
+                for one in score.metrics
+                if one.name == metric.name
+            }
+            title = f"{task}, {metric.name}{', %' if share else ''}"
+            told = f"measured by lm-eval's metrics: {how}"
+            found[f"{task}-{metric.name}"] = Measure(title, least, values, told, log=least)
+    return found
+
+
+def _commonest(known: Mapping[Removed, Mapping[str, T]]) -> tuple[str, dict[Removed, T]]:
+    """What was measured in one and the same way of most plans, the newest way of two; nothing where nothing was."""
+    ways = [how for found in known.values() for how in found]
+    if not ways:
+        return "", {}
+    [(how, _)] = Counter(reversed(ways)).most_common(1)
+    return how, {removed: found[how] for removed, found in known.items() if how in found}
+
+
+def _times(values: Mapping[Removed, float], factor: float) -> dict[Removed, float]:
+    return {removed: factor * value for removed, value in values.items()}

@@ -1,0 +1,102 @@
+"""Every plan as a point between two measures by choice; what is measured of the plan on show, and what could be."""
+
+import pandas as pd
+import streamlit as st
+
+from app.dashboard import login, parts, reads
+from app.dashboard.progress import watch
+from app.dashboard.tables import draw_table, show_table
+from app.digits import RUINED, significant
+from app.foreign import plain
+from app.preview.controls import taking
+from app.preview.pareto.measures import Measure, Removed, measures
+from app.preview.pareto.pareto_figure import Chosen, pareto
+from app.preview.steps import Rivals, Steps
+from app.words import Players, named
+from app.worker.client import Jobs
+from cache.queries import StoredRun
+from core.records.results import RunResult
+
+
+def show_pareto(
+    shared: Jobs, run: StoredRun, result: RunResult, removed: Removed, best: Steps, ranked: Steps, rivals: Rivals
+) -> None:
+    """The tab, for the sets that the curve has and the one on show."""
+    sets = {"best plans": best.values(), "the paper's ranking": ranked.values(), **rivals}
+    chosen = {name: [step.removed for step in steps] for name, steps in sets.items()}
+    every = dict.fromkeys([(), *(one for plans in chosen.values() for one in plans), removed])
+    measured = reads.all_known(shared.database, run, every)
+    perplexities = {one: found[0] for one, found in measured.items() if found[0] <= RUINED}
+    perplexities[()] = result.dense_perplexity
+    known = reads.traits(shared.database, result.model, tuple(every))
+    found = measures(result, perplexities, known)
+    _draw(run, result, found, chosen, removed)
+    _show_row(run.run, result.model.players, found, removed)
+    _offer(shared, run, [step.removed for step in best.values()])
+
+
+def _draw(run: StoredRun, result: RunResult, found: dict[str, Measure], chosen: Chosen, removed: Removed) -> None:
+    """The chart of two measures, and all of them as a table."""
+    left, right = st.columns(2)
+    titles = {name: measure.title for name, measure in found.items()}
+    with left:
+        across = parts.pick("across", "Across", sorted(found, key="parameters".__ne__), titles.__getitem__)
+    with right:
+        up = parts.pick("up", "Up", list(found), titles.__getitem__)
+    drawn = pareto(result.model.players, found[across], found[up], chosen, removed)
+    parts.show_chart(drawn, key="pareto", take=taking(run.run, result))
+    with st.popover("How measured"):
+        for name in dict.fromkeys((across, up)):
+            st.markdown(f"{plain(titles[name])}: {plain(found[name].how)}.")
+    table = _table(result.model.players, found, chosen)
+    show_table(table, "Every plan with all that is known of it", f"pareto-{run.run}")
+
+
+def _table(players: Players, found: dict[str, Measure], chosen: Chosen) -> pd.DataFrame:
+    """A row for the whole model and each plan."""
+    by: dict[Removed, str] = {(): "whole model"}
+    for name, plans in chosen.items():
+        for removed in plans:
+            by.setdefault(removed, name)
+    rows = [
+        {
+            "chosen by": name,
+            "removed": len(removed),
+            "layers": named(players, removed),
+            **{measure.title: measure.values.get(removed) for measure in found.values()},
+        }
+        for removed, name in by.items()
+        if any(removed in measure.values for measure in found.values())
+    ]
+    return pd.DataFrame(rows)
+
+
+def _show_row(run: str, players: Players, found: dict[str, Measure], removed: Removed) -> None:
+    """What is known of the set on show, beside the whole model."""
+
+    def told(measure: Measure, of: Removed) -> str:
+        return significant(measure.values[of]) if of in measure.values else "not measured"
+
+    rows = [
+        {"": measure.title, "whole model": told(measure, ()), f"without {len(removed)}": told(measure, removed)}
+        for measure in found.values()
+    ]
+    st.caption(f"The set on show: without {plain(named(players, removed)) or 'no layer'}.")
+    draw_table(pd.DataFrame(rows), "What is known of the set on show", f"measures-{run}")
+
+
+def _offer(shared: Jobs, run: StoredRun, plans: list[Removed]) -> None:
+    """What else can be measured: of all plans here, of one above, of tasks on the command line."""
+    job = shared.newest("agree", run.run)
+    if job is not None and (job.active or job.status == "failed"):
+        watch(job, shared, "Predicting unseen text by every plan")
+        if job.active:
+            return
+    cost = f"{len(plans) + 1} evaluations of {run.spec.sequences} windows"
+    if st.button("Measure agreement of all plans", icon=":material/join_inner:", disabled=not plans, help=cost):
+        removals = [list(plan) for plan in plans]
+        shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=removals)
+        st.rerun()
+    st.caption(
+        f"Speed of the set on show: *Measure the speed*, above. Accuracy: `python -m app tasks {run.run} --plan N`."
+    )

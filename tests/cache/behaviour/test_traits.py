@@ -1,0 +1,68 @@
+"""What is measured of plans beside their perplexity comes back as it was, and is there once for each way to measure."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from cache.database import Database
+from cache.store import Store
+from core.errors import CacheUnreadable
+from core.records.behaviour.speeds import Pace, Paces, Ratio, Speed, SpeedProtocol, Speedup, Spread
+from core.records.behaviour.task_scores import Metric, TaskScore
+from core.records.behaviour.traits import measured_by
+from core.records.behaviour.writes import Agreement, Behaviour, Predicts, Share, Writes
+from tests.support.stored import MODEL, PROTOCOL
+
+PREDICTS = Predicts(
+    PROTOCOL, Agreement(Share(0.75, 0.02, 120), 0.1, 0.4, 2.0, 5.0), Share(0.5, 0.1, 8), Share(math.nan, math.nan, 0)
+)
+WRITES = Writes("repeats", 0.5, 12.0, 0.25, 3.5, 4.0, ("a", "b"))
+BEHAVIOUR = Behaviour((1,), MODEL, ("x", "y"), 16, replace(WRITES, verdict="writes"), WRITES, PREDICTS)
+PACE = Pace(1, Spread(0.1, 0.01), Spread(0.9, 0.02), Spread(1.0, 0.02), 128.0, None, 10**6)
+RATIO = Ratio(1.25, 0.01)
+SPEED = Speed(
+    SpeedProtocol(), "cpu", 2, Paces(1000, 4000, (PACE,)), Paces(800, 3200, (PACE,)), (Speedup(1, RATIO, RATIO, RATIO),)
+)
+SCORE = TaskScore("piqa", "1", 0, "validation", 50, "file", (Metric("acc", 0.6, 0.07), Metric("acc_norm", 0.5, None)))
+
+
+def test_each_kind_comes_back_as_it_was(cache_file: Path) -> None:
+    Store(Database(cache_file)).record_traits(MODEL, "101111", PREDICTS, BEHAVIOUR, SPEED, SCORE)
+    found = Store(Database(cache_file)).traits(MODEL, ["111111", "101111"])
+    assert repr(found["101111"].predicts) == repr({measured_by(PREDICTS): PREDICTS})
+    assert repr(found["101111"].writes) == repr({measured_by(BEHAVIOUR): BEHAVIOUR})
+    assert found["101111"].speed == {measured_by(SPEED): SPEED} and found["101111"].task == {measured_by(SCORE): SCORE}
+    assert not any(vars(found["111111"]).values()), "nothing is known of the whole model"
+    other = Store(Database(cache_file)).traits(replace(MODEL, dtype="bfloat16"), ["101111"])
+    assert not any(vars(other["101111"]).values()), "another dtype is another model"
+
+
+def test_the_newest_measurement_of_a_way_replaces_and_other_ways_stay(cache_file: Path) -> None:
+    store = Store(Database(cache_file))
+    again = replace(SCORE, metrics=(Metric("acc", 0.7, 0.06),))
+    fewer, shots = replace(SCORE, items=20), replace(SCORE, shots=5)
+    for score in (SCORE, fewer, shots, again):
+        store.record_traits(MODEL, "011111", score)
+    found = store.traits(MODEL, ["011111"])["011111"].task
+    assert list(found.values()) == [fewer, shots, again], "the newest last"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "cause"),
+    [
+        ("kind", "gossip", "a trait of a kind 'gossip'"),
+        ("record", "{}", "protocol"),
+        ("record", "[", "JSON"),
+        ("record", json.dumps({"task": 1}), "protocol"),
+    ],
+)
+def test_rows_that_nobody_wrote_are_refused(cache_file: Path, column: str, value: str, cause: str) -> None:
+    Store(Database(cache_file)).record_traits(MODEL, "011111", PREDICTS)
+    with duckdb.connect(cache_file) as connection:
+        connection.execute(f"UPDATE traits SET {column} = ?", [value])
+    with pytest.raises(CacheUnreadable, match=cause):
+        Store(Database(cache_file)).traits(MODEL, ["011111"])

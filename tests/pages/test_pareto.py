@@ -1,0 +1,75 @@
+"""The tab Pareto draws what is measured, by whichever two measures, and a click takes a plan."""
+
+import pytest
+
+from app.preview.pareto.measures import measures
+from app.preview.pareto.pareto_figure import pareto
+from app.worker.client import Jobs
+from cache import queries
+from cache.store import Store
+from core.coalitions.masks import encode, without
+from core.records.behaviour.task_scores import Metric, TaskScore
+from core.records.behaviour.traits import Traits, measured_by
+from core.records.spec import RunSpec
+from tests.support.finished import Finished
+from tests.support.jobs import wait
+from tests.support.pages import button, open_page, said
+
+
+def score(value: float, items: int = 50) -> TaskScore:
+    return TaskScore("piqa", "1", 0, "validation", items, "file", (Metric("acc", value, 0.07),))
+
+
+def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
+    page = open_page("preview", run=run, tab="search")
+    button(page, "Search").click().run()
+    search = shared.newest("select", run)
+    wait(lambda: not search.active)
+    plans = queries.find_selection(shared.database, run).plans
+    page = open_page("preview", run=run, tab="pareto", remove=",".join(map(str, plans[1].removed)))
+    assert "same likeliest token" not in str(page.selectbox(key="up").options)
+    button(page, "Measure agreement of all plans").click().run()
+    asked = shared.newest("agree", run)
+    wait(lambda: not asked.active)
+    assert asked.status == "finished", asked.message
+    store, model = Store(shared.database), queries.find_run(shared.database, run).result.model
+    masks = [encode(without(len(model.players), removed)) for removed in ((), plans[1].removed)]
+    for mask, value in zip(masks, (0.7, 0.6), strict=True):
+        store.record_traits(model, mask, score(value))
+
+    page = open_page("preview", run=run, tab="pareto", remove=",".join(map(str, plans[1].removed)), up="agreement")
+    assert page.selectbox(key="up").value == "agreement" and page.selectbox(key="across").value == "parameters"
+    table = next(frame.value for frame in page.dataframe if "same likeliest token, %" in frame.value)
+    known = table[table["chosen by"] == "best plans"]["same likeliest token, %"]
+    assert known.notna().all() and len(known) == len(plans)
+    row = next(frame.value for frame in page.dataframe if "without 2" in frame.value).set_index("")
+    assert list(row.loc["piqa, acc, %"]) == ["70.0", "60.0"]
+    unseen = store.traits(model, masks[1:])[masks[1]].predicts
+    assert measured_by(next(iter(unseen.values()))) in said(page), "how it was measured"
+
+
+def test_an_address_that_asks_for_an_unknown_measure_is_told_so(
+    shared: Jobs, finished: Finished, spec: RunSpec
+) -> None:
+    [run] = finished(spec)
+    assert "There is no up beauty." in said(open_page("preview", run=run, tab="pareto", up="beauty"))
+
+
+def test_a_measure_holds_figures_of_one_way_to_measure(finished: Finished, shared: Jobs, spec: RunSpec) -> None:
+    """Of two ways that which most plans were measured in; never a mixture."""
+    [run] = finished(spec)
+    result = queries.find_run(shared.database, run).result
+    assert result is not None
+    known = {
+        (): Traits(task={"few": score(0.9, 20), "many": score(0.8)}),
+        (1,): Traits(task={"few": score(0.5, 20)}),
+        (2,): Traits(task={"few": score(0.4, 20), "many": score(0.3)}),
+    }
+    found = measures(result, {(): 10.0, (1,): 11.0, (2,): 12.0}, known)
+    assert found["piqa-acc"].values == pytest.approx({(): 90.0, (1,): 50.0, (2,): 40.0})
+    chart = pareto(result.model.players, found["parameters"], found["piqa-acc"], {"best plans": [(1,), (2,)]}, (1,))
+    front = chart.figure.data[0]
+    assert len(front.x) == 2 and sorted(front.y) == pytest.approx([50.0, 90.0]), "(2,) is beaten by (1,) in both"
+    points = next(trace for trace in chart.figure.data if trace.name == "best plans")
+    assert [datum[0] for datum in points.customdata] == ["1", "2"]
