@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from core.coalitions.masks import removed
 from core.coalitions.players import are_halves, mask_without, names
+from core.records.behaviour.writes import Behaviour
 from core.records.events import Exported, Progress
 from core.records.looks import Workers
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo
@@ -88,6 +89,17 @@ def uncached(model: ModelInfo, removed: Sequence[int]) -> str:
         f"Without {'layers' if len(model.attention) > 1 else 'layer'} {some} this hybrid model has no attention left, "
         f"and generates no more with a cache: keep one of them, such as layer "
         f"{model.attention[len(model.attention) // 2]}, or it writes slowly."
+    )
+
+
+def poor_writing(judged: Behaviour | None) -> str:
+    """That a model does not write as the whole one does; empty where it does, and where nobody has judged it."""
+    if judged is None or judged.pruned.verdict == "writes" or judged.whole.verdict != "writes":
+        return ""
+    how = "repeats itself" if judged.pruned.verdict == "repeats" else "is broken"
+    return (
+        f"Its writing {how}: judged by {len(judged.prompts)} greedy texts of {judged.tokens} tokens without any "
+        "compensation; the whole model writes. A smaller cut may write, too."
     )
 
 

@@ -10,12 +10,13 @@ import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from cache import labels, queries
-from cache.behaviour import task_answers, traits
+from cache.behaviour import needs, task_answers, traits
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
 from core.attribution.stability import findings
 from core.coalitions.masks import Masks, encode
+from core.records.behaviour.needs import TaskNeeds
 from core.records.behaviour.task_scores import Answer
 from core.records.behaviour.traits import Trait, Traits
 from core.records.diagnostics import Diagnostics
@@ -117,6 +118,11 @@ class Store:
         """Keeps what was measured, in place of what was measured in the same way."""
         with self._database.writing() as connection:
             traits.insert(connection, model, mask, found)
+
+    def record_needs(self, run: str, found: Sequence[TaskNeeds]) -> None:
+        """Keeps which layers tasks need, in place of what was known of the same tasks."""
+        with self._database.writing() as connection:
+            needs.insert(connection, run, found)
 
     def selection(self, run: str, protected: Sequence[int]) -> Selection | None:
         """What a search found for a run with these players protected, if there was one."""

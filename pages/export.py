@@ -16,8 +16,9 @@ from app.foreign import plain
 from app.preview.removal import current
 from app.preview.steps import best, ranked
 from app.runs.evaluations_panel import download_evaluations
-from app.words import named
+from app.words import named, poor_writing
 from app.worker import client
+from cache.behaviour.traits import judgement
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals
 from core.checkpoint.size import BYTES
@@ -59,6 +60,8 @@ def show_gain(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> bo
         delta_color="off", delta_arrow="off",
     )  # fmt: skip
     parts.show_uncached(result.model, removed)
+    if poor := poor_writing(judgement(shared.database, result.model, removed)):
+        st.warning(poor)
     if worse is None:
         return st.checkbox("Export before it is measured", help="The perplexity above is measured in a moment")
     if worse <= RUINED:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from app.cli.arguments import add_removal, add_run, names, positive
 from app.commands.behaviour import behaviour_commands
+from core.records.behaviour.writes import TOKENS
 
 
 def add_behaviour(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -17,7 +18,7 @@ def add_behaviour(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     add_run(behaviour)
     add_removal(behaviour)
-    behaviour.add_argument("--tokens", type=positive, default=64, metavar="N", help="to write after each of 20 prompts")
+    behaviour.add_argument("--tokens", type=positive, default=TOKENS, metavar="N", help="to write after each prompt")
     agreement = command(
         "agreement",
         behaviour_commands.agreement,

@@ -1,15 +1,17 @@
-"""The options of the command that asks models the items of tasks."""
+"""The options of the commands that ask models the items of tasks."""
 
 import argparse
 from collections.abc import Callable
 
 from app.cli.arguments import add_players, add_run, add_weights, names, natural, positive
-from app.commands.behaviour import task_commands
+from app.commands.behaviour import need_commands, task_commands
+from core.records.behaviour.needs import ANSWERS, MARGIN
 from core.records.behaviour.task_scores import PAPER_TASKS
+from core.records.values import VALUES
 
 
 def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds it; `command` is the parser's own way to add one."""
+    """Adds them; `command` is the parser's own way to add one."""
     tasks = command(
         "tasks",
         task_commands.tasks,
@@ -36,17 +38,35 @@ def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="K",
         help="the K players that the last search chose; as often as there are plans (default: none)",
     )
-    tasks.add_argument(
+    needs = command(
+        "needs",
+        need_commands.needs,
+        "which layers tasks need: values of every layer for the answers to them, beside those for the text",
+        "needs latest --tasks copa --data items --masks 20",
+    )
+    add_run(needs)
+    needs.add_argument("--answers", choices=ANSWERS, default=MARGIN, help="what a coalition is worth")
+    needs.add_argument(
+        "--value", choices=[kind for kind in VALUES if kind != "paper"], default="shapley", help="of each layer"
+    )
+    needs.add_argument("--masks", type=positive, metavar="N", help="of the run's coalitions (default: all)")
+    for asking in (tasks, needs):
+        _add_items(asking)
+
+
+def _add_items(asking: argparse.ArgumentParser) -> None:
+    """Which tasks, and which of their items."""
+    asking.add_argument(
         "--tasks",
         type=names,
         default=PAPER_TASKS,
         metavar="NAME,…",
         help=f"of lm-eval (default: {', '.join(PAPER_TASKS)})",
     )
-    tasks.add_argument("--limit", type=positive, metavar="N", help="the first N items of each task (default: all)")
-    tasks.add_argument(
+    asking.add_argument("--limit", type=positive, metavar="N", help="the first N items of each task (default: all)")
+    asking.add_argument(
         "--shots", type=natural, metavar="N", help="solved examples before each item (default: what each task says)"
     )
-    tasks.add_argument(
+    asking.add_argument(
         "--data", metavar="FOLDER", help="JSON lines of the items, one file a task (default: each task's on the Hub)"
     )

@@ -37,6 +37,9 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
         metavar="X",
         help="status 3, and nothing is written, where perplexity would rise by more than this: 20%% (default: never)",
     )
+    export.add_argument(
+        "--check-writing", action="store_true", help="judge first, as `behaviour` does, whether it still writes"
+    )
 
     recipe = command(
         "recipe",

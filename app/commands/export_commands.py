@@ -7,15 +7,17 @@ from app.cli.compensated import asked_compensation, compensation_object, compens
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.requests import located
-from app.words import saved
+from app.words import poor_writing, saved
 from cache import queries
+from cache.behaviour.traits import judgement
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
 from core.errors import ModelNotFound, RunNotFound
 from core.export.formats import FORMATS
 from core.export.recipe import Recipe, read_recipe
 from core.paths import own_name, user_path
-from core.records.events import Exported
+from core.records.behaviour.writes import TOKENS, Behaviour
+from core.records.events import Behaved, Exported
 from core.records.results import RunResult
 from core.records.spec import BUNDLED, RunSpec
 from core.selection.removal_paths import least_contributing
@@ -28,12 +30,16 @@ def export(options: argparse.Namespace) -> None:
         options.misused("name a run and what to remove, or --recipe FILE alone")
     if options.recipe is None and (options.model or options.corpus):
         options.misused("--model and --corpus go with --recipe; a run names its own")
-    database = database_of(options)
+    if options.recipe is not None and options.check_writing:
+        options.misused("--check-writing goes with a run, which says what text and precision to judge by")
+    database, judged = database_of(options), None
     if options.recipe is not None:
         wanted = _here(database, read_recipe(options.recipe, options.model, options.corpus), options)
     else:
         result, spec = finished(database, options.run)
-        wanted = Recipe.of(result, spec, chosen(database, options, result))
+        removed = chosen(database, options, result)
+        wanted = Recipe.of(result, spec, removed)
+        judged = _judged(database, result, spec, removed, afresh=options.check_writing)
     wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)
     export = engine_on(database).export
     done = follow(export(wanted, options.out, uncached=options.uncached, most=options.fail_above))
@@ -45,6 +51,7 @@ def export(options: argparse.Namespace) -> None:
         "perplexity": done.perplexity,
         "compensation": fitted and compensation_object(fitted, done.perplexity),
         "uncompensated": done.plain,
+        "writing": judged and judged.pruned.verdict,
         "verified": True,  # export raises otherwise, and leaves nothing at the path
         "protocol": asdict(done.protocol),
         "parameters": {"deleted": done.deleted, "zeroed": done.zeroed},
@@ -56,6 +63,7 @@ def export(options: argparse.Namespace) -> None:
         *([f"without compensation {done.plain:.4f}{compensation_text(fitted, done.perplexity)}"] if fitted else []),
         str(done.protocol),
         *saved(done),
+        *([f"warning: {poor}"] if (poor := poor_writing(judged)) else []),
     ]
     say(options.json, answer, "\n".join(lines))
 
@@ -69,6 +77,17 @@ def write_recipe(options: argparse.Namespace) -> None:
     text = FORMATS[options.format](result, spec, removed)
     answer = {"run": result.run, "removed": names(model.players, removed), "format": options.format, "text": text}
     say(options.json, answer, text.removesuffix("\n"))
+
+
+def _judged(
+    database: Database, result: RunResult, spec: RunSpec, removed: tuple[int, ...], *, afresh: bool
+) -> Behaviour | None:
+    """The verdict on the writing of what is left: a stored one, or judged now."""
+    if afresh and removed:
+        done = follow(engine_on(database).behave(spec, removed, TOKENS))
+        assert isinstance(done, Behaved)
+        return done.found
+    return judgement(database, result.model, removed)
 
 
 def _here(database: Database, wanted: Recipe, options: argparse.Namespace) -> Recipe:

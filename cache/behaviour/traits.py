@@ -9,7 +9,9 @@ from duckdb import DuckDBPyConnection
 from cache.database import Database
 from cache.keys import model_key
 from cache.stored_records import refusal, stored
+from core.coalitions.masks import encode, without
 from core.records.behaviour.traits import KINDS, Trait, Traits, kind_of, measured_by
+from core.records.behaviour.writes import Behaviour
 from core.records.spec import ModelInfo
 
 
@@ -31,6 +33,12 @@ def known(database: Database, model: ModelInfo, masks: Sequence[str]) -> dict[st
         trait = stored(KINDS[kind], text, database.file, f"mask {mask}")
         getattr(found[mask], kind)[measured_by(trait)] = trait
     return found
+
+
+def judgement(database: Database, model: ModelInfo, removed: Sequence[int]) -> Behaviour | None:
+    """The last verdict on the writing of a model without some players, if there was one."""
+    mask = encode(without(len(model.players), removed))
+    return next(reversed(known(database, model, [mask])[mask].writes.values()), None)
 
 
 def insert(connection: DuckDBPyConnection, model: ModelInfo, mask: str, found: Sequence[Trait]) -> None:

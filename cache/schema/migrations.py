@@ -189,6 +189,19 @@ def m015_traits(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m016_needs(connection: DuckDBPyConnection) -> None:
+    """Which layers tasks need, by the coalitions of a run."""
+    connection.execute("""
+        CREATE TABLE needs (
+            run VARCHAR NOT NULL,
+            task VARCHAR NOT NULL,
+            answers VARCHAR NOT NULL,           -- margin or accuracy
+            record VARCHAR NOT NULL,            -- JSON of core.records.behaviour.needs.TaskNeeds
+            PRIMARY KEY (run, task, answers)
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
@@ -205,4 +218,5 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m013_findings,
     m014_answers,
     m015_traits,
+    m016_needs,
 )

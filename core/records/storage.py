@@ -6,6 +6,7 @@ from typing import NamedTuple
 from typing import Protocol as Interface
 
 from core.coalitions.masks import Masks
+from core.records.behaviour.needs import TaskNeeds
 from core.records.behaviour.task_scores import Answer
 from core.records.behaviour.traits import Trait, Traits
 from core.records.diagnostics import Diagnostics
@@ -67,6 +68,10 @@ class Store(Interface):
 
     def record_traits(self, model: ModelInfo, mask: str, *found: Trait) -> None:
         """Keeps what was measured of a model without some players, in place of what was measured in the same way."""
+        ...
+
+    def record_needs(self, run: str, needs: Sequence[TaskNeeds]) -> None:
+        """Keeps which layers tasks need, by a run's coalitions, in place of what was known of the same tasks."""
         ...
 
     def selection(self, run: str, protected: Sequence[int]) -> Selection | None:

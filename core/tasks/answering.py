@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from core.records.behaviour.task_scores import Answer, ModelScores
 from core.records.events import Event, Progress, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
-from core.tasks.harness import tasks_named
+from core.tasks.harness import NamedTask, tasks_named
 from core.tasks.items import Item, items_of
 from core.tasks.likelihood import Likelihoods
 from core.tasks.scores import score
@@ -59,35 +59,47 @@ def answered(
         every = [mask_without(players, removed) for removed in removals]
         return np.stack(list({encode(mask): mask for mask in every}.values()))
 
+    loaded, tasks, items = yield from asked(games, spec, questions, masks)
+    every = masks(loaded.info.players)
+    found = yield from answers(store, loaded, items, every)
+    scores = [tuple(map(score, tasks, items, [one] * len(tasks))) for one in found]
+    for mask, of_mask in zip(every, scores, strict=True):
+        store.record_traits(loaded.info, encode(mask), *of_mask)
+    places = [tuple(map(int, np.flatnonzero(~mask))) for mask in every]
+    return loaded.info, list(map(ModelScores, places, scores))
+
+
+def asked(
+    games: Games, spec: RunSpec, questions: Questions, check: Callable[[tuple[str, ...]], object]
+) -> Generator[Event, None, tuple[LoadedModel, list[NamedTask], list[list[Item]]]]:
+    """A model, tasks, and the items that each asks it; `check` is of the players, as of `Games.open`.
+
+    Raises:
+        QuorumError: before the weights are read, if the request is wrong.
+    """
     checkpoint = yield from finding(spec.model)
     if checkpoint.layers is not None:
-        masks(players_of(checkpoint.layers, spec.players, spec.protect))
+        check(players_of(checkpoint.layers, spec.players, spec.protect))
     yield Stage(f"Reading the items of {', '.join(questions.tasks)}")
     tasks = tasks_named(questions.tasks, questions.data, questions.shots, questions.limit)
     items = [items_of(task, checkpoint) for task in tasks]
-    loaded = yield from games.model(spec, masks)
-    asked = masks(loaded.info.players)
-    answers = yield from _answers(store, loaded, items, asked)
-    places = [tuple(map(int, np.flatnonzero(~mask))) for mask in asked]
-    found = [tuple(map(score, tasks, items, [one] * len(tasks))) for one in answers]
-    for mask, scores in zip(asked, found, strict=True):
-        store.record_traits(loaded.info, encode(mask), *scores)
-    return loaded.info, list(map(ModelScores, places, found))
+    loaded = yield from games.model(spec, check)
+    return loaded, tasks, items
 
 
-def _answers(
+def answers(
     store: Store, loaded: LoadedModel, items: Sequence[Sequence[Item]], masks: Masks
 ) -> Generator[Event, None, list[dict[str, Answer]]]:
-    """The answers of each mask (masks, players) by an item's digest, by row."""
+    """The answers of each mask (masks, players) by an item's digest, by row; what is measured is kept."""
     every = {item.digest: item for some in items for item in some}
     known = [store.answers(loaded.info, encode(mask), list(every)) for mask in masks]
     before, total, begun = sum(map(len, known)), len(every) * len(masks), time.monotonic()
     done = before
     yield _progress(done, total, before, begun)
-    for mask, answers in zip(masks, known, strict=True):
-        missing = [item for digest, item in every.items() if digest not in answers]
+    for mask, of_mask in zip(masks, known, strict=True):
+        missing = [item for digest, item in every.items() if digest not in of_mask]
         for fresh in _measured(store, loaded, mask, missing):
-            answers |= fresh
+            of_mask |= fresh
             done += len(fresh)
             yield _progress(done, total, before, begun)
     return known

@@ -7,10 +7,9 @@ from app.dashboard.progress import show_stage
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
-from core.records.behaviour.writes import Behaviour, Share
+from core.records.behaviour.writes import TOKENS, Behaviour, Share
 from core.records.spec import RunSpec
 
-_TOKENS = 64  # of each text, as of the command
 _VERDICTS = {
     "writes": "It still writes",
     "repeats": "It repeats itself",
@@ -20,9 +19,9 @@ _VERDICTS = {
 
 def show_verdict(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) -> None:
     """A button, and what came of it; nothing is kept."""
-    what = f"20 stored prompts, {_TOKENS} tokens each by both models, and unseen text: minutes on a CPU"
+    what = f"20 stored prompts, {TOKENS} tokens each by both models, and unseen text: minutes on a CPU"
     if st.button("Judge its writing", icon=":material/gavel:", disabled=not removed, help=what):
-        asked = shared.ahead(f"{state.session()}-behave", "behave", spec, removed=removed, tokens=_TOKENS)
+        asked = shared.ahead(f"{state.session()}-behave", "behave", spec, removed=removed, tokens=TOKENS)
         state.remember_job("behave", asked)
     job = state.remembered_job("behave")
     if job is not None and (job.spec, job.removed) == (spec, removed):

@@ -6,6 +6,7 @@ from core.records.spec import ModelInfo, TextProtocol
 
 # Of the divergence by token; the fields of Agreement.
 PERCENTILES = (50, 90, 99, 99.9)
+TOKENS = 64  # of each text that a verdict is on, where nobody says how many
 
 
 @dataclass(frozen=True)

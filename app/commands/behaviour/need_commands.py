@@ -1,0 +1,103 @@
+"""The command that tells which layers tasks need."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+
+import numpy as np
+
+from app.cli.opening import database_of, engine_on
+from app.cli.terminal import returned, say
+from app.commands.behaviour.task_commands import check_installed
+from app.words import labels
+from cache import evaluations, queries
+from cache.store import Store
+from core.coalitions.ranks import rank_correlation
+from core.coalitions.worth import LOG_SCORE
+from core.paths import user_path
+from core.records.behaviour.needs import TaskNeeds
+from core.records.values import LayerValues
+
+TEXT = "text"  # the run's own, whose worth is the log score
+
+
+def needs(options: argparse.Namespace) -> None:
+    """Values of every layer for tasks, side by side with those for the run's text, and how alike their ranks are."""
+    check_installed()
+    database = database_of(options)
+    run = queries.find_run(database, options.run)
+    players = queries.players(database, run)
+    measured = evaluations.measurements(database, run)
+    order = np.random.default_rng(run.spec.seed).permutation(len(measured))[: options.masks]
+    same = measured[np.sort(order)]
+    same.check_enough()
+    from core.attribution.named_values import layer_values
+    from core.tasks.answering import Questions  # with torch, and data sets
+    from core.tasks.needs import needing
+
+    folder = user_path(options.data) if options.data is not None else None
+    asked = partial(
+        needing,
+        spec=run.resolved,
+        questions=Questions(options.tasks, folder, options.limit, options.shots),
+        masks=same.masks,
+        kind=options.value,
+        worth=options.answers,
+        strata=run.strata,
+    )
+    _, found = returned(engine_on(database).lend(asked))
+    Store(database).record_needs(run.run, found)
+    text = layer_values(same, options.value, LOG_SCORE.name, run.strata, run.spec.seed)
+    columns = {TEXT: text, **{one.task: one.values for one in found}}
+    alike = correlations(list(columns.values()))
+    label = labels(players)
+    answer = {
+        "run": run.run,
+        "value": options.value,
+        "answers": options.answers,
+        "masks": len(same),
+        "text": [{**asdict(item), "layer": label[item.layer]} for item in text.values],
+        "tasks": [
+            {
+                **asdict(one),
+                "values": [{**asdict(item), "layer": label[item.layer]} for item in one.values.values],
+                "surrogate": one.values.surrogate and asdict(one.values.surrogate),
+            }
+            for one in found
+        ],
+        "correlations": {"of": list(columns), "spearman": alike},
+    }
+    say(options.json, answer, "\n".join(_lines(options.value, label, columns, found, alike)))
+
+
+def correlations(of: Sequence[LayerValues]) -> list[list[float]]:
+    """The rank correlation of each two rankings of layers."""
+    rows = [np.array([item.value for item in found.values]) for found in of]
+    return [[rank_correlation(one, other) for other in rows] for one in rows]
+
+
+def _lines(
+    kind: str,
+    label: Sequence[int | str],
+    columns: dict[str, LayerValues],
+    found: Sequence[TaskNeeds],
+    alike: Sequence[Sequence[float]],
+) -> list[str]:
+    widths = [max(len(name), 9) for name in columns]
+
+    def row(first: object, cells: Sequence[str]) -> str:
+        return f"{first!s:>16}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+
+    rows = [
+        row(name, [f"{values.values[layer].value:.4f}" for values in columns.values()])
+        for layer, name in enumerate(label)
+    ]
+    return [
+        f"{kind} value of every layer, over {found[0].masks} coalitions; {TEXT}: nats a token of the log score",
+        *(f"{one.task}: {one.worth}; halves of the items agree on ranks at {one.halves:.2f}" for one in found),
+        row("layer", list(columns)),
+        *rows,
+        "rank correlations of the layers",
+        *(row(name, [f"{value:.2f}" for value in some]) for name, some in zip(columns, alike, strict=True)),
+    ]

@@ -1,0 +1,31 @@
+"""Which layers a task needs, as it is stored and shown."""
+
+from dataclasses import dataclass
+
+from core.records.values import LayerValues
+
+# What of an answer a coalition is worth: how much likelier the right choice is than the best wrong one (of a task
+# without choices, how likely its answer is), in nats, the mean over items; or whether lm-eval's accuracy counts it.
+MARGIN, ACCURACY = ANSWERS = ("margin", "accuracy")
+
+
+@dataclass(frozen=True)
+class TaskNeeds:
+    """What each layer adds to a model's answers to a task."""
+
+    task: str
+    version: str  # lm-eval's
+    shots: int
+    split: str
+    items: int
+    source: str  # of the items
+    answers: str  # margin or accuracy
+    masks: int  # coalitions that were asked, besides the whole model
+    values: LayerValues
+    halves: float  # rank correlation of the values from one random half of the items with those from the other
+
+    @property
+    def worth(self) -> str:
+        """What a coalition is worth, in words."""
+        what = f"{self.answers} of {self.task} {self.version}" + (", nats" if self.answers == MARGIN else "")
+        return f"{what} ({self.split}, {self.shots}-shot, {self.items} items of {self.source})"
