@@ -11,6 +11,7 @@ from typing import Any
 
 from cache import evaluations, going, labels, queries
 from cache.basis import Basis, asked, count_usable, counted
+from cache.behaviour import needs as stored_needs
 from cache.behaviour import traits as stored_traits
 from cache.database import Database
 from cache.evaluations import Perplexity, perplexity_without
@@ -19,6 +20,7 @@ from cache.queries import StoredRun
 from core.coalitions.masks import encode, without
 from core.coalitions.measurements import Floats
 from core.coalitions.worth import LOSSES
+from core.records.behaviour.needs import TaskNeeds
 from core.records.behaviour.traits import Traits
 from core.records.plans import Comparison, Scores, Selection
 from core.records.spec import ModelInfo
@@ -118,6 +120,12 @@ def traits(database: Database, model: ModelInfo, removals: Iterable[tuple[int, .
     masks = {encode(without(len(model.players), removed)): removed for removed in removals}
     found: dict[str, Traits] = _read(database, stored_traits.known, model, tuple(masks))
     return {removed: found[mask] for mask, removed in masks.items()}
+
+
+def needs(database: Database, run: str, players: int) -> tuple[TaskNeeds, ...]:
+    """Which layers tasks need, as far as it was asked for a run."""
+    found: tuple[TaskNeeds, ...] = _read(database, stored_needs.known, run, players)
+    return found
 
 
 def scores(database: Database, run: str) -> Scores | None:

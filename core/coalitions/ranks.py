@@ -1,5 +1,7 @@
 """Ranks of values, and how alike two rankings are; of numpy alone, so that a command does not wait for statistics."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from core.coalitions.measurements import Floats
@@ -20,3 +22,8 @@ def rank_correlation(ours: Floats, theirs: Floats) -> float:
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return float("nan")
     return float(np.corrcoef(one, other)[0, 1])
+
+
+def rank_correlations(rows: Sequence[Floats]) -> list[list[float]]:
+    """Spearman's of each two sets of values."""
+    return [[rank_correlation(one, other) for other in rows] for one in rows]

@@ -94,10 +94,8 @@ def _worth(task: NamedTask, item: Item, answer: Answer, worth: str) -> float:
 def _right(task: NamedTask, item: Item) -> NDArray[np.bool_]:
     """Which choices lm-eval counts as right, (choices,): those that it does where they are by far the likeliest."""
     count = len(item.tokens)
-    surest = [
-        Answer(tuple(0.0 if at == one else -1e6 for at in range(count)), (False,) * count) for one in range(count)
-    ]
-    right = np.array([_counted(task, item, answer) > 0.5 for answer in surest])
+    surest = np.where(np.eye(count, dtype=bool), 0.0, -1e6)
+    right = np.array([_counted(task, item, Answer(tuple(row), (False,) * count)) > 0.5 for row in surest.tolist()])
     if right.all() or not right.any():
         raise TaskError(
             f"An item of {task.name} has {'no wrong' if right.all() else 'no right'} choice.", "Ask for its accuracy."

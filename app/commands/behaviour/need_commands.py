@@ -13,7 +13,7 @@ from app.commands.behaviour.task_commands import check_installed
 from app.words import labels
 from cache import evaluations, queries
 from cache.store import Store
-from core.coalitions.ranks import rank_correlation
+from core.coalitions.ranks import rank_correlations
 from core.coalitions.worth import LOG_SCORE
 from core.paths import user_path
 from core.records.behaviour.needs import TaskNeeds
@@ -50,7 +50,7 @@ def needs(options: argparse.Namespace) -> None:
     Store(database).record_needs(run.run, found)
     text = layer_values(same, options.value, LOG_SCORE.name, run.strata, run.spec.seed)
     columns = {TEXT: text, **{one.task: one.values for one in found}}
-    alike = correlations(list(columns.values()))
+    alike = rank_correlations([np.array([item.value for item in values.values]) for values in columns.values()])
     label = labels(players)
     answer = {
         "run": run.run,
@@ -69,12 +69,6 @@ def needs(options: argparse.Namespace) -> None:
         "correlations": {"of": list(columns), "spearman": alike},
     }
     say(options.json, answer, "\n".join(_lines(options.value, label, columns, found, alike)))
-
-
-def correlations(of: Sequence[LayerValues]) -> list[list[float]]:
-    """The rank correlation of each two rankings of layers."""
-    rows = [np.array([item.value for item in found.values]) for found in of]
-    return [[rank_correlation(one, other) for other in rows] for one in rows]
 
 
 def _lines(

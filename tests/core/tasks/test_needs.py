@@ -1,0 +1,162 @@
+"""Values of layers for a task are those of its own game: enumerated over all coalitions, from lm-eval's accuracies."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.worker.client import Jobs
+from cache.in_memory import InMemory
+from cache.store import Store
+from core.coalitions.masks import encode, everything, without
+from core.coalitions.measurements import Floats
+from core.coalitions.players import players_of
+from core.errors import TaskError
+from core.evaluate.game import Games
+from core.model.model import LoadedModel
+from core.records.behaviour.needs import ACCURACY, MARGIN, TaskNeeds
+from core.records.spec import ModelInfo, RunSpec
+from core.tasks.answering import Questions, answered
+from core.tasks.harness import tasks_named
+from core.tasks.items import items_of
+from core.tasks.needs import needing, worths
+from tests.support.commands import Cli
+from tests.support.finished import Finished
+from tests.support.pages import open_page, said
+
+KIND = "group:2"  # four players of the eight layers
+PLAYERS = 4
+WORDS = ("honey", "iron", "salt", "wind", "rain")
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [
+        {"context": f"What do {number} bees make?", "choices": WORDS[: 2 + number % 4], "answer": number % 2}
+        for number in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("items")
+    (found / "arc_easy.jsonl").write_text("\n".join(map(json.dumps, rows(8))))
+    words = [
+        {"context": f"He found {number} keys, and last of all the", "target": word}
+        for number in range(4)
+        for word in WORDS[:2]
+    ]
+    (found / "lambada_openai.jsonl").write_text("\n".join(map(json.dumps, words)))
+    return found
+
+
+@pytest.fixture
+def spec(tiny: Path) -> RunSpec:
+    return RunSpec(model=str(tiny), dtype="float32", device="cpu", players=KIND)
+
+
+def ended(work: Iterator[Any]) -> Any:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value[1]
+
+
+def needs_of(store: Store, spec: RunSpec, questions: Questions, worth: str, kind: str = "shapley") -> list[TaskNeeds]:
+    masks = everything(PLAYERS)
+    found: list[TaskNeeds] = ended(
+        needing(store, Games(store), spec, questions, masks[~masks.all(axis=1)], kind, worth, (1, 2, 3))
+    )
+    return found
+
+
+def scored_by(loaded: LoadedModel) -> ModelInfo:
+    """The model with the players of these tests."""
+    return loaded.played_by(players_of(8, KIND, ())).info
+
+
+def shapley(worth: Callable[[str], float]) -> Floats:
+    """By its definition: the mean over all orders in which players come."""
+    values = np.zeros(PLAYERS)
+    orders = list(permutations(range(PLAYERS)))
+    for order in orders:
+        there = np.zeros(PLAYERS, dtype=bool)
+        for player in order:
+            before = worth(encode(there))
+            there[player] = True
+            values[player] += worth(encode(there)) - before
+    return values / len(orders)
+
+
+def test_accuracy_s_values_are_enumerated_from_lm_eval_s_accuracies(
+    folder: Path, spec: RunSpec, tiny_loaded: LoadedModel
+) -> None:
+    store, questions = Store(InMemory()), Questions(("arc_easy",), folder)
+    [found] = needs_of(store, spec, questions, ACCURACY)
+    removals = [tuple(map(int, np.flatnonzero(~mask))) for mask in everything(PLAYERS)[1:]]
+    scored = ended(answered(store, Games(store), spec, questions, removals))
+    [task] = tasks_named(["arc_easy"], folder, None, None)
+    items = items_of(task, tiny_loaded.checkpoint)
+    answers = store.answers(scored_by(tiny_loaded), "0" * PLAYERS, [item.digest for item in items])
+    right = [int(np.argmax(answers[item.digest].likelihoods)) == number % 2 for number, item in enumerate(items)]
+    worth = {"0" * PLAYERS: float(np.mean(right))}  # no layer at all: nobody exports that
+    for one in scored:
+        accuracy = next(metric.value for metric in one.tasks[0].metrics if metric.name == "acc")
+        worth[encode(without(PLAYERS, one.removed))] = accuracy
+    expected = shapley(worth.__getitem__)
+    assert [item.value for item in found.values.values] == pytest.approx(expected, abs=1e-12)
+    assert found.values.surrogate is None and found.masks == 2**PLAYERS - 1 and found.items == 8
+
+
+def test_margins_are_those_of_the_right_choice_and_their_values_are_enumerated(
+    folder: Path, spec: RunSpec, tiny_loaded: LoadedModel
+) -> None:
+    store, questions = Store(InMemory()), Questions(("arc_easy", "lambada_openai"), folder)
+    choices, words = needs_of(store, spec, questions, MARGIN)
+    for name, needs in (("arc_easy", choices), ("lambada_openai", words)):
+        [task] = tasks_named([name], folder, None, None)
+        items = items_of(task, tiny_loaded.checkpoint)
+        info = scored_by(tiny_loaded)
+        worth: dict[str, float] = {}
+        for mask in map(encode, everything(PLAYERS)):
+            answers = store.answers(info, mask, [item.digest for item in items])
+            margins = []
+            for number, item in enumerate(items):
+                likely = answers[item.digest].likelihoods
+                wrong = [one for place, one in enumerate(likely) if place != number % 2]
+                margins.append(likely[number % 2] - max(wrong) if name == "arc_easy" else likely[0])
+            worth[mask] = float(np.mean(margins))
+            assert worths(task, items, answers, MARGIN) == pytest.approx(margins)
+        expected = shapley(worth.__getitem__)
+        assert [item.value for item in needs.values.values] == pytest.approx(expected, abs=1e-9)
+        assert sum(expected) == pytest.approx(worth["1" * PLAYERS] - worth["0" * PLAYERS])
+
+
+def test_too_few_items_are_named(folder: Path, spec: RunSpec) -> None:
+    with pytest.raises(TaskError, match="3 items"):
+        needs_of(Store(InMemory()), spec, Questions(("arc_easy",), folder, limit=3), MARGIN)
+
+
+def test_the_command_and_the_page(
+    cli: Cli, finished: Finished, text_file: Path, tiny: Path, folder: Path, shared: Jobs
+) -> None:
+    [run] = finished(RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50))
+    assert "No task has been asked yet" in said(open_page("contributions", run=run, tab="tasks"))
+    asked = ("--tasks", "arc_easy,lambada_openai", "--data", folder, "--masks", 20)
+    status, answer, errors = cli("needs", run, *asked)
+    assert status == 0, errors
+    assert answer["masks"] == 20 and [one["task"] for one in answer["tasks"]] == ["arc_easy", "lambada_openai"]
+    matrix = np.array(answer["correlations"]["spearman"], dtype=float)
+    assert answer["correlations"]["of"] == ["text", "arc_easy", "lambada_openai"]
+    assert np.diag(matrix) == pytest.approx(1) and matrix == pytest.approx(matrix.T)
+    assert all(len(one["values"]) == 8 for one in answer["tasks"])
+    assert cli("needs", run, *asked) == (0, answer, cli("needs", run, *asked)[2]), "asked again, it is the same"
+    page = open_page("contributions", run=run, tab="tasks")
+    assert "arc_easy" in said(page) and not page.exception
+    shown = next(frame.value for frame in page.dataframe if "rank correlation" in frame.value)
+    assert list(shown["rank correlation"])[1:] == ["arc_easy, margin", "lambada_openai, margin"]
+    assert cli("needs", run, *asked[:-1], 5)[0] == 1, "too few coalitions to learn from"
