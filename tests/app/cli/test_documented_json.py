@@ -38,8 +38,10 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
     says("report", run, "--remove", "1,2", "--out", tmp_path / "report.html")
     says("figures", run, "--remove", "1,2", "--out", tmp_path / "figures")
     says("evaluations export", run, "--out", tmp_path / "all.parquet")
-    (tmp_path / "copa.jsonl").write_text('{"context": "It rained because", "choices": ["a", "b"], "answer": 0}')
+    item = '{"context": "It rained because", "choices": ["a", "b"], "answer": 0}'
+    (tmp_path / "copa.jsonl").write_text("\n".join([item, item.replace("0", "1")] * 2))
     says("tasks", run, "--tasks", "copa", "--data", tmp_path)
+    says("needs", run, "--tasks", "copa", "--data", tmp_path, "--masks", 10)
     says("completion", "bash")
     says("evaluations import", tmp_path / "all.parquet")
     [taken] = says("evaluations imports")["imports"]

@@ -39,8 +39,11 @@ def test_every_example_runs(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.txt").write_text(text_file.read_text()[::-1])
     (tmp_path / "items").mkdir()
-    item = {"context": "It rained, therefore", "choices": ["the road was wet.", "the sun shone."], "answer": 0}
-    (tmp_path / "items" / "copa.jsonl").write_text(json.dumps(item))
+    items = [
+        {"context": f"It rained {number} days, therefore", "choices": ["the road was wet.", "it shone."], "answer": 0}
+        for number in range(4)
+    ]
+    (tmp_path / "items" / "copa.jsonl").write_text("\n".join(map(json.dumps, items)))
     finished(spec)
     every = commands()
     for name in sorted(every, key=lambda name: name not in FIRST):
