@@ -10,7 +10,7 @@ import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from cache import labels, queries
-from cache.behaviour import needs, task_answers, traits
+from cache.behaviour import plan_traits, task_answers, task_needs
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
@@ -112,17 +112,17 @@ class Store:
 
     def traits(self, model: ModelInfo, masks: Sequence[str]) -> dict[str, Traits]:
         """What else is stored of a model with the players of each mask."""
-        return traits.known(self._database, model, masks)
+        return plan_traits.known(self._database, model, masks)
 
     def record_traits(self, model: ModelInfo, mask: str, *found: Trait) -> None:
         """Keeps what was measured, in place of what was measured in the same way."""
         with self._database.writing() as connection:
-            traits.insert(connection, model, mask, found)
+            plan_traits.insert(connection, model, mask, found)
 
     def record_needs(self, run: str, found: Sequence[TaskNeeds]) -> None:
         """Keeps which layers tasks need, in place of what was known of the same tasks."""
         with self._database.writing() as connection:
-            needs.insert(connection, run, found)
+            task_needs.insert(connection, run, found)
 
     def selection(self, run: str, protected: Sequence[int]) -> Selection | None:
         """What a search found for a run with these players protected, if there was one."""

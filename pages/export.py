@@ -18,7 +18,7 @@ from app.preview.steps import best, ranked
 from app.runs.evaluations_panel import download_evaluations
 from app.words import named, poor_writing
 from app.worker import client
-from cache.behaviour.traits import judgement
+from cache.behaviour.plan_traits import judgement
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals
 from core.checkpoint.size import BYTES

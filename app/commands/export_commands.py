@@ -9,7 +9,7 @@ from app.cli.terminal import follow, say
 from app.requests import located
 from app.words import poor_writing, saved
 from cache import queries
-from cache.behaviour.traits import judgement
+from cache.behaviour.plan_traits import judgement
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
 from core.errors import ModelNotFound, RunNotFound

@@ -22,7 +22,7 @@ def show_tasks(database: Database, run: StoredRun, result: RunResult) -> None:
     if not found:
         st.info(
             "No task has been asked yet. Items are files or on the Hub, and every coalition answers them all: "
-            f"`python -m app needs {run.run} --tasks arc_easy,lambada_openai --limit 50`"
+            f"`python -m app needs {plain(run.run)} --tasks arc_easy,lambada_openai --limit 50`"
         )
         return
     kind = found[0].values.kind
@@ -34,7 +34,7 @@ def show_tasks(database: Database, run: StoredRun, result: RunResult) -> None:
         if one.values.kind == kind
     }
     st.markdown(
-        f"{plain(kind).capitalize()} values (estimated). **Each row is divided by its own largest absolute value**; "
+        f"{plain(kind.capitalize())} values (estimated). **Each row is divided by its own largest absolute value**; "
         "the first is of the run's text."
     )
     parts.show_chart(worth_heatmap(rows, players), key="tasks")

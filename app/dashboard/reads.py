@@ -11,8 +11,7 @@ from typing import Any
 
 from cache import evaluations, going, labels, queries
 from cache.basis import Basis, asked, count_usable, counted
-from cache.behaviour import needs as stored_needs
-from cache.behaviour import traits as stored_traits
+from cache.behaviour import plan_traits, task_needs
 from cache.database import Database
 from cache.evaluations import Perplexity, perplexity_without
 from cache.labels import Label
@@ -118,13 +117,13 @@ def all_known(
 def traits(database: Database, model: ModelInfo, removals: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Traits]:
     """What else is known of a model without some players."""
     masks = {encode(without(len(model.players), removed)): removed for removed in removals}
-    found: dict[str, Traits] = _read(database, stored_traits.known, model, tuple(masks))
+    found: dict[str, Traits] = _read(database, plan_traits.known, model, tuple(masks))
     return {removed: found[mask] for mask, removed in masks.items()}
 
 
 def needs(database: Database, run: str, players: int) -> tuple[TaskNeeds, ...]:
     """Which layers tasks need, as far as it was asked for a run."""
-    found: tuple[TaskNeeds, ...] = _read(database, stored_needs.known, run, players)
+    found: tuple[TaskNeeds, ...] = _read(database, task_needs.known, run, players)
     return found
 
 

@@ -14,7 +14,7 @@ from app.cli.opening import engine_on
 from app.cli.terminal import follow, returned
 from app.example.shipped import FOLDER
 from cache import queries
-from cache.behaviour import traits
+from cache.behaviour import plan_traits
 from cache.database import Database
 from cache.exchange.parquet import export_evaluations
 from cache.queries import StoredRun
@@ -47,7 +47,7 @@ def write(database: Database, run: StoredRun) -> None:
         content[name] = asdict(found) if found is not None else None
     plans = content["selection"]["plans"] if content["selection"] else []
     masks = [encode(without(len(run.result.model.players), plan["removed"])) for plan in plans]
-    known = traits.known(database, run.result.model, masks)
+    known = plan_traits.known(database, run.result.model, masks)
     content["predicts"] = {
         mask: asdict(one) for mask, found in known.items() for one in list(found.predicts.values())[-1:]
     }

@@ -34,7 +34,7 @@ def needs(options: argparse.Namespace) -> None:
     same.check_enough()
     from core.attribution.named_values import layer_values
     from core.tasks.answering import Questions  # with torch, and data sets
-    from core.tasks.needs import needing
+    from core.tasks.needing import needing
 
     folder = user_path(options.data) if options.data is not None else None
     asked = partial(

@@ -7,7 +7,7 @@ from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
 from app.dashboard.tables import draw_table, show_table
 from app.digits import RUINED, significant
-from app.foreign import plain
+from app.foreign import code, plain
 from app.preview.controls import taking
 from app.preview.pareto.measures import Measure, Removed, measures
 from app.preview.pareto.pareto_figure import Chosen, pareto
@@ -81,7 +81,7 @@ def _show_row(run: str, players: Players, found: dict[str, Measure], removed: Re
         {"": measure.title, "whole model": told(measure, ()), f"without {len(removed)}": told(measure, removed)}
         for measure in found.values()
     ]
-    st.caption(f"The set on show: without {plain(named(players, removed)) or 'no layer'}.")
+    st.caption(f"The set on show: without {plain(named(players, removed) or 'no layer')}.")
     draw_table(pd.DataFrame(rows), "What is known of the set on show", f"measures-{run}")
 
 
@@ -97,6 +97,5 @@ def _offer(shared: Jobs, run: StoredRun, plans: list[Removed]) -> None:
         removals = [list(plan) for plan in plans]
         shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=removals)
         st.rerun()
-    st.caption(
-        f"Speed of the set on show: *Measure the speed*, above. Accuracy: `python -m app tasks {run.run} --plan N`."
-    )
+    accuracy = f"python -m app tasks {run.run} --plan N"
+    st.caption(f"Speed of the set on show: *Measure the speed*, above. Accuracy: {code(accuracy)}.")

@@ -23,7 +23,7 @@ from core.records.spec import ModelInfo, RunSpec
 from core.tasks.answering import Questions, answered
 from core.tasks.harness import tasks_named
 from core.tasks.items import items_of
-from core.tasks.needs import needing, worths
+from core.tasks.needing import needing, worths
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 from tests.support.pages import open_page, said
