@@ -1,5 +1,6 @@
 """What tests are given: small models and a text made once, commands, servers, browsers, and the server's jobs."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -14,12 +15,15 @@ from core.checkpoint.checkpoint import locate
 from core.model.model import LoadedModel, load
 from core.records.spec import RunSpec
 from tests.support import commands
-from tests.support.browser import Server, chromium, serving, visitor
+from tests.support.browser import Server, chromium, own_home, serving, visitor
 from tests.support.commands import Cli
 from tests.support.finished import Archive, Finished
 from tests.support.models import save_model
 from tests.support.once import Once
 from tests.support.workers import Nursery
+
+# shap has functions compiled when it first calls them, which takes longer than all that tests ask of them.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -115,6 +119,14 @@ def dashboard(
     spec = RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50)
     archive.put(file, spec, replace(spec, seed=1))
     with serving(file, QUORUM_HOME=str(file.parent)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all that look at the example that ships; nobody has it run anything."""
+    file = tmp_path_factory.mktemp("example") / "results.duckdb"
+    with serving(file, QUORUM_HOME=own_home(file.parent)) as server:
         yield server
 
 

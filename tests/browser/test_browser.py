@@ -24,13 +24,6 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def example(tmp_path: Path) -> Iterator[Server]:
-    """A server that has the example and nothing else; it outlives the page that is asked for after it."""
-    with serving(tmp_path / "results.duckdb") as server:
-        yield server
-
-
 def cancel(page: Page) -> None:
     said = page.get_by_text(re.compile("The run was cancelled|Cancelling after"))
     insist(page.get_by_test_id("stMain").get_by_role("button", name="Cancel"), said)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.support.browser import Server, own_home, rest, serving, show, visitor
+from tests.support.browser import Server, rest, show, visitor
 
 SCREEN = {"width": 1366, "height": 768}
 HEIGHT, WORDS = 1920, 250  # pixels of a page, and words that are seen on it
@@ -57,14 +57,6 @@ GLANCES = (
         ),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The example that ships, and nothing else."""
-    file = tmp_path_factory.mktemp("glance") / "results.duckdb"
-    with serving(file, QUORUM_HOME=own_home(file.parent)) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """The page Runs on a laptop: a new run and the last result on the first screen, and a table that is clicked."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.many_runs import fill
@@ -14,13 +12,6 @@ from tests.support.browser import Server, serving, settle
 SCREEN = {"width": 1366, "height": 768}
 SCREENS, WORDS = 2.5, 250
 ROW = 35  # pixels, of the table; its head is one more
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that has the example and has been asked for nothing."""
-    with serving(tmp_path_factory.mktemp("runs") / "results.duckdb") as server:
-        yield server
 
 
 def test_both_cards_are_on_the_first_screen(example: Server, page: Page) -> None:

@@ -6,6 +6,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox, _format_value_for_widget
+from streamlit.util import calc_hash
 
 from app.root import ROOT
 from tests.support.jobs import wait
@@ -24,12 +25,12 @@ manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_componen
 
 
 def open_page(page: str = "", **address: str) -> AppTest:
+    """A page as its address opens it, and no other one before it."""
     app = AppTest.from_file(str(ROOT / "app" / "dashboard" / "main.py"), default_timeout=60)
     for key, value in address.items():
         app.query_params[key] = value
+    app._page_hash = calc_hash(page) if page not in ("", "runs") else ""  # as of `st.Page`, by the path of its address
     app.run()
-    if page:
-        app.switch_page(f"../../pages/{page}.py").run()
     assert not app.exception, app.exception
     return app
 

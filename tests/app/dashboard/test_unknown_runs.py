@@ -21,8 +21,10 @@ OF_ANOTHER = {"remove": "1", "k": "2", "refit": "51", "layer": "3", "pair": "1-2
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_of_the_address_is_applied(shared: Jobs, finished: Finished, spec: RunSpec, page: str) -> None:
     [run] = finished(spec)
-    # Two names that are nearly the run's: in capitals, and its beginning alone.
-    for wrong in (*WRONG, f"{run}a".upper(), run[:4]):
+    # Two names that are nearly the run's: in capitals, and its beginning alone. One place tells them, before any page:
+    # the page that an address asks the most of is given all names, the others one that is none and one that nearly is.
+    wrongs = [*WRONG, f"{run}a".upper(), run[:4]]
+    for wrong in wrongs if page == "preview" else (wrongs[0], wrongs[-1]):
         message = WRONG.get(wrong, f"There is no run {wrong} here.")
         app = open_page(page, run=wrong, **OF_ANOTHER)
         assert message in said(app) and len(app.error) == 1

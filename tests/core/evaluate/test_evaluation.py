@@ -1,5 +1,6 @@
 """Our losses against plain Hugging Face forwards of models whose blocks were really deleted."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +112,10 @@ def test_states_stay_in_their_budget(tiny_loaded: LoadedModel, sequences: int) -
     shape=st.tuples(st.integers(1, 5), st.integers(2, 20)),
 )
 def test_any_model_and_any_masks(
-    data: st.DataObject, family: str, seed: int, shape: tuple[int, int], tmp_path_factory: pytest.TempPathFactory
+    data: st.DataObject, family: str, seed: int, shape: tuple[int, int], drawn: Callable[[str, int], LoadedModel]
 ) -> None:
     """A property: random weights, texts and masks, against the model's own forward with the blocks skipped."""
-    loaded = load(locate(str(save_model(tmp_path_factory.mktemp(family), family, seed))), "float32", "cpu")
+    loaded = drawn(family, seed)
     ids = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed))
     masks = np.array(data.draw(st.lists(st.lists(st.booleans(), min_size=8, max_size=8), min_size=1, max_size=6)))
     for row, losses in Evaluator(loaded, ids).losses(masks):

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from core.evaluate.walks.walk import Walk, queues
 from core.model.model import LoadedModel, load
 from core.sampling.strata import stratified
 from tests.support.families import save_family
-from tests.support.models import CONFIGS, LAYERS, save_model
+from tests.support.models import CONFIGS, LAYERS
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
 MASKS = np.concatenate(
@@ -55,11 +56,10 @@ def test_any_model_masks_and_batches(
     together: int,
     players: str,
     budget: int | None,
-    tmp_path_factory: pytest.TempPathFactory,
+    drawn: Callable[[str, int], LoadedModel],
 ) -> None:
     """A property: random weights, texts, players, masks twice over, batches and budgets, in two calls."""
-    loaded = load(locate(str(save_model(tmp_path_factory.mktemp(family), family, seed))), "float32", "cpu")
-    loaded = loaded.played_by(players_of(LAYERS, players))
+    loaded = drawn(family, seed).played_by(players_of(LAYERS, players))
     ids = torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed))
     count = len(loaded.info.players)
     mask = st.lists(st.booleans(), min_size=count, max_size=count)
