@@ -1,27 +1,18 @@
 """From a fresh start, on the real model: what a few clicks after the first paint export is good on text not seen."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, expect
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from core.checkpoint.checkpoint import locate
 from core.records.spec import TextSpec
 from core.text.corpora import EMBEDDED, read
 from core.text.windows import cut
-from tests.support.browser import Server, own_home, serving, settle, visit
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Server]:
-    """It has the example, and has never been asked for anything."""
-    with serving(tmp_path / "results.duckdb", QUORUM_HOME=own_home(tmp_path)) as server:
-        yield server
+from tests.support.browser import own_home, serving, settle, visit, visitor
 
 
 def loss(model: PreTrainedModel, ids: torch.Tensor) -> float:
@@ -30,16 +21,17 @@ def loss(model: PreTrainedModel, ids: torch.Tensor) -> float:
         return float(model(input_ids=ids, labels=ids, use_cache=False).loss)
 
 
-def test_three_clicks_after_the_first_paint_a_good_model_is_exported(fresh: Server, page: Page) -> None:
-    page.goto(fresh.address)
-    settle(page)
-    visit(page, "Preview")
-    page.get_by_role("link", name="Export these").click()
-    settle(page)
-    [asked] = parse_qs(urlsplit(page.url).query)["remove"]
-    page.get_by_role("button", name="Export", exact=True).click()
-    # How it ends is for tests of exports, on smaller models: this one takes minutes where bfloat16 is emulated.
-    expect(page.get_by_text(re.compile(r"^Exporting"))).to_be_visible()
+def test_three_clicks_after_the_first_paint_a_good_model_is_exported(tmp_path: Path, browser: Browser) -> None:
+    with serving(tmp_path / "results.duckdb", QUORUM_HOME=own_home(tmp_path)) as fresh, visitor(browser) as page:
+        page.goto(fresh.address)
+        settle(page)
+        visit(page, "Preview")
+        page.get_by_role("link", name="Export these").click()
+        settle(page)
+        [asked] = parse_qs(urlsplit(page.url).query)["remove"]
+        page.get_by_role("button", name="Export", exact=True).click()
+        # How it ends is for tests of exports, on smaller models: this one takes minutes where bfloat16 is emulated.
+        expect(page.get_by_text(re.compile(r"^Exporting"))).to_be_visible()
 
     checkpoint = locate("bundled")
     ids = cut(read(EMBEDDED, "evaluation"), checkpoint.tokenizer, TextSpec(EMBEDDED, "evaluation", 128, 20, seed=0)).ids
