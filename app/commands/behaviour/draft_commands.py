@@ -43,13 +43,14 @@ def draft_object(found: Drafts) -> dict[str, Any]:
 
 def draft_lines(found: Drafts, run: str) -> list[str]:
     """For a person: a row for each plan, and what is to be said of them."""
-    model = found.model
+    model, how = found.model, found.protocol
     return [
-        f"drafts for all of {model.source}, measured on {model.device} ({found.threads} threads), {model.dtype}; "
-        "±: standard error",
+        f"drafts for the whole model {model.source}, measured on {model.device} ({found.threads} threads), "
+        f"{model.dtype}; ±: standard error",
         f"accepted: of {found.plans[0].acceptance.of:,} tokens that it writes greedily after {found.prompts} stored "
         "prompts, those that the draft finds likeliest, too",
-        f"cost: a draft's token over its own; {found.protocol}",
+        f"cost: a draft's token over its own; {how.tokens} behind a prompt of {how.prompt}, {how.runs - how.warm_up} "
+        f"runs of both in turn after {how.warm_up} to warm up",
         f"speed-up: expected, with as many tokens at a time as gain most, of {LENGTHS[0]} to {LENGTHS[-1]} "
         "(Leviathan et al. 2023, Theorem 3.8)",
         f"{'removed':>7s}{'accepted':>16s}{'cost':>16s}{'at a time':>11s}{'speed-up':>16s}  layers",
