@@ -1,6 +1,7 @@
 """What several commands are given: a model, a text, layers; and the forms that numbers and lists are typed in."""
 
 import argparse
+import math
 from dataclasses import fields
 from typing import Any
 
@@ -135,6 +136,18 @@ def share(text: str) -> float:
     if not 0 < found < float("inf"):
         raise ValueError(text)
     return found
+
+
+def loss(text: str) -> tuple[str, float]:
+    """A task and the points of accuracy that it may lose: piqa:2."""
+    task, colon, points = text.rpartition(":")
+    try:
+        lost = float(points)
+    except ValueError:
+        lost = math.nan
+    if not (colon and task and math.isfinite(lost)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a task and its points, such as piqa:2")
+    return task, lost
 
 
 def integers(text: str) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from app.cli.arguments import add_machines, add_run, names, positive, share
+from app.cli.arguments import add_machines, add_run, loss, names, positive, share
 from app.commands import choose_commands
 
 
@@ -28,6 +28,22 @@ def add_select(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="draft",
         help="the plan that writes ahead of the whole model with the largest gain in time, if any does",
     )
+    select.add_argument(
+        "--max-loss",
+        type=loss,
+        action="append",
+        default=[],
+        metavar="TASK:P",
+        help="accuracy at most P points lower, as `tasks` has measured it, of TASK or TASK/METRIC; one for each task "
+        "(default: any)",
+    )
+    select.add_argument(
+        "--min-speedup",
+        type=float,
+        metavar="S",
+        help="writes at least S times as fast, as `speed` has measured it (default: any)",
+    )
+    select.set_defaults(misused=select.error)
     select.add_argument("--protect", type=names, default=(), metavar="I,J,…", help="players that stay (default: none)")
     select.add_argument("--most", type=positive, metavar="K", help="plans of 1 to K players (default: half of them)")
     select.add_argument(

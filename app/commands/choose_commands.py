@@ -12,10 +12,12 @@ from app.commands.behaviour.draft_commands import draft_lines, draft_object, mea
 from app.words import uncached
 from cache import evaluations, queries
 from cache.basis import asked, counted
+from cache.behaviour import plan_traits
 from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
 from core.records.plans import USUAL_METHODS, Plan, Selection, methods_for
 from core.records.spec import RunSpec
+from core.selection.limits import Limits
 from core.selection.targets import Request, Target, usual_units
 
 
@@ -68,6 +70,9 @@ def select(options: argparse.Namespace) -> int:
     Returns:
         The status: 3 if --fail is given, and no plan gains as a draft.
     """
+    limits = Limits(tuple(options.max_loss), options.min_speedup)
+    if limits != Limits() and (options.count or options.ratio or options.parameters or options.purpose):
+        options.misused("--max-loss and --min-speedup choose among all plans, or those within --max-increase")
     database = database_of(options)
     run = queries.find_run(database, options.run)
     target = Target(options.count, options.ratio, options.parameters, options.max_increase)
@@ -83,6 +88,10 @@ def select(options: argparse.Namespace) -> int:
         found = done.selection
     assert found is not None
     plans, drafts = target.choose(found), None
+    if limits != Limits():
+        candidates = target.within(found)
+        known = plan_traits.of_removals(database, found.model, [(), *(plan.removed for plan in candidates)])
+        plans = (limits.largest(candidates, known, run.run),)
     if options.purpose == "draft":
         within = [plan for plan in plans if options.most is None or plan.count <= options.most]
         drafts = measured_drafts(engine_on(database), run.resolved, within)

@@ -116,9 +116,8 @@ def all_known(
 
 def traits(database: Database, model: ModelInfo, removals: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], Traits]:
     """What else is known of a model without some players."""
-    masks = {encode(without(len(model.players), removed)): removed for removed in removals}
-    found: dict[str, Traits] = _read(database, plan_traits.known, model, tuple(masks))
-    return {removed: found[mask] for mask, removed in masks.items()}
+    found: dict[tuple[int, ...], Traits] = _read(database, plan_traits.of_removals, model, tuple(removals))
+    return found
 
 
 def needs(database: Database, run: str, players: int) -> tuple[TaskNeeds, ...]:

@@ -35,10 +35,19 @@ def known(database: Database, model: ModelInfo, masks: Sequence[str]) -> dict[st
     return found
 
 
+def of_removals(
+    database: Database, model: ModelInfo, removals: Sequence[tuple[int, ...]]
+) -> dict[tuple[int, ...], Traits]:
+    """The same by the places of the players that are switched off."""
+    masks = {removed: encode(without(len(model.players), removed)) for removed in removals}
+    found = known(database, model, list(masks.values()))
+    return {removed: found[mask] for removed, mask in masks.items()}
+
+
 def judgement(database: Database, model: ModelInfo, removed: Sequence[int]) -> Behaviour | None:
     """The last verdict on the writing of a model without some players, if there was one."""
-    mask = encode(without(len(model.players), removed))
-    return next(reversed(known(database, model, [mask])[mask].writes.values()), None)
+    gone = tuple(removed)
+    return next(reversed(of_removals(database, model, [gone])[gone].writes.values()), None)
 
 
 def insert(connection: DuckDBPyConnection, model: ModelInfo, mask: str, found: Sequence[Trait]) -> None:

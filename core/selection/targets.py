@@ -95,8 +95,7 @@ class Target:
             found = [plan for plan in plans if plan.parameters <= self.parameters][:1]
             nearest = f"The smallest plan leaves {min(plan.parameters for plan in plans):,} parameters."
         elif self.max_increase is not None:
-            bound = (1 + self.max_increase) * selection.dense_perplexity
-            found = [plan for plan in plans if plan.perplexity <= bound][-1:]
+            found = list(self.within(selection)[-1:])
             least = min(plan.perplexity for plan in plans) / selection.dense_perplexity - 1
             nearest = f"The least increase of any plan is {least:.1%}."
         else:
@@ -105,3 +104,8 @@ class Target:
             missed = SelectionError if count is not None else TargetMissed
             raise missed("No plan reaches this target.", nearest)
         return tuple(found)
+
+    def within(self, selection: Selection) -> tuple[Plan, ...]:
+        """The plans whose perplexity does not rise by more than is asked for; all where nothing is."""
+        most = float("inf") if self.max_increase is None else self.max_increase
+        return tuple(plan for plan in selection.plans if plan.perplexity <= (1 + most) * selection.dense_perplexity)
