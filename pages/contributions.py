@@ -31,11 +31,11 @@ from core.records.results import RunResult
 _HEADS = {"stratified": "contribution", "shapley": "Shapley value", "banzhaf": "Banzhaf value", "local": "local value"}
 TABS = {
     "layer": "Layer",
-    "depth": "By depth",
-    "text": "By text",
+    "depth": "Depth",
+    "text": "Text",
     "matrix": "Other texts",
-    "worths": "By worth",
-    "tasks": "By task",
+    "worths": "Worth",
+    "tasks": "Task",
     "ranks": "Ranks",
     "literature": "Literature",
     "own": "Your scores",

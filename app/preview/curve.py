@@ -13,7 +13,7 @@ from core.records.plans import OURS, Comparison
 from core.records.results import RunResult
 
 # Ticks of a perplexity over a wide range: 1, 2 and 5 of each power of ten.
-_ROUND = [digit * 10.0**power for power in range(9) for digit in (1, 2, 5)]
+ROUND = [digit * 10.0**power for power in range(9) for digit in (1, 2, 5)]
 _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot")
 _SYMBOLS = ("square", "diamond", "x", "triangle-up", "star")
 _MANY = 10  # removed layers, of which not all are written
@@ -86,7 +86,7 @@ def curve(
 def _ticks(low: float, high: float) -> list[float]:
     """Round perplexities to be written on a logarithmic axis: over a narrow range, multiples of one step."""
     if high > 5 * low:
-        return _ROUND
+        return ROUND
     power = 10 ** np.floor(np.log10(max(high - low, 1e-9)))
     step = next(size * power for size in (0.2, 0.5, 1, 2, 5) if (high - low) / (size * power) <= 6)
     return [float(step * place) for place in range(int(low // step), int(high // step) + 2)]
@@ -184,6 +184,6 @@ def _axes(figure: go.Figure, title: str, most: int) -> None:
         height=430,
         margin=MARGIN,
         xaxis={"title": "layers removed", "dtick": 1 if most <= _MANY else 2},
-        yaxis={"title": f"{title} (log scale)", "type": "log", "tickvals": _ROUND, "tickformat": ",~r"},
+        yaxis={"title": f"{title} (log scale)", "type": "log", "tickvals": ROUND, "tickformat": ",~r"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )

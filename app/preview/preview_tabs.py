@@ -20,9 +20,9 @@ from core.records.plans import Selection
 from core.records.results import RunResult
 
 TABS = {
-    "writes": "What it still writes",
+    "writes": "Writing",
     "beside": "Side by side",
-    "rivals": "The literature",
+    "rivals": "Literature",
     "pareto": "Pareto",
     "plans": "All plans",
     "search": "Search",

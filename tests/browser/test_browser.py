@@ -65,7 +65,7 @@ def test_small_run_and_its_contributions(empty: Server, page: Page, tiny: Path, 
     expect(page.get_by_role("heading", name="Contributions", exact=True)).to_be_visible()
     expect(page.get_by_role("figure", name=re.compile("Bars: contribution of each of 8 layers"))).to_be_visible()
     settle(page)
-    page.get_by_text("By depth", exact=True).click()
+    page.get_by_text("Depth", exact=True).click()
     expect(page.get_by_role("figure", name=re.compile("Heatmap: contribution of 8 layers"))).to_be_visible()
     assert re.search(r"[?&]run=\w{8}", page.url)
 

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from app.digits import HOVER
 from app.figures.charts import BLUE, GREEN, GREY, LEGEND, MARGIN, ORANGE, PURPLE, SKY, VERMILION, Chart
+from app.preview.curve import ROUND
 from app.preview.pareto.measures import Measure, Removed
 from app.words import Players, named
 from core.selection.front import front
@@ -36,7 +37,7 @@ def pareto(players: Players, across: Measure, up: Measure, chosen: Chosen, here:
         mode="lines",
         line={"color": ORANGE, "width": 6},
         opacity=0.35,
-        name="front: beaten by none in both",
+        name="front",
         hoverinfo="skip",
     )
     for place, (name, plans) in enumerate(chosen.items()):
@@ -53,10 +54,11 @@ def pareto(players: Players, across: Measure, up: Measure, chosen: Chosen, here:
             marker={"symbol": "star", "size": 16, "color": ORANGE, "line": {"width": 1, "color": GREY}},
             name="on show",
             hoverinfo="skip",
+            showlegend=False,
         )
     figure.update_layout(height=340, margin=MARGIN, legend=LEGEND)
     for axis, measure in ((figure.update_xaxes, across), (figure.update_yaxes, up)):
-        axis(title=measure.title, type="log" if measure.log else "linear")
+        axis(title=measure.title, **({"type": "log", "tickvals": ROUND, "tickformat": ",~r"} if measure.log else {}))
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"type": "scatter"})
     counts = ", ".join(str(len(removed)) for removed in best)
     alt = (

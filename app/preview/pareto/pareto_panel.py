@@ -48,6 +48,9 @@ def _draw(run: StoredRun, result: RunResult, found: dict[str, Measure], chosen: 
     with st.popover("How measured"):
         for name in dict.fromkeys((across, up)):
             st.markdown(f"{plain(titles[name])}: {plain(found[name].how)}.")
+        st.markdown("The front: plans that none beats in both measures.")
+        accuracy = f"python -m app tasks {run.run} --plan N"
+        st.markdown(f"Further measures: *Measure the speed* above; accuracy by {code(accuracy)}.")
     table = _table(result.model.players, found, chosen)
     show_table(table, "Every plan with all that is known of it", f"pareto-{run.run}")
 
@@ -78,15 +81,18 @@ def _show_row(run: str, players: Players, found: dict[str, Measure], removed: Re
         return significant(measure.values[of]) if of in measure.values else "not measured"
 
     rows = [
-        {"": measure.title, "whole model": told(measure, ()), f"without {len(removed)}": told(measure, removed)}
+        {
+            "measure": measure.title,
+            "whole model": told(measure, ()),
+            f"without {named(players, removed)}": told(measure, removed),
+        }
         for measure in found.values()
     ]
-    st.caption(f"The set on show: without {plain(named(players, removed) or 'no layer')}.")
     draw_table(pd.DataFrame(rows), "What is known of the set on show", f"measures-{run}")
 
 
 def _offer(shared: Jobs, run: StoredRun, plans: list[Removed]) -> None:
-    """What else can be measured: of all plans here, of one above, of tasks on the command line."""
+    """What can be measured of all plans here."""
     job = shared.newest("agree", run.run)
     if job is not None and (job.active or job.status == "failed"):
         watch(job, shared, "Predicting unseen text by every plan")
@@ -97,5 +103,3 @@ def _offer(shared: Jobs, run: StoredRun, plans: list[Removed]) -> None:
         removals = [list(plan) for plan in plans]
         shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=removals)
         st.rerun()
-    accuracy = f"python -m app tasks {run.run} --plan N"
-    st.caption(f"Speed of the set on show: *Measure the speed*, above. Accuracy: {code(accuracy)}.")

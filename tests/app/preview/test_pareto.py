@@ -43,7 +43,7 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     table = next(frame.value for frame in page.dataframe if "same likeliest token, %" in frame.value)
     known = table[table["chosen by"] == "best plans"]["same likeliest token, %"]
     assert known.notna().all() and len(known) == len(plans)
-    row = next(frame.value for frame in page.dataframe if "without 2" in frame.value).set_index("")
+    row = next(frame.value for frame in page.dataframe if "measure" in frame.value).set_index("measure")
     assert list(row.loc["piqa, acc, %"]) == ["70.0", "60.0"]
     unseen = store.traits(model, masks[1:])[masks[1]].predicts
     assert measured_by(next(iter(unseen.values()))) in said(page), "how it was measured"
