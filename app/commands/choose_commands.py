@@ -17,7 +17,7 @@ from core.coalitions.players import indexes, names
 from core.records.events import Compared, Selected
 from core.records.plans import USUAL_METHODS, Plan, Selection, methods_for
 from core.records.spec import RunSpec
-from core.selection.limits import Limits
+from core.selection.plan_limits import Limits
 from core.selection.targets import Request, Target, usual_units
 
 

@@ -10,7 +10,7 @@ from core.records.behaviour.speeds import Pace, Paces, Ratio, Speed, SpeedProtoc
 from core.records.behaviour.task_scores import Metric, TaskScore
 from core.records.behaviour.traits import Traits, measured_by
 from core.records.plans import Plan
-from core.selection.limits import Limits
+from core.selection.plan_limits import Limits
 
 PLANS = [Plan(count, tuple(range(count)), 1000 - count, 10.0 + count, 0, 0, 1, 1, 1) for count in (1, 2, 3, 4)]
 
