@@ -30,6 +30,14 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A second list replaces the first, which is Playwright's: all of that, and the pages that a new window would load
+    # for menus of its own, which take longer than many a page of ours.
+    "--disable-features=AvoidUnnecessaryBeforeUnloadCheckSync,DestroyProfileOnBrowserClose,HttpsUpgrades,"
+    "HttpsFirstBalancedModeAutoEnable,LensOverlay,MediaRouter,PaintHolding,ThirdPartyStoragePartitioning,"
+    "AvoidCorsURLLoaderRestartOnRedirect,TcpPortRandomizationWin,OptimizationHints,NetworkTimeServiceQuerying,AimEnabled,"
+    "PreconnectToSearch,"
+    "PreloadTopChromeWebUI,PreloadTopChromeWebUILessNavigations,InitialWebUI,WebUIReloadButton,WebUITabStrip,"
+    "WebUIOmniboxPopup,WebUIOmniboxAimPopup",
 ]
 # Time decides no test: a machine that is busy answers late.
 expect.set_options(timeout=30_000)
