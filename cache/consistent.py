@@ -6,6 +6,8 @@ Records of a results file may come from anybody; whoever draws or measures them 
 from collections.abc import Iterable, Sequence
 
 from core.coalitions.players import check
+from core.records.behaviour.speeds import Speed
+from core.records.behaviour.writes import Behaviour
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Plan, Scores, Selection
 from core.records.results import RunResult
@@ -49,6 +51,20 @@ def check_players(record: object, players: Sequence[str]) -> None:
         case Diagnostics():
             for mask in record.masks:
                 check_mask(mask, len(players))
+
+
+def check_trait(record: object, players: Sequence[str], mask: str) -> None:
+    """ValueError where what was measured of a model with the players of a mask is not of it, or is incomplete."""
+    match record:
+        case Behaviour():
+            check_players(record, players)
+            if record.removed != tuple(place for place, there in enumerate(mask) if there == "0"):
+                raise ValueError(f"texts of a model without {record.removed}")
+        case Speed():
+            batches = len(record.protocol.batches)
+            for count in (len(record.speedups), len(record.whole.paces), len(record.smaller.paces)):
+                if count != batches or not batches:
+                    raise ValueError(f"{count} timings of {batches} batches")
 
 
 def check_mask(mask: str, players: int) -> None:

@@ -94,7 +94,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
         elif tab == "worths":
             show_worths(shared.database, run, result, kind)
         elif tab == "tasks":
-            show_tasks(shared.database, run, result)
+            show_tasks(shared.database, run, result, kind)
         elif tab == "ranks":
             show_ranks(result, ranks)
         elif tab == "literature":

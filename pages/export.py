@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.dashboard import navigation, parts
+from app.dashboard import navigation, parts, reads
 from app.dashboard.estimated import predictor_of
 from app.dashboard.measured import known, measure, show_known
 from app.dashboard.tables import value_table
@@ -18,7 +18,6 @@ from app.preview.steps import best, ranked
 from app.runs.evaluations_panel import download_evaluations
 from app.words import named, poor_writing
 from app.worker import client
-from cache.behaviour.plan_traits import judgement
 from cache.queries import StoredRun
 from core.attribution.stability import rank_intervals
 from core.checkpoint.size import BYTES
@@ -60,7 +59,7 @@ def show_gain(run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> bo
         delta_color="off", delta_arrow="off",
     )  # fmt: skip
     parts.show_uncached(result.model, removed)
-    if poor := poor_writing(judgement(shared.database, result.model, removed)):
+    if poor := poor_writing(reads.traits(shared.database, result.model, [removed])[removed].judgement):
         st.warning(poor)
     if worse is None:
         return st.checkbox("Export before it is measured", help="The perplexity above is measured in a moment")

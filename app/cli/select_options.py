@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from app.cli.arguments import add_machines, add_run, loss, names, positive, share
+from app.cli.arguments import add_machines, add_run, factor, loss, names, positive, share
 from app.commands import choose_commands
 
 
@@ -39,7 +39,7 @@ def add_select(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     select.add_argument(
         "--min-speedup",
-        type=float,
+        type=factor,
         metavar="S",
         help="writes at least S times as fast, as `speed` has measured it (default: any)",
     )

@@ -88,10 +88,13 @@ def select(options: argparse.Namespace) -> int:
         found = done.selection
     assert found is not None
     plans, drafts = target.choose(found), None
+    decided: list[str] = []
     if limits != Limits():
-        candidates = target.within(found)
+        most = options.most or len(players)
+        candidates = [plan for plan in target.within(found) if plan.count <= most]
         known = plan_traits.of_removals(database, found.model, [(), *(plan.removed for plan in candidates)])
-        plans = (limits.largest(candidates, known, run.run),)
+        plans = (limits.largest(candidates, known, run.run, players),)
+        decided = limits.figures(plans[0], known)
     if options.purpose == "draft":
         within = [plan for plan in plans if options.most is None or plan.count <= options.most]
         drafts = measured_drafts(engine_on(database), run.resolved, within)
@@ -102,10 +105,11 @@ def select(options: argparse.Namespace) -> int:
         "protected": names(players, found.protected),
         "plans": plan_objects(plans, found.model),
         "nested": plan_objects(found.nested, found.model),
+        "limits": decided,
         "draft": draft_object(drafts) if drafts is not None else None,
     }
     lines = _plans(run.run, found, plans) if drafts is None else draft_lines(drafts, run.run)
-    say(options.json, answer, "\n".join(lines))
+    say(options.json, answer, "\n".join([*lines, *decided]))
     return 3 if options.missed == 3 and not plans else 0
 
 

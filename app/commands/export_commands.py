@@ -9,12 +9,13 @@ from app.cli.terminal import follow, say
 from app.requests import located
 from app.words import poor_writing, saved
 from cache import queries
-from cache.behaviour.plan_traits import judgement
+from cache.behaviour import plan_traits
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
 from core.errors import ModelNotFound, RunNotFound
 from core.export.formats import FORMATS
 from core.export.recipe import Recipe, read_recipe
+from core.export.target import check_target
 from core.paths import own_name, user_path
 from core.records.behaviour.writes import TOKENS, Behaviour
 from core.records.events import Behaved, Exported
@@ -39,6 +40,7 @@ def export(options: argparse.Namespace) -> None:
         result, spec = finished(database, options.run)
         removed = chosen(database, options, result)
         wanted = Recipe.of(result, spec, removed)
+        check_target(options.out, wanted)  # before texts are written for minutes
         judged = _judged(database, result, spec, removed, afresh=options.check_writing)
     wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)
     export = engine_on(database).export
@@ -87,7 +89,7 @@ def _judged(
         done = follow(engine_on(database).behave(spec, removed, TOKENS))
         assert isinstance(done, Behaved)
         return done.found
-    return judgement(database, result.model, removed)
+    return plan_traits.of_removals(database, result.model, [removed])[removed].judgement
 
 
 def _here(database: Database, wanted: Recipe, options: argparse.Namespace) -> Recipe:

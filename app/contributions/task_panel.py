@@ -4,35 +4,34 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import estimated, parts, reads
+from app.dashboard import parts, reads
 from app.dashboard.tables import by_layer_table, draw_table, show_table
 from app.figures.heatmaps import worth_heatmap
 from app.foreign import plain
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.ranks import rank_correlations
-from core.coalitions.worth import LOG_SCORE
 from core.records.results import RunResult
 
 
-def show_tasks(database: Database, run: StoredRun, result: RunResult) -> None:
+def show_tasks(database: Database, run: StoredRun, result: RunResult, kind: str) -> None:
     """Layers by tasks, as far as the command line has asked them: their items are files, or on the Hub."""
     players = result.model.players
-    found = reads.needs(database, run.run, len(players))
+    every = reads.needs(database, run.run, len(players))
+    found = [one for one in every if one.values.kind == kind]
     if not found:
+        others = ", ".join(sorted({one.values.kind for one in every}))
+        asked = f"Tasks have been asked for other values: {others}, above." if every else "No task has been asked yet."
         st.info(
-            "No task has been asked yet. Items are files or on the Hub, and every coalition answers them all: "
-            f"`python -m app needs {plain(run.run)} --tasks arc_easy,lambada_openai --limit 50`"
+            f"{plain(asked)} Items are files or on the Hub, and every coalition answers them all: "
+            f"`python -m app needs {plain(run.run)} --value {plain(kind)} --tasks arc_easy,lambada_openai --limit 50`"
         )
         return
-    kind = found[0].values.kind
-    text = estimated.valued(database, run, kind, LOG_SCORE.name)
-    rows = {"text": np.array([item.value for item in text.items])}
-    rows |= {
-        f"{one.task}, {one.answers}": np.array([item.value for item in one.values.values])
-        for one in found
-        if one.values.kind == kind
-    }
+    most = max(found, key=lambda one: one.masks)
+    named = {f"{one.task}, {one.answers}{_of(one.masks, most.masks)}": one.values for one in found}
+    if most.text is not None:
+        named = {"text": most.text, **named}
+    rows = {name: np.array([item.value for item in values.values]) for name, values in named.items()}
     st.markdown(
         f"{plain(kind.capitalize())} values (estimated). **Each row is divided by its own largest absolute value**; "
         "the first is of the run's text."
@@ -48,3 +47,8 @@ def show_tasks(database: Database, run: StoredRun, result: RunResult) -> None:
             )
     table = by_layer_table("worth", list(rows), np.stack(list(rows.values())), players)
     show_table(table, "Value of each layer for each task, not divided", f"by-task-{run.run}")
+
+
+def _of(masks: int, most: int) -> str:
+    """Over how many coalitions a row is, where it is not over as many as the others."""
+    return "" if masks == most else f", {masks} coalitions"

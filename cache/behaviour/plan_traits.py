@@ -3,15 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from duckdb import DuckDBPyConnection
 
+from cache.consistent import check_trait
 from cache.database import Database
 from cache.keys import model_key
 from cache.stored_records import refusal, stored
 from core.coalitions.masks import encode, without
 from core.records.behaviour.traits import KINDS, Trait, Traits, kind_of, measured_by
-from core.records.behaviour.writes import Behaviour
 from core.records.spec import ModelInfo
 
 
@@ -31,7 +32,12 @@ def known(database: Database, model: ModelInfo, masks: Sequence[str]) -> dict[st
         if kind not in KINDS:
             raise refusal(database.file, f"mask {mask}", f"a trait of a kind {kind[:40]!r}")
         trait = stored(KINDS[kind], text, database.file, f"mask {mask}")
-        getattr(found[mask], kind)[measured_by(trait)] = trait
+        try:
+            check_trait(trait, model.players, mask)
+            how = measured_by(trait)
+        except (ValueError, KeyError) as cause:  # a protocol of words that there are not
+            raise refusal(database.file, f"mask {mask}", str(cause)) from cause
+        getattr(found[mask], kind)[how] = trait
     return found
 
 
@@ -44,16 +50,15 @@ def of_removals(
     return {removed: found[mask] for removed, mask in masks.items()}
 
 
-def judgement(database: Database, model: ModelInfo, removed: Sequence[int]) -> Behaviour | None:
-    """The last verdict on the writing of a model without some players, if there was one."""
-    gone = tuple(removed)
-    return next(reversed(of_removals(database, model, [gone])[gone].writes.values()), None)
-
-
 def insert(connection: DuckDBPyConnection, model: ModelInfo, mask: str, found: Sequence[Trait]) -> None:
     """Adds what was measured; it replaces what was measured in the same way."""
     for trait in found:
         connection.execute(
-            "INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?, now())",
-            [model_key(model), mask, kind_of(trait), measured_by(trait), json.dumps(asdict(trait))],
+            "INSERT OR REPLACE INTO traits VALUES (?, ?, ?, ?, ?, ?)",
+            [model_key(model), mask, kind_of(trait), measured_by(trait), json.dumps(asdict(trait)), _now()],
         )
+
+
+def _now() -> datetime:
+    """In UTC, wherever this is: the newest of two is told by it."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -21,7 +21,8 @@ def known(database: Database, run: str, players: int) -> tuple[TaskNeeds, ...]:
         rows = connection.execute("SELECT record FROM needs WHERE run = ? ORDER BY task, answers", [run]).fetchall()
     found = tuple(stored(TaskNeeds, text, database.file, f"run {run}") for (text,) in rows)
     for one in found:
-        if [item.layer for item in one.values.values] != list(range(players)):
+        every = [one.values, *([one.text] if one.text is not None else [])]
+        if any([item.layer for item in values.values] != list(range(players)) for values in every):
             raise refusal(database.file, f"run {run}", f"what {one.task[:40]!r} needs of other players than its own")
     return found
 
@@ -29,6 +30,5 @@ def known(database: Database, run: str, players: int) -> tuple[TaskNeeds, ...]:
 def insert(connection: DuckDBPyConnection, run: str, found: Sequence[TaskNeeds]) -> None:
     """Adds what was found; it replaces what was known of the same tasks."""
     for one in found:
-        connection.execute(
-            "INSERT OR REPLACE INTO needs VALUES (?, ?, ?, ?)", [run, one.task, one.answers, json.dumps(asdict(one))]
-        )
+        key = [run, one.task, one.answers, one.values.kind]
+        connection.execute("INSERT OR REPLACE INTO needs VALUES (?, ?, ?, ?, ?)", [*key, json.dumps(asdict(one))])

@@ -196,8 +196,9 @@ def m016_needs(connection: DuckDBPyConnection) -> None:
             run VARCHAR NOT NULL,
             task VARCHAR NOT NULL,
             answers VARCHAR NOT NULL,           -- margin or accuracy
+            kind VARCHAR NOT NULL,              -- of the values
             record VARCHAR NOT NULL,            -- JSON of core.records.behaviour.needs.TaskNeeds
-            PRIMARY KEY (run, task, answers)
+            PRIMARY KEY (run, task, answers, kind)
         );
     """)
 

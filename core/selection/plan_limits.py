@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import SelectionError, TargetMissed
-from core.records.behaviour.traits import Traits
+from core.records.behaviour.traits import Traits, measured_by
 from core.records.plans import Plan
 
 
@@ -15,18 +15,23 @@ class Limits:
     most_lost: tuple[tuple[str, float], ...] = ()  # of a task, or of task/metric: points of accuracy, in percent
     least_speedup: float | None = None  # times as fast as the whole model, one text at a time
 
-    def largest(self, plans: Sequence[Plan], known: Mapping[tuple[int, ...], Traits], run: str) -> Plan:
+    def largest(
+        self, plans: Sequence[Plan], known: Mapping[tuple[int, ...], Traits], run: str, players: Sequence[str]
+    ) -> Plan:
         """The plan of most removed players that keeps to all of it.
 
         Args:
             plans: the candidates.
             known: what was measured of each of them, and of the whole model, ().
-            run: whose plans they are, for the commands of an error.
+            run: whose plans they are, and
+            players: their names, for the commands of an error.
 
         Raises:
-            SelectionError: something that decides was not measured.
+            SelectionError: a metric that is no accuracy of its task, or something that decides was not measured.
             TargetMissed: no plan keeps to it.
         """
+        for task, _ in self.most_lost:
+            _check(task, known[()])
         nearest = []
         for plan in sorted(plans, key=lambda plan: -plan.count):
             traits = known[plan.removed]
@@ -37,10 +42,10 @@ class Limits:
                 nearest.append(f"without {plan.count}: {', '.join(broken)}")
                 continue
             if missing := self._missing(known[()], traits):
-                counts = sorted(other.count for other in plans if other.count <= plan.count)
+                left = [other for other in plans if other.count <= plan.count]
                 raise SelectionError(
                     f"Of the plan of {plan.count}, this was not measured: {', '.join(missing)}.",
-                    self._commands(run, counts, missing),
+                    _commands(run, left, missing, players),
                 )
             return plan
         near = f"The smallest one, {nearest[-1]}." if nearest else "None was left to choose from."
@@ -51,28 +56,50 @@ class Limits:
         tasks = [task for task, _ in self.most_lost if _scores(task, whole, traits) is None]
         return [*tasks, *(["speed"] if self.least_speedup is not None and _faster(traits) is None else [])]
 
-    def _commands(self, run: str, counts: Sequence[int], missing: Sequence[str]) -> str:
-        """What measures it, of every plan that may still be the one."""
-        tasks = ",".join(dict.fromkeys(name.partition("/")[0] for name in missing if name != "speed"))
-        plans = " ".join(f"--plan {count}" for count in counts)
-        return "Measure it: " + "; ".join(
-            [
-                *([f"python -m app tasks {run} {plans} --tasks {tasks}"] if tasks else []),
-                *([f"python -m app speed {run} --plan {counts[-1]}"] if "speed" in missing else []),
-            ]
-        )
+    def figures(self, plan: Plan, known: Mapping[tuple[int, ...], Traits]) -> list[str]:
+        """What of a plan that keeps to the limits decided, and how it was measured."""
+        told = []
+        for task, _ in self.most_lost:
+            if (found := _scores(task, known[()], known[plan.removed])) is not None:
+                how, whole, left = found
+                told.append(f"{task}: {left:.1%} instead of {whole:.1%} ({how})")
+        speed = known[plan.removed].faster
+        if self.least_speedup is not None and speed is not None:
+            told.append(f"{_faster(known[plan.removed]):.2f} times as fast ({measured_by(speed)})")
+        return told
+
+
+def _check(task: str, whole: Traits) -> None:
+    """SelectionError for a metric that is no accuracy, or that a task has not."""
+    name, slash, metric = task.partition("/")
+    known = {one.name for score in whole.task.values() if score.task == name for one in score.metrics}
+    if (slash and not metric.startswith("acc")) or (known and (metric or "acc") not in known):
+        there = ", ".join(sorted(one for one in known if one.startswith("acc"))) or "acc, acc_norm"
+        raise SelectionError(f"{task} names no accuracy.", f"Name a task, or task/metric: {there}.")
+
+
+def _commands(run: str, plans: Sequence[Plan], missing: Sequence[str], players: Sequence[str]) -> str:
+    """What measures it, of every plan that may still be the one."""
+    tasks = ",".join(dict.fromkeys(name.partition("/")[0] for name in missing if name != "speed"))
+    removals = [f"--remove {','.join(players[place] for place in plan.removed)}" for plan in plans]
+    commands = [
+        *([f"python -m app tasks {run} {' '.join(removals)} --tasks {tasks}"] if tasks else []),
+        *([f"python -m app speed {run} {removals[-1]}"] if "speed" in missing else []),
+    ]
+    same = ", with the --data, --limit and --shots of the other models" if tasks else ""
+    return f"Measure it{same}: {'; '.join(commands)}"
 
 
 def _lost(task: str, points: float, whole: Traits, traits: Traits) -> str:
     """That a plan loses too much of a task, in words; empty where it does not, and where that is not known."""
-    scores = _scores(task, whole, traits)
-    if scores is None or 100 * (scores[0] - scores[1]) <= points:
+    found = _scores(task, whole, traits)
+    if found is None or 100 * (found[1] - found[2]) <= points:
         return ""
-    return f"{task} loses {100 * (scores[0] - scores[1]):.1f} points"
+    return f"{task} loses {100 * (found[1] - found[2]):.1f} points"
 
 
-def _scores(task: str, whole: Traits, traits: Traits) -> tuple[float, float] | None:
-    """Accuracy of the whole model and of a plan on the same items, measured last; None where there is none of both."""
+def _scores(task: str, whole: Traits, traits: Traits) -> tuple[str, float, float] | None:
+    """How it was measured, and the accuracy of the whole model and of a plan on the same items; None without both."""
     name, _, metric = task.partition("/")
     for how, score in reversed(traits.task.items()):
         if score.task == name and how in whole.task:
@@ -81,11 +108,11 @@ def _scores(task: str, whole: Traits, traits: Traits) -> tuple[float, float] | N
                 for of in (whole.task[how], score)
             ]
             if both[0] is not None and both[1] is not None:
-                return both[0], both[1]
+                return how, both[0], both[1]
     return None
 
 
 def _faster(traits: Traits) -> float | None:
-    """Times as fast as the whole model, measured last."""
-    last = next(reversed(traits.speed.values()), None)
-    return None if last is None else last.speedups[0].latency.value
+    """Times as fast as the whole model, one text at a time, measured last."""
+    speed = traits.faster
+    return None if speed is None else speed.speedups[speed.single or 0].latency.value

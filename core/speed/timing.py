@@ -70,7 +70,12 @@ def in_turn(models: tuple[PreTrainedModel, PreTrainedModel], how: SpeedProtocol)
         speedups.append(_speedup(batch, *(runs[how.warm_up :] for runs in found)))
     sizes = [(count_parameters(model), weight_bytes(model)) for model in models]
     whole, smaller = (Paces(*size, tuple(own)) for size, own in zip(sizes, paces, strict=True))
-    return Speed(how, str(models[0].device), torch.get_num_threads(), whole, smaller, tuple(speedups))
+    return Speed(how, _named(models[0].device), torch.get_num_threads(), whole, smaller, tuple(speedups))
+
+
+def _named(device: torch.device) -> str:
+    """A device by its kind and, of an accelerator, its name."""
+    return f"{device.type} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
 def alternating(

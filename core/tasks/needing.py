@@ -59,6 +59,8 @@ def needing(
     for task, some in zip(tasks, items, strict=True):
         if len(some) < _FEWEST_ITEMS:
             raise TaskError(f"{task.name} has {len(some)} items here.", f"Give it {_FEWEST_ITEMS} or more.")
+        for item in some:
+            _check(task, item, worth)
     every = np.concatenate([np.ones_like(masks[:1]), masks])
     found = yield from answers(store, loaded, items, every)
     needs = []
@@ -67,6 +69,14 @@ def needing(
         losses = -np.array([worths(task, some, one, worth) for one in found])
         needs.append(_needs(task, Measurements(masks, losses[1:], losses[0]), kind, worth, strata, spec.seed))
     return loaded.info, needs
+
+
+def _check(task: NamedTask, item: Item, worth: str) -> None:
+    """TaskError for an item whose answers have no such worth."""
+    if worth == ACCURACY or len(item.tokens) == 1:
+        _counted(task, item, Answer((0.0,) * len(item.tokens), (True,) * len(item.tokens)))
+    else:
+        _right(task, item)
 
 
 def worths(task: NamedTask, items: Sequence[Item], found: Mapping[str, Answer], worth: str) -> Floats:

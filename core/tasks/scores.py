@@ -1,5 +1,6 @@
 """What answers are worth: lm-eval's own metrics of a task, from likelihoods that are known."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +28,8 @@ def score(task: NamedTask, items: list[Item], answers: Mapping[str, Answer]) -> 
             values.setdefault(name, []).append(value)
     together = task.built.aggregation()
     metrics = [_metric(name, some, together[name]) for name, some in values.items() if name in together]
-    return TaskScore(task.name, task.version, task.shots, task.split, len(items), task.source, tuple(metrics))
+    digest = hashlib.sha256("".join(item.digest for item in items).encode()).hexdigest()[:16]
+    return TaskScore(task.name, task.version, task.shots, task.split, len(items), task.source, tuple(metrics), digest)
 
 
 def _metric(name: str, values: list[Any], together: Any) -> Metric:

@@ -17,6 +17,7 @@ from core.writing.agreement import Predictions, agreement, joined, predictions
 from core.writing.last_words import Words, found, last_words
 
 Names = Sequence[int | str]  # of players, or their places in a mask
+_TOGETHER = 4  # plans that the whole model predicts once for: who is killed loses at most these
 
 
 def unseen(spec: RunSpec, windows: int | None) -> TextSpec:
@@ -56,13 +57,18 @@ def predicted(store: Store, game: Game, masks: Masks) -> Generator[Event, None, 
     if missing:
         models = f"{1 + len(missing)} models" if len(missing) > 1 else "both models"
         yield Stage(f"Predicting {len(game.windows.ids)} unseen windows by {models}")
-        for mask, one in zip(missing, (yield from _measured(game, np.stack(list(missing.values())))), strict=True):
-            store.record_traits(info, mask, one)
-            known[mask] = one
+        rows = list(missing.items())
+        for begin in range(0, len(rows), _TOGETHER):
+            names, part = zip(*rows[begin : begin + _TOGETHER], strict=True)
+            measured = yield from _measured(game, np.stack(part), begin / len(rows), len(rows))
+            for mask, one in zip(names, measured, strict=True):
+                store.record_traits(info, mask, one)
+                known[mask] = one
     return [known[mask] for mask in every]
 
 
-def _measured(game: Game, masks: Masks) -> Generator[Event, None, list[Predicts]]:
+def _measured(game: Game, masks: Masks, before: float, plans: int) -> Generator[Event, None, list[Predicts]]:
+    """Of some of so many plans, after a share of them."""
     ids = game.windows.ids
     words = last_words(game.loaded.checkpoint.tokenizer, ids.numpy())
     parts: list[list[Predictions]] = [[] for _ in masks]
@@ -70,7 +76,7 @@ def _measured(game: Game, masks: Masks) -> Generator[Event, None, list[Predicts]
     for row, some in predictions(game.loaded, ids, masks):
         parts[row].append(some)
         done += len(some.kl)
-        yield Searching(done / (len(ids) * len(masks)))
+        yield Searching(before + done / (len(ids) * plans))
     return [_predicts(game, words, ids.numpy(), joined(part)) for part in parts]
 
 

@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
+from hashlib import sha256
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from app.commands.behaviour.task_commands import check_installed
 from app.words import labels
 from cache import evaluations, queries
 from cache.store import Store
+from core.coalitions.masks import Masks, encode
 from core.coalitions.ranks import rank_correlations
 from core.coalitions.worth import LOG_SCORE
 from core.paths import user_path
@@ -29,8 +31,7 @@ def needs(options: argparse.Namespace) -> None:
     run = queries.find_run(database, options.run)
     players = queries.players(database, run)
     measured = evaluations.measurements(database, run)
-    order = np.random.default_rng(run.spec.seed).permutation(len(measured))[: options.masks]
-    same = measured[np.sort(order)]
+    same = measured[_some(measured.masks, options.masks, run.spec.seed)]
     same.check_enough()
     from core.attribution.named_values import layer_values
     from core.tasks.answering import Questions  # with torch, and data sets
@@ -47,8 +48,9 @@ def needs(options: argparse.Namespace) -> None:
         strata=run.strata,
     )
     _, found = returned(engine_on(database).lend(asked))
-    Store(database).record_needs(run.run, found)
     text = layer_values(same, options.value, LOG_SCORE.name, run.strata, run.spec.seed)
+    found = [replace(one, text=text) for one in found]
+    Store(database).record_needs(run.run, found)
     columns = {TEXT: text, **{one.task: one.values for one in found}}
     alike = rank_correlations([np.array([item.value for item in values.values]) for values in columns.values()])
     label = labels(players)
@@ -60,7 +62,7 @@ def needs(options: argparse.Namespace) -> None:
         "text": [{**asdict(item), "layer": label[item.layer]} for item in text.values],
         "tasks": [
             {
-                **asdict(one),
+                **{name: value for name, value in asdict(one).items() if name != "text"},
                 "values": [{**asdict(item), "layer": label[item.layer]} for item in one.values.values],
                 "surrogate": one.values.surrogate and asdict(one.values.surrogate),
             }
@@ -69,6 +71,12 @@ def needs(options: argparse.Namespace) -> None:
         "correlations": {"of": list(columns), "spearman": alike},
     }
     say(options.json, answer, "\n".join(_lines(options.value, label, columns, found, alike)))
+
+
+def _some(masks: Masks, count: int | None, seed: int) -> list[int]:
+    """The rows of so many masks in an order of their own, which stays as it is when more are measured."""
+    order = sorted(range(len(masks)), key=lambda row: sha256(f"{seed} {encode(masks[row])}".encode()).digest())
+    return sorted(order[:count])
 
 
 def _lines(

@@ -44,11 +44,21 @@ def measures(
         "perplexity": Measure("perplexity", True, perplexities, f"measured: {result.protocol}", log=True),
         "parameters": Measure("parameters, millions", True, _times(sizes, 1e-6), "computed"),
         "size": Measure("weights, MiB", True, _times(sizes, each / 2**20), f"computed, in {result.model.dtype}"),
-        **_predicted({removed: traits.predicts for removed, traits in known.items()}),
-        **_timed({removed: traits.speed for removed, traits in known.items()}),
+        **_predicted(_of_text(result.protocol.corpus, known)),
+        **_timed({removed: _alone(traits) for removed, traits in known.items()}),
         **_scored({removed: traits.task for removed, traits in known.items()}),
     }
     return {name: measure for name, measure in found.items() if len(measure.values) > 1}
+
+
+def _of_text(corpus: str, known: Mapping[Removed, Traits]) -> dict[Removed, dict[str, Predicts]]:
+    """What plans predict of unseen text of a corpus; of any text where nothing is known of that."""
+    every = {removed: traits.predicts for removed, traits in known.items()}
+    own = {
+        removed: {how: one for how, one in found.items() if one.protocol.corpus == corpus}
+        for removed, found in every.items()
+    }
+    return own if any(own.values()) else every
 
 
 def _predicted(known: Mapping[Removed, Mapping[str, Predicts]]) -> dict[str, Measure]:
@@ -65,15 +75,20 @@ def _predicted(known: Mapping[Removed, Mapping[str, Predicts]]) -> dict[str, Mea
     }
 
 
+def _alone(traits: Traits) -> dict[str, Speed]:
+    """The timings of one text at a time."""
+    return {how: speed for how, speed in traits.speed.items() if speed.single is not None}
+
+
 def _timed(known: Mapping[Removed, Mapping[str, Speed]]) -> dict[str, Measure]:
     how, seen = _commonest(known)
     last = next(reversed(seen.values())) if seen else None  # of whose whole model the other measures are
 
     def of(take: Callable[[Pace], float]) -> dict[Removed, float]:
-        found = {removed: take(speed.smaller.paces[0]) for removed, speed in seen.items()}
-        return found | ({(): take(last.whole.paces[0])} if last else {})
+        found = {removed: take(speed.smaller.paces[speed.single or 0]) for removed, speed in seen.items()}
+        return found | ({(): take(last.whole.paces[last.single or 0])} if last else {})
 
-    faster = {removed: speed.speedups[0].latency.value for removed, speed in seen.items()}
+    faster = {removed: speed.speedups[speed.single or 0].latency.value for removed, speed in seen.items()}
     how = f"measured: {how}"
     return {
         "speedup": Measure("times as fast as the whole model", False, faster | ({(): 1.0} if last else {}), how),
@@ -106,11 +121,11 @@ def _scored(known: Mapping[Removed, Mapping[str, TaskScore]]) -> dict[str, Measu
 
 
 def _commonest(known: Mapping[Removed, Mapping[str, T]]) -> tuple[str, dict[Removed, T]]:
-    """What was measured in one and the same way of most plans, the newest way of two; nothing where nothing was."""
+    """What was measured in one and the same way of most plans; nothing where nothing was."""
     ways = [how for found in known.values() for how in found]
     if not ways:
         return "", {}
-    [(how, _)] = Counter(reversed(ways)).most_common(1)
+    [(how, _)] = Counter(ways).most_common(1)
     return how, {removed: found[how] for removed, found in known.items() if how in found}
 
 

@@ -30,7 +30,8 @@ def pareto(players: Players, across: Measure, up: Measure, chosen: Chosen, here:
     figure = go.Figure()
     known = {one for one in across.values if isfinite(across.values[one]) and isfinite(up.values.get(one, nan))}
     left = {removed for removed in known if removed}
-    best = _front(across, up, sorted(known))
+    drawn = known & {(), *(removed for plans in chosen.values() for removed in plans)}
+    best = _front(across, up, sorted(drawn))
     figure.add_scatter(
         x=[across.values[removed] for removed in best],
         y=[up.values[removed] for removed in best],
@@ -62,7 +63,7 @@ def pareto(players: Players, across: Measure, up: Measure, chosen: Chosen, here:
     figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"type": "scatter"})
     counts = ", ".join(str(len(removed)) for removed in best)
     alt = (
-        f"Plans as points: {up.title} against {across.title}, {len(known)} models. The front is of those with {counts} "
+        f"Plans as points: {up.title} against {across.title}, {len(drawn)} models. The front is of those with {counts} "
         "layers removed."
     )
     return Chart(figure, alt)

@@ -30,8 +30,11 @@ def show_pareto(
     perplexities[()] = result.dense_perplexity
     known = reads.traits(shared.database, result.model, tuple(every))
     found = measures(result, perplexities, known)
-    _draw(run, result, found, chosen, removed)
-    _show_row(run.run, result.model.players, found, removed)
+    if found:
+        _draw(run, result, found, chosen, removed)
+        _show_row(run.run, result.model.players, found, removed)
+    else:
+        st.info("Nothing is measured yet but the whole model. Search for plans first, in the tab Search.")
     _offer(shared, run, [step.removed for step in best.values()])
 
 
@@ -49,7 +52,7 @@ def _draw(run: StoredRun, result: RunResult, found: dict[str, Measure], chosen: 
         for name in dict.fromkeys((across, up)):
             st.markdown(f"{plain(titles[name])}: {plain(found[name].how)}.")
         st.markdown("The front: plans that none beats in both measures.")
-        accuracy = f"python -m app tasks {run.run} --plan N"
+        accuracy = f"python -m app tasks {run.run} --remove {named(result.model.players, removed, ',') or 'I,J'}"
         st.markdown(f"Further measures: *Measure the speed* above; accuracy by {code(accuracy)}.")
     table = _table(result.model.players, found, chosen)
     show_table(table, "Every plan with all that is known of it", f"pareto-{run.run}")

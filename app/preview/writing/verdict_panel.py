@@ -18,7 +18,7 @@ _VERDICTS = {
 
 
 def show_verdict(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) -> None:
-    """A button, and what came of it; nothing is kept."""
+    """A button, and what came of it."""
     what = f"20 stored prompts, {TOKENS} tokens each by both models, and unseen text: minutes on a CPU"
     if st.button("Judge its writing", icon=":material/gavel:", disabled=not removed, help=what):
         asked = shared.ahead(f"{state.session()}-behave", "behave", spec, removed=removed, tokens=TOKENS)

@@ -23,6 +23,7 @@ class TaskNeeds:
     masks: int  # coalitions that were asked, besides the whole model
     values: LayerValues
     halves: float  # rank correlation of the values from one random half of the items with those from the other
+    text: LayerValues | None = None  # of the log score for the run's text, over the same coalitions
 
     @property
     def worth(self) -> str:

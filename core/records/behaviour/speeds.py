@@ -99,3 +99,9 @@ class Speed:
     whole: Paces
     smaller: Paces
     speedups: tuple[Speedup, ...]
+
+    @property
+    def single(self) -> int | None:
+        """The place of the batch of one text; None where none was timed."""
+        batches = self.protocol.batches
+        return batches.index(1) if 1 in batches else None

@@ -37,6 +37,7 @@ class TaskScore:
     items: int
     source: str  # of the items: a data set of the Hub, or a file
     metrics: tuple[Metric, ...]
+    digest: str = ""  # of all items as the model reads them: two scores compare where it is the same
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,16 @@ class Traits:
     speed: dict[str, Speed] = field(default_factory=dict)
     task: dict[str, TaskScore] = field(default_factory=dict)
 
+    @property
+    def judgement(self) -> Behaviour | None:
+        """The verdict on its writing by the longest texts, the newest of two: loops take a while to show."""
+        return max(reversed(self.writes.values()), key=lambda one: one.tokens, default=None)
+
+    @property
+    def faster(self) -> Speed | None:
+        """The last timing of one text at a time."""
+        return next((speed for speed in reversed(self.speed.values()) if speed.single is not None), None)
+
 
 def kind_of(trait: Trait) -> str:
     """The name of its kind."""
@@ -33,9 +43,10 @@ def measured_by(trait: Trait) -> str:
         case Behaviour():
             return f"{len(trait.prompts)} prompts, {trait.tokens} tokens each; {trait.predicts.protocol}"
         case Speed():
-            return f"{trait.device}, {trait.threads} threads, {trait.protocol}"
+            batches = ", ".join(map(str, trait.protocol.batches))
+            return f"{trait.device}, {trait.threads} threads, {trait.protocol}, {batches} texts at a time"
         case TaskScore():
             return (
                 f"{trait.task} {trait.version}, {trait.split}, {trait.shots}-shot, {trait.items} items of "
-                f"{trait.source}"
+                f"{trait.source}, {trait.digest}"
             )

@@ -1,11 +1,15 @@
 """The tab Pareto draws what is measured, by whichever two measures, and a click takes a plan."""
 
+from pathlib import Path
+
+import duckdb
 import pytest
 
 from app.preview.pareto.measures import measures
 from app.preview.pareto.pareto_figure import pareto
 from app.worker.client import Jobs
 from cache import queries
+from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import encode, without
 from core.records.behaviour.task_scores import Metric, TaskScore
@@ -14,6 +18,7 @@ from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import wait
 from tests.support.pages import button, open_page, said
+from tests.support.stored import store_run
 
 
 def score(value: float, items: int = 50) -> TaskScore:
@@ -73,3 +78,14 @@ def test_a_measure_holds_figures_of_one_way_to_measure(finished: Finished, share
     assert len(front.x) == 2 and sorted(front.y) == pytest.approx([50.0, 90.0]), "(2,) is beaten by (1,) in both"
     points = next(trace for trace in chart.figure.data if trace.name == "best plans")
     assert [datum[0] for datum in points.customdata] == ["1", "2"]
+
+
+def test_a_run_of_which_nothing_but_the_whole_model_is_known(shared: Jobs, cache_file: Path) -> None:
+    """Its ranking's sets are predicted, and there was no search."""
+    run = store_run(Database(cache_file), count=40).run
+    with duckdb.connect(cache_file) as connection:
+        connection.execute(
+            "DELETE FROM evaluations WHERE length(replace(mask, '1', '')) BETWEEN 1 AND 4"
+        )
+    page = open_page("preview", run=run, tab="pareto", remove="1,2,3,4")
+    assert not page.exception and "Search for plans first" in said(page)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import duckdb
@@ -58,6 +58,7 @@ def test_the_newest_measurement_of_a_way_replaces_and_other_ways_stay(cache_file
         ("record", "{}", "protocol"),
         ("record", "[", "JSON"),
         ("record", json.dumps({"task": 1}), "protocol"),
+        ("record", json.dumps(asdict(replace(PREDICTS, protocol=replace(PROTOCOL, bos="xx")))), "xx"),
     ],
 )
 def test_rows_that_nobody_wrote_are_refused(cache_file: Path, column: str, value: str, cause: str) -> None:
@@ -66,3 +67,35 @@ def test_rows_that_nobody_wrote_are_refused(cache_file: Path, column: str, value
         connection.execute(f"UPDATE traits SET {column} = ?", [value])
     with pytest.raises(CacheUnreadable, match=cause):
         Store(Database(cache_file)).traits(MODEL, ["011111"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "cause"),
+    [
+        ("speed", replace(SPEED, speedups=()), "0 timings of 1 batches"),
+        ("speed", replace(SPEED, protocol=SpeedProtocol(batches=())), "1 timings of 0 batches"),
+        ("writes", replace(BEHAVIOUR, removed=(7,)), "texts of a model without"),
+        ("writes", replace(BEHAVIOUR, model=replace(MODEL, layers=2, players=("0", "1"))), "players that are not"),
+    ],
+)
+def test_records_of_another_model_or_half_a_record_are_refused(
+    cache_file: Path, kind: str, record: object, cause: str
+) -> None:
+    Store(Database(cache_file)).record_traits(MODEL, "101111", SPEED, BEHAVIOUR)
+    with duckdb.connect(cache_file) as connection:
+        connection.execute("UPDATE traits SET record = ? WHERE kind = ?", [json.dumps(asdict(record)), kind])  # type: ignore[call-overload]
+    with pytest.raises(CacheUnreadable, match=cause):
+        Store(Database(cache_file)).traits(MODEL, ["101111"])
+
+
+def test_a_verdict_on_short_texts_overrules_none_on_long_ones(cache_file: Path) -> None:
+    store = Store(Database(cache_file))
+    store.record_traits(MODEL, "101111", replace(BEHAVIOUR, tokens=64))
+    store.record_traits(MODEL, "101111", replace(BEHAVIOUR, tokens=8, pruned=replace(WRITES, verdict="writes")))
+    judged = store.traits(MODEL, ["101111"])["101111"].judgement
+    assert judged is not None and (judged.tokens, judged.pruned.verdict) == (64, "repeats")
+    other = replace(BEHAVIOUR, tokens=64, prompts=("z",), pruned=replace(WRITES, verdict="broken"))
+    store.record_traits(MODEL, "101111", other)
+    newest = store.traits(MODEL, ["101111"])["101111"].judgement
+    assert repr(newest) == repr(other), "of two of one length"
+    assert store.traits(MODEL, ["111111"])["111111"].judgement is None

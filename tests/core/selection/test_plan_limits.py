@@ -15,15 +15,19 @@ from core.selection.plan_limits import Limits
 PLANS = [Plan(count, tuple(range(count)), 1000 - count, 10.0 + count, 0, 0, 1, 1, 1) for count in (1, 2, 3, 4)]
 
 
+NAMES = tuple(map(str, range(6)))
+
+
 def task(accuracy: float, name: str = "piqa", items: int = 50) -> TaskScore:
     return TaskScore(name, "1", 0, "test", items, "file", (Metric("acc", accuracy, 0.1), Metric("acc_norm", 1.0, 0.1)))
 
 
-def speed(faster: float) -> Speed:
+def speed(faster: float, batches: tuple[int, ...] = (1,)) -> Speed:
     spread = Spread(1.0, 0.1)
-    paces = Paces(1, 1, (Pace(1, spread, spread, spread, 1.0, None, None),))
-    ratio = Ratio(faster, 0.01)
-    return Speed(SpeedProtocol(), "cpu", 1, paces, paces, (Speedup(1, ratio, ratio, ratio),))
+    paces = Paces(1, 1, tuple(Pace(batch, spread, spread, spread, 1.0, None, None) for batch in batches))
+    ratios = {batch: Ratio(faster if batch == 1 else 9.0, 0.01) for batch in batches}
+    speedups = tuple(Speedup(batch, *[ratio] * 3) for batch, ratio in ratios.items())
+    return Speed(SpeedProtocol(batches=batches), "cpu", 1, paces, paces, speedups)
 
 
 def traits(*measured: TaskScore | Speed) -> Traits:
@@ -47,10 +51,10 @@ def test_the_largest_that_keeps_to_all() -> None:
         ]
         limits = Limits((("piqa", points),) if points is not None else (), least)
         if fit:
-            assert limits.largest(PLANS, known, "run") == fit[-1]
+            assert limits.largest(PLANS, known, "run", NAMES) == fit[-1]
         else:
             with pytest.raises(TargetMissed, match="No plan keeps"):
-                limits.largest(PLANS, known, "run")
+                limits.largest(PLANS, known, "run", NAMES)
 
 
 def test_what_decides_and_was_not_measured_is_named_with_its_command() -> None:
@@ -59,9 +63,9 @@ def test_what_decides_and_was_not_measured_is_named_with_its_command() -> None:
     known[PLANS[3].removed] = traits(task(0.1))  # fails already, whatever else it is
     known[PLANS[2].removed] = traits(task(0.7, items=20))  # of other items than the whole model's
     with pytest.raises(SelectionError, match=r"Of the plan of 3.*piqa, arc_easy/acc_norm, speed") as raised:
-        limits.largest(PLANS, known, "ab12")
-    assert "python -m app tasks ab12 --plan 1 --plan 2 --plan 3 --tasks piqa,arc_easy" in raised.value.hint
-    assert "python -m app speed ab12 --plan 3" in raised.value.hint
+        limits.largest(PLANS, known, "ab12", NAMES)
+    assert "python -m app tasks ab12 --remove 0 --remove 0,1 --remove 0,1,2 --tasks piqa,arc_easy" in raised.value.hint
+    assert "python -m app speed ab12 --remove 0,1,2" in raised.value.hint
 
 
 def test_another_metric_and_the_newest_of_common_ways() -> None:
@@ -70,5 +74,32 @@ def test_another_metric_and_the_newest_of_common_ways() -> None:
         plan.removed: traits(old, new) for plan in PLANS
     }
     with pytest.raises(TargetMissed, match="No plan keeps"):
-        Limits((("piqa", 5.0),)).largest(PLANS, known, "run")
-    assert Limits((("piqa/acc_norm", 5.0),)).largest(PLANS, known, "run") == PLANS[-1]
+        Limits((("piqa", 5.0),)).largest(PLANS, known, "run", NAMES)
+    assert Limits((("piqa/acc_norm", 5.0),)).largest(PLANS, known, "run", NAMES) == PLANS[-1]
+
+
+@pytest.mark.parametrize("name", ["piqa/perplexity", "piqa/foo", "piqa/acc_mutual"])
+def test_what_is_no_accuracy_of_a_task_is_named(name: str) -> None:
+    known = {(): traits(task(0.7))} | {plan.removed: traits(task(0.7)) for plan in PLANS}
+    with pytest.raises(SelectionError, match="names no accuracy") as raised:
+        Limits(((name, 2.0),)).largest(PLANS, known, "run", NAMES)
+    assert "acc, acc_norm" in raised.value.hint
+
+
+def test_speed_is_of_one_text_at_a_time_whatever_else_was_timed() -> None:
+    known = {(): traits()} | {plan.removed: traits(speed(1.3, (8, 1))) for plan in PLANS}
+    known[PLANS[3].removed] = traits(speed(1.1), speed(1.5, (8, 32)))
+    limits = Limits(least_speedup=1.2)
+    assert limits.largest(PLANS, known, "run", NAMES) == PLANS[2]
+    [told] = limits.figures(PLANS[2], known)
+    assert told.startswith("1.30 times as fast (cpu, 1 threads") and "8, 1 texts at a time" in told
+    known[PLANS[3].removed] = traits(speed(1.5, (8, 32)))
+    with pytest.raises(SelectionError, match="this was not measured: speed"):
+        limits.largest(PLANS, known, "run", NAMES)
+
+
+def test_scores_of_other_items_under_one_name_are_never_compared() -> None:
+    other = replace(task(0.9), digest="another file of that name")
+    known = {(): traits(other)} | {plan.removed: traits(task(0.7)) for plan in PLANS}
+    with pytest.raises(SelectionError, match="not measured: piqa"):
+        Limits((("piqa", 99.0),)).largest(PLANS, known, "run", NAMES)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.commands.behaviour.need_commands import _some
 from app.worker.client import Jobs
 from cache.in_memory import InMemory
 from cache.store import Store
@@ -145,7 +146,7 @@ def test_the_command_and_the_page(
     cli: Cli, finished: Finished, text_file: Path, tiny: Path, folder: Path, shared: Jobs
 ) -> None:
     [run] = finished(RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50))
-    assert "No task has been asked yet" in said(open_page("contributions", run=run, tab="tasks"))
+    assert "No task has been asked yet" in said(open_page("contributions", run=run, tab="tasks", value="shapley"))
     asked = ("--tasks", "arc_easy,lambada_openai", "--data", folder, "--masks", 20)
     status, answer, errors = cli("needs", run, *asked)
     assert status == 0, errors
@@ -155,8 +156,18 @@ def test_the_command_and_the_page(
     assert np.diag(matrix) == pytest.approx(1) and matrix == pytest.approx(matrix.T)
     assert all(len(one["values"]) == 8 for one in answer["tasks"])
     assert cli("needs", run, *asked) == (0, answer, cli("needs", run, *asked)[2]), "asked again, it is the same"
-    page = open_page("contributions", run=run, tab="tasks")
+    assert "asked for other values: shapley" in said(open_page("contributions", run=run, tab="tasks", value="local"))
+    page = open_page("contributions", run=run, tab="tasks", value="shapley")
     assert "arc_easy" in said(page) and not page.exception
     shown = next(frame.value for frame in page.dataframe if "rank correlation" in frame.value)
     assert list(shown["rank correlation"])[1:] == ["arc_easy, margin", "lambada_openai, margin"]
     assert cli("needs", run, *asked[:-1], 5)[0] == 1, "too few coalitions to learn from"
+
+
+def test_more_coalitions_hold_the_fewer_ones() -> None:
+    masks = everything(6)
+    few, more, all_of_them = (_some(masks, count, 3) for count in (5, 20, None))
+    assert {*few} < {*more} < {*all_of_them} == {*range(64)}
+    without_some = [row for row in range(64) if row not in (few[0], 63)]
+    again = {without_some[row] for row in _some(masks[without_some], 19, 3)}
+    assert again <= {*_some(masks, 21, 3)}, "the others keep their order"
