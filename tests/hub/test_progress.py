@@ -103,7 +103,7 @@ def test_a_recipe_finds_the_commit_again(hub: Hub, parts: Path, tiny: Path, tmp_
     hub.repositories["models", NAME].files.clear()  # main has moved on, and the copy here is used
     assert locate(read_recipe(file).spec.model).commit == info.commit
     protocol = TextProtocol("tale.txt", "evaluation", 16, 16, "none", 4, None, "0" * 16)
-    page = card(info, recipe, Outcome(protocol, 2.0, 3.0, 100, 3.0, None), [])
+    page = card(info, recipe, Outcome(protocol, 2.0, 3.0, 100, 3.0, None), [], drafts=True)
     assert f'base_model: "{NAME}"\n' in page and f"commit `{info.commit}`" in page
 
 

@@ -84,8 +84,6 @@ def test_a_run_of_which_nothing_but_the_whole_model_is_known(shared: Jobs, cache
     """Its ranking's sets are predicted, and there was no search."""
     run = store_run(Database(cache_file), count=40).run
     with duckdb.connect(cache_file) as connection:
-        connection.execute(
-            "DELETE FROM evaluations WHERE length(replace(mask, '1', '')) BETWEEN 1 AND 4"
-        )
+        connection.execute("DELETE FROM evaluations WHERE length(replace(mask, '1', '')) BETWEEN 1 AND 4")
     page = open_page("preview", run=run, tab="pareto", remove="1,2,3,4")
     assert not page.exception and "Search for plans first" in said(page)
