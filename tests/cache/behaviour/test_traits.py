@@ -83,7 +83,7 @@ def test_records_of_another_model_or_half_a_record_are_refused(
 ) -> None:
     Store(Database(cache_file)).record_traits(MODEL, "101111", SPEED, BEHAVIOUR)
     with duckdb.connect(cache_file) as connection:
-        connection.execute("UPDATE traits SET record = ? WHERE kind = ?", [json.dumps(asdict(record)), kind])  # type: ignore[call-overload]
+        connection.execute("UPDATE traits SET record = ? WHERE kind = ?", [json.dumps(asdict(record)), kind])
     with pytest.raises(CacheUnreadable, match=cause):
         Store(Database(cache_file)).traits(MODEL, ["101111"])
 

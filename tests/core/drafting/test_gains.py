@@ -121,7 +121,7 @@ def test_a_gain_is_one_beyond_chance() -> None:
         return Draft(count, tuple(range(count)), Share(0.9, 0.01, 100), Ratio(0.5, 0.01), 3, Ratio(value, error))
 
     def drafts(*plans: Draft) -> Drafts:
-        return Drafts(None, 20, 64, PROTOCOL, 1, plans)  # type: ignore[arg-type]
+        return Drafts(None, 20, 64, PROTOCOL, 1, plans)
 
     unsure, sure, slow = draft(1, 1.3, 0.2), draft(2, 1.2, 0.05), draft(3, 0.9, 0.01)
     assert drafts(unsure, sure, slow).best is sure and drafts(unsure, sure, slow).most is unsure

@@ -33,7 +33,7 @@ def speed(faster: float, batches: tuple[int, ...] = (1,)) -> Speed:
 def traits(*measured: TaskScore | Speed) -> Traits:
     found = Traits()
     for one in measured:
-        (found.task if isinstance(one, TaskScore) else found.speed)[measured_by(one)] = one  # type: ignore[assignment,index]
+        (found.task if isinstance(one, TaskScore) else found.speed)[measured_by(one)] = one
     return found
 
 
