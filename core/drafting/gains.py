@@ -15,7 +15,7 @@ from core.model.masked import playing
 from core.model.model import LoadedModel
 from core.records.behaviour.drafts import Draft, Drafts
 from core.records.behaviour.speeds import Ratio, SpeedProtocol
-from core.records.behaviour.writes import Share
+from core.records.behaviour.writes import TOKENS, Share
 from core.records.events import Event, Searching, Stage
 from core.records.plans import Plan
 from core.records.spec import RunSpec
@@ -27,7 +27,6 @@ from core.writing.behaviour import check_room
 from core.writing.continuations import greedy, prompt_ids
 from core.writing.prompts import PROMPTS
 
-TOKENS = 64  # after each prompt
 PROTOCOL = SpeedProtocol(tokens=16, runs=8, warm_up=2)
 
 Texts = Sequence[Sequence[int]]

@@ -88,9 +88,8 @@ def _dataset(file: Path, rows: list[Row]) -> Dataset:
 def _sound(row: Row) -> Row:
     """The row, or ValueError."""
     if "target" in row:
-        if (
-            not isinstance(row["target"], str) or not row["target"] or " " in row["target"]
-        ):  # LAMBADA has "of\\n\\nPower"
+        # LAMBADA has a target with line breaks in it.
+        if not isinstance(row["target"], str) or not row["target"] or " " in row["target"]:
             raise ValueError(f"target {row['target']!r} is not one word")
         return row
     choices, answer = row.get("contexts", row.get("choices")), row["answer"]

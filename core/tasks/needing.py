@@ -66,7 +66,7 @@ def needing(
     needs = []
     for task, some in zip(tasks, items, strict=True):
         yield Stage(f"Estimating what {task.name} needs")
-        losses = -np.array([worths(task, some, one, worth) for one in found])
+        losses = -worths(task, some, found, worth)
         needs.append(_needs(task, Measurements(masks, losses[1:], losses[0]), kind, worth, strata, spec.seed))
     return loaded.info, needs
 
@@ -79,25 +79,28 @@ def _check(task: NamedTask, item: Item, worth: str) -> None:
         _right(task, item)
 
 
-def worths(task: NamedTask, items: Sequence[Item], found: Mapping[str, Answer], worth: str) -> Floats:
-    """What the answers of one coalition are worth, item by item: (items,), nats, or 1 for a right one.
+def worths(task: NamedTask, items: Sequence[Item], found: Sequence[Mapping[str, Answer]], worth: str) -> Floats:
+    """What answers are worth, (coalitions, items): nats, or 1 for a right one.
 
     Args:
         task: with its requests written.
         items: all that it asks.
-        found: the answers by an item's digest.
+        found: of each coalition the answers, by an item's digest.
         worth: margin or accuracy.
     """
-    return np.array([_worth(task, item, found[item.digest], worth) for item in items])
-
-
-def _worth(task: NamedTask, item: Item, answer: Answer, worth: str) -> float:
     if worth == ACCURACY:
-        return _counted(task, item, answer)
+        return np.array([[_counted(task, item, answers[item.digest]) for item in items] for answers in found])
+    rights = [_right(task, item) if len(item.tokens) > 1 else None for item in items]
+    return np.array(
+        [[_margin(answers[item.digest], right) for item, right in zip(items, rights, strict=True)] for answers in found]
+    )
+
+
+def _margin(answer: Answer, right: NDArray[np.bool_] | None) -> float:
+    """How much likelier the best right choice is than the best wrong one; of an answer without choices, how likely."""
     likelihoods = np.array(answer.likelihoods)
-    if len(likelihoods) == 1:
+    if right is None:
         return float(likelihoods[0])
-    right = _right(task, item)
     return float(likelihoods[right].max() - likelihoods[~right].max())
 
 
@@ -108,7 +111,7 @@ def _right(task: NamedTask, item: Item) -> NDArray[np.bool_]:
     right = np.array([_counted(task, item, Answer(tuple(row), (False,) * count)) > 0.5 for row in surest.tolist()])
     if right.all() or not right.any():
         raise TaskError(
-            f"An item of {task.name} has {'no wrong' if right.all() else 'no right'} choice.", "Ask for its accuracy."
+            f"An item of {task.name} has {'no wrong' if right.all() else 'no right'} choice.", "Use --answers accuracy."
         )
     return right
 

@@ -131,7 +131,7 @@ def test_margins_are_those_of_the_right_choice_and_their_values_are_enumerated(
                 wrong = [one for place, one in enumerate(likely) if place != number % 2]
                 margins.append(likely[number % 2] - max(wrong) if name == "arc_easy" else likely[0])
             worth[mask] = float(np.mean(margins))
-            assert worths(task, items, answers, MARGIN) == pytest.approx(margins)
+            assert worths(task, items, [answers], MARGIN)[0] == pytest.approx(margins)
         expected = shapley(worth.__getitem__)
         assert [item.value for item in needs.values.values] == pytest.approx(expected, abs=1e-9)
         assert sum(expected) == pytest.approx(worth["1" * PLAYERS] - worth["0" * PLAYERS])
