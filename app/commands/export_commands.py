@@ -39,7 +39,7 @@ def export(options: argparse.Namespace) -> None:
     else:
         result, spec = finished(database, options.run)
         removed = chosen(database, options, result)
-        wanted = Recipe.of(result, spec, removed)
+        wanted = replace(Recipe.of(result, spec, removed), compensate=asked_compensation(options))
         check_target(options.out, wanted)  # before texts are written for minutes
         judged = _judged(database, result, spec, removed, afresh=options.check_writing)
     wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)

@@ -112,8 +112,8 @@ def test_an_export_and_its_recipe(how: str, cli: Cli, finished: Finished, spec: 
     assert status == 0 and again["perplexity"] == answer["perplexity"], errors
     for file in ("model.safetensors", "quorum.json", "README.md", "config.json"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
-    status, again, _ = cli("export", run, *ask, "--out", tmp_path / "one")  # as after a stop: the same, measured again
-    assert status == 0 and again["perplexity"] == answer["perplexity"]
+    status, again, errors = cli("export", run, *ask, "--out", tmp_path / "one")  # as after a stop: measured again
+    assert status == 0 and again["perplexity"] == answer["perplexity"], errors
     assert "exists" in cli("export", run, "--remove", "2,5", "--out", tmp_path / "one")[1]["error"]["message"]
 
 
