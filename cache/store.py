@@ -105,10 +105,10 @@ class Store:
         """What is stored of a model with the players of `mask`, by the digests of items."""
         return task_answers.known(self._database, model, mask, items)
 
-    def record_answers(self, model: ModelInfo, mask: str, fresh: Mapping[str, Answer]) -> None:
-        """Keeps answers in one transaction; what is already there stays."""
+    def record_answers(self, model: ModelInfo, fresh: Mapping[str, Mapping[str, Answer]]) -> None:
+        """Keeps answers by masks and items in one transaction; what is already there stays."""
         with self._database.writing() as connection:
-            task_answers.insert(connection, model, mask, fresh)
+            task_answers.insert(connection, model, fresh)
 
     def traits(self, model: ModelInfo, masks: Sequence[str]) -> dict[str, Traits]:
         """What else is stored of a model with the players of each mask."""

@@ -30,11 +30,15 @@ def known(database: Database, model: ModelInfo, mask: str, items: Sequence[str])
     return {item: Answer(tuple(likelihoods), tuple(greedy)) for item, likelihoods, greedy in rows}
 
 
-def insert(connection: DuckDBPyConnection, model: ModelInfo, mask: str, answers: Mapping[str, Answer]) -> None:
-    """Adds answers by the digests of items; what is there already stays."""
-    rows = [(item, list(found.likelihoods), list(found.greedy)) for item, found in answers.items()]
-    connection.register("answered", pd.DataFrame(rows, columns=["item", "likelihoods", "greedy"]))
+def insert(connection: DuckDBPyConnection, model: ModelInfo, answers: Mapping[str, Mapping[str, Answer]]) -> None:
+    """Adds answers by masks and the digests of items; what is there already stays."""
+    rows = [
+        (mask, item, list(found.likelihoods), list(found.greedy))
+        for mask, of_mask in answers.items()
+        for item, found in of_mask.items()
+    ]
+    connection.register("answered", pd.DataFrame(rows, columns=["mask", "item", "likelihoods", "greedy"]))
     connection.execute(
-        "INSERT OR IGNORE INTO answers SELECT ?, ?, item, likelihoods, greedy FROM answered", [model_key(model), mask]
+        "INSERT OR IGNORE INTO answers SELECT ?, mask, item, likelihoods, greedy FROM answered", [model_key(model)]
     )
     connection.unregister("answered")

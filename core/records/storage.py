@@ -58,8 +58,8 @@ class Store(Interface):
         """What is stored of a model without some players, by the digests of items."""
         ...
 
-    def record_answers(self, model: ModelInfo, mask: str, fresh: Mapping[str, Answer]) -> None:
-        """Keeps answers by the digests of items, in one transaction; what is there already stays as it is."""
+    def record_answers(self, model: ModelInfo, fresh: Mapping[str, Mapping[str, Answer]]) -> None:
+        """Keeps answers by masks and the digests of items, in one transaction; what is there already stays as it is."""
         ...
 
     def traits(self, model: ModelInfo, masks: Sequence[str]) -> dict[str, Traits]:

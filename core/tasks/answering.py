@@ -2,12 +2,12 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.checkpoint.checkpoint import finding
 from core.coalitions.masks import Masks, encode
@@ -90,41 +90,52 @@ def asked(
 def answers(
     store: Store, loaded: LoadedModel, items: Sequence[Sequence[Item]], masks: Masks
 ) -> Generator[Event, None, list[dict[str, Answer]]]:
-    """The answers of each mask (masks, players) by an item's digest, by row; what is measured is kept."""
+    """The answers of each mask (masks, players) by an item's digest, by row; what is measured is kept.
+
+    Item by item, each of all masks that have not answered it: they share what comes of the layers that they share.
+    """
     every = {item.digest: item for some in items for item in some}
     known = [store.answers(loaded.info, encode(mask), list(every)) for mask in masks]
     before, total, begun = sum(map(len, known)), len(every) * len(masks), time.monotonic()
-    done = before
-    yield _progress(done, total, before, begun)
-    for mask, of_mask in zip(masks, known, strict=True):
-        missing = [item for digest, item in every.items() if digest not in of_mask]
-        for fresh in _measured(store, loaded, mask, missing):
-            of_mask |= fresh
-            done += len(fresh)
-            yield _progress(done, total, before, begun)
+    yield _progress(before, total, before, begun)
+    for _ in _measured(store, loaded, list(every.values()), masks, known):
+        yield _progress(sum(map(len, known)), total, before, begun)
     return known
 
 
 def _measured(
-    store: Store, loaded: LoadedModel, mask: NDArray[np.bool_], items: Sequence[Item]
-) -> Generator[dict[str, Answer], None, None]:
-    """Answers by digest, some at a time, each stored."""
-    if not items:
-        return
-    ways = Likelihoods(loaded, mask)
-    fresh: dict[str, Answer] = {}
+    store: Store, loaded: LoadedModel, items: Sequence[Item], masks: Masks, known: list[dict[str, Answer]]
+) -> Generator[None, None, None]:
+    """Adds what is missing to `known`; yields whenever that is stored, and in the end."""
+    ways, names = Likelihoods(loaded), [encode(mask) for mask in masks]
+    fresh: defaultdict[str, dict[str, Answer]] = defaultdict(dict)  # by mask
     kept_at = time.monotonic()
-    for place, item in enumerate(items, 1):
-        fresh[item.digest] = found = ways.answer(item)
-        if any(map(math.isnan, found.likelihoods)):
-            raise EvaluationError(
-                f"{loaded.info.source} gives no numbers without {len(mask) - int(mask.sum())} players.",
-                "Try --dtype float32, or remove other layers.",
-            )
-        if place == len(items) or time.monotonic() - kept_at > _EVERY:
-            store.record_answers(loaded.info, encode(mask), fresh)
-            yield fresh
-            fresh, kept_at = {}, time.monotonic()
+    try:
+        for item in items:
+            missing = [row for row, of_mask in enumerate(known) if item.digest not in of_mask]
+            for place, found in ways.answers(item, masks[missing]) if missing else ():
+                row = missing[place]
+                if any(map(math.isnan, found.likelihoods)):
+                    raise EvaluationError(
+                        f"{loaded.info.source} gives no numbers without {int((~masks[row]).sum())} players.",
+                        "Try --dtype float32, or remove other layers.",
+                    )
+                known[row][item.digest] = fresh[names[row]][item.digest] = found
+                if time.monotonic() - kept_at > _EVERY:
+                    _keep(store, loaded.info, fresh)
+                    yield
+                    kept_at = time.monotonic()
+    finally:
+        _keep(store, loaded.info, fresh)
+    yield
+
+
+def _keep(store: Store, model: ModelInfo, fresh: dict[str, dict[str, Answer]]) -> None:
+    """Stores what is fresh, which is so no more."""
+    if fresh:
+        kept = dict(fresh)
+        fresh.clear()
+        store.record_answers(model, kept)
 
 
 def _progress(done: int, total: int, before: int, begun: float) -> Progress:

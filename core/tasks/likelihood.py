@@ -1,22 +1,28 @@
-"""How likely a model finds the continuations of an item.
+"""How likely a model without some players finds the continuations of an item.
 
 An item goes through the model alone, whatever else is asked, so that no answer depends on how many there are, on their
-order, or on who measures them: sums of other batches differ in their last bits, and accuracies with them. What its
-continuations follow is read once for all of them, where a cache of keys and values is proved to change nothing.
+order, on who measures them, or on the other coalitions that are asked: sums of other batches differ in their last bits,
+and accuracies with them. Coalitions share what comes of each prefix of layers that they share, and the continuations of
+an item what they follow, where either is proved to change nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from core.coalitions.masks import Masks
 from core.evaluate.limits import ACCELERATOR, CPU
+from core.evaluate.walks.proof import hidden_state_is_all
+from core.evaluate.walks.sequences import logits_of
+from core.evaluate.walks.walk import Walk
 from core.model.blocks import probe_ids
 from core.model.model import LoadedModel
 from core.model.skipping import FAILURES
 from core.records.behaviour.task_scores import Answer
 from core.tasks.items import Item, Tokens
+from core.tasks.readings import Alone, Reading, Shared
 from core.writing.token_reader import TokenReader, rounding
 
 # Reading in two steps pays from so many times fewer tokens on: of 135 M parameters, on two busy cores, it was 1.2 times
@@ -28,82 +34,98 @@ _PROOF, _MORE = 12, 5  # tokens of the context, and of the longest continuation,
 class Likelihoods:
     """Answers items with some players of a model."""
 
-    def __init__(self, loaded: LoadedModel, mask: NDArray[np.bool_]) -> None:
-        """`mask` (players,) is True where a player is kept."""
-        self._loaded, self._mask = loaded, mask
+    def __init__(self, loaded: LoadedModel) -> None:
+        """Proves what may be shared, by small forwards."""
+        self._loaded = loaded
         _, self._most = CPU if loaded.info.device == "cpu" else ACCELERATOR
-        self._shares = self._proved()
 
-    def answer(self, item: Item) -> Answer:
-        """What the model says of an item's continuations."""
+    def answers(self, item: Item, masks: Masks) -> Iterator[tuple[int, Answer]]:
+        """What the model says of an item's continuations, by row of masks (masks, players), as it comes.
+
+        The model is as it was whenever somebody else has a turn.
+        """
         if self._shares and _saved(item) >= _WORTH:
-            rows = self._shared(item.tokens[0][0], [continuation for _, continuation in item.tokens])
+            found = self._walked(Shared(self._loaded, item.tokens[0][0], [after for _, after in item.tokens]), masks)
+        elif self._walks:
+            found = self._walked(Alone(self._loaded, item.tokens), masks)
         else:
-            rows = self._whole(item.tokens)
-        found = [_of(logits, continuation) for logits, (_, continuation) in zip(rows, item.tokens, strict=True)]
-        return Answer(tuple(likelihood for likelihood, _ in found), tuple(greedy for _, greedy in found))
+            found = self._plain(Alone(self._loaded, item.tokens), masks)
+        for row, logits in found:
+            told = [_of(some[: len(after)], after) for some, (_, after) in zip(logits, item.tokens, strict=True)]
+            yield row, Answer(tuple(likelihood for likelihood, _ in told), tuple(greedy for _, greedy in told))
 
-    def _whole(self, pairs: Sequence[tuple[Tokens, Tokens]]) -> list[torch.Tensor]:
-        """The logits that tell of each continuation, (its tokens, vocabulary); each pair is read from its beginning."""
-        if self._too_many(max(len(context) + len(after) for context, after in pairs) * len(pairs)) and len(pairs) > 1:
-            return [row for pair in pairs for row in self._whole([pair])]
-        read = TokenReader(self._loaded, self._mask, cached=False).read(
-            self._padded([(*context, *continuation)[:-1] for context, continuation in pairs])
-        )
-        begins = [len(context) - 1 for context, _ in pairs]
-        return [row[at : at + len(after)] for row, at, (_, after) in zip(read, begins, pairs, strict=True)]
+    def _walked(self, reading: Reading, masks: Masks) -> Iterator[tuple[int, list[torch.Tensor]]]:
+        """The logits from where each continuation is told on, each prefix of layers once."""
+        reading.enter()
+        ends = Walk(reading).finals(self._loaded.kept(masks), lambda _: True, together=1, heads=1)
+        while True:
+            with torch.inference_mode():
+                end = next(ends, None)
+                if end is None:
+                    return
+                [rows], state = end
+                logits = self._logits(reading, reading.judged(state))
+            yield from ((row, logits) for row in rows)
 
-    def _shared(self, context: Tokens, continuations: Sequence[Tokens]) -> list[torch.Tensor]:
-        """The same of one context, which is read once."""
-        reader = TokenReader(self._loaded, self._mask, cached=True)
-        first = reader.read(self._padded([context]))[:, -1:]
-        if max(map(len, continuations)) == 1:
-            return [first[0]] * len(continuations)
-        if self._too_many(max(map(len, continuations)) * len(continuations)):
-            return self._whole([(context, continuation) for continuation in continuations])
-        reader.repeat(len(continuations))
-        rest = reader.read(self._padded([(*context, *continuation[:-1]) for continuation in continuations]))
-        return [
-            torch.cat([first[0], row[: len(continuation) - 1]])
-            for row, continuation in zip(rest, continuations, strict=True)
+    def _logits(self, reading: Reading, judged: torch.Tensor) -> list[torch.Tensor]:
+        """The same of the last hidden state of the tokens that are judged; few logits are alive at once."""
+        tokens = judged.shape[1] * int(self._loaded.model.config.get_text_config().vocab_size)
+        at_once = max(1, self._most // tokens)
+        texts = [
+            text
+            for ids, part in zip(torch.split(reading.ids, at_once), torch.split(judged, at_once), strict=True)
+            for text in logits_of(self._loaded, ids, part)
         ]
+        return [texts[row][at:] for row, at in reading.spots]
 
-    def _too_many(self, tokens: int) -> bool:
-        """Whether the logits of so many tokens are more than ought to be alive at once."""
-        return tokens * int(self._loaded.model.config.get_text_config().vocab_size) > self._most
+    def _plain(self, reading: Alone, masks: Masks) -> Iterator[tuple[int, list[torch.Tensor]]]:
+        """The same by a forward for each mask."""
+        for row, mask in enumerate(masks):
+            texts = [
+                reading.judged(TokenReader(self._loaded, mask, cached=False).read(text[None]))[0]
+                for text in reading.whole
+            ]
+            yield row, [texts[text][at:] for text, at in reading.spots]
 
-    def _padded(self, rows: Sequence[Tokens]) -> torch.Tensor:
-        """Rows as one tensor; what stands behind a row's end changes nothing before it."""
-        longest = max(map(len, rows))
-        ids = [list(row) + [row[-1]] * (longest - len(row)) for row in rows]
-        return torch.tensor(ids, device=self._loaded.info.device)
+    @cached_property
+    def _walks(self) -> bool:
+        """Whether coalitions may share prefixes of layers, and the head may read some tokens alone."""
+        return hidden_state_is_all(self._loaded) and self._proved(lambda pairs: Alone(self._loaded, pairs))
 
-    def _proved(self) -> bool:
-        """Whether reading a context once gives the logits of whole forwards, to rounding."""
+    @cached_property
+    def _shares(self) -> bool:
+        """Whether a context may be read once for all that follows it, too."""
         settings = self._loaded.model.generation_config
-        if settings is not None and settings.use_cache is False:
+        if not self._walks or (settings is not None and settings.use_cache is False):
             return False
+        return self._proved(lambda pairs: Shared(self._loaded, pairs[0][0], [after for _, after in pairs]))
+
+    def _proved(self, reading: Callable[[Sequence[tuple[Tokens, Tokens]]], Reading]) -> bool:
+        """Whether walks through such a reading give the logits of the model's own forwards, to rounding."""
         text = tuple(probe_ids(self._loaded.model, _PROOF + _MORE).tolist())
         context, longest = text[:_PROOF], text[_PROOF:]
-        continuations = [longest, longest[::-1][:2], longest[1:2]]
-        plain = self._whole([(context, continuation) for continuation in continuations])
+        pairs = [(context, continuation) for continuation in (longest, longest[::-1][:2], longest[1:2])]
+        places = np.arange(len(self._loaded.info.players))
+        masks = np.stack([places >= 0, places % 4 < 2, places % 3 > 0, places % 5 == 1])
+        plain = dict(self._plain(Alone(self._loaded, pairs), masks))
         try:
-            shared = self._shared(context, continuations)
+            shared = dict(self._walked(reading(pairs), masks))
         except (*FAILURES, RuntimeError):
             return False
-        most = rounding(self._loaded) * max(float(row.abs().max()) for row in plain)
-        return all(bool(((a - b).abs() <= most).all()) for a, b in zip(plain, shared, strict=True))
+        return all(
+            bool(((ours[: len(after)] - own[: len(after)]).abs() <= rounding(self._loaded) * own.abs().max()).all())
+            for row, logits in plain.items()
+            for ours, own, (_, after) in zip(shared[row], logits, pairs, strict=True)
+        )
 
 
 def _saved(item: Item) -> float:
     """How many times as many tokens are read where the context of an item is not shared."""
-    contexts, whole = (
-        {context for context, _ in item.tokens},
-        sum(len(context) + len(after) for context, after in item.tokens),
-    )
-    if len(contexts) > 1:
+    (first, _), *_ = item.tokens
+    if any(context != first for context, _ in item.tokens):
         return 1.0
-    return whole / (whole - (len(item.tokens) - 1) * len(item.tokens[0][0]))
+    alone = sum(map(len, {(*context, *after)[:-1] for context, after in item.tokens}))
+    return alone / (len(first) + sum(len(after) - 1 for _, after in item.tokens))
 
 
 def _of(logits: torch.Tensor, continuation: Tokens) -> tuple[float, bool]:

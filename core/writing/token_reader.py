@@ -48,11 +48,6 @@ class TokenReader:
             logits: torch.Tensor = answer.logits
             return logits
 
-    def repeat(self, times: int) -> None:
-        """From here on, each text that was read so far is the beginning of so many."""
-        assert self._cached and self._cache is not None
-        self._cache.batch_repeat_interleave(times)
-
 
 def cache_holds(loaded: LoadedModel, mask: NDArray[np.bool_], start: Sequence[int]) -> bool:
     """Whether a cache gives the logits of whole forwards, to rounding: tried on the beginning of a text."""

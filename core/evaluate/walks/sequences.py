@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+from transformers.cache_utils import Cache
 
 from core.model.blocks import hidden_of
 from core.model.model import LoadedModel
-from core.model.skipping import answering
+from core.model.skipping import Answer, answering
 
 
 class Call(NamedTuple):
@@ -41,13 +42,7 @@ class Sequences:
         """
         many = 1 << (len(states) - 1).bit_length()
         hidden = torch.cat(states + states[-1:] * (many - len(states))) if many > 1 else states[0]
-        call = self.calls(many)[index]
-        blocks = self.loaded.blocks
-        if call.first:
-            output = blocks.modules[index](hidden, *call.args, **call.kwargs)
-        else:
-            output = blocks.modules[index](**call.kwargs, hidden_states=hidden)
-        found = blocks.hidden_in(output)
+        found = called(self.loaded, index, self.calls(many)[index], hidden)
         if many == 1:
             return [found]
         rows = len(self.start)  # copies, so that a state that is not needed any more gives its memory back
@@ -55,13 +50,9 @@ class Sequences:
 
     def head(self, states: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """What the model makes of last hidden states (states x sequences, …): token ids and logits, in parts."""
-        blocks = self.loaded.blocks
-        answers = dict.fromkeys(range(len(blocks)), _pass_on)
         ids = self.ids.repeat(len(states) // len(self.start), 1)
         for here, part in zip(torch.split(ids, self.at_once), torch.split(states, self.at_once), strict=True):
-            with answering(blocks, {**answers, 0: partial(_give, part)}):
-                logits = self.loaded.model(input_ids=here, use_cache=False).logits
-            yield here, logits
+            yield here, logits_of(self.loaded, here, part)
 
     def calls(self, many: int) -> list[Call]:
         """The arguments of each block's call for `many` states together."""
@@ -70,16 +61,39 @@ class Sequences:
         return self._calls[many]
 
     def _record(self, many: int) -> torch.Tensor:
-        with (
-            torch.inference_mode(),
-            answering(self.loaded.blocks, dict.fromkeys(range(len(self.loaded.blocks)), _pass_on)),
-        ):
-            start, self._calls[many] = calls_of(self.loaded, self.ids.repeat(many, 1))
+        start, self._calls[many] = entering(self.loaded, self.ids.repeat(many, 1))
         return start
 
 
-def calls_of(loaded: LoadedModel, ids: torch.Tensor) -> tuple[torch.Tensor, list[Call]]:
-    """What enters the first block in the model's own forward, and the arguments of each block's call."""
+def called(loaded: LoadedModel, index: int, call: Call, hidden: torch.Tensor) -> torch.Tensor:
+    """What block `index` makes of a hidden state."""
+    block = loaded.blocks.modules[index]
+    output = block(hidden, *call.args, **call.kwargs) if call.first else block(**call.kwargs, hidden_states=hidden)
+    return loaded.blocks.hidden_in(output)
+
+
+def logits_of(loaded: LoadedModel, ids: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """What the model makes of a last hidden state (sequences, length, …) of sequences `ids`: logits."""
+    answers: dict[int, Answer] = dict.fromkeys(range(len(loaded.blocks)), _pass_on)
+    with answering(loaded.blocks, {**answers, 0: partial(_give, state)}):
+        logits: torch.Tensor = loaded.model(input_ids=ids, use_cache=False).logits
+    return logits
+
+
+def entering(loaded: LoadedModel, ids: torch.Tensor, cache: Cache | None = None) -> tuple[torch.Tensor, list[Call]]:
+    """As `calls_of`, in a forward in which no block computes."""
+    with torch.inference_mode(), answering(loaded.blocks, dict.fromkeys(range(len(loaded.blocks)), _pass_on)):
+        return calls_of(loaded, ids, cache)
+
+
+def calls_of(loaded: LoadedModel, ids: torch.Tensor, cache: Cache | None = None) -> tuple[torch.Tensor, list[Call]]:
+    """What enters the first block in the model's own forward, and the arguments of each block's call.
+
+    Args:
+        loaded: the model.
+        ids: token ids (sequences, length).
+        cache: of what the sequences follow; it is among the arguments.
+    """
     entered: list[torch.Tensor] = []
     calls: list[Call] = []
 
@@ -93,7 +107,8 @@ def calls_of(loaded: LoadedModel, ids: torch.Tensor) -> tuple[torch.Tensor, list
 
     handles = [block.register_forward_pre_hook(note, with_kwargs=True) for block in loaded.blocks.modules]
     try:
-        loaded.model.base_model(input_ids=ids, use_cache=False)
+        past = {} if cache is None else {"past_key_values": cache}
+        loaded.model.base_model(input_ids=ids, use_cache=cache is not None, **past)
     finally:
         for handle in handles:
             handle.remove()

@@ -13,13 +13,14 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from typing import Protocol as Interface
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.evaluate.walks.sequences import Sequences
 from core.model.masked import halved
+from core.model.model import LoadedModel
 
 _BOTH = 3  # halves of a block; 2 is its mixer alone, 1 its MLP, 0 none
 
@@ -35,10 +36,19 @@ class Waiting(NamedTuple):
     state: torch.Tensor
 
 
+class Entered(Interface):
+    """Text whose hidden states go through a model's blocks (`walks.sequences`)."""
+
+    loaded: LoadedModel
+    start: torch.Tensor  # what enters the first block
+
+    def block(self, index: int, states: list[torch.Tensor]) -> list[torch.Tensor]: ...
+
+
 class Walk:
     """Takes coalitions through the blocks; the states along the last one stay, for the next call to begin from."""
 
-    def __init__(self, sequences: Sequences) -> None:
+    def __init__(self, sequences: Entered) -> None:
         self._sequences = sequences
         self._loaded = sequences.loaded
         self._layers = len(self._loaded.blocks)

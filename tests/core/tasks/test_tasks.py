@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from lm_eval.evaluator import evaluate
 
 from cache.in_memory import InMemory
 from cache.store import Store
-from core.checkpoint.checkpoint import locate
+from core.coalitions.masks import Masks, encode
 from core.errors import EvaluationError, TaskError
 from core.evaluate.game import Games
-from core.model.model import LoadedModel, load
+from core.model.model import LoadedModel
 from core.records.behaviour.task_scores import Answer, ModelScores
 from core.records.events import Event, Progress
 from core.records.spec import RunSpec
@@ -30,7 +30,7 @@ from core.tasks.items import Item, encoded, items_of
 from core.tasks.likelihood import Likelihoods
 from tests.support.commands import Cli
 from tests.support.finished import Finished
-from tests.support.models import CONFIGS, recipe_of, save_model
+from tests.support.models import recipe_of
 from tests.support.tasks.made_items import MADE, save_items
 
 NAMES = list(MADE)
@@ -113,22 +113,6 @@ def test_item_by_item_as_lm_eval_on_the_exported_folder(
                 assert metric.error == pytest.approx(error)
 
 
-@pytest.mark.parametrize("family", sorted(CONFIGS))
-@pytest.mark.parametrize("removed", [(), (0,), (1, 5), (0, 1, 7)])
-def test_a_context_that_is_read_once_changes_nothing(
-    family: str, removed: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loaded = load(locate(str(save_model(tmp_path / family, family))), "float32", "cpu")
-    mask = np.array([layer not in removed for layer in range(8)])
-    context = tuple(range(40, 60))
-    item = Item(None, tuple((context, tuple(range(70, 70 + length))) for length in (1, 6, 3)))
-    shares, plain = Likelihoods(loaded, mask), Likelihoods(loaded, mask)
-    monkeypatch.setattr(plain, "_shares", False)
-    assert shares._shares
-    np.testing.assert_allclose(shares.answer(item).likelihoods, plain.answer(item).likelihoods, rtol=1e-5)
-    assert shares.answer(item).greedy == plain.answer(item).greedy
-
-
 def test_neither_order_nor_company_changes_an_answer(folder: Path, spec: RunSpec, tiny_loaded: LoadedModel) -> None:
     forward, backward, alone = Store(InMemory()), Store(InMemory()), Store(InMemory())
     [one] = done(forward, spec, Questions(tuple(NAMES), folder), (3,))
@@ -146,9 +130,10 @@ def test_no_item_is_measured_twice(folder: Path, spec: RunSpec, monkeypatch: pyt
     measured: list[str] = []
 
     class Counting(Likelihoods):
-        def answer(self, item: Item) -> Answer:
-            measured.append("".join("01"[int(kept)] for kept in self._mask) + item.digest)
-            return super().answer(item)
+        def answers(self, item: Item, masks: Masks) -> Iterator[tuple[int, Answer]]:
+            for row, answer in super().answers(item, masks):
+                measured.append(encode(masks[row]) + item.digest)
+                yield row, answer
 
     monkeypatch.setattr(answering, "Likelihoods", Counting)
     monkeypatch.setattr(answering, "_EVERY", 0.0)
@@ -184,9 +169,9 @@ def test_answers_that_are_no_numbers_are_an_error_and_are_not_kept(
     folder: Path, spec: RunSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(Likelihoods):
-        def answer(self, item: Item) -> Answer:
-            found = super().answer(item)
-            return found._replace(likelihoods=(math.nan, *found.likelihoods[1:]))
+        def answers(self, item: Item, masks: Masks) -> Iterator[tuple[int, Answer]]:
+            for row, found in super().answers(item, masks):
+                yield row, found._replace(likelihoods=(math.nan, *found.likelihoods[1:]))
 
     store, questions = Store(InMemory()), Questions(("piqa",), folder)
     monkeypatch.setattr(answering, "Likelihoods", Broken)
@@ -194,18 +179,6 @@ def test_answers_that_are_no_numbers_are_an_error_and_are_not_kept(
         done(store, spec, questions)
     monkeypatch.undo()
     assert done(store, spec, questions)[0].tasks[0].items == 2
-
-
-def test_few_logits_at_a_time_are_the_same_logits(tiny_loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    mask = np.ones(8, dtype=bool)
-    many, few = Likelihoods(tiny_loaded, mask), Likelihoods(tiny_loaded, mask)
-    monkeypatch.setattr(few, "_most", 1)
-    context = tuple(range(40, 60))
-    for item in (
-        Item(None, tuple((context, tuple(range(70, 70 + length))) for length in (1, 6, 3))),
-        Item(None, tuple((context[:length], (70, 71)) for length in (1, 6, 3))),
-    ):
-        np.testing.assert_allclose(many.answer(item).likelihoods, few.answer(item).likelihoods, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
