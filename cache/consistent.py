@@ -6,12 +6,14 @@ Records of a results file may come from anybody; whoever draws or measures them 
 from collections.abc import Iterable, Sequence
 
 from core.coalitions.players import check
+from core.records.behaviour.needs import TaskNeeds
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Plan, Scores, Selection
 from core.records.results import RunResult
 from core.records.spec import ModelInfo
+from core.records.values import PairInteractions
 
 
 def check_record(record: object) -> None:
@@ -67,6 +69,17 @@ def check_trait(record: object, players: Sequence[str], mask: str) -> None:
                     raise ValueError(f"{count} timings of {batches} batches")
 
 
+def check_needs(needs: TaskNeeds, players: int) -> None:
+    """ValueError where what a task needs is not of so many players."""
+    for values in (needs.values, needs.text):
+        if values is not None and [item.layer for item in values.values] != list(range(players)):
+            raise ValueError(f"what {needs.task[:40]!r} needs of other players than its own")
+    _check_pairs(needs.pairs, players)
+    for plan in needs.plans:
+        for removed in (plan.removed, plan.of_run):
+            _check_removed(plan.count, removed, players)
+
+
 def check_mask(mask: str, players: int) -> None:
     """ValueError for what is no mask over so many players."""
     if len(mask) != players or mask.strip("01"):
@@ -79,10 +92,7 @@ def _check_result(result: RunResult, players: int) -> None:
         layers = [item.layer for item in result.contributions if item.stratum == stratum]
         if layers != list(range(players)):
             raise ValueError(f"contributions of other players than the model's {players}")
-    for pair in result.interactions.pairs if result.interactions is not None else ():
-        _check_places((pair.first, pair.second), players, "a player of a pair")
-        if pair.first == pair.second:
-            raise ValueError(f"a pair of player {pair.first} with itself")
+    _check_pairs(result.interactions, players)
     if result.layer_parameters:
         _check_count(result.layer_parameters, players, "numbers of parameters")
     for mask in result.added or ():
@@ -92,11 +102,22 @@ def _check_result(result: RunResult, players: int) -> None:
             _check_count(kernel, players + 2, "numbers of a kernel")
 
 
+def _check_pairs(found: PairInteractions | None, players: int) -> None:
+    for pair in found.pairs if found is not None else ():
+        _check_places((pair.first, pair.second), players, "a player of a pair")
+        if pair.first == pair.second:
+            raise ValueError(f"a pair of player {pair.first} with itself")
+
+
 def _check_plans(plans: Iterable[Plan], players: int) -> None:
     for plan in plans:
-        _check_places(plan.removed, players, "a removed player")
-        if not 0 < len(plan.removed) < players or plan.count != len(plan.removed):
-            raise ValueError(f"a plan of {plan.count} that removes {len(plan.removed)} of {players} players")
+        _check_removed(plan.count, plan.removed, players)
+
+
+def _check_removed(count: int, removed: Sequence[int], players: int) -> None:
+    _check_places(removed, players, "a removed player")
+    if not 0 < len(removed) < players or count != len(removed):
+        raise ValueError(f"a plan of {count} that removes {len(removed)} of {players} players")
 
 
 def _check_places(places: Sequence[int], beyond: int, what: str, least: int = 0) -> None:

@@ -3,11 +3,11 @@
 import argparse
 from collections.abc import Callable
 
-from app.cli.arguments import add_players, add_run, add_weights, names, natural, positive
+from app.cli.arguments import add_players, add_run, add_weights, integers, names, natural, positive
 from app.commands.behaviour import need_commands, task_commands
 from core.records.behaviour.needs import ANSWERS, MARGIN
 from core.records.behaviour.task_scores import PAPER_TASKS
-from core.records.values import VALUES
+from core.records.values import INTERACTIONS, VALUES
 
 
 def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -50,6 +50,21 @@ def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--value", choices=[kind for kind in VALUES if kind != "paper"], default="shapley", help="of each layer"
     )
     needs.add_argument("--masks", type=positive, metavar="N", help="of the run's coalitions (default: all)")
+    needs.add_argument(
+        "--pairs",
+        nargs="?",
+        const="shapley",
+        choices=INTERACTIONS,
+        metavar="NAME",
+        help="also interactions of pairs (default: none; where no NAME is given, shapley)",
+    )
+    needs.add_argument(
+        "--plans",
+        type=integers,
+        default=(),
+        metavar="K,…",
+        help="also the K players that each task misses least, beside the last search's (default: none)",
+    )
     for asking in (tasks, needs):
         _add_items(asking)
 

@@ -1,16 +1,20 @@
 """What each layer adds to the answers to tasks, beside what it adds to the prediction of the run's text."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app.dashboard import parts, reads
-from app.dashboard.tables import by_layer_table, draw_table, show_table
+from app.dashboard.tables import by_layer_table, draw_table, interaction_table, show_table
 from app.figures.heatmaps import worth_heatmap
 from app.foreign import plain
+from app.words import Players, named
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.ranks import rank_correlations
+from core.records.behaviour.needs import TaskNeeds
 from core.records.results import RunResult
 
 
@@ -40,13 +44,53 @@ def show_tasks(database: Database, run: StoredRun, result: RunResult, kind: str)
     alike = pd.DataFrame(rank_correlations(list(rows.values())), columns=list(rows))
     alike.insert(0, "rank correlation", list(rows))
     draw_table(alike, "How alike the rankings of layers are", f"task-ranks-{run.run}")
-    with st.popover("How measured"):
-        for one in found:
-            st.markdown(
-                f"{plain(one.worth)}; {one.masks:d} coalitions. Halves of the items agree on ranks at {one.halves:.2f}."
-            )
+    with st.container(horizontal=True):
+        with st.popover("How measured"):
+            for one in found:
+                st.markdown(
+                    f"{plain(one.worth)}; {one.masks:d} coalitions. Halves of the items agree on ranks at"
+                    f" {one.halves:.2f}."
+                )
+        _show_pairs(run, found, players)
+        _show_plans(run, found, players)
     table = by_layer_table("worth", list(rows), np.stack(list(rows.values())), players)
     show_table(table, "Value of each layer for each task, not divided", f"by-task-{run.run}")
+
+
+def _show_pairs(run: StoredRun, found: Sequence[TaskNeeds], players: Players) -> None:
+    """Interactions in each task, where they were asked for."""
+    some = [one for one in found if one.pairs is not None]
+    if not some:
+        return
+    with st.popover("Pairs"):
+        for one in some:
+            assert one.pairs is not None
+            kind, name = one.pairs.kind, f"{one.task}, {one.answers}"
+            st.markdown(f"{plain(kind.capitalize())} interactions in {plain(name)} (estimated), the strongest first")
+            table = interaction_table(one.pairs, players)
+            draw_table(table, f"Interactions in {name}", f"task-pairs-{run.run}-{one.task}-{one.answers}", height=240)
+
+
+def _show_plans(run: StoredRun, found: Sequence[TaskNeeds], players: Players) -> None:
+    """Each task's own plans beside the run's, where they were asked for."""
+    rows = [
+        {
+            "task": f"{one.task}, {one.answers}",
+            "removed": named(players, plan.removed),
+            "left": str(plan.worth),
+            "the run's plan": named(players, plan.of_run),
+            "left by it": str(plan.worth_of_run),
+            "difference": str(plan.difference),
+            "whole": str(plan.whole),
+            "items": plan.judged_on,
+        }
+        for one in found
+        for plan in one.plans
+    ]
+    if rows:
+        with st.popover("Plans for tasks"):
+            st.markdown("Chosen on one half of the items, and measured on the other; ± is a standard error.")
+            draw_table(pd.DataFrame(rows), "Plans for tasks beside the run's own", f"task-plans-{run.run}")
 
 
 def _of(masks: int, most: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from duckdb import DuckDBPyConnection
 
+from cache.consistent import check_needs
 from cache.database import Database
 from cache.stored_records import refusal, stored
 from core.records.behaviour.needs import TaskNeeds
@@ -20,10 +21,11 @@ def known(database: Database, run: str, players: int) -> tuple[TaskNeeds, ...]:
     with database.reading() as connection:
         rows = connection.execute("SELECT record FROM needs WHERE run = ? ORDER BY task, answers", [run]).fetchall()
     found = tuple(stored(TaskNeeds, text, database.file, f"run {run}") for (text,) in rows)
-    for one in found:
-        every = [one.values, *([one.text] if one.text is not None else [])]
-        if any([item.layer for item in values.values] != list(range(players)) for values in every):
-            raise refusal(database.file, f"run {run}", f"what {one.task[:40]!r} needs of other players than its own")
+    try:
+        for one in found:
+            check_needs(one, players)
+    except ValueError as cause:
+        raise refusal(database.file, f"run {run}", str(cause)) from cause
     return found
 
 

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import returned, say
-from app.commands.behaviour.task_commands import check_installed
+from app.commands.behaviour.need_lines import lines, pair_rows
+from app.commands.behaviour.task_commands import check_installed, plans_of
 from app.words import labels
 from cache import evaluations, queries
 from cache.store import Store
@@ -19,7 +21,6 @@ from core.coalitions.ranks import rank_correlations
 from core.coalitions.worth import LOG_SCORE
 from core.paths import user_path
 from core.records.behaviour.needs import TaskNeeds
-from core.records.values import LayerValues
 
 TEXT = "text"  # the run's own, whose worth is the log score
 
@@ -33,9 +34,10 @@ def needs(options: argparse.Namespace) -> None:
     measured = evaluations.measurements(database, run)
     same = measured[_some(measured.masks, options.masks, run.spec.seed)]
     same.check_enough()
+    plans = dict(zip(options.plans, plans_of(database, run, options.plans), strict=True))
     from core.attribution.named_values import layer_values
     from core.tasks.answering import Questions  # with torch, and data sets
-    from core.tasks.needing import needing
+    from core.tasks.needing import Estimates, needing
 
     folder = user_path(options.data) if options.data is not None else None
     asked = partial(
@@ -43,9 +45,7 @@ def needs(options: argparse.Namespace) -> None:
         spec=run.resolved,
         questions=Questions(options.tasks, folder, options.limit, options.shots),
         masks=same.masks,
-        kind=options.value,
-        worth=options.answers,
-        strata=run.strata,
+        wanted=Estimates(options.value, options.answers, run.strata, options.pairs, plans),
     )
     _, found = returned(engine_on(database).lend(asked))
     text = layer_values(same, options.value, LOG_SCORE.name, run.strata, run.spec.seed)
@@ -60,46 +60,31 @@ def needs(options: argparse.Namespace) -> None:
         "answers": options.answers,
         "masks": len(same),
         "text": [{**asdict(item), "layer": label[item.layer]} for item in text.values],
-        "tasks": [
-            {
-                **{name: value for name, value in asdict(one).items() if name != "text"},
-                "values": [{**asdict(item), "layer": label[item.layer]} for item in one.values.values],
-                "surrogate": one.values.surrogate and asdict(one.values.surrogate),
-            }
-            for one in found
-        ],
+        "tasks": [_answer(one, label) for one in found],
         "correlations": {"of": list(columns), "spearman": alike},
     }
-    say(options.json, answer, "\n".join(_lines(options.value, label, columns, found, alike)))
+    say(options.json, answer, "\n".join(lines(options.value, label, columns, found, alike)))
+
+
+def _answer(one: TaskNeeds, label: Sequence[int | str]) -> dict[str, Any]:
+    """A task's, with layers by their names."""
+    return {
+        **{name: value for name, value in asdict(one).items() if name != "text"},
+        "values": [{**asdict(item), "layer": label[item.layer]} for item in one.values.values],
+        "surrogate": one.values.surrogate and asdict(one.values.surrogate),
+        "pairs": one.pairs and {**asdict(one.pairs), "pairs": pair_rows(one, label)},
+        "plans": [
+            {
+                **asdict(plan),
+                "removed": [label[layer] for layer in plan.removed],
+                "of_run": [label[layer] for layer in plan.of_run],
+            }
+            for plan in one.plans
+        ],
+    }
 
 
 def _some(masks: Masks, count: int | None, seed: int) -> list[int]:
     """The rows of so many masks in an order of their own, which stays as it is when more are measured."""
     order = sorted(range(len(masks)), key=lambda row: sha256(f"{seed} {encode(masks[row])}".encode()).digest())
     return sorted(order[:count])
-
-
-def _lines(
-    kind: str,
-    label: Sequence[int | str],
-    columns: dict[str, LayerValues],
-    found: Sequence[TaskNeeds],
-    alike: Sequence[Sequence[float]],
-) -> list[str]:
-    widths = [max(len(name), 9) for name in columns]
-
-    def row(first: object, cells: Sequence[str]) -> str:
-        return f"{first!s:>16}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
-
-    rows = [
-        row(name, [f"{values.values[layer].value:.4f}" for values in columns.values()])
-        for layer, name in enumerate(label)
-    ]
-    return [
-        f"{kind} value of every layer, over {found[0].masks} coalitions; {TEXT}: nats a token of the log score",
-        *(f"{one.task}: {one.worth}; halves of the items agree on ranks at {one.halves:.2f}" for one in found),
-        row("layer", list(columns)),
-        *rows,
-        "rank correlations of the layers",
-        *(row(name, [f"{value:.2f}" for value in some]) for name, some in zip(columns, alike, strict=True)),
-    ]

@@ -59,15 +59,24 @@ def _asked(database: Database, options: argparse.Namespace) -> tuple[RunSpec, li
     if any(getattr(options, name) != getattr(RunSpec(), name) for name in _MODEL):
         options.misused("a run names its own model: leave out --model, --dtype, --device, --players and --protect")
     run = queries.find_run(database, options.run)
-    found = queries.find_selection(database, run.run) if options.plan else None
-    known = {len(plan.removed): plan.removed for plan in found.plans} if found is not None else {}
-    missing = [count for count in options.plan if count not in known]
+    return located(run.resolved), plans_of(database, run, options.plan)
+
+
+def plans_of(database: Database, run: queries.StoredRun, counts: Sequence[int]) -> list[tuple[int, ...]]:
+    """What the last search removes for some counts.
+
+    Raises:
+        RunNotFound: there was no search, or it has no such plan.
+    """
+    found = queries.find_selection(database, run.run) if counts else None
+    known = {plan.count: plan.removed for plan in found.plans} if found is not None else {}
+    missing = [count for count in counts if count not in known]
     if missing:
         raise RunNotFound(
             f"Run {run.run} has no plan of {missing[0]} removed players.",
             f"Search for plans first: python -m app select {run.run}",
         )
-    return located(run.resolved), [known[count] for count in options.plan]
+    return [known[count] for count in counts]
 
 
 def _lines(model: ModelInfo, found: Sequence[ModelScores]) -> list[str]:

@@ -2,11 +2,37 @@
 
 from dataclasses import dataclass
 
-from core.records.values import LayerValues
+from core.records.values import LayerValues, PairInteractions
 
 # What of an answer a coalition is worth: how much likelier the right choice is than the best wrong one (of a task
 # without choices, how likely its answer is), in nats, the mean over items; or whether lm-eval's accuracy counts it.
 MARGIN, ACCURACY = ANSWERS = ("margin", "accuracy")
+
+
+@dataclass(frozen=True)
+class ItemMean:
+    """A mean over items, with its standard error."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.4f} ± {self.error:.4f}"
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """The set of a size that a task misses least, beside the run's own plan, on items that no set was chosen by."""
+
+    count: int
+    removed: tuple[int, ...]  # chosen on other items: by a surrogate, and of its best sets by what was measured
+    of_run: tuple[int, ...]  # the run's own plan, chosen on its text
+    chosen_on: int  # items
+    judged_on: int  # the others
+    whole: ItemMean  # what the whole model's answers are worth
+    worth: ItemMean  # what is left without `removed`
+    worth_of_run: ItemMean  # and without `of_run`
+    difference: ItemMean  # of these two, item by item
 
 
 @dataclass(frozen=True)
@@ -24,6 +50,8 @@ class TaskNeeds:
     values: LayerValues
     halves: float  # rank correlation of the values from one random half of the items with those from the other
     text: LayerValues | None = None  # of the log score for the run's text, over the same coalitions
+    pairs: PairInteractions | None = None  # of the same worth, if they were asked for
+    plans: tuple[TaskPlan, ...] = ()  # likewise, the smallest first
 
     @property
     def worth(self) -> str:

@@ -1,13 +1,15 @@
 """Values of layers for a task are those of its own game: enumerated over all coalitions, from lm-eval's accuracies."""
 
 import json
-from collections.abc import Callable, Iterator
-from itertools import permutations
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations, permutations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
+import shapiq
 
 from app.commands.behaviour.need_commands import _some
 from app.worker.client import Jobs
@@ -24,7 +26,8 @@ from core.records.spec import ModelInfo, RunSpec
 from core.tasks.answering import Questions, answered
 from core.tasks.harness import tasks_named
 from core.tasks.items import items_of
-from core.tasks.needing import needing, worths
+from core.tasks.needing import Estimates, needing
+from core.tasks.worths import halves_of, worths
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 from tests.support.pages import open_page, said
@@ -67,11 +70,16 @@ def ended(work: Iterator[Any]) -> Any:
             return end.value[1]
 
 
-def needs_of(store: Store, spec: RunSpec, questions: Questions, worth: str, kind: str = "shapley") -> list[TaskNeeds]:
-    masks = everything(PLAYERS)
-    found: list[TaskNeeds] = ended(
-        needing(store, Games(store), spec, questions, masks[~masks.all(axis=1)], kind, worth, (1, 2, 3))
-    )
+def needs_of(
+    store: Store,
+    spec: RunSpec,
+    questions: Questions,
+    worth: str,
+    pairs: str | None = None,
+    plans: Mapping[int, tuple[int, ...]] = MappingProxyType({}),
+) -> list[TaskNeeds]:
+    masks, wanted = everything(PLAYERS), Estimates("shapley", worth, (1, 2, 3), pairs, plans)
+    found: list[TaskNeeds] = ended(needing(store, Games(store), spec, questions, masks[~masks.all(axis=1)], wanted))
     return found
 
 
@@ -137,6 +145,64 @@ def test_margins_are_those_of_the_right_choice_and_their_values_are_enumerated(
         assert sum(expected) == pytest.approx(worth["1" * PLAYERS] - worth["0" * PLAYERS])
 
 
+def margins(store: Store, loaded: LoadedModel, folder: Path) -> dict[str, Floats]:
+    """Of each coalition, by mask: how much likelier the right choice is of each item, from stored answers."""
+    [task] = tasks_named(["arc_easy"], folder, None, None)
+    items = items_of(task, loaded.checkpoint)
+    found = {}
+    for mask in map(encode, everything(PLAYERS)):
+        answers = store.answers(scored_by(loaded), mask, [item.digest for item in items])
+        likely = [list(answers[item.digest].likelihoods) for item in items]
+        found[mask] = np.array([row.pop(number % 2) - max(row) for number, row in enumerate(likely)])
+    return found
+
+
+@pytest.mark.parametrize(("kind", "index"), [("shapley", "SII"), ("banzhaf", "BII")])
+def test_pairs_interact_as_shapiq_has_it(
+    folder: Path, spec: RunSpec, tiny_loaded: LoadedModel, kind: str, index: str
+) -> None:
+    store = Store(InMemory())
+    [found] = needs_of(store, spec, Questions(("arc_easy",), folder), MARGIN, pairs=kind)
+    each = margins(store, tiny_loaded, folder)
+
+    def game(masks: Any) -> Floats:
+        return np.array([each[encode(mask)].mean() for mask in masks])
+
+    theirs = shapiq.ExactComputer(game, n_players=PLAYERS)(index, order=2)
+    assert found.pairs is not None and found.pairs.surrogate is None
+    assert len(found.pairs.pairs) == PLAYERS * (PLAYERS - 1) // 2
+    for pair in found.pairs.pairs:
+        assert pair.value == pytest.approx(theirs[(pair.first, pair.second)], abs=1e-9)
+
+
+def test_plans_are_the_best_sets_of_one_half_judged_on_the_other(
+    folder: Path, spec: RunSpec, tiny_loaded: LoadedModel
+) -> None:
+    store, of_run = Store(InMemory()), {2: (1, 2), 1: (3,)}
+    [found] = needs_of(store, spec, Questions(("arc_easy",), folder), MARGIN, plans=of_run)
+    each = margins(store, tiny_loaded, folder)
+    first, second = halves_of(8, spec.seed)
+    assert sorted([*first, *second]) == list(range(8)) and len(first) == len(second) == 4
+
+    def left(removed: tuple[int, ...], items: Any) -> Floats:
+        return each[encode(without(PLAYERS, removed))][items]
+
+    assert [plan.count for plan in found.plans] == [1, 2]
+    for plan in found.plans:
+        sets = combinations(range(PLAYERS), plan.count)
+        assert plan.removed == max(sets, key=lambda some: left(some, first).mean())
+        assert plan.of_run == of_run[plan.count] and (plan.chosen_on, plan.judged_on) == (4, 4)
+        ours, own = left(plan.removed, second), left(plan.of_run, second)
+        for mean, values in (
+            (plan.worth, ours),
+            (plan.worth_of_run, own),
+            (plan.difference, ours - own),
+            (plan.whole, each["1" * PLAYERS][second]),
+        ):
+            assert mean.value == pytest.approx(values.mean())
+            assert mean.error == pytest.approx(np.std(values, ddof=1) / 2)
+
+
 def test_too_few_items_are_named(folder: Path, spec: RunSpec) -> None:
     with pytest.raises(TaskError, match="3 items"):
         needs_of(Store(InMemory()), spec, Questions(("arc_easy",), folder, limit=3), MARGIN)
@@ -148,6 +214,8 @@ def test_the_command_and_the_page(
     [run] = finished(RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50))
     assert "No task has been asked yet" in said(open_page("contributions", run=run, tab="tasks", value="shapley"))
     asked = ("--tasks", "arc_easy,lambada_openai", "--data", folder, "--masks", 20)
+    status, answer, _ = cli("needs", run, *asked, "--plans", 2)
+    assert status == 1 and answer["error"]["kind"] == "RunNotFound" and "select" in answer["error"]["hint"]
     status, answer, errors = cli("needs", run, *asked)
     assert status == 0, errors
     assert answer["masks"] == 20 and [one["task"] for one in answer["tasks"]] == ["arc_easy", "lambada_openai"]
@@ -161,6 +229,18 @@ def test_the_command_and_the_page(
     assert "arc_easy" in said(page) and not page.exception
     shown = next(frame.value for frame in page.dataframe if "rank correlation" in frame.value)
     assert list(shown["rank correlation"])[1:] == ["arc_easy, margin", "lambada_openai, margin"]
+    assert all(one["pairs"] is None and not one["plans"] for one in answer["tasks"])
+    assert cli("select", run, "--most", 2, "--units", 0.1)[0] == 0
+    status, answer, errors = cli("needs", run, *asked, "--pairs", "--plans", "1,2")
+    assert status == 0, errors
+    for one in answer["tasks"]:
+        assert one["pairs"]["kind"] == "shapley" and len(one["pairs"]["pairs"]) == 8 * 7 // 2
+        assert [plan["count"] for plan in one["plans"]] == [len(plan["removed"]) for plan in one["plans"]] == [1, 2]
+        assert {plan["chosen_on"] + plan["judged_on"] for plan in one["plans"]} == {8}
+    page = open_page("contributions", run=run, tab="tasks", value="shapley")
+    assert not page.exception
+    shown = next(frame.value for frame in page.dataframe if "the run's plan" in frame.value)
+    assert len(shown) == 4 and "Shapley interactions in arc_easy, margin" in said(page)
     assert cli("needs", run, *asked[:-1], 5)[0] == 1, "too few coalitions to learn from"
 
 

@@ -1,0 +1,81 @@
+"""What tasks need, in lines of text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.records.behaviour.needs import TaskNeeds
+from core.records.values import LayerValues
+
+_PAIRS = 10  # of each task; --json has all
+
+
+def lines(
+    kind: str,
+    label: Sequence[int | str],
+    columns: Mapping[str, LayerValues],
+    found: Sequence[TaskNeeds],
+    alike: Sequence[Sequence[float]],
+) -> list[str]:
+    """Tables of layers, of how alike their ranks are, of pairs and of plans.
+
+    Args:
+        kind: of value.
+        label: of the layers.
+        columns: values of the layers for the text, and for each task.
+        found: what was found of each task.
+        alike: rank correlations of the columns.
+    """
+    text, *_ = columns
+    widths = [max(len(name), 9) for name in columns]
+
+    def row(first: object, cells: Sequence[str]) -> str:
+        return f"{first!s:>16}" + "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+
+    rows = [
+        row(name, [f"{values.values[layer].value:.4f}" for values in columns.values()])
+        for layer, name in enumerate(label)
+    ]
+    return [
+        f"{kind} value of every layer, over {found[0].masks} coalitions; {text}: nats a token of the log score",
+        *(f"{one.task}: {one.worth}; halves of the items agree on ranks at {one.halves:.2f}" for one in found),
+        row("layer", list(columns)),
+        *rows,
+        "rank correlations of the layers",
+        *(row(name, [f"{value:.2f}" for value in some]) for name, some in zip(columns, alike, strict=True)),
+        *(line for one in found for line in (*_pairs(one, label), *_plans(one, label))),
+    ]
+
+
+def pair_rows(one: TaskNeeds, label: Sequence[int | str]) -> list[dict[str, Any]]:
+    """The pairs of a task, the strongest first; none where they were not asked for."""
+    return [
+        {
+            "first": label[pair.first],
+            "second": label[pair.second],
+            "value": pair.value,
+            "low": pair.low,
+            "high": pair.high,
+            "meaning": pair.meaning,
+        }
+        for pair in (one.pairs.pairs if one.pairs is not None else ())
+    ]
+
+
+def _pairs(one: TaskNeeds, label: Sequence[int | str]) -> Iterator[str]:
+    if one.pairs is not None:
+        yield f"{one.pairs.kind} interactions in {one.task}, strongest first; 90 % interval for what was not measured"
+    for pair in pair_rows(one, label)[:_PAIRS]:
+        numbers = " ".join(f"{pair[name]:9.4f}" for name in ("value", "low", "high"))
+        yield f"{pair['first']:>3} {pair['second']:>3} {numbers}  {pair['meaning']}"
+
+
+def _plans(one: TaskNeeds, label: Sequence[int | str]) -> Iterator[str]:
+    """Each plan beside the run's own; the whole model's items are the same ones."""
+    for place, plan in enumerate(one.plans):
+        if place == 0:
+            yield (
+                f"plans for {one.task}, chosen on {plan.chosen_on} items, and judged on the other {plan.judged_on}"
+                f" beside the run's own; {one.answers} ± its standard error; the whole model's is {plan.whole}"
+            )
+        ours, own = (",".join(str(label[layer]) for layer in some) for some in (plan.removed, plan.of_run))
+        yield f"-{ours}: {plan.worth}; the run's -{own}: {plan.worth_of_run}; difference {plan.difference}"
