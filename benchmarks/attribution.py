@@ -20,7 +20,7 @@ from core.attribution.named_values import layer_values, pair_interactions
 from core.coalitions.measurements import RUINED, Floats, Measurements
 from core.coalitions.worth import LOG_SCORE, SCORE
 from core.records.values import PairInteraction, ValueEstimate
-from core.sampling.strata import paired
+from core.sampling.pairs import paired
 
 BUDGETS = (5, 10, 20, 50, 100)  # evaluations a player
 LIBRARIES = Path(__file__).parent / "libraries.json"

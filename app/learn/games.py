@@ -15,7 +15,7 @@ from core.attribution.hybrid import averaging, hybrid
 from core.attribution.permutations import draw, marginals
 from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Floats, Measurements
-from core.sampling.strata import paired
+from core.sampling.pairs import paired
 from core.surrogate.surrogate import fit
 
 PLAYERS = ("Ann", "Bo", "Cy")

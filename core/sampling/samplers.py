@@ -3,7 +3,7 @@
 stratified   the paper's: strata by Hamming weight, uniform inside each (`sampling.strata`)
 adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
              until the budget is spent or the ranking has settled
-shapley      for values over sets of every size: none, all but one, then pairs of complements (`strata.paired`)
+shapley      for values over sets of every size: none, all but one, then pairs of complements (`sampling.pairs`)
 exhaustive   all of them, for games of few layers: values are then exact
 
 Every run measures the coalition of no layers: with it, Shapley values add up to what the whole model is worth more.
@@ -17,7 +17,8 @@ from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import FEWEST_MASKS
 from core.errors import SelectionError
 from core.records.spec import SAMPLERS, RunSpec
-from core.sampling.strata import check_strata, default_strata, paired, stratified
+from core.sampling.pairs import paired
+from core.sampling.strata import check_strata, default_strata, stratified
 
 _MOST_MASKS = 1_000_000
 # The share of an adaptive run's budget that does not depend on what was measured.

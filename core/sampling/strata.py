@@ -76,49 +76,21 @@ def stratified(layers: int, strata: Sequence[int], count: int, seed: int) -> Mas
     return np.stack(turns[:count])
 
 
-def paired(layers: int, count: int, seed: int) -> Masks:
-    """Draws `count` different masks for values over all coalitions: no layers, all but one, then pairs.
-
-    A pair is a coalition and its complement. A Shapley value is one of the game's odd part, v(S) - v(N - S), so that
-    what a pair has in common falls out (antithetic sampling: Covert and Lee 2021, section 4.2). A size s is drawn
-    with a probability that grows with s (n - s), the best of the weights that were tried on ten games of twelve
-    players. Like `stratified`, a larger sample holds a smaller one.
-
-    Raises:
-        SelectionError: more masks than there are coalitions besides the whole model.
-    """
-    if not 1 <= count < 2**layers:
-        raise SelectionError(f"{count} masks were asked for; there are {2**layers - 1} coalitions.", "Ask for fewer.")
-    rng = np.random.default_rng([seed, layers])
-    first = [np.zeros(layers, dtype=np.bool_), *~np.eye(layers, dtype=np.bool_)]
-    found = {mask.tobytes(): mask for mask in first}
-    sizes = np.arange(1, layers)
-    left = np.array([comb(layers, int(size)) for size in sizes], dtype=np.float64)
-    left[-1] = 0
-    while len(found) < count:
-        chance = sizes * (layers - sizes) * (left > 0)
-        mask = _mask(layers, rng.permutation(layers)[: int(rng.choice(sizes, p=chance / chance.sum()))])
-        for one in (mask, ~mask):
-            if one.tobytes() not in found:
-                found[one.tobytes()] = one
-                left[one.sum() - 1] -= 1
-    return np.stack(list(found.values())[:count])
-
-
 def _stratum(layers: int, kept: int, count: int, seed: int) -> list[NDArray[np.bool_]]:
     """`count` different masks of one Hamming weight, uniform, in a random order that depends on the seed alone."""
     rng = np.random.default_rng([seed, layers, kept])
     if comb(layers, kept) <= _LISTED:
         rows = rng.permutation(np.array(list(combinations(range(layers), kept))))[:count]
-        return [_mask(layers, row) for row in rows]
+        return [mask_of(layers, row) for row in rows]
     found: dict[bytes, NDArray[np.bool_]] = {}
     while len(found) < count:
-        mask = _mask(layers, rng.permutation(layers)[:kept])
+        mask = mask_of(layers, rng.permutation(layers)[:kept])
         found.setdefault(mask.tobytes(), mask)
     return list(found.values())
 
 
-def _mask(layers: int, kept: NDArray[np.int64]) -> NDArray[np.bool_]:
+def mask_of(layers: int, kept: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The mask (n,) that keeps these layers."""
     mask = np.zeros(layers, dtype=np.bool_)
     mask[kept] = True
     return mask

@@ -17,7 +17,8 @@ from core.attribution.named_values import layer_values, pair_interactions
 from core.coalitions.masks import Masks, everything
 from core.coalitions.measurements import Measurements
 from core.coalitions.worth import WORTHS
-from core.sampling.strata import paired, stratified
+from core.sampling.pairs import paired
+from core.sampling.strata import stratified
 from core.surrogate.process_readings import Reading
 from core.surrogate.stacked import Stacked
 from core.surrogate.surrogate import fit

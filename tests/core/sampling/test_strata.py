@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from core.coalitions.masks import encode
 from core.errors import SelectionError
-from core.sampling.strata import default_strata, paired, stratified
+from core.sampling.pairs import paired
+from core.sampling.strata import default_strata, stratified
 
 
 @st.composite
