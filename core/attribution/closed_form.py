@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_solve
 from scipy.special import gammaln
 from scipy.stats import binom
 
@@ -26,6 +27,8 @@ from core.surrogate.gaussian_process import GaussianProcess
 
 # Kept with this probability, nine layers of ten are there on average.
 LOCAL = 0.9
+# Pairs whose covariances with what was seen are in memory at once.
+_PAIRS = 2000
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,32 @@ def interactions(game: GaussianProcess, how: Measure) -> Floats:
         slope, product = _factors(game, p)
         found += weight * (slope.T * (game.weights * product)) @ slope
     np.fill_diagonal(found, 0)
+    return np.asarray(found * game.scale)
+
+
+def interactions_left_open(game: GaussianProcess, how: Measure) -> Floats:
+    """The posterior standard deviation of the interaction of each pair, (n, n), as `interactions`; for real `p`.
+
+    The prior variance is the mean over two independent coalitions of the product of what agreement in each other layer
+    gives, times 2 (1 - rho) for each layer of the pair; what the seen masks explain of it is taken off.
+    """
+    layers, rho = game.masks.shape[1], np.exp(-game.kernel.decay)
+    first, second = np.triu_indices(layers, 1)
+    p, weight = np.meshgrid(how.p, how.p), np.outer(how.weight, how.weight)
+    prior = np.zeros((layers, layers))
+    for agree, share in zip((p[0] * p[1] + (1 - p[0]) * (1 - p[1])).ravel(), weight.ravel(), strict=True):
+        expected = agree + (1 - agree) * rho
+        slope = 2 * (1 - rho) / expected
+        prior += share * game.kernel.variance * expected.prod() * np.outer(slope, slope)
+    found = np.zeros((layers, layers))
+    for some in np.array_split(np.arange(len(first)), -(-len(first) // _PAIRS)):
+        i, j = first[some], second[some]
+        seen = np.zeros((len(game.masks), len(some)))  # covariance with the worths that were seen
+        for kept, share in zip(how.p, how.weight, strict=True):
+            slope, product = _factors(game, kept)
+            seen += share * product[:, None] * slope[:, i] * slope[:, j]
+        explained = (seen * cho_solve(game.factor, seen)).sum(axis=0)
+        found[i, j] = found[j, i] = np.sqrt(np.maximum(prior[i, j] - explained, 0))
     return np.asarray(found * game.scale)
 
 

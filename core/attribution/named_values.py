@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.attribution import doubt, exact
-from core.attribution.closed_form import measure, sizes
+from core.attribution.closed_form import interactions_left_open, measure, sizes
 from core.attribution.hybrid import Hybrid, averaging, hybrid
 from core.attribution.stratified import MOVE_SAMPLES, SAMPLES, stratified_contributions
 from core.coalitions.measurements import Floats, Measurements
@@ -14,7 +14,7 @@ from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
 from core.errors import SelectionError
 from core.records.fits import Fit
 from core.records.results import RunResult
-from core.records.values import INTERACTIONS, VALUES, LayerValues, PairInteraction, PairInteractions, ValueEstimate
+from core.records.values import INTERACTIONS, VALUES, Z90, LayerValues, PairInteraction, PairInteractions, ValueEstimate
 from core.surrogate.stacked import Stacked, stack
 from core.surrogate.surrogate import Surrogate, fit_worth, learnt_of
 from core.surrogate.validation import of_paper, of_process
@@ -124,11 +124,13 @@ def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) ->
     centre, name = game.interactions(how), (LOG_SCORE if log else SCORE).name
     if game.complete:
         return PairInteractions(kind, name, _pairs(centre, np.zeros_like(centre)), None, 0.0)
-    half = doubt.of_sampling(surrogate, log, lambda some: some.interactions(how), seed)
+    moved = doubt.of_sampling(surrogate, log, lambda some: some.interactions(how), seed)
+    # A pair that no coalition tells of moves with none of them: what the process leaves open of it counts beside.
+    half = np.hypot((moved + moved.T) / 2, Z90 * interactions_left_open(surrogate.process, how))
     return PairInteractions(
         kind=kind,
         worth=name,
-        pairs=_pairs(centre, (half + half.T) / 2),
+        pairs=_pairs(centre, half),
         surrogate=quality,
         extrapolated=_extrapolated(surrogate.measured, kind, 2),
     )

@@ -9,9 +9,11 @@ import shapiq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.attribution.closed_form import interactions, measure, sizes, values
+from core.attribution import exact
+from core.attribution.closed_form import interactions, interactions_left_open, measure, sizes, values
 from core.attribution.closed_form import stratified as by_strata
 from core.attribution.stratified import stratified_contributions
+from core.coalitions.masks import everything
 from core.records.values import CLOSED_FORMS
 from core.sampling.strata import stratified, stratified_sizes
 from core.surrogate.gaussian_process import GaussianProcess, Kernel, condition
@@ -88,6 +90,18 @@ def test_interactions_are_shapiqs(kind: str, index: str) -> None:
     ours = interactions(game, measure(kind, LAYERS))
     for i, j in combinations(range(LAYERS), 2):
         assert [ours[i, j], ours[j, i]] == pytest.approx([theirs[(i, j)]] * 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["shapley", "banzhaf", "faithful"])
+def test_what_is_left_open_of_interactions_is_that_of_all_coalitions(kind: str) -> None:
+    """An interaction is linear in the game, so that its variance follows from the covariance of all worths."""
+    game, how, cube = process(4), measure(kind, LAYERS), (2,) * LAYERS
+    others = sizes(how, LAYERS - 2)
+    rows = np.array([exact.interactions(row.reshape(cube), others) for row in game.covariance(everything(LAYERS))])
+    variance = np.zeros((LAYERS, LAYERS))
+    for i, j in combinations(range(LAYERS), 2):
+        variance[i, j] = variance[j, i] = exact.interactions(rows[:, i, j].reshape(cube), others)[i, j]
+    np.testing.assert_allclose(interactions_left_open(game, how), np.sqrt(variance), atol=1e-7)
 
 
 @settings(max_examples=20, deadline=None)
