@@ -1,10 +1,10 @@
 """The error of our Shapley values or interactions at equal numbers of evaluations, beside that of shapiq's newest.
 
-Games of twelve players whose values are known (benchmarks/games.py): the score and the log score of the bundled model's
-groups of layers, and eight made-up ones. Ours are those of a run with the sampler `shapley` on the same game. The
-libraries' errors were kept by benchmarks/libraries.py. The error is |estimate - exact| / |exact|, the mean over seeds;
-beside it, its ratio to the best library's, how many of our 90 % intervals hold the value, and how wide they are in
-units of the error's 90 % quantile.
+Games of twelve players whose values are known (benchmarks/games.py): scores and log scores of the bundled model's
+groups of layers and of its last layers, and eight made-up ones. Ours are those of a run with the sampler `shapley` on
+the same game. The libraries' errors were kept by benchmarks/libraries.py. The error is |estimate - exact| / |exact|,
+the mean over seeds; beside it, its ratio to the best library's, how many of our 90 % intervals hold the value, and how
+wide they are in units of the error's 90 % quantile.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.games import EVERY, PLAYERS, Worths, games
+from benchmarks.games import EVERY, PLAYERS, SCORES, Worths, games
 from core.attribution import exact
 from core.attribution.named_values import layer_values, pair_interactions
 from core.coalitions.measurements import RUINED, Floats, Measurements
@@ -57,7 +57,7 @@ def compared(
             known = every[np.triu_indices(PLAYERS, 1)]
         else:
             known = exact.values(cube, np.full(PLAYERS, 1 / PLAYERS))
-        found, width = ours(worths, name == "score", budget * PLAYERS, seed, pairs=pairs)
+        found, width = ours(worths, name in SCORES, budget * PLAYERS, seed, pairs=pairs)
         off.append(found - known)
         half.append(width)
         right.append(known)

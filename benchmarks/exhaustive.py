@@ -2,8 +2,9 @@
 
 `removals` has every removal of one or two layers of the bundled model on 10 x 128 tokens, and every removal of three on
 the first two of these sequences; of the latter, the 400 best went on to all ten. `grouped` has all 4,096 coalitions of
-twelve groups of the layers, on the first two. In float32, on windows drawn by seed 0 from the first half of the text
-that is given (WikiText-2's validation split). Stopped, it goes on where it was.
+twelve groups of the layers, on the first two; `last` has those of the last twelve layers, on 2 x 64 tokens. In float32,
+on windows drawn by seed 0 from the first half of the text that is given (WikiText-2's validation split). Stopped, it
+goes on where it was.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from core.evaluate.game import Game, Games
 from core.records.spec import RunSpec, TextSpec
 
 DATA = Path(__file__).parent / "data"
-REMOVALS, GROUPED = DATA / "removals.npz", DATA / "grouped.npz"
+REMOVALS, GROUPED, LAST = (DATA / f"{name}.npz" for name in ("removals", "grouped", "last"))
 LAYERS, GROUPS = 30, 12
 _FINISHED = 400
 Result = TypeVar("Result")
@@ -61,6 +62,12 @@ def main() -> None:
 
     losses = measured(games[2], of_layers(everything(GROUPS)))
     np.savez_compressed(GROUPED, losses=losses, protocol=str(games[2].windows.protocol))
+
+    short = opened(store, RunSpec(corpus=options.text, sequences=2, window=64, dtype="float32"))
+    last = everything(GROUPS)
+    before = np.ones((len(last), LAYERS - GROUPS), dtype=np.bool_)
+    losses = measured(short, np.concatenate([before, last], axis=1))
+    np.savez_compressed(LAST, losses=losses, protocol=str(short.windows.protocol))
 
 
 def opened(store: Store, spec: RunSpec, text: TextSpec | None = None) -> Game:

@@ -1,4 +1,4 @@
-"""Games of twelve players, all of whose coalitions are known: made up, and of the bundled model's groups of layers.
+"""Games of twelve players, all of whose coalitions are known: made up, and of the bundled model's layers.
 
 Needs numpy alone, so that `benchmarks.libraries` can ask them under another Python.
 """
@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 
 PLAYERS = 12
 EVERY = np.asarray(np.arange(2**PLAYERS)[:, None] >> np.arange(PLAYERS)[::-1] & 1, dtype=np.bool_)
-_GROUPED = Path(__file__).parent / "data" / "grouped.npz"
+_DATA = Path(__file__).parent / "data"
 _RUINED = 1e-5  # the score at which the product bounds logarithms
 Worths = NDArray[np.float64]  # of all coalitions in the order of EVERY, (4096,)
 
 
-def score() -> Worths:
-    """PPL_dense / PPL of the bundled model without groups of its layers."""
-    losses = np.load(_GROUPED)["losses"].astype(np.float64).mean(axis=1)
+def score(measured: str) -> Worths:
+    """PPL_dense / PPL of the bundled model: without `grouped` layers, or without some of its `last` ones."""
+    losses = np.load(_DATA / f"{measured}.npz")["losses"].astype(np.float64).mean(axis=1)
     return np.asarray(np.exp(losses[-1] - losses))
 
 
-def log_score() -> Worths:
+def log_score(measured: str) -> Worths:
     """The logarithm of `score`, bounded below."""
-    return np.asarray(np.log(np.maximum(score(), _RUINED)))
+    return np.asarray(np.log(np.maximum(score(measured), _RUINED)))
 
 
 def near_additive(rng: np.random.Generator) -> Worths:
@@ -90,12 +90,14 @@ MADE_UP: tuple[Callable[[np.random.Generator], Worths], ...] = (
     threshold,
     coverage,
 )
+SCORES = ("score", "score_of_last")  # games of scores, which are positive
 
 
 def games(seed: int) -> dict[str, Worths]:
     """All of them by name; the made-up ones differ from seed to seed."""
-    made_up = {make.__name__: make(np.random.default_rng([seed, row])) for row, make in enumerate(MADE_UP)}
-    return {"score": score(), "log_score": log_score()} | made_up
+    real = dict(zip(SCORES, map(score, ("grouped", "last")), strict=True))
+    real |= {"log_score": log_score("grouped"), "log_score_of_last": log_score("last")}
+    return real | {make.__name__: make(np.random.default_rng([seed, row])) for row, make in enumerate(MADE_UP)}
 
 
 def _together(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ SAMPLERS = ("stratified", "adaptive", "shapley")
 VALUES = (("stratified", "score"), ("local", "log_score"), ("shapley", "log_score"))
 ROUND = 0.1  # of the budget, proposed at once
 LARGEST = 6
-_LOG_SCORES = games.log_score()  # in the order of EVERY
+_LOG_SCORES = games.log_score("grouped")  # in the order of EVERY
 _PLACES = 2 ** np.arange(PLAYERS)[::-1]
 
 
