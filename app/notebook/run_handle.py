@@ -1,13 +1,13 @@
 """A run as a notebook holds it: a name in a results file; whatever is asked of it is read, estimated or measured."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from app.notebook import answers
+from app.notebook.behaviour.asked_run import AskedRun
 from app.notebook.given import (
     Players,
     at_least_one,
@@ -21,7 +21,6 @@ from app.notebook.given import (
 from app.notebook.sessions import work
 from cache import evaluations, queries
 from cache.basis import asked, counted, refitted
-from cache.database import Database
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import indexes, mask_without
 from core.coalitions.worth import DIVERGENCES, WORTHS
@@ -38,14 +37,11 @@ if TYPE_CHECKING:
     from core.records.audits import Audit
 
 
-class Run:
+class Run(AskedRun):
     """A run in a results file, finished or so far. `quorum.run` and `quorum.load` give one.
 
     Players are named as they are shown: "3" (or 3) is block 3, "3a" its attention, "3m" its MLP, "8-11" a group.
     """
-
-    def __init__(self, database: Database, name: str) -> None:
-        self._database, self.name = database, name
 
     def __repr__(self) -> str:
         stored = self._stored()
@@ -201,15 +197,6 @@ class Run:
         done, _ = work(self._database, "export", recipe, target)
         return answers.exported_model(done)
 
-    def tasks(self, tasks: Sequence[str] | str, remove: Players = (), **items: Any) -> pd.DataFrame:
-        """Accuracy on lm-eval's tasks of the whole model and of that without some players.
-
-        `items` are `data` (a folder of JSON lines; the Hub without it), `limit` (of each task) and `shots`.
-        """
-        from app.notebook.task_table import task_table
-
-        return task_table(self._database, self._stored().resolved, tasks, [(), names_of(remove)], **items)
-
     def audit(self) -> "Audit":
         """Each claim of the run held against what was measured; takes seconds, and measures nothing."""
         from app.audited import audited
@@ -224,9 +211,6 @@ class Run:
         result = self._result()
         title = {"text": untagged(str(result.protocol)), "font": {"size": 12}}
         return contribution_bars(result).figure.update_layout(title=title, margin_t=50)
-
-    def _stored(self) -> queries.StoredRun:
-        return queries.find_run(self._database, self.name)
 
     def _result(self) -> RunResult:
         run = self._stored()

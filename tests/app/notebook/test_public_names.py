@@ -33,7 +33,8 @@ def test_every_member_is_documented(name: str) -> None:
     documented = set(
         re.findall(r"`\.(\w+)(?:\(.*?\))?`", "\n".join(re.findall(r"^\| (`\..*?) \|", part, re.MULTILINE)))
     )
-    members = {member for member in vars(getattr(quorum, name)) if not member.startswith("_")}
+    classes = getattr(quorum, name).__mro__[:-1]  # all but object
+    members = {member for one in classes for member in vars(one) if not member.startswith("_")}
     assert documented >= members
     assert documented - members <= {"name", "players"}, "set by the constructor"
 

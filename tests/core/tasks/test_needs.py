@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import shapiq
 
-from app.commands.behaviour.need_commands import _some
+from app.commands.behaviour.needed import _some
 from app.worker.client import Jobs
 from cache.in_memory import InMemory
 from cache.store import Store

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,6 +15,9 @@ from cache.database import Database
 from core.coalitions.players import names
 from core.errors import SelectionError
 from core.records.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.tasks.answering import Questions
 
 
 def task_table(
@@ -40,14 +43,9 @@ def task_table(
     Raises:
         QuorumError: before any forward if the request is wrong; what was answered stays in any case.
     """
-    check_installed()
-    from core.tasks.answering import Questions, answered
+    questions = questions_of(tasks, data, limit, shots)
+    from core.tasks.answering import answered
 
-    folder = None if data is None else path_of(data, "data")
-    for name, number, least in (("limit", limit, 1), ("shots", shots, 0)):
-        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
-            raise SelectionError(f"{name}={number!r} cannot be used.", f"Give a whole number from {least} on.")
-    questions = Questions(texts_of(tasks, "tasks"), folder, limit, shots)
     asked = partial(answered, spec=located(spec), questions=questions, removals=removals)
     _, (model, found) = work(database, "lend", asked)
     rows: list[dict[str, Any]] = [
@@ -68,3 +66,21 @@ def task_table(
         for metric in task.metrics
     ]
     return pd.DataFrame(rows)
+
+
+def questions_of(
+    tasks: Sequence[str] | str, data: str | PathLike[str] | None, limit: int | None, shots: int | None
+) -> "Questions":
+    """What is asked, as of `task_table`.
+
+    Raises:
+        QuorumError: it cannot be, or lm-eval is not installed.
+    """
+    check_installed()
+    from core.tasks.answering import Questions  # with torch, and data sets
+
+    folder = None if data is None else path_of(data, "data")
+    for name, number, least in (("limit", limit, 1), ("shots", shots, 0)):
+        if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
+            raise SelectionError(f"{name}={number!r} cannot be used.", f"Give a whole number from {least} on.")
+    return Questions(texts_of(tasks, "tasks"), folder, limit, shots)

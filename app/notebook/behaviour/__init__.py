@@ -1,0 +1,1 @@
+"""What a cell gets of how models behave: tasks, what they need, agreement."""
