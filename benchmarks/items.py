@@ -1,7 +1,8 @@
 """Seconds and blocks an answer: a model's own forwards, each coalition by itself, and coalitions that share prefixes.
 
 One model (bundled, float32), the same items and masks, in one process, in turn: after all masks have answered an item
-together, a few of them do it again by the other ways. Times are of this machine; ratios and counts carry over.
+together, a few of them do it again by the other ways. Times are processor seconds of this machine; ratios and counts
+carry over.
 """
 
 import argparse
@@ -70,16 +71,16 @@ def measured(name: str, loaded: LoadedModel, items: list[Item], masks: Masks) ->
 
 
 def taken(loaded: LoadedModel, work: Iterator[tuple[int, Any]]) -> tuple[NDArray[np.float64], dict[int, Any]]:
-    """Seconds, blocks that computed (a skipped one has a forward of its own), and what came of it."""
+    """Processor seconds, blocks that computed (a skipped one has a forward of its own), and what came of it."""
     blocks = [0]
 
     def count(block: Any, *_: Any) -> None:
         blocks[0] += "forward" not in vars(block)
 
     handles = [block.register_forward_pre_hook(count) for block in loaded.blocks.modules]
-    begun = time.perf_counter()
+    begun = time.process_time()
     found = dict(work)
-    cost = np.array([time.perf_counter() - begun, blocks[0]])
+    cost = np.array([time.process_time() - begun, blocks[0]])
     for handle in handles:
         handle.remove()
     return cost, found

@@ -4,7 +4,7 @@ All sets are looked at where there are a hundred thousand at most; else a beam g
 of one player improve them until none does.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from math import comb
 
@@ -18,7 +18,9 @@ _ALL = 100_000
 _BEAM = 50
 
 
-def best_removals(worth: Callable[[Masks], Floats], players: int, count: int, most: int) -> Masks:
+def best_removals(
+    worth: Callable[[Masks], Floats], players: int, count: int, most: int, protected: Sequence[int] = ()
+) -> Masks:
     """Masks (at most `most`, players) without `count` players each, of the greatest worth, the best first.
 
     Args:
@@ -26,18 +28,20 @@ def best_removals(worth: Callable[[Masks], Floats], players: int, count: int, mo
         players: of the game.
         count: players to remove, 1 to all but one.
         most: sets that are wanted.
+        protected: players that stay.
     """
-    if comb(players, count) <= _ALL:
-        places = np.array(list(combinations(range(players), count)))
+    free = set(range(players)) - set(protected)
+    if comb(len(free), count) <= _ALL:
+        places = np.array(list(combinations(sorted(free), count)))
         masks = np.ones((len(places), players), dtype=np.bool_)
         np.put_along_axis(masks, places, False, axis=1)
         return _best(worth, masks, most)
     width = max(_BEAM, most)
     beam = np.ones((1, players), dtype=np.bool_)
     for _ in range(count):
-        beam = _best(worth, _neighbours((mask, [place]) for mask in beam for place in removed(~mask)), width)
+        beam = _best(worth, _neighbours((mask, [place]) for mask in beam for place in free & {*removed(~mask)}), width)
     while True:
-        swaps = ((mask, [out, back]) for mask in beam for out in removed(~mask) for back in removed(mask))
+        swaps = ((mask, [out, back]) for mask in beam for out in free & {*removed(~mask)} for back in removed(mask))
         better = _best(worth, np.concatenate([beam, _neighbours(swaps)]), width)
         if np.array_equal(better, beam):
             return beam[:most]

@@ -39,6 +39,7 @@ class Estimates:
     strata: Sequence[int]  # numbers of kept layers, for stratified values
     pairs: str | None = None  # the interaction of pairs (core.records.values.INTERACTIONS)
     plans: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # plans for the text, by their counts
+    protected: Sequence[int] = ()  # players that stay in plans
 
 
 def needing(
@@ -70,7 +71,9 @@ def needing(
         yield Stage(f"Estimating what {task.name} needs")
         losses = -worths(task, some, found, wanted.worth)
         measured = Measurements(masks, losses[1:], losses[0])
-        plans = yield from planning(store, loaded, task, some, measured, wanted.worth, wanted.plans, spec.seed)
+        plans = yield from planning(
+            store, loaded, task, some, measured, wanted.worth, wanted.plans, wanted.protected, spec.seed
+        )
         needs.append(replace(_needs(task, measured, wanted, spec.seed), plans=plans))
     return loaded.info, needs
 

@@ -35,6 +35,7 @@ def planning(
     measured: Measurements,
     worth: str,
     of_run: Mapping[int, tuple[int, ...]],
+    protected: Sequence[int],
     seed: int,
 ) -> Generator[Event, None, tuple[TaskPlan, ...]]:
     """A task's own plan of each size.
@@ -47,6 +48,7 @@ def planning(
         measured: coalitions, with what their answers to each item are worth turned round.
         worth: margin or accuracy.
         of_run: the run's own plan of each size.
+        protected: players that stay, as they did in these.
         seed: of the halves.
     """
     if not of_run:
@@ -56,7 +58,7 @@ def planning(
     guess = _guess(Measurements(measured.masks, measured.losses[:, choosing], measured.dense[choosing]))
     yield Stage(f"Choosing plans for {task.name}")
     players = measured.masks.shape[1]
-    finalists = [best_removals(guess, players, count, _FINALISTS) for count in sorted(of_run)]
+    finalists = [best_removals(guess, players, count, _FINALISTS, protected) for count in sorted(of_run)]
     found = yield from answers(store, loaded, [first], np.concatenate(finalists))
     left = worths(task, first, found, worth).mean(axis=1)
     best, begin = [], 0

@@ -58,7 +58,9 @@ def needed(
     measured = evaluations.measurements(database, run)
     same = measured[_some(measured.masks, masks, run.spec.seed)]
     same.check_enough()
-    wanted = Estimates(value, answers, run.strata, pairs, dict(zip(plans, plans_of(database, run, plans), strict=True)))
+    own = dict(zip(plans, plans_of(database, run, plans), strict=True))
+    protected = queries.find_selection(database, run.run).protected if plans else ()
+    wanted = Estimates(value, answers, run.strata, pairs, own, protected)
     asked = partial(needing, spec=run.resolved, questions=questions, masks=same.masks, wanted=wanted)
     _, found = lend(asked)
     text = layer_values(same, value, LOG_SCORE.name, run.strata, run.spec.seed)

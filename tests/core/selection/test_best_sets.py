@@ -33,6 +33,17 @@ def test_the_best_of_few_are_enumerated(monkeypatch: pytest.MonkeyPatch, every: 
     assert [removed(mask) for mask in found] == sets[:4]
 
 
+@pytest.mark.parametrize("every", [True, False])
+def test_protected_players_stay(monkeypatch: pytest.MonkeyPatch, every: bool) -> None:
+    if not every:
+        monkeypatch.setattr(best_sets, "_ALL", 0)
+    worth = worth_of(8, 0)
+    [[first, *_]] = map(removed, best_removals(worth, 8, 3, 1))
+    sets = [some for some in combinations(range(8), 3) if first not in some]
+    [found] = best_removals(worth, 8, 3, 1, protected=(first,))
+    assert removed(found) == max(sets, key=lambda some: worth(without(8, some)[None])[0])
+
+
 def test_of_many_no_swap_is_better() -> None:
     worth = worth_of(40, 0)
     found = best_removals(worth, 40, 8, 3)

@@ -203,6 +203,15 @@ def test_plans_are_the_best_sets_of_one_half_judged_on_the_other(
             assert mean.error == pytest.approx(np.std(values, ddof=1) / 2)
 
 
+def test_who_stayed_in_the_run_s_plans_stays(folder: Path, spec: RunSpec) -> None:
+    store, questions, masks = Store(InMemory()), Questions(("arc_easy",), folder), everything(PLAYERS)[:-1]
+    [free] = needs_of(store, spec, questions, MARGIN, plans={1: (3,)})
+    [best] = free.plans[0].removed
+    wanted = Estimates("shapley", MARGIN, (1, 2, 3), None, {1: (3,)}, protected=(best,))
+    [found] = ended(needing(store, Games(store), spec, questions, masks, wanted))
+    assert found.plans[0].removed != (best,) and len(found.plans[0].removed) == 1
+
+
 def test_too_few_items_are_named(folder: Path, spec: RunSpec) -> None:
     with pytest.raises(TaskError, match="3 items"):
         needs_of(Store(InMemory()), spec, Questions(("arc_easy",), folder, limit=3), MARGIN)
