@@ -32,10 +32,10 @@ def show_tasks(database: Database, run: StoredRun, result: RunResult, kind: str)
         )
         return
     most = max(found, key=lambda one: one.masks)
-    named = {f"{one.task}, {one.answers}{_of(one.masks, most.masks)}": one.values for one in found}
+    columns = {f"{one.task}, {one.answers}{_of(one.masks, most.masks)}": one.values for one in found}
     if most.text is not None:
-        named = {"text": most.text, **named}
-    rows = {name: np.array([item.value for item in values.values]) for name, values in named.items()}
+        columns = {"text": most.text, **columns}
+    rows = {name: np.array([item.value for item in values.values]) for name, values in columns.items()}
     st.markdown(
         f"{plain(kind.capitalize())} values (estimated). **Each row is divided by its own largest absolute value**; "
         "the first is of the run's text."
@@ -65,8 +65,9 @@ def _show_pairs(run: StoredRun, found: Sequence[TaskNeeds], players: Players) ->
     with st.popover("Pairs"):
         for one in some:
             assert one.pairs is not None
-            kind, name = one.pairs.kind, f"{one.task}, {one.answers}"
-            st.markdown(f"{plain(kind.capitalize())} interactions in {plain(name)} (estimated), the strongest first")
+            kind, name = one.pairs.kind.capitalize(), f"{one.task}, {one.answers}"
+            how = "exact" if one.pairs.surrogate is None else "estimated"
+            st.markdown(f"{plain(kind)} interactions in {plain(name)} ({how}), the strongest first")
             table = interaction_table(one.pairs, players)
             draw_table(table, f"Interactions in {name}", f"task-pairs-{run.run}-{one.task}-{one.answers}", height=240)
 
