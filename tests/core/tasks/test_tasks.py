@@ -152,6 +152,31 @@ def test_no_item_is_measured_twice(folder: Path, spec: RunSpec, monkeypatch: pyt
     assert len(measured) == event.total
 
 
+def test_what_was_answered_of_an_item_outlives_a_stop_in_the_middle_of_it(
+    folder: Path, spec: RunSpec, tiny_loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three plans answer item by item; the second item is stopped after its first answer."""
+    told: list[str] = []
+
+    class Stopped(Likelihoods):
+        def answers(self, item: Item, masks: Masks) -> Iterator[tuple[int, Answer]]:
+            for row, answer in super().answers(item, masks):
+                if len(told) == 4:
+                    raise KeyboardInterrupt
+                told.append(encode(masks[row]) + item.digest)
+                yield row, answer
+
+    monkeypatch.setattr(answering, "Likelihoods", Stopped)
+    store, questions, removals = Store(InMemory()), Questions(("piqa",), folder), ((), (2,), (3,))
+    with pytest.raises(KeyboardInterrupt):
+        done(store, spec, questions, *removals)
+    [task] = asked(folder, "piqa")
+    digests = [item.digest for item in items_of(task, tiny_loaded.checkpoint)]
+    masks = ["".join("01"[layer not in gone] for layer in range(8)) for gone in removals]
+    kept = [mask + digest for mask in masks for digest in store.answers(tiny_loaded.info, mask, digests)]
+    assert sorted(kept) == sorted(told) and len(set(told)) == 4
+
+
 def test_examples_before_an_item_are_other_questions_and_always_the_same(spec: RunSpec, tmp_path: Path) -> None:
     rows = [{"context": f"How do I do {n}?", "choices": [f"so {n}", f"thus {n}"], "answer": n % 2} for n in range(7)]
     folder, store = save_items(tmp_path / "items", {"piqa": rows}), Store(InMemory())
