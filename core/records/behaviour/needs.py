@@ -25,7 +25,7 @@ class TaskPlan:
     """The set of a size that a task misses least, beside the run's own plan, on items that no set was chosen by."""
 
     count: int
-    removed: tuple[int, ...]  # chosen on other items: by a surrogate, and of its best sets by what was measured
+    removed: tuple[int, ...]  # chosen on other items: the best there of the sets that a surrogate named, and the run's
     of_run: tuple[int, ...]  # the run's own plan, chosen on its text
     chosen_on: int  # items
     judged_on: int  # the others
