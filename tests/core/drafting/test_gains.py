@@ -97,7 +97,8 @@ def test_a_token_is_accepted_where_both_would_write_it(tiny_loaded: LoadedModel)
 
 @pytest.mark.usefixtures("timed")
 def test_a_layer_that_adds_nothing_gains(idle: Path, text_file: Path, spec: RunSpec) -> None:
-    found = measured(replace(spec, model=str(idle)), plan_of(4), plan_of(0, 1, 2, 3, 5, 6))
+    # In float32: texts are written token by token and read at once, which bfloat16 rounds apart.
+    found = measured(replace(spec, model=str(idle), dtype="float32"), plan_of(4), plan_of(0, 1, 2, 3, 5, 6))
     always, seldom = found.plans
     assert always.acceptance == Share(1.0, 0.0, always.acceptance.of) and 0 < always.acceptance.of <= 20 * TOKENS
     counted = PROTOCOL.runs - PROTOCOL.warm_up
