@@ -17,7 +17,7 @@ class ItemMean:
     error: float
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} ± {self.error:.4f}"
+        return f"{self.value:.3g} ± {self.error:.3g}"
 
 
 @dataclass(frozen=True)
