@@ -44,7 +44,7 @@ class Basis:
         if self.further:
             return (
                 f"all {self.total:,} evaluations of this game, as the release that made this run did not keep which "
-                "ones were the run's (run it again: it measures nothing anew, and keeps them)"
+                "ones were the run's (run it again: it takes what is measured already, and keeps them)"
             )
         return f"{self.own:,} coalitions of the run"
 
@@ -81,7 +81,7 @@ def asked(database: Database, run: StoredRun) -> Asked:
     fewest = 0.0
     if added is None and run.spec.sampler == "adaptive":  # an earlier release made it
         fewest = float("inf")
-    elif found is not None and run.status == "finished" and (added is None or run.spec.sampler == "shapley"):
+    elif found is not None and (run.spec.sampler == "shapley" or (added is None and run.status == "finished")):
         # An earlier release may have drawn its coalitions, if these are others, in another way.
         fewest = found.masks - found.not_finite
     # Release 0.1 kept nothing of what it added, and drew without the coalition of no layers.

@@ -24,10 +24,11 @@ from scipy.stats import binom
 from core.coalitions.measurements import Floats
 from core.sampling.strata import stratified_sizes
 from core.surrogate.gaussian_process import GaussianProcess
+from core.surrogate.one_thread import one_thread
 
 # Kept with this probability, nine layers of ten are there on average.
 LOCAL = 0.9
-# Pairs whose covariances with what was seen are in memory at once.
+# Pairs that are worked on at once, which bounds the memory of what is between.
 _PAIRS = 2000
 
 
@@ -127,6 +128,7 @@ def interactions(game: GaussianProcess, how: Measure) -> Floats:
     return np.asarray(found * game.scale)
 
 
+@one_thread()
 def interactions_left_open(game: GaussianProcess, how: Measure) -> Floats:
     """The posterior standard deviation of the interaction of each pair, (n, n), as `interactions`; for real `p`.
 
@@ -141,16 +143,16 @@ def interactions_left_open(game: GaussianProcess, how: Measure) -> Floats:
         expected = agree + (1 - agree) * rho
         slope = 2 * (1 - rho) / expected
         prior += share * game.kernel.variance * expected.prod() * np.outer(slope, slope)
+    seen = np.zeros((len(game.masks), len(first)))  # covariance of each pair with the worths that were seen
+    parts = np.array_split(np.arange(len(first)), -(-len(first) // _PAIRS))
+    for kept, share in zip(how.p, how.weight, strict=True):
+        slope, product = _factors(game, kept)
+        for some in parts:
+            seen[:, some] += share * product[:, None] * slope[:, first[some]] * slope[:, second[some]]
+    explained = np.concatenate([(seen[:, some] * cho_solve(game.factor, seen[:, some])).sum(axis=0) for some in parts])
     found = np.zeros((layers, layers))
-    for some in np.array_split(np.arange(len(first)), -(-len(first) // _PAIRS)):
-        i, j = first[some], second[some]
-        seen = np.zeros((len(game.masks), len(some)))  # covariance with the worths that were seen
-        for kept, share in zip(how.p, how.weight, strict=True):
-            slope, product = _factors(game, kept)
-            seen += share * product[:, None] * slope[:, i] * slope[:, j]
-        explained = (seen * cho_solve(game.factor, seen)).sum(axis=0)
-        found[i, j] = found[j, i] = np.sqrt(np.maximum(prior[i, j] - explained, 0))
-    return np.asarray(found * game.scale)
+    found[first, second] = np.sqrt(np.maximum(prior[first, second] - explained, 0))
+    return np.asarray((found + found.T) * game.scale)
 
 
 def _factors(game: GaussianProcess, p: float) -> tuple[Floats, Floats]:

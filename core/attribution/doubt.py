@@ -22,7 +22,7 @@ Figure = Callable[[Hybrid], Floats]  # (…,) of a game
 
 # Standard errors in root mean squares of the move when a fifth of the coalitions is left out. Were errors to fall as
 # the inverse of their number, independent from part to part, it would be 1 / sqrt(1.25^2 - 1) = 1.33. What intervals
-# hold with it is measured on ten games by benchmarks/attribution.py.
+# hold with it is measured by benchmarks/attribution.py.
 _MOVES = 1.3
 
 

@@ -29,6 +29,7 @@ from core.coalitions.masks import MOST_PLAYERS, Masks, everything
 from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import targets
 from core.sampling.strata import marginal_sizes
+from core.surrogate.gaussian_process import GaussianProcess
 from core.surrogate.process_readings import Floor, Mixture, Reading, ScoreOf
 from core.surrogate.stacked import Stacked
 from core.surrogate.surrogate import Surrogate
@@ -118,15 +119,34 @@ class Hybrid:
 
     def interactions(self, how: Measure) -> Floats:
         """The interaction of each pair, (n, n), symmetric, with zeros on the diagonal; `how` as for `closed_form`."""
-        assert not isinstance(self.reading, Mixture), "interactions come from the process on the worth"
         others = self.masks.shape[1] - 2
         if self.cube is not None:
             return exact.interactions(self.cube, closed_form.sizes(how, others))
         # The process itself: a floor, if its reading has one, hardly shows in a second difference.
-        process = self.reading.process
+        process = self._process
         found = closed_form.interactions(process, how)
         left = self.worths - process.predict(self.masks)
         return np.asarray(found + pair_correction(self.masks, left, closed_form.sizes(how, others)))
+
+    def interactions_left_open(self, how: Measure) -> Floats:
+        """The standard deviation of what is not known of the interaction of each pair, (n, n), as `interactions`.
+
+        That of the process; where more than half of all coalitions were measured, no more than those that were not
+        could leave open, were all of them off at once.
+        """
+        process, players = self._process, self.masks.shape[1]
+        found = closed_form.interactions_left_open(process, how)
+        if players > MOST_PLAYERS or 2 * len(self.masks) < 2**players:
+            return found
+        every = everything(players)
+        others = every[[mask.tobytes() not in self._known for mask in every]]
+        off = np.hypot(process.deviation(others), process.scale * np.sqrt(process.kernel.noise))
+        return np.minimum(found, pair_correction(others, off, closed_form.sizes(how, players - 2), mixed=1.0))
+
+    @property
+    def _process(self) -> GaussianProcess:
+        assert not isinstance(self.reading, Mixture), "interactions come from the process on the worth"
+        return self.reading.process
 
     @cached_property
     def _known(self) -> dict[bytes, float]:
@@ -168,15 +188,15 @@ def correction(masks: Masks, residuals: Floats, sizes: Floats) -> Floats:
     return np.asarray(joins @ masks - lacks @ ~masks)
 
 
-def pair_correction(masks: Masks, residuals: Floats, sizes: Floats) -> Floats:
+def pair_correction(masks: Masks, residuals: Floats, sizes: Floats, mixed: float = -1.0) -> Floats:
     """The same for the interactions of pairs, (n, n), with zeros on the diagonal; `sizes` (n - 1,) of the others.
 
-    A coalition counts as the second difference has it: positive for pairs that it holds or lacks, else negative.
+    A coalition counts as the second difference has it: positive for pairs that it holds or lacks, else `mixed`.
     """
     each = np.concatenate([[0.0, 0.0], sizes / comb(len(sizes) - 1, np.arange(len(sizes))), [0.0, 0.0]])
     kept, held = masks.sum(axis=1), masks.astype(np.float64)
     both, one, none = (residuals * each[kept + shift] for shift in (0, 1, 2))
-    mixed = (held.T * one) @ (1 - held)
-    found = (held.T * both) @ held + ((1 - held).T * none) @ (1 - held) - mixed - mixed.T
+    apart = (held.T * one) @ (1 - held)
+    found = (held.T * both) @ held + ((1 - held).T * none) @ (1 - held) + mixed * (apart + apart.T)
     np.fill_diagonal(found, 0)
     return np.asarray(found)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from core.attribution import doubt, exact
-from core.attribution.closed_form import interactions_left_open, measure, sizes
+from core.attribution.closed_form import measure, sizes
 from core.attribution.hybrid import Hybrid, averaging, hybrid
 from core.attribution.stratified import MOVE_SAMPLES, SAMPLES, stratified_contributions
 from core.coalitions.measurements import Floats, Measurements
@@ -126,7 +126,7 @@ def interactions_of(surrogate: Surrogate, quality: Fit, kind: str, seed: int) ->
         return PairInteractions(kind, name, _pairs(centre, np.zeros_like(centre)), None, 0.0)
     moved = doubt.of_sampling(surrogate, log, lambda some: some.interactions(how), seed)
     # A pair that no coalition tells of moves with none of them: what the process leaves open of it counts beside.
-    half = np.hypot((moved + moved.T) / 2, Z90 * interactions_left_open(surrogate.process, how))
+    half = np.hypot((moved + moved.T) / 2, Z90 * game.interactions_left_open(how))
     return PairInteractions(
         kind=kind,
         worth=name,

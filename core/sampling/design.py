@@ -8,9 +8,9 @@ that it holds,
     (1 - rho) integral over t of (t + (1 - t) rho)^(s - 1) (1 - t + t rho)^(n - s) + d / (n C(n - 1, s - 1)),
 
 and for the others the negative of the same with s + 1 in the place of s. To measure S takes |cov(phi, v(S))|^2 / var
-v(S) off the sum of the variances of all values, given what was measured before; the next coalition is the one that
-takes most (A-optimal designs: Chaloner and Verdinelli 1995, section 2.2; integrals by Gaussian processes: O'Hagan
-1991). No worth is in it, so that the order is known before a run.
+v(S) off the sum of the variances of all values, given what was measured before; those are next whose coalitions take
+most, each by itself (A-optimal designs: Chaloner and Verdinelli 1995, section 2.2; integrals by Gaussian processes:
+O'Hagan 1991). No worth is in it, so that the order is known before a run.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,8 @@ from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 
 # How unlike a coalition and its complement are, c, and the variance of what no other coalition tells, d, in units of
-# that of g: of 2.4, 4.8, 9.6 and of .02, .05, .2 those that served ten games of twelve players best.
+# that of g: of 2.4, 4.8, 9.6 and of .02, .05, .2 those that served ten games of twelve players best. More players have
+# only been looked at afterwards.
 _UNLIKE, _OWN = 4.8, 0.05
 _LEAST = 1e-9  # a variance below which nothing is left to tell
 # What is within this share of the best tells as much, and the first one of them is next: coalitions of one size tell as

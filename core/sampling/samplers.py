@@ -3,7 +3,7 @@
 stratified   the paper's: strata by Hamming weight, uniform inside each (`sampling.strata`)
 adaptive     every layer alone, a third of the budget as above, then rounds of proposals (`sampling.adaptive`),
              until the budget is spent or the ranking has settled
-shapley      for values over sets of every size: none, all but one, then pairs of complements (`sampling.pairs`)
+shapley      for values over sets of all sizes: none, all but one, then telling pairs of complements (`sampling.pairs`)
 exhaustive   all of them, for games of few layers: values are then exact
 
 Every run measures the coalition of no layers: with it, Shapley values add up to what the whole model is worth more.
@@ -23,8 +23,9 @@ from core.sampling.strata import check_strata, default_strata, stratified
 _MOST_MASKS = 1_000_000
 # The share of an adaptive run's budget that does not depend on what was measured.
 _FIRST = 1 / 3
-# Masks are walked in rounds. Each round is a balanced part of the sample, so that an estimate after it rests on no
-# particular kind of masks; and they are few, since prefixes are shared best in large ones.
+# Masks are walked in rounds. Each round is a balanced part of a sample by strata, so that an estimate after it rests on
+# no particular kind of masks (one of `shapley` has what tells most first); and they are few, since prefixes are shared
+# best in large ones.
 _ROUNDS = (0.1, 0.4, 1.0)
 
 

@@ -129,6 +129,20 @@ def test_where_everything_was_measured_every_number_is_that_of_enumeration(worth
     np.testing.assert_allclose([pair.value for pair in pairs.pairs], [expected[p.first, p.second] for p in pairs.pairs])
 
 
+@pytest.mark.parametrize("lacking", [1, 5, 30])
+def test_where_nearly_everything_was_measured_intervals_of_pairs_are_as_narrow(lacking: int) -> None:
+    """What was not measured can be off by what is open of it, and by no more: the rest is known."""
+    right = exact.interactions(losses_of(EVERY).mean(axis=1).reshape((2,) * PLAYERS), np.full(7, 1 / 7))
+    off, half = [], []
+    for seed in range(6):
+        rows = np.random.default_rng(seed).permutation(len(EVERY) - 1)[lacking:]
+        for pair in pair_interactions(measured(EVERY[np.sort(rows)]), "shapley", "log_score", 0).pairs:
+            off.append(abs(pair.value + right[pair.first, pair.second]))
+            half.append((pair.high - pair.low) / 2)
+    assert np.mean(np.array(off) <= half) >= 0.85
+    assert np.mean(half) <= 8 * np.quantile(off, 0.9)
+
+
 def test_a_run_that_measured_everything_has_exact_contributions() -> None:
     """Whichever process it reads, and stratum by stratum."""
     seen = measured(EVERY[:-1])
