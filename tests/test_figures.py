@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from benchmarks import accelerator, attribution, cluster, selection, trained
+from benchmarks import accelerator, attribution, cluster, predictions, selection, trained
+from benchmarks.games import games
 
 TRAINED = ("mamba", "rwkv")
 MEASURED = (ROOT / "docs" / "measured.md").read_text(encoding="utf-8")
@@ -100,8 +101,19 @@ def draws(seeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_the_errors_of_values_and_of_pairs() -> None:
     page = said("Errors of Shapley values")
     for name in ("attribution", "pairs"):
+        assert of(name).keys() == games(0).keys()
         for line in attribution.table(of(name)).splitlines():
             assert line in page, line
+
+
+def test_what_predictions_hold() -> None:
+    page, found = said("What predictions hold"), of("predictions")
+    by_size = {
+        game: {budget: {int(size): row for size, row in rows.items()} for budget, rows in budgets.items()}
+        for game, budgets in found.items()
+    }
+    for line in predictions.table(by_size).splitlines():
+        assert line in page, line
 
 
 def test_seconds_of_a_coalition() -> None:

@@ -13,9 +13,9 @@ from core.errors import SelectionError
 from core.sampling.design import most_telling
 from core.sampling.strata import mask_of
 
-# Pairs among which the next one is chosen. Further ones follow as they are drawn: after so many, which comes next
-# changes little.
-_AHEAD = 1024
+# Pairs among which the next one is chosen, and how many for each player are chosen so: where more is measured than
+# that, a design by what a smooth game is like does worse on a vote than chance.
+_AHEAD, _CHOSEN = 1024, 10
 
 
 @lru_cache(4)
@@ -24,8 +24,8 @@ def paired(layers: int, count: int, seed: int) -> Masks:
 
     A pair is a coalition and its complement. A Shapley value is one of the game's odd part, v(S) - v(N - S), so that
     what a pair has in common falls out (antithetic sampling: Covert and Lee 2021, section 4.2). Of a thousand pairs
-    drawn at random, the next is the one that tells most beyond those before it (`design`). Like `stratified`, a larger
-    sample holds a smaller one.
+    drawn at random, the next is the one that tells most beyond those before it (`design`); after ten for each player,
+    they come as they were drawn. Like `stratified`, a larger sample holds a smaller one.
 
     Raises:
         SelectionError: more masks than there are coalitions besides the whole model.
@@ -35,10 +35,19 @@ def paired(layers: int, count: int, seed: int) -> Masks:
     first = np.concatenate([np.zeros((1, layers), dtype=np.bool_), ~np.eye(layers, dtype=np.bool_)])
     drawn = _drawn(first, np.random.default_rng([seed, layers]))
     known = np.concatenate([np.ones((1, layers), dtype=np.bool_), first])
-    found = chain([first], most_telling(known, list(islice(drawn, _AHEAD))), drawn)
+    found = chain([first], _ordered(known, list(islice(drawn, _AHEAD))), drawn)
     masks = np.stack(list(islice(chain.from_iterable(found), count)))
     masks.setflags(write=False)  # kept
     return masks
+
+
+def _ordered(known: Masks, pairs: list[Masks]) -> Iterator[Masks]:
+    """The pairs that tell most, one after the other, and then the others as they are."""
+    told = set()
+    for pair in islice(most_telling(known, pairs), _CHOSEN * known.shape[1]):
+        told.add(id(pair))
+        yield pair
+    yield from (pair for pair in pairs if id(pair) not in told)
 
 
 def _drawn(first: Masks, rng: np.random.Generator) -> Iterator[Masks]:
