@@ -3,10 +3,11 @@
 Records of a results file may come from anybody; whoever draws or measures them takes places in masks as they are.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 from core.coalitions.players import check
-from core.records.behaviour.needs import TaskNeeds
+from core.records.behaviour.needs import ANSWERS, TaskNeeds
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
 from core.records.diagnostics import Diagnostics
@@ -74,10 +75,15 @@ def check_needs(needs: TaskNeeds, players: int) -> None:
     for values in (needs.values, needs.text):
         if values is not None and [item.layer for item in values.values] != list(range(players)):
             raise ValueError(f"what {needs.task[:40]!r} needs of other players than its own")
+    if needs.answers not in ANSWERS:
+        raise ValueError(f"answers that are worth {needs.answers[:40]!r}")
     _check_pairs(needs.pairs, players)
     for plan in needs.plans:
         for removed in (plan.removed, plan.of_run):
             _check_removed(plan.count, removed, players)
+        means = (plan.whole, plan.worth, plan.worth_of_run, plan.difference)
+        if plan.judged_on < 1 or not all(math.isfinite(mean.value) and 0 <= mean.error < math.inf for mean in means):
+            raise ValueError(f"a plan of {plan.count} that was judged by no numbers")
 
 
 def check_mask(mask: str, players: int) -> None:

@@ -63,7 +63,7 @@ def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=integers,
         default=(),
         metavar="K,…",
-        help="also the K players that each task misses least, beside the last search's (default: none)",
+        help="also K players that each task is thought to miss least, beside the last search's (default: none)",
     )
     for asking in (tasks, needs):
         _add_items(asking)

@@ -110,6 +110,14 @@ def integers_of(values: Sequence[int] | int, name: str) -> tuple[int, ...]:
     return found
 
 
+def integer_of(value: int, name: str) -> int:
+    """One whole number from 1 on, or SelectionError."""
+    found = integers_of(value, name)
+    if len(found) > 1:
+        raise SelectionError(f"{name}={value!r} cannot be used.", "Give one whole number from 1 on.")
+    return found[0]
+
+
 def target_of(count: int | None, ratio: float | None, parameters: int | None, max_increase: float | None) -> Target:
     """The one target that is given, or none; SelectionError for several, or for one that nothing could reach."""
     named = {"count": count, "ratio": ratio, "parameters": parameters, "max_increase": max_increase}

@@ -1,5 +1,6 @@
 """What models answered to the items of tasks, in a results file."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -24,7 +25,7 @@ def known(database: Database, model: ModelInfo, mask: str, items: Sequence[str])
             [model_key(model), mask, list(dict.fromkeys(items))],
         ).fetchall()
     for item, likelihoods, greedy in rows:
-        sound = all(number is not None and number <= 0 for number in likelihoods)
+        sound = all(number is not None and -math.inf < number <= 0 for number in likelihoods)
         if not likelihoods or len(likelihoods) != len(greedy) or None in greedy or not sound:
             raise refusal(database.file, f"item {item}", "an answer that is none")
     return {item: Answer(tuple(likelihoods), tuple(greedy)) for item, likelihoods, greedy in rows}

@@ -19,10 +19,13 @@ def known(database: Database, run: str, players: int) -> tuple[TaskNeeds, ...]:
         CacheUnreadable: a row that this release would not have written.
     """
     with database.reading() as connection:
-        rows = connection.execute("SELECT record FROM needs WHERE run = ? ORDER BY task, answers", [run]).fetchall()
-    found = tuple(stored(TaskNeeds, text, database.file, f"run {run}") for (text,) in rows)
+        query = "SELECT record, task, answers, kind FROM needs WHERE run = ? ORDER BY task, answers"
+        rows = connection.execute(query, [run]).fetchall()
+    found = tuple(stored(TaskNeeds, text, database.file, f"run {run}") for text, *_ in rows)
     try:
-        for one in found:
+        for one, (_, *key) in zip(found, rows, strict=True):
+            if key != [one.task, one.answers, one.values.kind]:
+                raise ValueError("what a task needs in the place of another one's")
             check_needs(one, players)
     except ValueError as cause:
         raise refusal(database.file, f"run {run}", str(cause)) from cause

@@ -1,21 +1,21 @@
 """The sets of a size whose removal is thought to cost least, by a worth of coalitions that takes no forward.
 
-All sets are looked at where there are a hundred thousand at most; else a beam grows them player by player, and swaps
-of one player improve them until none does.
+All sets are looked at where there are a hundred thousand at most; else a beam of fifty grows them player by player, and
+swaps of one player improve it until none does: the best of all that were looked at are found.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import combinations
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core.coalitions.masks import Masks, removed
+from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
 
 _ALL = 100_000
 _BEAM = 50
+_LEAST = 1e-9  # a gain of the beam below which it is done: the same masks are worth other last digits in other company
 
 
 def best_removals(
@@ -36,26 +36,31 @@ def best_removals(
         masks = np.ones((len(places), players), dtype=np.bool_)
         np.put_along_axis(masks, places, False, axis=1)
         return _best(worth, masks, most)
-    width = max(_BEAM, most)
-    beam = np.ones((1, players), dtype=np.bool_)
+    wanted, beam = max(most, _BEAM), np.ones((1, players), dtype=np.bool_)
     for _ in range(count):
-        beam = _best(worth, _neighbours((mask, [place]) for mask in beam for place in free & {*removed(~mask)}), width)
-    while True:
-        swaps = ((mask, [out, back]) for mask in beam for out in free & {*removed(~mask)} for back in removed(mask))
-        better = _best(worth, np.concatenate([beam, _neighbours(swaps)]), width)
-        if np.array_equal(better, beam):
-            return beam[:most]
-        beam = better
+        found = _best(worth, _flipped(beam, free, back=False), wanted)
+        beam = found[:_BEAM]
+    total = -np.inf
+    while (better := float(worth(beam).sum())) > total:
+        total = better + _LEAST
+        found = _best(worth, np.concatenate([found, _flipped(beam, free, back=True)]), wanted)
+        beam = found[:_BEAM]
+    return found[:most]
 
 
-def _neighbours(flips: Iterable[tuple[NDArray[np.bool_], list[int]]]) -> Masks:
-    """Masks with some players flipped."""
+def _flipped(masks: Masks, free: Collection[int], *, back: bool) -> Masks:
+    """Each mask without one further player of `free`, and, if `back`, with another one that it lacked."""
     found = []
-    for mask, places in flips:
-        other = mask.copy()
-        other[places] ^= True
-        found.append(other)
-    return np.array(found)
+    for mask in masks:
+        out = np.flatnonzero(mask & np.isin(np.arange(len(mask)), list(free)))
+        lacking = np.flatnonzero(~mask) if back else np.array([-1])
+        outs, backs = (place.ravel() for place in np.meshgrid(out, lacking))
+        some = np.repeat(mask[None], len(outs), axis=0)
+        if back:
+            some[np.arange(len(some)), backs] = True
+        some[np.arange(len(some)), outs] = False
+        found.append(some)
+    return np.concatenate(found)
 
 
 def _best(worth: Callable[[Masks], Floats], masks: Masks, most: int) -> Masks:

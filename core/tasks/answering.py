@@ -115,7 +115,7 @@ def _measured(
             missing = [row for row, of_mask in enumerate(known) if item.digest not in of_mask]
             for place, found in ways.answers(item, masks[missing]) if missing else ():
                 row = missing[place]
-                if any(map(math.isnan, found.likelihoods)):
+                if not all(map(math.isfinite, found.likelihoods)):
                     raise EvaluationError(
                         f"{loaded.info.source} gives no numbers without {int((~masks[row]).sum())} players.",
                         "Try --dtype float32, or remove other layers.",
@@ -131,11 +131,10 @@ def _measured(
 
 
 def _keep(store: Store, model: ModelInfo, fresh: dict[str, dict[str, Answer]]) -> None:
-    """Stores what is fresh, which is so no more."""
+    """Stores what is fresh, which is so no more; what is stored already stays as it is."""
     if fresh:
-        kept = dict(fresh)
+        store.record_answers(model, dict(fresh))
         fresh.clear()
-        store.record_answers(model, kept)
 
 
 def _progress(done: int, total: int, before: int, begun: float) -> Progress:

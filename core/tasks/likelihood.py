@@ -35,7 +35,7 @@ class Likelihoods:
     """Answers items with some players of a model."""
 
     def __init__(self, loaded: LoadedModel) -> None:
-        """Proves what may be shared, by small forwards."""
+        """What may be shared is proved when it is asked first, by small forwards."""
         self._loaded = loaded
         _, self._most = CPU if loaded.info.device == "cpu" else ACCELERATOR
 

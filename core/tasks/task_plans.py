@@ -1,4 +1,4 @@
-"""Sets of layers that a task misses least, chosen on one half of its items and judged on the other.
+"""Sets of layers that a task is thought to miss least, chosen on one half of its items and judged on the other.
 
 A surrogate of the worth by the first half names promising sets of each size; what was measured counts as measured. The
 best of thousands of predictions are the luckiest ones, too, so that what it is unsure of is taken off. These sets, the
@@ -82,7 +82,10 @@ def planning(
 def _finalists(
     measured: Measurements, own: Sequence[NDArray[np.bool_]], protected: Sequence[int], seed: int
 ) -> list[Masks]:
-    """The sets of each plan's size that are to answer the items: promising ones, those of least value, and the plan."""
+    """The sets of each plan's size that are to answer the items: the plan, promising ones, those of least value.
+
+    In this order: of those whose answers are worth the same, as accuracies of a few items often are, the first counts.
+    """
     process, players = fit(measured).process, measured.masks.shape[1]
     known = {mask.tobytes(): value for mask, value in zip(measured.masks, measured.log_scores.tolist(), strict=True)}
 
@@ -102,7 +105,7 @@ def _finalists(
         promising = best_removals(expected, players, count, _PROMISING, protected)
         best = promising[np.argsort(-surely(promising), kind="stable")[:_FINALISTS]]
         least = without(players, [layer for _, layer in free[:count]])
-        every.append(np.unique(np.stack([*best, least, plan]), axis=0))
+        every.append(np.stack(list({mask.tobytes(): mask for mask in (plan, *best, least)}.values())))
     return every
 
 

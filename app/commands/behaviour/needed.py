@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.commands.behaviour.task_commands import plans_of
+from app.requests import located
 from cache import evaluations, queries
 from cache.database import Database
 from cache.store import Store
@@ -60,12 +61,14 @@ def needed(
     same.check_enough()
     own = dict(zip(plans, plans_of(database, run, plans), strict=True))
     protected = queries.find_selection(database, run.run).protected if plans else ()
-    wanted = Estimates(value, answers, run.strata, pairs, own, protected)
-    asked = partial(needing, spec=run.resolved, questions=questions, masks=same.masks, wanted=wanted)
-    _, found = lend(asked)
+    wanted = Estimates(value, answers, run.strata, pairs)
     text = layer_values(same, value, LOG_SCORE.name, run.strata, run.spec.seed)
-    found = [replace(one, text=text) for one in found]
-    Store(database).record_needs(run.run, found)
+    found: list[TaskNeeds] = []
+    # Plans ask sets that nobody has measured, which may give no numbers: what is known by then stays.
+    for one in (wanted, replace(wanted, plans=own, protected=protected)) if own else (wanted,):
+        _, found = lend(partial(needing, spec=located(run.resolved), questions=questions, masks=same.masks, wanted=one))
+        found = [replace(each, text=text) for each in found]
+        Store(database).record_needs(run.run, found)
     return found
 
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import pandas as pd
 
-from app.notebook.given import integers_of
+from app.notebook.given import integer_of
 from app.notebook.sessions import work
 from app.requests import located
 from cache import queries
@@ -28,7 +28,7 @@ def agreement_table(
         QuorumError: before any forward if the request is wrong.
     """
     if windows is not None:
-        windows = max(integers_of(windows, "windows"))
+        windows = integer_of(windows, "windows")
     players = queries.players(database, run)
     gone = [indexes(players, some) for some in removals]
     gone = gone or [plan.removed for plan in queries.find_selection(database, run.run).plans]

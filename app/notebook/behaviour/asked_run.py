@@ -47,7 +47,7 @@ class AskedRun:
             answers: what a coalition is worth: margin, or accuracy.
             masks: of the run's coalitions; None takes all.
             pairs: also interactions of pairs: shapley, faithful, banzhaf or local.
-            plans: also the sets of these sizes that each task misses least, beside the last search's.
+            plans: also a set of each of these sizes that each task is thought to miss least, beside the last search's.
             items: as of `tasks`.
         """
         from app.notebook.behaviour.need_tables import need_tables

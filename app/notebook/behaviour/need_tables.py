@@ -9,7 +9,7 @@ import pandas as pd
 from app.commands.behaviour.needed import alike, columns, needed
 from app.notebook.answers import interaction_table, value_table
 from app.notebook.behaviour.task_table import questions_of
-from app.notebook.given import integers_of
+from app.notebook.given import integer_of, integers_of
 from app.notebook.sessions import work
 from cache import queries
 from cache.database import Database
@@ -63,7 +63,7 @@ def need_tables(
         lambda asked: work(database, "lend", asked)[1],
         value=value,
         answers=answers,
-        masks=None if masks is None else max(integers_of(masks, "masks")),
+        masks=None if masks is None else integer_of(masks, "masks"),
         pairs=pairs,
         plans=() if plans == () else integers_of(plans, "plans"),
     )

@@ -22,7 +22,7 @@ class ItemMean:
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """The set of a size that a task misses least, beside the run's own plan, on items that no set was chosen by."""
+    """A set that a task is thought to miss least of its size, beside the run's own, on items that chose neither."""
 
     count: int
     removed: tuple[int, ...]  # chosen on other items: the best there of the sets that a surrogate named, and the run's
@@ -51,7 +51,7 @@ class TaskNeeds:
     halves: float  # rank correlation of the values from one random half of the items with those from the other
     text: LayerValues | None = None  # of the log score for the run's text, over the same coalitions
     pairs: PairInteractions | None = None  # of the same worth, if they were asked for
-    plans: tuple[TaskPlan, ...] = ()  # likewise, the smallest first
+    plans: tuple[TaskPlan, ...] = ()  # likewise, the fewest removed first
 
     @property
     def worth(self) -> str:

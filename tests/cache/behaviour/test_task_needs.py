@@ -1,5 +1,6 @@
 """What tasks need is read as it was kept, and of other players than the run's it is refused."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -40,9 +41,24 @@ def test_it_is_read_as_it_was_kept() -> None:
         (replace(NEEDS, pairs=replace(PAIRS, pairs=(replace(PAIRS.pairs[0], second=0),))), "twice"),
         (replace(NEEDS, plans=(replace(PLAN, removed=(3,)),)), "3 is a removed player"),
         (replace(NEEDS, plans=(replace(PLAN, of_run=(0, 1)),)), "a plan of 1 that removes 2"),
+        (replace(NEEDS, answers="luck"), "worth 'luck'"),
+        (replace(NEEDS, plans=(replace(PLAN, whole=ItemMean(math.nan, 0.1)),)), "judged by no numbers"),
+        (replace(NEEDS, plans=(replace(PLAN, worth=ItemMean(0.5, math.inf)),)), "judged by no numbers"),
+        (replace(NEEDS, plans=(replace(PLAN, judged_on=0),)), "judged by no numbers"),
         (replace(NEEDS, plans=(replace(PLAN, count=3, removed=(0, 1, 2), of_run=(0, 1, 2)),)), "removes 3 of 3"),
     ],
 )
-def test_of_other_players_it_is_refused(wrong: TaskNeeds, words: str) -> None:
+def test_what_is_none_of_the_run_is_refused(wrong: TaskNeeds, words: str) -> None:
     with pytest.raises(CacheUnreadable, match=words):
         kept(wrong)
+
+
+@pytest.mark.parametrize("column", ["task", "answers", "kind"])
+def test_in_another_one_s_place_it_is_refused(column: str) -> None:
+    """Two rows of one record would be two tables of one name on a page."""
+    database = InMemory()
+    with database.writing() as connection:
+        task_needs.insert(connection, "run", [NEEDS])
+        connection.execute(f"UPDATE needs SET {column} = 'other'")
+    with pytest.raises(CacheUnreadable, match="another one's"):
+        task_needs.known(database, "run", PLAYERS)
