@@ -14,7 +14,7 @@ from app.words import Players, named
 from cache.database import Database
 from cache.queries import StoredRun
 from core.coalitions.ranks import rank_correlations
-from core.records.behaviour.needs import TaskNeeds
+from core.records.behaviour.needs import MARGIN, TaskNeeds
 from core.records.results import RunResult
 
 
@@ -76,7 +76,7 @@ def _show_plans(run: StoredRun, found: Sequence[TaskNeeds], players: Players) ->
     """Each task's own plans beside the run's, where they were asked for."""
     rows = [
         {
-            "task": f"{one.task}, {one.answers}",
+            "task": f"{one.task}, {one.answers}{', nats' if one.answers == MARGIN else ''}",
             "removed": named(players, plan.removed),
             "left": str(plan.worth),
             "the run's plan": named(players, plan.of_run),

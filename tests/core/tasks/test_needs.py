@@ -13,12 +13,14 @@ import shapiq
 
 from app.commands.behaviour.needed import _some
 from app.worker.client import Jobs
+from cache.behaviour import task_needs
+from cache.database import Database
 from cache.in_memory import InMemory
 from cache.store import Store
 from core.coalitions.masks import encode, everything, without
 from core.coalitions.measurements import Floats
 from core.coalitions.players import players_of
-from core.errors import TaskError
+from core.errors import EvaluationError, TaskError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
 from core.records.behaviour.needs import ACCURACY, MARGIN, TaskNeeds
@@ -231,8 +233,16 @@ def test_too_few_items_are_named(folder: Path, spec: RunSpec) -> None:
         needs_of(Store(InMemory()), spec, Questions(("arc_easy",), folder, limit=3), MARGIN)
 
 
+def without_numbers(*asked: Any) -> Iterator[Any]:
+    """In the place of `planning`: no plan has answers."""
+    if asked[6]:
+        raise EvaluationError("The model gives no numbers without 2 players.", "Remove other layers.")
+    yield from ()
+    return ()
+
+
 def test_the_command_and_the_page(
-    cli: Cli, finished: Finished, text_file: Path, tiny: Path, folder: Path, shared: Jobs
+    cli: Cli, finished: Finished, text_file: Path, tiny: Path, folder: Path, shared: Jobs, cache_file: Path
 ) -> None:
     [run] = finished(RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50))
     assert "No task has been asked yet" in said(open_page("contributions", run=run, tab="tasks", value="shapley"))
@@ -254,6 +264,10 @@ def test_the_command_and_the_page(
     assert list(shown["rank correlation"])[1:] == ["arc_easy, margin", "lambada_openai, margin"]
     assert all(one["pairs"] is None and not one["plans"] for one in answer["tasks"])
     assert cli("select", run, "--most", 2, "--units", 0.1)[0] == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("core.tasks.needing.planning", without_numbers)
+        assert cli("needs", run, *asked, "--pairs", "--plans", "1,2")[1]["error"]["kind"] == "EvaluationError"
+    assert all(one.pairs for one in task_needs.known(Database(cache_file), run, 8)), "what was found by then stays"
     status, answer, errors = cli("needs", run, *asked, "--pairs", "--plans", "1,2")
     assert status == 0, errors
     for one in answer["tasks"]:
