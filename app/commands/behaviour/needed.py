@@ -11,6 +11,7 @@ import numpy as np
 from app.commands.behaviour.task_commands import plans_of
 from app.requests import located
 from cache import evaluations, queries
+from cache.behaviour import task_needs
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import Masks, encode
@@ -63,13 +64,19 @@ def needed(
     protected = queries.find_selection(database, run.run).protected if plans else ()
     wanted = Estimates(value, answers, run.strata, pairs)
     text = layer_values(same, value, LOG_SCORE.name, run.strata, run.spec.seed)
-    found: list[TaskNeeds] = []
-    # Plans ask sets that nobody has measured, which may give no numbers: what is known by then stays.
-    for one in (wanted, replace(wanted, plans=own, protected=protected)) if own else (wanted,):
-        _, found = lend(partial(needing, spec=located(run.resolved), questions=questions, masks=same.masks, wanted=one))
-        found = [replace(each, text=text) for each in found]
-        Store(database).record_needs(run.run, found)
-    return found
+    asked = partial(needing, spec=located(run.resolved), questions=questions, masks=same.masks)
+    _, found = lend(partial(asked, wanted=wanted))
+    found = [replace(one, text=text) for one in found]
+    if own:
+        # Plans ask sets that nobody has measured, which may give no numbers: all that is known by then stays.
+        known = task_needs.known(database, run.run, same.masks.shape[1])
+        plans_before = {(one.task, one.answers): one.plans for one in known if one.values.kind == value}
+        kept = [replace(one, plans=plans_before.get((one.task, one.answers), ())) for one in found]
+        Store(database).record_needs(run.run, kept)
+        _, found = lend(partial(asked, wanted=replace(wanted, plans=own, protected=protected)))
+        found = [replace(one, text=text) for one in found]
+    Store(database).record_needs(run.run, found)
+    return list(found)
 
 
 def columns(found: Sequence[TaskNeeds]) -> dict[str, LayerValues]:

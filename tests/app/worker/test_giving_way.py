@@ -67,7 +67,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def small(spec: RunSpec) -> RunSpec:
-    return replace(spec, masks=20, sequences=2)
+    return replace(spec, masks=20, sequences=2, dtype="float32")
 
 
 @pytest.mark.parametrize("part", ["surrogates", "search"])

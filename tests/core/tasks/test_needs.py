@@ -264,10 +264,12 @@ def test_the_command_and_the_page(
     assert list(shown["rank correlation"])[1:] == ["arc_easy, margin", "lambada_openai, margin"]
     assert all(one["pairs"] is None and not one["plans"] for one in answer["tasks"])
     assert cli("select", run, "--most", 2, "--units", 0.1)[0] == 0
+    assert cli("needs", run, *asked, "--plans", "2")[0] == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.tasks.needing.planning", without_numbers)
         assert cli("needs", run, *asked, "--pairs", "--plans", "1,2")[1]["error"]["kind"] == "EvaluationError"
-    assert all(one.pairs for one in task_needs.known(Database(cache_file), run, 8)), "what was found by then stays"
+    known = task_needs.known(Database(cache_file), run, 8)
+    assert all(one.pairs and [plan.count for plan in one.plans] == [2] for one in known), "all found by then stays"
     status, answer, errors = cli("needs", run, *asked, "--pairs", "--plans", "1,2")
     assert status == 0, errors
     for one in answer["tasks"]:
