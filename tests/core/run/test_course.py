@@ -24,7 +24,7 @@ from core.surrogate.validation import KINDS
 
 @pytest.fixture
 def small(spec: RunSpec) -> RunSpec:
-    return replace(spec, masks=20, sequences=2)
+    return replace(spec, masks=20, sequences=2, dtype="float32")
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,12 @@ REMOVED = (0, 3, 4)
 
 
 @pytest.fixture
+def spec(spec: RunSpec) -> RunSpec:
+    """In float32, on every processor."""
+    return replace(spec, dtype="float32")
+
+
+@pytest.fixture
 def behaved(spec: RunSpec, engine: Engine) -> Behaviour:
     *_, done = engine.behave(spec, REMOVED, tokens=6, windows=5)
     assert isinstance(done, Behaved)
