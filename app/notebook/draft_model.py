@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from app.notebook.given import Players, at_least_one, integers_of
+from app.notebook.given import Players, at_least_one, integer_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -24,4 +24,4 @@ def draft(model: "PreTrainedModel", removed: Players, tokens: int | None = None)
     """
     from core.drafting.shared_draft import shared_draft
 
-    return shared_draft(model, at_least_one(removed), None if tokens is None else max(integers_of(tokens, "tokens")))
+    return shared_draft(model, at_least_one(removed), None if tokens is None else integer_of(tokens, "tokens"))

@@ -12,7 +12,7 @@ from app.notebook.given import (
     Players,
     at_least_one,
     compensation_of,
-    integers_of,
+    integer_of,
     names_of,
     path_of,
     positive,
@@ -169,7 +169,7 @@ class Run(AskedRun):
         found = queries.selection(self._database, run.run, protected)
         units = usual_units(found) if units is None else units
         positive(units, "units")
-        upto = None if most is None else max(integers_of(most, "most"))
+        upto = None if most is None else integer_of(most, "most")
         request = Request(float(units), upto, protected).reaching(target, len(players))
         left = request.after(found)
         if left is not None:

@@ -64,9 +64,8 @@ class _Open:
         kept = masks.sum(axis=1)
         self._shared = np.where(masks, holds[kept][:, None], lacks[kept][:, None])  # with the values, (m, n)
         self._variance = np.full(len(masks), 1 + _OWN)
-        self._factor = np.empty(
-            (len(masks), len(masks))
-        )  # Cholesky, of the masks' covariance: a column for each measured
+        # Cholesky, of the masks' covariance: a column for each that was measured.
+        self._factor = np.empty((len(masks), len(masks)))
         self._measured = 0
 
     def gains(self) -> Floats:

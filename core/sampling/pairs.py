@@ -6,7 +6,6 @@ from itertools import chain, islice
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
 from core.errors import SelectionError
@@ -66,10 +65,7 @@ def _drawn(first: Masks, rng: np.random.Generator) -> Iterator[Masks]:
         mask = mask_of(layers, rng.permutation(layers)[: int(rng.choice(sizes, p=chance / chance.sum()))])
         new = [one for one in (mask, ~mask) if one.tobytes() not in found]
         found |= {one.tobytes() for one in new}
-        left -= np.bincount([_size(one) - 1 for one in new], minlength=layers - 1)
         if new:
-            yield np.stack(new)
-
-
-def _size(mask: NDArray[np.bool_]) -> int:
-    return int(mask.sum())
+            pair = np.stack(new)
+            left -= np.bincount(pair.sum(axis=1) - 1, minlength=layers - 1)
+            yield pair

@@ -133,7 +133,7 @@ def _measured(
 def _keep(store: Store, model: ModelInfo, fresh: dict[str, dict[str, Answer]]) -> None:
     """Stores what is fresh, which is so no more; what is stored already stays as it is."""
     if fresh:
-        store.record_answers(model, dict(fresh))
+        store.record_answers(model, fresh)
         fresh.clear()
 
 

@@ -28,7 +28,7 @@ ITEMS = (
 )
 
 
-def plain(loaded: LoadedModel, item: Item, mask: np.ndarray) -> Answer:  # type: ignore[type-arg]
+def plain(loaded: LoadedModel, item: Item, mask: np.ndarray) -> Answer:
     """By the definition: the model's own forward of each text alone."""
     likelihoods, greedy = [], []
     for context, after in item.tokens:
@@ -128,10 +128,7 @@ def test_a_shared_prefix_is_computed_once(tiny_loaded: LoadedModel) -> None:
 def counted(loaded: LoadedModel, work: Callable[[], Sequence[Answer]]) -> int:
     """How often blocks are called."""
     calls: list[int] = []
-    handles = [
-        block.register_forward_pre_hook(lambda *_: calls.append(1))  # type: ignore[func-returns-value]
-        for block in loaded.blocks.modules
-    ]
+    handles = [block.register_forward_pre_hook(lambda *_: calls.append(1)) for block in loaded.blocks.modules]
     try:
         work()
     finally:
