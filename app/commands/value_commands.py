@@ -2,9 +2,9 @@
 
 import argparse
 from dataclasses import asdict
-from typing import Any
 
 from app.cli.opening import asked_run, database_of, engine_on
+from app.cli.pair_lines import pair_line, pair_rows
 from app.cli.terminal import follow, say
 from app.words import labels
 from cache import evaluations, queries
@@ -68,10 +68,7 @@ def interactions(options: argparse.Namespace) -> None:
     measured = _worths(database, run, options.worth)
     found = pair_interactions(measured, options.value, options.worth, run.spec.seed, run.kept)
     label = labels(players := queries.players(database, run))
-    pairs = [
-        {**asdict(pair), "first": label[pair.first], "second": label[pair.second], "meaning": pair.meaning}
-        for pair in found.pairs
-    ]
+    pairs = pair_rows(found, label)
     by_places = {(pair.first, pair.second): row for pair, row in zip(found.pairs, pairs, strict=True)}
     halves = [{"layer": block, **by_places[places]} for block, places in both_halves(players).items()]
     rests = counted(database, asked(database, run), WORTHS[options.worth].measured)
@@ -79,9 +76,9 @@ def interactions(options: argparse.Namespace) -> None:
         f"{found.kind} interactions in {found.worth}, strongest first; 90 % interval for what was not measured",
         *_basis(found, rests),
     ]
-    lines += map(_pair, pairs[: options.top])
+    lines += map(pair_line, pairs[: options.top])
     if halves:
-        lines += ["", "each block's attention with its MLP", *map(_pair, halves)]
+        lines += ["", "each block's attention with its MLP", *map(pair_line, halves)]
     answer = {"run": run.run, **asdict(found), "pairs": pairs, "halves": halves, "basis": asdict(rests)}
     say(options.json, answer, "\n".join(lines))
 
@@ -91,13 +88,6 @@ def _worths(database: Database, run: queries.StoredRun, worth: str) -> Measureme
     if WORTHS[worth].measured == DIVERGENCES and evaluations.lacks_divergences(database, run):
         follow(engine_on(database).diverge(run.game, run.resolved))
     return evaluations.measured_for(database, run, worth)
-
-
-def _pair(pair: dict[str, Any]) -> str:
-    return (
-        f"{pair['first']:>3} {pair['second']:>3} {pair['value']:9.4f} {pair['low']:9.4f} {pair['high']:9.4f}  "
-        f"{pair['meaning']}"
-    )
 
 
 def _basis(found: LayerValues | PairInteractions, rests: Basis) -> list[str]:

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from app.cli.opening import database_of, engine_on
+from app.cli.pair_lines import pair_rows
 from app.cli.terminal import returned, say
-from app.commands.behaviour.need_lines import lines, pair_rows
+from app.commands.behaviour.need_lines import lines
 from app.commands.behaviour.needed import TEXT, alike, columns, needed
 from app.commands.behaviour.task_commands import check_installed
 from app.words import labels
@@ -54,7 +55,7 @@ def _answer(one: TaskNeeds, label: Sequence[int | str]) -> dict[str, Any]:
         **{name: value for name, value in asdict(one).items() if name != "text"},
         "values": [{**asdict(item), "layer": label[item.layer]} for item in one.values.values],
         "surrogate": one.values.surrogate and asdict(one.values.surrogate),
-        "pairs": one.pairs and {**asdict(one.pairs), "pairs": pair_rows(one, label)},
+        "pairs": one.pairs and {**asdict(one.pairs), "pairs": pair_rows(one.pairs, label)},
         "plans": [
             {
                 **asdict(plan),

@@ -1,8 +1,8 @@
 """What tasks need, in lines of text."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
+from app.cli.pair_lines import pair_line, pair_rows
 from core.records.behaviour.needs import TaskNeeds
 from core.records.values import LayerValues
 
@@ -46,27 +46,10 @@ def lines(
     ]
 
 
-def pair_rows(one: TaskNeeds, label: Sequence[int | str]) -> list[dict[str, Any]]:
-    """The pairs of a task, the strongest first; none where they were not asked for."""
-    return [
-        {
-            "first": label[pair.first],
-            "second": label[pair.second],
-            "value": pair.value,
-            "low": pair.low,
-            "high": pair.high,
-            "meaning": pair.meaning,
-        }
-        for pair in (one.pairs.pairs if one.pairs is not None else ())
-    ]
-
-
 def _pairs(one: TaskNeeds, label: Sequence[int | str]) -> Iterator[str]:
     if one.pairs is not None:
         yield f"{one.pairs.kind} interactions in {one.task}, strongest first; 90 % interval for what was not measured"
-    for pair in pair_rows(one, label)[:_PAIRS]:
-        numbers = " ".join(f"{pair[name]:9.4f}" for name in ("value", "low", "high"))
-        yield f"{pair['first']:>3} {pair['second']:>3} {numbers}  {pair['meaning']}"
+        yield from map(pair_line, pair_rows(one.pairs, label)[:_PAIRS])
 
 
 def _plans(one: TaskNeeds, label: Sequence[int | str]) -> Iterator[str]:
