@@ -35,9 +35,9 @@ from core.records.events import Compared, Event, Measured, Scored, Selected, Sta
 from core.records.mends import Compensate
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
+from core.run.compensating.one_removal import mended, unseen, with_patches
 from core.run.course import Course, alone, claimed
 from core.run.exporting import exporting
-from core.run.mending import mended, unseen, with_patches
 from core.run.searching import left_to_search, searching
 from core.run.tally import Tally
 from core.sampling.samplers import begin, check_seed, check_size

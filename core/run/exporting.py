@@ -9,7 +9,7 @@ from core.export.export import check_export, export, exported
 from core.export.recipe import Recipe
 from core.export.target import check_target
 from core.records.events import Event, Stage
-from core.run.mending import mended
+from core.run.compensating.one_removal import mended
 from core.speed.latency import seconds
 
 
