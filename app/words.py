@@ -161,4 +161,5 @@ def saved(done: Exported) -> list[str]:
         f"{done.deleted:,} parameters are gone from the file{zeros}",
         f"a forward of one window takes {done.pruned:.3g} s, the whole model's {done.whole:.3g} s (medians, measured "
         "on this machine)",
+        *([f"{done.gguf} is the same in half precision, for llama.cpp and what is built on it"] if done.gguf else []),
     ]

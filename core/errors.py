@@ -21,6 +21,7 @@
     │   └── RunNotFound
     ├── TaskError             a task of lm-eval, or its items, that cannot be had or asked
     ├── ClusterError          Ray is missing, or its machines do not answer or cannot measure
+    ├── ToolError             another project's program, which Quorum calls, is missing or has failed
     ├── NotAllowed            something of somebody else's, or too much at once, where people log in
     ├── LibraryPanic          a library written in Rust has given up in the middle
     ├── BadPath               a path that no system takes
@@ -110,6 +111,9 @@ class TaskError(QuorumError): ...
 
 
 class ClusterError(QuorumError): ...
+
+
+class ToolError(QuorumError): ...
 
 
 class NotAllowed(QuorumError): ...

@@ -23,6 +23,7 @@ ORDER = (
     ("core.pauses",),
     ("core.coalitions",),
     ("core.records",),
+    ("core.tools",),
     ("core.hub",),
     ("core.checkpoint",),
     ("core.text", "core.model"),

@@ -28,6 +28,11 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     export.add_argument("--corpus", metavar="NAME|FILE", help=f"where the recipe's text {there}")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument(
+        "--format",
+        choices=("safetensors", "gguf"),
+        help="gguf: also as one file in half precision, for llama.cpp (default: as the recipe says, else safetensors)",
+    )
+    export.add_argument(
         "--uncached", action="store_true", help="also a hybrid that is left without attention, and so without a cache"
     )
     add_compensation(export)

@@ -14,6 +14,7 @@ from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
 from core.errors import ModelNotFound, RunNotFound
 from core.export.formats import FORMATS
+from core.export.gguf.converter import check_converter
 from core.export.recipe import Recipe, read_recipe
 from core.export.target import check_target
 from core.paths import own_name, user_path
@@ -33,6 +34,8 @@ def export(options: argparse.Namespace) -> None:
         options.misused("--model and --corpus go with --recipe; a run names its own")
     if options.recipe is not None and options.check_writing:
         options.misused("--check-writing goes with a run, which says what text and precision to judge by")
+    if options.format == "gguf":
+        check_converter()  # before texts are written for minutes
     database, judged = database_of(options), None
     if options.recipe is not None:
         wanted = _here(database, read_recipe(options.recipe, options.model, options.corpus), options)
@@ -43,6 +46,8 @@ def export(options: argparse.Namespace) -> None:
         check_target(options.out, wanted)  # before texts are written for minutes
         judged = _judged(database, result, spec, removed, afresh=options.check_writing)
     wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)
+    if options.format is not None:
+        wanted = replace(wanted, gguf=options.format == "gguf")
     export = engine_on(database).export
     done = follow(export(wanted, options.out, uncached=options.uncached, most=options.fail_above))
     assert isinstance(done, Exported)
@@ -57,6 +62,7 @@ def export(options: argparse.Namespace) -> None:
         "verified": True,  # export raises otherwise, and leaves nothing at the path
         "protocol": asdict(done.protocol),
         "parameters": {"deleted": done.deleted, "zeroed": done.zeroed},
+        "gguf": done.gguf or None,
         "seconds": {"whole": done.whole, "exported": done.pruned},
     }
     lines = [

@@ -17,7 +17,8 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
 from core.coalitions.players import dropped
-from core.errors import QuorumError
+from core.errors import QuorumError, ToolError
+from core.export.gguf.converter import check_converter
 from core.export.recipe import UNCACHED
 from core.export.target import named_target
 from core.records.events import Exported
@@ -51,6 +52,7 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
         help="Some weights beside each cut change, so that the rest works as before: minutes of fitting on calibration "
         "text, kept only where it lowers the loss on text that no fit has seen. No new parameters, no training",
     )
+    gguf = _asks_for_gguf()
     job = shared.newest("export", run.run)
     # Asked only where an export has been refused for it.
     asked = job is not None and job.status == "failed" and UNCACHED in job.hint
@@ -72,12 +74,25 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
             out=str(out),
             uncached=uncached,
             compensate=fit if whole_layers and fit != "none" else None,
+            gguf=gguf,
         )
         st.rerun()
     if not finished:
         st.caption("A run can be exported when it is finished.")
     if job is not None:
         _show_job(shared, result, job)
+
+
+def _asks_for_gguf() -> bool:
+    """Whether a file for llama.cpp is wanted beside; where its converter is missing, what installs it."""
+    missing = ""
+    try:
+        check_converter()
+    except ToolError as error:
+        missing = f". {error.hint}"
+    told = "One file in half precision, written beside the folder's own by llama.cpp's converter"
+    wanted = st.checkbox("Also as GGUF, for llama.cpp", disabled=bool(missing), help=plain(told + missing))
+    return wanted and not missing
 
 
 def _show_job(shared: Jobs, result: RunResult, job: Job) -> None:

@@ -50,6 +50,7 @@ class ExportedModel:
     seconds: float  # of a forward of one window, the median
     seconds_whole: float  # the same of the whole model
     uncompensated: float  # the perplexity without compensation; the same where there is none
+    gguf: Path | None  # the file for llama.cpp, where one was asked for
 
 
 def contribution_table(items: Iterable[Contribution], players: Sequence[str]) -> pd.DataFrame:
@@ -112,6 +113,7 @@ def exported_model(done: Exported) -> ExportedModel:
         seconds=done.pruned,
         seconds_whole=done.whole,
         uncompensated=done.plain,
+        gguf=Path(done.gguf) if done.gguf else None,
     )
 
 

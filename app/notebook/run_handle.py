@@ -179,10 +179,13 @@ class Run(AskedRun):
         plans = found.nested if nested else target.choose(found)
         return pd.DataFrame(answers.plan_rows(plans, found.model))
 
-    def export(self, remove: Players, out: str | PathLike[str], *, compensate: str = "none") -> answers.ExportedModel:
+    def export(
+        self, remove: Players, out: str | PathLike[str], *, compensate: str = "none", gguf: bool = False
+    ) -> answers.ExportedModel:
         """Writes the model without some players as a new folder that plain transformers loads, and measures it.
 
         `compensate` is none, scale or refit: weights beside each cut are changed, fitted on calibration text.
+        With `gguf`, a file for llama.cpp is written beside: its converter must be installed.
         """
         from app.requests import located
 
@@ -193,7 +196,7 @@ class Run(AskedRun):
         places = indexes(result.model.players, at_least_one(remove))
         mask_without(result.model.players, places)
         recipe = Recipe.of(result, run.resolved, places)
-        recipe = replace(recipe, spec=located(recipe.spec), compensate=fit)
+        recipe = replace(recipe, spec=located(recipe.spec), compensate=fit, gguf=gguf)
         done, _ = work(self._database, "export", recipe, target)
         return answers.exported_model(done)
 

@@ -65,6 +65,7 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return agreeing(engine, spec, [tuple(removed) for removed in command["removals"]])
         case "export":
             recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
+            recipe = replace(recipe, gguf=command.get("gguf", False))
             if command.get("compensate"):
                 recipe = replace(recipe, compensate=Compensate(command["compensate"]))
             return engine.export(recipe, Path(command["out"]), uncached=command.get("uncached", False))

@@ -49,8 +49,13 @@ class GgufHeader:
     begin: int  # of the keys, from the start of the file
     end: int
     values: dict[str, int | float | str]  # of keys that have one; of arrays there are none
-    listed: int  # elements of all arrays
+    lists: dict[str, int]  # how many elements each array has
     tensors: tuple[PackedTensor, ...]
+
+    @property
+    def listed(self) -> int:
+        """Elements of all arrays."""
+        return sum(self.lists.values())
 
     @property
     def alignment(self) -> int:
@@ -85,7 +90,8 @@ class _Reader:
     """Reads a header; ValueError for what cannot be one."""
 
     def __init__(self, content: BinaryIO, size: int) -> None:
-        self._content, self._size, self._at, self._elements = content, size, 0, 0
+        self._content, self._size, self._at = content, size, 0
+        self._lists: dict[str, int] = {}
 
     def header(self, file: Path) -> GgufHeader:
         if self._bytes(4) != b"GGUF":
@@ -123,7 +129,7 @@ class _Reader:
                 problem = "is there twice" if name in found else f"of shape {list(shape)} does not fit into the file"
                 raise ValueError(f"the tensor {name[:100]} {problem}")
             found[name] = tensor
-        return GgufHeader(file, version, keys, begin, end, values, self._elements, tuple(found.values()))
+        return GgufHeader(file, version, keys, begin, end, values, self._lists, tuple(found.values()))
 
     def _tensor(self) -> tuple[str, tuple[int, ...], int, int]:
         name, dimensions = self._text(), self._number("I")
@@ -141,8 +147,8 @@ class _Reader:
         inner, count = self._number("I"), self._number("Q")
         if inner != _STRING and inner not in _WIDTHS:
             raise ValueError(f"the array {key[:100]} has elements of type {inner}")
-        self._elements += count
-        if self._elements > _ELEMENTS:
+        self._lists[key] = count
+        if sum(self._lists.values()) > _ELEMENTS:
             raise ValueError(f"the array {key[:100]} has {count:,} elements")
         if inner != _STRING:
             self._bytes(count * struct.calcsize(f"<{_WIDTHS[inner]}"))

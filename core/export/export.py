@@ -121,6 +121,7 @@ def exported(
     smaller: Smaller,
     done: Compensation | None,
     took: tuple[float, float],
+    gguf: Path | None = None,
 ) -> Exported:
     """What `export`, with the same arguments, has written and measured; `took`: seconds of a forward, whole and not."""
     removed, mask = indexes(loaded.info.players, recipe.removed), mask_without(loaded.info.players, recipe.removed)
@@ -137,6 +138,7 @@ def exported(
         pruned=took[1],
         plain=perplexity(smaller.plain),
         compensation=done,
+        gguf=str(gguf or ""),
     )
 
 

@@ -36,6 +36,7 @@ class Recipe:
     removed: tuple[str, ...]  # players, by name
     run: str
     compensate: Compensate | None = None  # what is fitted after they are gone, anew each time
+    gguf: bool = False  # whether a GGUF file is written beside
 
     @classmethod
     def of(cls, result: RunResult, spec: RunSpec, removed: Sequence[int]) -> "Recipe":
@@ -123,7 +124,8 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
     players = players_of(layers, spec.players, spec.protect)
     places = removed_by(mask_without(players, list(map(str, removed))))
     compensate = _compensate(file, entries.get("compensate"))
-    return Recipe(spec, fingerprint, layers, tuple(players[place] for place in places), run, compensate)
+    named = tuple(players[place] for place in places)
+    return Recipe(spec, fingerprint, layers, named, run, compensate, gguf=isinstance(entries.get("gguf"), dict))
 
 
 def _object(file: Path) -> dict[str, Any]:

@@ -53,13 +53,16 @@ def check_file(out: Path) -> Path:
 
 
 def is_complete(recipe: Recipe, out: Path) -> bool:
-    """Whether an export of this very recipe has written `out`: a folder has its name only when it is complete."""
+    """Whether an export of this very recipe has written `out`: a folder has its name only when it is complete.
+
+    A GGUF file comes afterwards, if at all.
+    """
     try:
         written = read_recipe(out / "quorum.json")
     except QuorumError:
         return False
     named = replace(recipe.spec, model=own_name(recipe.spec.model), corpus=own_name(recipe.spec.corpus))
-    return replace(written, spec=named) == replace(recipe, spec=named)
+    return replace(written, spec=named, gguf=recipe.gguf) == replace(recipe, spec=named)
 
 
 def _try(out: Path, make: Callable[[Path], None]) -> None:

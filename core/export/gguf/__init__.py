@@ -1,0 +1,1 @@
+"""An exported folder as one GGUF file, for llama.cpp and what is built on it."""
