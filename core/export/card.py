@@ -9,7 +9,7 @@ from core.coalitions.players import dropped, indexes
 from core.errors import ModelNotFound
 from core.export.recipe import COMMAND, Recipe
 from core.hub.hub_id import HubId
-from core.records.mends import Compensation
+from core.records.mends import Compensation, Healing
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, TextProtocol
 
 
@@ -21,8 +21,9 @@ class Outcome:
     dense_perplexity: float
     perplexity: float  # of the smaller model
     parameters: int  # of the smaller model
-    plain_perplexity: float  # without compensation
+    plain_perplexity: float  # without compensation and training
     compensation: Compensation | None
+    healing: Healing | None = None
 
 
 def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str], drafts: bool) -> str:
@@ -45,6 +46,10 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
     done = outcome.compensation if outcome.compensation and outcome.compensation.accepted else None
     kept = "The weights that stay are the parent's, bit by bit"
     kept += ", but for those that are zero" if halves else ", but for those that were fitted" if done else ""
+    trained = outcome.healing if outcome.healing and outcome.healing.kept.step else None
+    made = f"{kept}; nothing was trained afterwards."
+    if trained:
+        made = "Of the weights that stay, the matrices inside the layers were trained afterwards (LoRA, merged)."
     zero = "- Attention (a) and MLPs (m) switched off by output projections that are zero: "
     terms = f"The parent's terms apply: {', '.join(licences)}." if licences else "The parent's licence applies."
     return "\n".join(
@@ -63,19 +68,21 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             f"# {_plain(name)} without {len(blocks)} of {parent.layers} layers"
             + (f" and {len(halves)} halves of layers" if halves else ""),
             "",
-            f"Made with Quorum {__version__}. {kept}; nothing was trained afterwards.",
+            f"Made with Quorum {__version__}. {made}",
             "",
             "| | parent | this model |",
             "| --- | --- | --- |",
             f"| layers | {parent.layers} | {parent.layers - len(blocks)} |",
             f"| parameters | {parent.parameters:,} | {outcome.parameters:,} ({share:.1%} fewer) |",
             f"| perplexity | {outcome.dense_perplexity:.3f} | {outcome.perplexity:.3f} |",
+            *([f"| perplexity before training | | {trained.before:.3f} |"] if trained else []),
             *([f"| perplexity before {done.how} | | {outcome.plain_perplexity:.3f} |"] if done else []),
             "",
             f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`{commit}).",
             f"- Layers removed, counted from 0: {', '.join(map(str, blocks)) or 'none'}.",
             *([f"{zero}{', '.join(halves)}."] if halves else []),
             *([_fitted(outcome.compensation)] if outcome.compensation else []),
+            *([_healed(recipe, outcome.healing)] if outcome.healing else []),
             f"- Perplexity was measured in {parent.dtype} on {_plain(str(outcome.protocol))}. It compares only "
             "with perplexities of the same protocol.",
             f"- The layers were chosen with run `{recipe.run}`; its specification is in `quorum.json`.",
@@ -115,6 +122,21 @@ def _fitted(done: Compensation) -> str:
         "scale": "all output projections after a cut were divided by one number",
     }[done.how]
     return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts; no step of training. Text: {text}."
+
+
+def _healed(recipe: Recipe, done: Healing) -> str:
+    """What was trained, on what, and what that gave on text that it has not seen."""
+    heal, kept, first = recipe.heal, done.kept, done.readings[0]
+    assert heal is not None  # which has asked for it
+    text = f"Text: {_plain(done.text)}, {done.held} of them held out"
+    if not kept.step:
+        none = f"{done.steps} steps of training did not lower the loss of what was held out"
+        return f"- {none}: nothing was changed. {text}."
+    return (
+        f"- Training: LoRA (rank {heal.rank}, alpha {heal.alpha}, dropout {heal.dropout}, learning rate {heal.rate:g}),"
+        f" {kept.step} steps of {heal.batch}, seed {heal.seed}; perplexity of what was held out {first.perplexity:.3f} "
+        f"before and {kept.perplexity:.3f} after. {text}."
+    )
 
 
 def _repository(source: str) -> str:

@@ -26,7 +26,7 @@ from core.export.zero_sublayers import check_zeroing, is_halved, read_zeroed, sa
 from core.model.masked import missing_projections
 from core.model.model import LoadedModel, load
 from core.records.events import Exported
-from core.records.mends import Compensation
+from core.records.mends import Compensation, Healing
 from core.records.spec import Losses
 from core.text.windows import Windows
 from core.unfinished import unfinished
@@ -37,7 +37,7 @@ class Smaller(NamedTuple):
 
     parameters: int
     losses: Losses  # of every sequence
-    plain: Losses  # the same without compensation
+    plain: Losses  # the same without compensation and training
 
 
 def export(
@@ -48,7 +48,8 @@ def export(
     *,
     uncached: bool = False,
     most: float | None = None,
-    fit: tuple[Compensation, Patches] | None = None,
+    fit: tuple[Compensation | None, Patches] | None = None,
+    healed: Healing | None = None,
 ) -> Smaller:
     """Writes the model without some players as a folder that plain `from_pretrained` loads.
 
@@ -66,7 +67,9 @@ def export(
         out: a folder that does not exist, is empty, or was written so before.
         uncached: writes as well what generates without a cache alone, with settings that say so.
         most: how much higher the perplexity on `windows` may be, as a share of the whole model's.
-        fit: the compensation that the recipe asks for, and the weights that change by it (core.compensation).
+        fit: the compensation that the recipe asks for, and the weights that change by it (core.compensation) and by
+            training.
+        healed: the training that the recipe asks for (core.healing).
 
     Raises:
         SelectionError, UnsupportedModel, EvaluationError, ExportError, NotWritable, DiskFull.
@@ -87,7 +90,8 @@ def export(
         folder.mkdir()
         _write(loaded, mask, folder, patches)
         parameters, losses = _verify(loaded, wanted, folder, windows)
-        outcome = Outcome(windows.protocol, perplexity(whole), perplexity(losses), parameters, perplexity(plain), done)
+        measured = perplexity(whole), perplexity(losses), parameters, perplexity(plain)
+        outcome = Outcome(windows.protocol, *measured, done, healed)
         text = recipe.text(loaded.info, **asdict(outcome))
         (folder / "quorum.json").write_text(text, encoding="utf-8")
         licences = copy_terms(loaded.checkpoint.folder, folder)
@@ -119,7 +123,7 @@ def exported(
     recipe: Recipe,
     out: Path,
     smaller: Smaller,
-    done: Compensation | None,
+    done: tuple[Compensation | None, Healing | None],
     took: tuple[float, float],
     gguf: Path | None = None,
 ) -> Exported:
@@ -137,7 +141,8 @@ def exported(
         whole=took[0],
         pruned=took[1],
         plain=perplexity(smaller.plain),
-        compensation=done,
+        compensation=done[0],
+        healing=done[1],
         gguf=str(gguf or ""),
     )
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from core import __version__
 from core.coalitions.masks import removed as removed_by
@@ -14,7 +14,7 @@ from core.errors import ExportError, ModelNotFound, NotRecipe
 from core.files import json_of
 from core.hub.hub_id import COMMIT, HubId
 from core.paths import own_name, user_path
-from core.records.mends import COMPENSATIONS, Compensate
+from core.records.mends import COMPENSATIONS, Compensate, Heal
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import SAMPLERS, ModelInfo, RunSpec
@@ -24,6 +24,7 @@ COMMAND = "python -m app export --recipe FILE --out DIR"
 UNCACHED = "--uncached"
 # A recipe has one or two thousand bytes; no model has so many layers, and no text so many windows.
 _LARGEST, _LAYERS, _NUMBER, _TEXT = 2**20, 10_000, 10**9, 4096
+_Asked = TypeVar("_Asked", RunSpec, Heal)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Recipe:
     removed: tuple[str, ...]  # players, by name
     run: str
     compensate: Compensate | None = None  # what is fitted after they are gone, anew each time
+    heal: Heal | None = None  # what is trained after that, anew each time
     gguf: bool = False  # whether a GGUF file is written beside
 
     @classmethod
@@ -64,6 +66,12 @@ class Recipe:
             )
         mask_without(players, self.removed)
 
+    @property
+    def _named_heal(self) -> Heal | None:
+        """What is trained, with the names of its text's and instructions' files alone."""
+        heal = self.heal
+        return heal and replace(heal, corpus=own_name(heal.corpus), instructions=own_name(heal.instructions))
+
     def text(self, model: ModelInfo, **measured: object) -> str:
         """The file, as JSON, with the model and what was measured, for whoever reads it.
 
@@ -77,6 +85,7 @@ class Recipe:
             "run": self.run,
             "found_by": asdict(spec),
             **({"compensate": asdict(self.compensate)} if self.compensate else {}),
+            **({"heal": asdict(self._named_heal)} if self._named_heal else {}),
             **measured,
             "command": COMMAND,
         }
@@ -119,13 +128,14 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
         raise _not_recipe(file, "removed is no list of players")
     if not isinstance(run, str) or not re.fullmatch(r"[\w-]{1,64}", run, re.ASCII):
         raise _not_recipe(file, "it names no run")
-    spec = _spec(file, entries.get("found_by"))
+    spec = _fields(file, "found_by", RunSpec(), entries.get("found_by"))
     spec = replace(spec, model=model or _pinned(spec.model, described.get("commit")), corpus=corpus or spec.corpus)
     players = players_of(layers, spec.players, spec.protect)
     places = removed_by(mask_without(players, list(map(str, removed))))
     compensate = _compensate(file, entries.get("compensate"))
+    heal = _heal(file, entries.get("heal"))
     named = tuple(players[place] for place in places)
-    return Recipe(spec, fingerprint, layers, named, run, compensate, gguf=isinstance(entries.get("gguf"), dict))
+    return Recipe(spec, fingerprint, layers, named, run, compensate, heal, isinstance(entries.get("gguf"), dict))
 
 
 def _object(file: Path) -> dict[str, Any]:
@@ -141,24 +151,26 @@ def _object(file: Path) -> dict[str, Any]:
     return entries
 
 
-def _spec(file: Path, found: object) -> RunSpec:
-    """The run's specification, each entry of the type that it has in one."""
+def _fields(file: Path, entry: str, standard: _Asked, found: object) -> _Asked:
+    """A record of what is asked for, each field of the type that it has in `standard`."""
     if not isinstance(found, dict):
-        raise _not_recipe(file, "found_by is missing")
-    standard, known = RunSpec(), {}
-    for name in (field.name for field in fields(RunSpec)):
+        raise _not_recipe(file, f"{entry} is missing")
+    known = {}
+    for name in (field.name for field in fields(standard)):
         default = getattr(standard, name)
         value = found.get(name, default)
         if isinstance(default, str):
             fits = isinstance(value, str) and len(value) <= _TEXT and bool(value or not default)
         elif isinstance(default, int):
             fits = _is_number(value)
+        elif isinstance(default, float):
+            fits = isinstance(value, float) and 0 <= value <= 1
         else:  # strata and protect
             fits = value is None or (isinstance(value, list | tuple) and all(map(_is_number, value)))
         if not fits or (value is None and default is not None) or (name == "sampler" and value not in SAMPLERS):
-            raise _not_recipe(file, f"found_by has no usable {name}")
+            raise _not_recipe(file, f"{entry} has no usable {name}")
         known[name] = value
-    return from_fields(RunSpec, known)
+    return from_fields(type(standard), known)
 
 
 def _compensate(file: Path, asked: object) -> Compensate | None:
@@ -172,6 +184,16 @@ def _compensate(file: Path, asked: object) -> Compensate | None:
     ):
         raise _not_recipe(file, "compensate says neither scale nor refit, or on no number of windows")
     return Compensate(asked["how"], windows)
+
+
+def _heal(file: Path, asked: object) -> Heal | None:
+    if asked is None:
+        return None
+    heal = _fields(file, "heal", Heal(), asked)
+    least = min(heal.steps, heal.batch, heal.rank, heal.alpha, heal.cutoff, heal.held)
+    if least < 1 or min(heal.epochs, heal.warmup) < 0:
+        raise _not_recipe(file, "heal has numbers that no training can have")
+    return heal
 
 
 def _pinned(model: str, commit: object) -> str:

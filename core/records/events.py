@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
 from core.records.looks import ModelSeen, Refusal, TextSeen, Workers
-from core.records.mends import Compensation
+from core.records.mends import Compensation, Healing
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import RunResult
 from core.records.spec import ModelInfo, TextProtocol
@@ -53,10 +53,7 @@ class Started(_Event):
 
 @dataclass(frozen=True)
 class Progress(_Event):
-    """Coalitions of a run measured so far; the rate leaves out what was cached.
-
-    A run goes on after its coalitions. Of a run, the seconds left and the share are over all of its parts.
-    """
+    """Coalitions measured so far; the rate leaves out cached ones; seconds left and share are over all of a run."""
 
     done: int
     total: int
@@ -197,8 +194,9 @@ class Exported(_Event):
     zeroed: int  # parameters that are there, and zero: the output projections of halves of blocks
     whole: float  # median seconds of a forward of one window, the whole model's and the exported one's
     pruned: float
-    plain: float  # the perplexity without compensation; the same where there is none
+    plain: float  # the perplexity without compensation and training; the same where there is none
     compensation: Compensation | None = None
+    healing: Healing | None = None
     gguf: str = ""  # the path of the file that was written beside, if that was asked for
 
 

@@ -44,3 +44,56 @@ class Compensation:
     def accepted(self) -> int:
         """The number of accepted fits."""
         return sum(cut.accepted for cut in self.cuts)
+
+
+@dataclass(frozen=True)
+class Heal:
+    """What is asked for: low-rank additions (LoRA) to the matrices of the layers that stay, trained and merged."""
+
+    steps: int = 64  # of the optimiser
+    epochs: int = 0  # passes over the text in place of so many steps; 0: steps
+    batch: int = 8  # windows or instructions in a step
+    warmup: int = 0  # steps in which the learning rate rises
+    rate: float = 1e-4  # the learning rate at its highest; it falls to zero in a line
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.05
+    cutoff: int = 256  # tokens of an instruction with its answer
+    held: int = 32  # windows or instructions, at most, that are not trained on and decide which state is kept
+    seed: int = 42
+    corpus: str = ""  # a text; empty: the run's own
+    instructions: str = ""  # a file of them in place of a text
+
+
+# The paper's (arXiv 2602.07804), with instructions: 4 x 16 in a step, of which four are in memory at once.
+HEALS = {"short": Heal(), "paper": Heal(epochs=2, batch=64, warmup=100, held=2000)}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is known of a training after some steps."""
+
+    step: int
+    loss: float | None  # mean training loss since the last reading, nats a token; None before the first step
+    perplexity: float  # of what is held out
+
+
+@dataclass(frozen=True)
+class Healing:
+    """A training: on what, and what it gave."""
+
+    text: str  # in words
+    tokens: str  # fingerprint of the token ids, those held out among them
+    trained: int  # windows or instructions that could be trained on
+    held: int  # so many others gave the readings
+    steps: int  # that were made
+    readings: tuple[Reading, ...]
+    before: float  # perplexity of the model that was trained, on the text that the export is judged on
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "readings", tuple(self.readings))
+
+    @property
+    def kept(self) -> Reading:
+        """Of the state that was kept: the first one of the lowest perplexity."""
+        return min(self.readings, key=lambda reading: reading.perplexity)

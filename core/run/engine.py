@@ -178,14 +178,16 @@ class Engine:
             yield from all_divergences(self._store, opened.key, opened.evaluator)
 
     def export(
-        self, recipe: Recipe, out: Path, *, uncached: bool = False, most: float | None = None
+        self, recipe: Recipe, out: Path, *, uncached: bool = False, most: float | None = None, finish: bool = False
     ) -> Iterator[Event]:
         """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
+
+        Of a recipe that trains, `finish` writes the best state of a training that was stopped.
 
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
-        yield from exporting(self._games, recipe, out, uncached, most)
+        yield from exporting(self._games, recipe, out, uncached, most, finish)
 
     def select(
         self, run: str, game: str, spec: RunSpec, request: Request, machines: Machines | None = None

@@ -1,41 +1,90 @@
-"""An export as a run of events: checked, compensated if asked for, written, measured, converted if asked for, timed."""
+"""An export as a run of events: checked, compensated and healed if asked for, written, measured, converted, timed."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.coalitions.players import computed
 from core.compensation.compensate import check_compensation
-from core.evaluate.game import Games
+from core.compensation.projections import Patches, patched
+from core.evaluate.game import Game, Games
+from core.evaluate.perplexity import perplexity
+from core.evaluate.reference import sequence_losses
 from core.export.export import check_export, export, exported
 from core.export.gguf.converter import check_converter
 from core.export.gguf.written import write_gguf
 from core.export.recipe import Recipe
 from core.export.target import check_target
+from core.healing.adapters import check_healing, check_peft
+from core.healing.checkpoints import checkpoint_of
+from core.healing.examples import Material
+from core.healing.material import material_of
+from core.healing.training import train
 from core.records.events import Event, Stage
-from core.run.compensating.one_removal import mended
+from core.records.mends import Compensation, Healing
+from core.run.compensating.one_removal import fitted_on, mended
 from core.speed.latency import seconds
 
+Mask = NDArray[np.bool_]
 
-def exporting(games: Games, recipe: Recipe, out: Path, uncached: bool, most: float | None) -> Iterator[Event]:
+
+def exporting(
+    games: Games, recipe: Recipe, out: Path, uncached: bool, most: float | None, finish: bool
+) -> Iterator[Event]:
     """The events of `Engine.export`, the last of which is Exported."""
-    out = check_target(out, recipe)
+    heal = recipe.heal
+    # What is trained is the same only where it is trained again: a folder is not looked at to spare that.
+    out = check_target(out, recipe if heal is None else None)
     if recipe.gguf:
         check_converter()
+    if heal is not None:
+        check_peft()
     text = recipe.spec.text("evaluation")
     game = yield from games.open(recipe.spec, text, recipe.check_players)
     recipe.check(game.loaded.info)
     mask = check_export(game.loaded, recipe, uncached)
-    fit = None
+    material = None
     if recipe.compensate is not None:
         check_compensation(game.loaded, mask)
+    if heal is not None:
+        check_healing(game.loaded, mask)
+        fitted = recipe.compensate and fitted_on(text, recipe.compensate.windows).sequences
+        own = replace(fitted_on(text, None), sequences=None)
+        material = yield from material_of(games, recipe.spec, own, recipe.check_players, heal, fitted or 0)
+    fit: tuple[Compensation | None, Patches] = None, {}
+    if recipe.compensate is not None:
         fit = yield from mended(games, recipe.spec, text, recipe.removed, recipe.compensate)
-        game = yield from games.open(recipe.spec, text, recipe.check_players)
+    game = yield from games.open(recipe.spec, text, recipe.check_players)
+    healed, file = None, None
+    if material is not None:
+        file = checkpoint_of(
+            game.loaded.info.fingerprint, game.loaded.info.dtype, recipe.removed, heal, material.tokens, fit[0]
+        )
+        healed, patches = yield from _healed(game, recipe, mask, fit[1], material, file, finish)
+        fit = fit[0], patches
     yield Stage(f"Writing, reloading and measuring {out.name}")
-    smaller = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most, fit=fit)
-    file: Path | None = None
+    smaller = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most, fit=fit, healed=healed)
+    beside: Path | None = None
     if recipe.gguf:
         left, config = computed(game.loaded.kept(mask)), game.loaded.checkpoint.config
-        file = yield from write_gguf(out, int(left.sum()), config.get_text_config(decoder=True).vocab_size)
+        beside = yield from write_gguf(out, int(left.sum()), config.get_text_config(decoder=True).vocab_size)
     yield Stage("Timing both models in turn")
     took = seconds(game.loaded, game.windows.ids[:1], mask)
-    yield exported(game.loaded, game.windows, recipe, out, smaller, fit and fit[0], took, file)
+    if file is not None:
+        file.unlink(missing_ok=True)
+    yield exported(game.loaded, game.windows, recipe, out, smaller, (fit[0], healed), took, beside)
+
+
+def _healed(
+    game: Game, recipe: Recipe, mask: Mask, patches: Patches, material: Material, file: Path, finish: bool
+) -> Generator[Event, None, tuple[Healing, Patches]]:
+    """What training gives, with the perplexity before it on the text that the export is judged on."""
+    assert recipe.heal is not None
+    yield Stage("Measuring the model before training")
+    with patched(game.loaded.model, patches):
+        before = perplexity(sequence_losses(game.loaded, game.windows.ids, mask))
+    done, patches = yield from train(game.loaded, mask, patches, material, recipe.heal, file, finish=finish)
+    return replace(done, before=before), patches

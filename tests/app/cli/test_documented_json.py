@@ -1,6 +1,7 @@
 """The keys of every command's JSON are those in docs/cli.md: no key more, no key less."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ def test_json_has_the_keys_that_are_documented(cli: Cli, tiny: Path, text_file: 
     says("behaviour", run, "--remove", "1,2", "--tokens", 2, "--windows", 2)
     says("agreement", run, "--windows", 2)
     says("export", run, "--remove", "1,2", "--out", tmp_path / "smaller")
+    if find_spec("peft") is not None:
+        says("heal", run, "--remove", "1,2", "--steps", 1, "--out", tmp_path / "healed")
     says("speed", run, "--remove", "1,2", "--tokens", 2, "--runs", 2, "--warm-up", 0)
     says("recipe", run, "--remove", "1,2")
     says("report", run, "--remove", "1,2", "--out", tmp_path / "report.html")

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,6 +47,8 @@ def test_every_example_runs(
     (tmp_path / "items" / "copa.jsonl").write_text("\n".join(map(json.dumps, items)))
     finished(spec)
     every = commands()
+    if find_spec("peft") is None:
+        del every["heal"]
     for name in sorted(every, key=lambda name: name not in FIRST):
         epilog = every[name].epilog
         assert epilog is not None

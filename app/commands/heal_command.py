@@ -1,0 +1,49 @@
+"""The command that trains what a removal has left, and exports it."""
+
+import argparse
+import sys
+from dataclasses import replace
+
+from app.cli.compensated import asked_compensation
+from app.cli.opening import database_of, engine_on
+from app.cli.terminal import follow
+from app.commands.export_commands import chosen, finished, told
+from app.requests import located
+from core.errors import SelectionError
+from core.export.recipe import Recipe
+from core.records.events import Exported
+from core.records.mends import HEALS, Heal
+from core.records.spec import RunSpec
+
+
+def heal(options: argparse.Namespace) -> int:
+    """Writes a pruned model that was trained after the cut, loads it again and measures it."""
+    database = database_of(options)
+    result, spec = finished(database, options.run)
+    asked = _asked(options)
+    recipe = replace(
+        Recipe.of(result, located(spec), chosen(database, options, result)),
+        compensate=asked_compensation(options),
+        heal=asked,
+    )
+    if not recipe.removed:
+        raise SelectionError("Nothing is removed, so that there is nothing to heal.", "Name layers: --remove I,J,…")
+    try:
+        done = follow(engine_on(database).export(recipe, options.out, finish=options.finish))
+    except KeyboardInterrupt:
+        print(
+            "Stopped. The training is kept up to its last reading, or the last minute; the same command goes on there, "
+            "and with --finish it exports the best state so far.",
+            file=sys.stderr,
+        )
+        return 130
+    assert isinstance(done, Exported)
+    told(options, done, None)
+    return 0
+
+
+def _asked(options: argparse.Namespace) -> Heal:
+    """The training that the options ask for, with its files as every process finds them."""
+    names = [located(RunSpec(corpus=name)).corpus if name else "" for name in (options.corpus, options.instructions)]
+    heal = replace(HEALS[options.recipe], corpus=names[0], instructions=names[1])
+    return heal if options.steps is None else replace(heal, steps=options.steps, epochs=0)

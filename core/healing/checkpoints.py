@@ -1,0 +1,59 @@
+"""Where a training is: written whole or not at all, so that one that was killed goes on to the same weights."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.errors import HealingError
+from core.paths import home
+from core.records.mends import Reading
+from core.unfinished import unfinished
+
+
+@dataclass(frozen=True)
+class State:
+    """All that the steps to come depend on: what is drawn in a step follows from its number."""
+
+    step: int  # that were made
+    weights: dict[str, torch.Tensor]  # of the additions
+    optimiser: dict[str, Any]
+    best: dict[str, torch.Tensor]  # those of the lowest held-out loss
+    readings: tuple[Reading, ...]
+    losses: tuple[float, ...] = ()  # of the steps after the last reading, nats a token
+
+
+def checkpoint_of(*asked: object) -> Path:
+    """The file of a training that is asked for in these words: the same command finds it again."""
+    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
+    return home() / "healing" / f"{name}.pt"
+
+
+def save(file: Path, state: State) -> None:
+    """Puts a state in the place of the last one.
+
+    Raises:
+        NotWritable, DiskFull.
+    """
+    entries = {**vars(state), "readings": [asdict(reading) for reading in state.readings]}
+    with unfinished(file) as path:
+        torch.save(entries, path)
+
+
+def saved(file: Path) -> State | None:
+    """The last state, or None where there is none.
+
+    Raises:
+        HealingError: the file holds something else.
+    """
+    if not file.exists():
+        return None
+    try:
+        entries = torch.load(file, map_location="cpu", weights_only=True)
+        return State(**{**entries, "readings": tuple(Reading(**reading) for reading in entries["readings"])})
+    except Exception as cause:  # of many kinds: whatever unpickling meets
+        raise HealingError(
+            f"{file} is no state of a training: {str(cause).splitlines()[0][:200]}.", "Delete it: healing begins anew."
+        ) from cause

@@ -1,0 +1,153 @@
+"""`heal` on the command line: what is written, what is told, killed and started again, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from app.root import ROOT
+from core.export.recipe import read_recipe
+from core.records.mends import HEALS
+from core.records.spec import RunSpec
+from tests.support.commands import Cli
+from tests.support.finished import Finished
+
+FILES = ("model.safetensors", "quorum.json", "README.md", "config.json")
+
+
+@pytest.fixture(autouse=True)
+def peft(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def run(finished: Finished, tiny: Path, text_file: Path) -> str:
+    [name] = finished(
+        RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50, dtype="float32")
+    )
+    return name
+
+
+def test_a_healed_export_and_its_recipe(run: str, cli: Cli, tmp_path: Path) -> None:
+    ask = "--remove", "2,5", "--compensate", "refit", "--fit", 16
+    status, answer, errors = cli("heal", run, *ask, "--steps", 10, "--out", tmp_path / "one")
+    assert status == 0, errors
+    done, fitted = answer["healing"], answer["compensation"]
+    assert done["readings"][0]["step"] == 0 and done["readings"][-1]["step"] == done["steps"] == 10
+    assert done["perplexity"] == answer["perplexity"] and "(calibration)" in done["text"]
+    assert answer["protocol"]["split"] == "evaluation"
+    compensated = cli("export", run, *ask, "--out", tmp_path / "compensated")[1]
+    assert compensated["healing"] is None and compensated["compensation"]["cuts"] == fitted["cuts"]
+    assert (
+        done["before"] == pytest.approx(compensated["perplexity"])
+        and answer["uncompensated"] == compensated["uncompensated"]
+    )
+    assert not list((tmp_path / "home" / "healing").glob("*.pt")), "the state of a training that ended is gone"
+
+    card = (tmp_path / "one" / "README.md").read_text()
+    assert "nothing was trained" not in card and "LoRA (rank 8" in card
+    recipe = read_recipe(tmp_path / "one" / "quorum.json")
+    assert recipe.heal is not None and recipe.heal.steps == 10 and recipe.compensate is not None
+    status, again, errors = cli("export", "--recipe", tmp_path / "one" / "quorum.json", "--out", tmp_path / "two")
+    assert status == 0 and again["healing"] == done, errors
+    for file in FILES:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_killed_and_started_again_it_ends_with_the_same_bytes(
+    run: str, program: Cli, cache_file: Path, tmp_path: Path
+) -> None:
+    ask = "heal", run, "--remove", "2,5", "--steps", "400"
+    command = [sys.executable, "-m", "app", *ask, "--out", str(tmp_path / "one"), "--cache", str(cache_file)]
+    for ending, status in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("Step "):
+                    break
+            time.sleep(0.3)  # in the middle of some step
+            process.send_signal(ending)
+            said = process.stderr.read()
+        assert process.returncode == status and not (tmp_path / "one").exists()
+        assert ending == signal.SIGKILL or ("the same command goes on" in said and "--finish" in said)
+    status, answer, errors = program(*ask, "--out", tmp_path / "one")
+    assert status == 0 and "Going on after step" in errors and answer["healing"]["steps"] == 400, errors
+    status, whole, errors = program(*ask, "--out", tmp_path / "two", QUORUM_HOME=str(tmp_path / "other"))
+    assert status == 0 and "Going on" not in errors and whole["healing"] == answer["healing"]
+    for file in FILES:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_instructions_another_text_and_the_papers_recipe(run: str, cli: Cli, tmp_path: Path) -> None:
+    rows = [{"instruction": f"Add {n} and {n}.", "input": "", "output": f"It is {2 * n}."} for n in range(32)]
+    (tmp_path / "alpaca.json").write_text(json.dumps(rows))
+    (tmp_path / "other.txt").write_text(" ".join(f"Line {n} of another text." for n in range(200)))
+    ask = "heal", run, "--remove", "2"
+    paper = cli(*ask, "--recipe", "paper", "--instructions", tmp_path / "alpaca.json", "--out", tmp_path / "a")[1][
+        "healing"
+    ]
+    assert (paper["trained"], paper["held"], paper["steps"]) == (24, 8, 1) and "answers alone" in paper["text"]
+    recipe = read_recipe(tmp_path / "a" / "quorum.json").heal
+    assert recipe is not None and recipe.instructions == "alpaca.json", "no path of this machine"
+    assert (recipe.batch, recipe.epochs, recipe.warmup, recipe.cutoff, recipe.held) == (64, 2, 100, 256, 2000)
+    other = cli(*ask, "--steps", 1, "--corpus", tmp_path / "other.txt", "--out", tmp_path / "b")[1]["healing"]
+    assert other["text"].startswith("other.txt (whole)")
+
+
+def test_the_runs_own_text_is_never_trained_on_whole(run: str, cli: Cli, text_file: Path, tmp_path: Path) -> None:
+    ask = "heal", run, "--remove", "2", "--steps", 1, "--corpus", text_file, "--out", tmp_path / "a"
+    assert "(calibration)" in cli(*ask)[1]["healing"]["text"]
+
+
+def test_refused_before_any_step(run: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "short.txt").write_text("A short text.")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    (tmp_path / "bad.jsonl").write_text('{"question": "Who?"}')
+    out = "--out", tmp_path / "out"
+    for options, kind, words in (
+        (("--plan", 3, *out), "RunNotFound", "No layers have been selected"),
+        (("--remove", "99", *out), "SelectionError", "99"),
+        (("--remove", "2", "--out", tmp_path / "full"), "ExportError", "exists already"),
+        (("--remove", "2", "--corpus", tmp_path / "short.txt", *out), "CorpusError", "too short"),
+        (("--remove", "2", "--corpus", tmp_path / "none.txt", *out), "CorpusError", "none.txt"),
+        (("--remove", "2", "--instructions", tmp_path / "bad.jsonl", *out), "CorpusError", "no text in instruction"),
+        (("--remove", "2", "--compensate", "refit", "--fit", 2180, *out), "CorpusError", "at least"),
+        (("--remove", "2", "--finish", *out), "HealingError", "no such training"),
+    ):
+        status, answer, errors = cli("heal", run, *options)
+        assert status == 1 and answer["error"]["kind"] == kind and words in answer["error"]["message"], (
+            options,
+            answer,
+        )
+        assert "Step " not in errors and "Compensating" not in errors and not (tmp_path / "out").exists()
+    monkeypatch.setattr(metadata, "version", _missing)
+    status, answer, errors = cli("heal", run, "--remove", "2", *out)
+    assert status == 1 and "requirements-heal.txt" in answer["error"]["hint"] and "Loading" not in errors
+
+
+def test_a_recipe_with_a_training_that_cannot_be(run: str, cli: Cli, tmp_path: Path) -> None:
+    entries = json.loads(cli("recipe", run, "--remove", "2")[1]["text"])
+    good = vars(HEALS["short"])
+    for heal in (
+        "short",
+        [],
+        {**good, "batch": 0},
+        {**good, "rate": "fast"},
+        {**good, "steps": -3},
+        {**good, "rank": True},
+    ):
+        (tmp_path / "r.json").write_text(json.dumps({**entries, "heal": heal}))
+        status, answer, _ = cli("export", "--recipe", tmp_path / "r.json", "--out", tmp_path / "out")
+        assert status == 1 and answer["error"]["kind"] == "NotRecipe" and "heal" in answer["error"]["message"], heal
+
+
+def _missing(_: str) -> str:
+    raise metadata.PackageNotFoundError
