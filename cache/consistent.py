@@ -11,6 +11,7 @@ from core.records.behaviour.needs import ANSWERS, TaskNeeds
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
 from core.records.diagnostics import Diagnostics
+from core.records.mends import CompensatedPlans
 from core.records.plans import Comparison, Plan, Scores, Selection
 from core.records.results import RunResult
 from core.records.spec import ModelInfo
@@ -36,6 +37,12 @@ def check_record(record: object) -> None:
         case Comparison():
             check_record(record.model)
             _check_plans((plan for method in record.methods for plan in method.plans), len(record.model.players))
+        case CompensatedPlans():
+            check_record(record.model)
+            players = len(record.model.players)
+            _check_places(record.protected, players, "a protected player")
+            for plan in record.judged:
+                _check_removed(plan.count, plan.removed, players)
         case Diagnostics():
             for scores in (record.scores, *(held.scores for held in record.predicted)):
                 if len(scores) != len(record.masks):

@@ -17,7 +17,7 @@ from core.errors import NotAllowed, RunNotFound
 LONGEST_NAME, LONGEST_NOTE = 80, 2000  # letters
 KEPT = timedelta(days=7)
 LATEST = "latest"  # no run's name: those are of hexadecimal digits
-_TABLES = ("runs", "selections", "comparisons", "diagnostics", "scores", "needs", "owners", "labels")
+_TABLES = ("runs", "selections", "comparisons", "diagnostics", "scores", "needs", "compensated", "owners", "labels")
 
 
 @dataclass(frozen=True)

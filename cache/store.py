@@ -10,7 +10,7 @@ import pandas as pd
 from duckdb import DuckDBPyConnection
 
 from cache import labels, queries
-from cache.behaviour import plan_traits, task_answers, task_needs
+from cache.behaviour import compensated_rows, plan_traits, task_answers, task_needs
 from cache.database import Database
 from cache.keys import game_key, run_key
 from cache.stored_records import check_rows, stored
@@ -20,6 +20,7 @@ from core.records.behaviour.needs import TaskNeeds
 from core.records.behaviour.task_scores import Answer
 from core.records.behaviour.traits import Trait, Traits
 from core.records.diagnostics import Diagnostics
+from core.records.mends import CompensatedPlans
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
 from core.records.spec import ModelInfo, RunSpec, TextProtocol
@@ -133,6 +134,15 @@ class Store:
         row = [run, json.dumps(selection.protected), json.dumps(asdict(selection))]
         with self._database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?, now(), NULL)", row)
+
+    def compensated(self, run: str, protected: Sequence[int], how: str) -> CompensatedPlans | None:
+        """What is known of a search's finalists compensated in one way, with these players protected."""
+        return compensated_rows.known(self._database, run, protected, how)
+
+    def save_compensated(self, run: str, found: CompensatedPlans) -> None:
+        """Keeps that, in place of what was known of it."""
+        with self._database.writing() as connection:
+            compensated_rows.insert(connection, run, found)
 
     def precision(self, game: str) -> Precision | None:
         """What 16 bits cost in this game, if it has been measured."""

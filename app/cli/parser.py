@@ -27,7 +27,6 @@ from app.cli.task_options import add_tasks
 from app.cli.writers import add_writers
 from app.commands import (
     audit_commands,
-    choose_commands,
     completed,
     doctor,
     label_commands,
@@ -36,6 +35,7 @@ from app.commands import (
     serve,
     value_commands,
 )
+from app.commands.choosing import choose_commands
 from app.root import PROGRAM
 from core import __version__
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS

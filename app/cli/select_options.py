@@ -4,7 +4,8 @@ import argparse
 from collections.abc import Callable
 
 from app.cli.arguments import add_machines, add_run, factor, loss, names, positive, share
-from app.commands import choose_commands
+from app.cli.compensated import add_compensation
+from app.commands.choosing import choose_commands
 
 
 def add_select(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -51,6 +52,7 @@ def add_select(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=float,
         help="compute; 1 is SLEB's path to 2/5 of the layers (default: as much as the last search, or 1)",
     )
+    add_compensation(select)
     add_machines(select)
     select.add_argument(
         "--fail",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from app.notebook import answers
+from app.notebook import answers, compensated_table
 from app.notebook.behaviour.asked_run import AskedRun
 from app.notebook.given import (
     Players,
@@ -148,6 +148,7 @@ class Run(AskedRun):
         most: int | None = None,
         units: float | None = None,
         nested: bool = False,
+        compensate: str = "none",
     ) -> pd.DataFrame:
         """Searches for the best players to remove; a search that was as large is not made again.
 
@@ -158,24 +159,30 @@ class Run(AskedRun):
             most: plans of 1 to so many players; None is half of them.
             units: compute; 1 is SLEB's path to two fifths of the layers. None: what the last search had, or 1.
             nested: instead, plans of which each holds the one before.
+            compensate: scale or refit takes the plans that are best after it, of a few finalists of each count.
 
         Returns:
             count, removed, parameters, perplexity, low, high, ratio, ratio_low, ratio_high, source, uncached; the
             fewest first. `uncached` is True where a hybrid would lose its last attention, and generate with no cache.
+            With `compensate` count, removed, plain (perplexity without it), perplexity, low, high, ratio and cuts.
         """
         run, players = self._stored(), self.players
         target = target_of(count, ratio, parameters, max_increase)
         protected = indexes(players, names_of(protect))
         found = queries.selection(self._database, run.run, protected)
-        units = usual_units(found) if units is None else units
-        positive(units, "units")
+        compute = usual_units(found) if units is None else units
+        positive(compute, "units")
         upto = None if most is None else integer_of(most, "most")
-        request = Request(float(units), upto, protected).reaching(target, len(players))
-        left = request.after(found)
+        request = Request(float(compute), upto, protected).reaching(target, len(players))
+        how, left = compensation_of(compensate), request.after(found)
+        if how is not None:
+            compensated_table.check(self._database, run, how, request.units, nested)
         if left is not None:
             done, _ = work(self._database, "select", run.run, run.game, run.resolved, left)
             found = done.selection
         assert found is not None
+        if how is not None:
+            return compensated_table.compensated_table(self._database, run, found, how, target, units)
         plans = found.nested if nested else target.choose(found)
         return pd.DataFrame(answers.plan_rows(plans, found.model))
 

@@ -203,6 +203,19 @@ def m016_needs(connection: DuckDBPyConnection) -> None:
     """)
 
 
+def m017_compensated(connection: DuckDBPyConnection) -> None:
+    """Which plans are best after compensation, by the finalists of a run's searches."""
+    connection.execute("""
+        CREATE TABLE compensated (
+            run VARCHAR NOT NULL,
+            protected VARCHAR NOT NULL,         -- JSON, places of players
+            how VARCHAR NOT NULL,               -- scale or refit
+            record VARCHAR NOT NULL,            -- JSON of core.records.mends.CompensatedPlans
+            PRIMARY KEY (run, protected, how)
+        );
+    """)
+
+
 MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m001_games_evaluations_runs,
     m002_precision,
@@ -220,4 +233,5 @@ MIGRATIONS: tuple[Callable[[DuckDBPyConnection], None], ...] = (
     m014_answers,
     m015_traits,
     m016_needs,
+    m017_compensated,
 )

@@ -72,7 +72,7 @@ def compensate(
     layers = [layer for layer in range(len(loaded.blocks)) if layer not in {gone for cut in cuts for gone in cut}]
     before = [cut.start - 1 for cut in cuts if cut.start]
     of = projections(loaded, before, False) if how == "refit" else projections(loaded, layers, True)
-    held = len(ids) // _HELD
+    held = held_of(len(ids))
     fitted_on, unseen = ids[: len(ids) - held], ids[len(ids) - held :]
     patches: Patches = {}
     loss = _loss(loaded, unseen, mask, patches) if cuts else np.nan
@@ -89,6 +89,11 @@ def compensate(
         if accepted:
             patches, loss = {**patches, **changed}, after
     return Compensation(how, windows.protocol, held, tuple(done)), patches
+
+
+def held_of(sequences: int) -> int:
+    """How many sequences, the last ones, decide whether a fit is accepted."""
+    return sequences // _HELD
 
 
 def cuts_of(stays: Mask) -> list[range]:

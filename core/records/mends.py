@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.records.spec import TextProtocol
+from core.records.spec import ModelInfo, TextProtocol
 
 COMPENSATIONS = ("none", "scale", "refit")
 
@@ -97,3 +97,46 @@ class Healing:
     def kept(self) -> Reading:
         """Of the state that was kept: the first one of the lowest perplexity."""
         return min(self.readings, key=lambda reading: reading.perplexity)
+
+
+@dataclass(frozen=True)
+class CompensatedPlan:
+    """A removal without and with compensation, on text that its fits have not seen."""
+
+    removed: tuple[int, ...]
+    plain: float  # perplexity without compensation
+    perplexity: float  # with it
+    low: float  # 90 % interval of it for other text of the kind
+    high: float
+    cuts: tuple[Mend, ...]
+
+    @property
+    def count(self) -> int:
+        """The number of removed players."""
+        return len(self.removed)
+
+
+@dataclass(frozen=True)
+class CompensatedPlans:
+    """Finalists of a search, each compensated and judged on the sequences that the search has judged plans on."""
+
+    model: ModelInfo
+    protected: tuple[int, ...]
+    how: str  # scale or refit
+    protocol: TextProtocol  # the sequences that judge
+    fitted: TextProtocol  # those of the fits, none of which judges
+    held: int  # so many of them, the last ones, decide whether a fit is accepted
+    judged: tuple[CompensatedPlan, ...]  # in the order in which they were compensated
+    spent: float = 0.0  # on that, in units of a search's budget
+
+    def best(self) -> tuple[CompensatedPlan, ...]:
+        """Of each count the one whose perplexity after compensation is least, the fewest removed first."""
+        found: dict[int, CompensatedPlan] = {}
+        for plan in self.judged:
+            if plan.count not in found or plan.perplexity < found[plan.count].perplexity:
+                found[plan.count] = plan
+        return tuple(found[count] for count in sorted(found))
+
+    def of(self, removed: tuple[int, ...]) -> CompensatedPlan | None:
+        """What is known of a removal."""
+        return next((plan for plan in self.judged if plan.removed == removed), None)

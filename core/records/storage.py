@@ -10,6 +10,7 @@ from core.records.behaviour.needs import TaskNeeds
 from core.records.behaviour.task_scores import Answer
 from core.records.behaviour.traits import Trait, Traits
 from core.records.diagnostics import Diagnostics
+from core.records.mends import CompensatedPlans
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import Precision, RunResult
 from core.records.spec import Losses, ModelInfo, RunSpec, TextProtocol
@@ -80,6 +81,14 @@ class Store(Interface):
 
     def save_selection(self, run: str, selection: Selection) -> None:
         """Keeps what a search found for a run, in place of an earlier one with the same players protected."""
+        ...
+
+    def compensated(self, run: str, protected: Sequence[int], how: str) -> CompensatedPlans | None:
+        """What is known of a search's finalists compensated in one way, with these players protected."""
+        ...
+
+    def save_compensated(self, run: str, found: CompensatedPlans) -> None:
+        """Keeps that, in place of what was known of it."""
         ...
 
     def save_comparison(self, run: str, comparison: Comparison) -> None:

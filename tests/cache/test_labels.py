@@ -111,7 +111,7 @@ def test_after_a_week_it_is_forgotten_but_for_its_evaluations(database: Database
     with database.reading() as connection:
         tables = connection.execute("SELECT table_name FROM duckdb_columns() WHERE column_name = 'run'").fetchall()
         left = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchall() for (table,) in tables}
-    assert len(left) == 8 and set(map(str, left.values())) == {"[(0,)]"}
+    assert len(left) == 9 and set(map(str, left.values())) == {"[(0,)]"}
     assert evaluations.count_evaluations(database) == measured > 50
 
 
@@ -127,7 +127,7 @@ def test_a_deleted_run_that_is_started_again_begins_anew(database: Database) -> 
 def test_a_file_of_before_there_were_labels(cache_file: Path) -> None:
     run = store_run(Database(cache_file)).run
     with Database(cache_file).writing() as connection:
-        for table in ("labels", "answers", "traits", "needs"):
+        for table in ("labels", "answers", "traits", "needs", "compensated"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE runs DROP findings; ALTER TABLE selections DROP can_go")
         connection.execute("UPDATE schema_version SET version = ?", [11])

@@ -1,6 +1,7 @@
 """`--compensate` on the command line: what is told is what plain transformers measures, on text no fit has seen."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from core.records.spec import RunSpec
 from tests.support.commands import Cli
+from tests.support.finished import Finished
 
 
 @pytest.mark.parametrize("how", ["scale", "refit"])
@@ -55,3 +58,37 @@ def test_what_cannot_be_compensated_is_refused_by_name(cli: Cli, tiny: Path, tex
         status, answer, errors = cli(*ask, *options)
         assert status == 1 and words in answer["error"]["message"], options
         assert "Compensating" not in errors, "before any fit"
+
+
+def test_a_search_takes_what_is_best_after_it(cli: Cli, spec: RunSpec, finished: Finished) -> None:
+    [run] = finished(replace(spec, dtype="float32"))
+    ask = "select", run, "--count", 2, "--most", 3, "--compensate", "refit", "--fit", 24
+    status, answer, errors = cli(*ask)
+    assert status == 0 and "Compensating finalist 3 of 3 without 2" in errors, errors
+    found = answer["compensated"]
+    assert found["how"] == "refit" and found["held"] == 6 and found["fitted"]["sequences"] == 24 and found["spent"] > 0
+    assert found["protocol"] == answer["protocol"] and found["fitted"]["tokens"] != found["protocol"]["tokens"]
+    plans = found["plans"]
+    assert len(plans) == 3 and [plan["chosen"] for plan in plans] == [True, False, False]
+    assert plans[0]["perplexity"] == min(plan["perplexity"] for plan in plans)
+    own = next(plan for plan in plans if plan["removed"] == answer["plans"][0]["removed"])
+    assert own["plain"] == pytest.approx(answer["plans"][0]["perplexity"], rel=1e-5)
+    status, again, errors = cli(*ask)
+    assert again == answer and "Compensating" not in errors, "it is kept"
+    assert cli("select", run, "--most", 3)[1]["compensated"] is None
+
+
+def test_no_search_begins_for_what_cannot_be_compensated(
+    cli: Cli, spec: RunSpec, finished: Finished, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [run] = finished(spec)
+    ask = "select", run, "--count", 2, "--compensate", "scale"
+    for options, words in ((("--fit", 3), "3 sequences are too few"), (("--fit", 99_999), "too short")):
+        status, answer, errors = cli(*ask, *options)
+        assert status == 1 and words in answer["error"]["message"] and "Searching" not in errors, options
+    [halves] = finished(replace(spec, players="sublayer"))
+    status, answer, errors = cli("select", halves, "--compensate", "refit")
+    assert status == 1 and "plays halves" in answer["error"]["message"] and "Searching" not in errors
+    with pytest.raises(SystemExit):
+        cli(*ask[:2], "--for", "draft", *ask[4:])
+    assert "--compensate goes with no" in capsys.readouterr().err

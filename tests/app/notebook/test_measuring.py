@@ -46,6 +46,9 @@ def test_a_run_in_memory_is_that_of_the_command_line_and_goes_on(spec: RunSpec, 
     plan = run.select(2, units=0.3)
     assert list(plan["count"]) == [2] and len(plan["removed"][0]) == 2
     assert run.select(2, units=0.3).equals(plan) and run.select(2).equals(plan)
+    mended = run.select(2, units=0.3, compensate="scale")
+    assert list(mended["count"]) == [2] and mended["perplexity"][0] <= mended["plain"][0]
+    assert mended.attrs["finalists"] >= 1 and "calibration" in mended.attrs["fitted"]
     done = run.export(plan["removed"][0], tmp_path / "smaller")
     assert done.path == tmp_path / "smaller" and done.removed == plan["removed"][0]
     assert AutoModelForCausalLM.from_pretrained(done.path).config.num_hidden_layers == 6

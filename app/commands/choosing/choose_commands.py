@@ -3,12 +3,20 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache, partial
 
 from app.cli.arguments import machines_of
 from app.cli.best_plans import HEADER, NO_CACHE, plan_lines, plan_objects
+from app.cli.compensated import asked_compensation
 from app.cli.opening import asked_run, database_of, engine_on
 from app.cli.terminal import follow, say
 from app.commands.behaviour.draft_commands import draft_lines, draft_object, measured_drafts
+from app.commands.choosing.compensated_plans import (
+    check_compensated,
+    compensated,
+    compensated_lines,
+    compensated_object,
+)
 from app.words import uncached
 from cache import evaluations, queries
 from cache.basis import asked, counted
@@ -81,13 +89,17 @@ def select(options: argparse.Namespace) -> int:
     found = queries.selection(database, run.run, protected)
     units = usual_units(found) if options.units is None else options.units
     request = Request(units, options.most, protected).reaching(target, len(players))
+    how, engine = asked_compensation(options), cache(partial(engine_on, database))
+    if how is not None:
+        check_compensated(options, engine(), run, how, request.units)
     left = request.after(found)
     if left is not None:
-        done = follow(engine_on(database).select(run.run, run.game, run.resolved, left, machines_of(options)))
+        done = follow(engine().select(run.run, run.game, run.resolved, left, machines_of(options)))
         assert isinstance(done, Selected)
         found = done.selection
     assert found is not None
-    plans, drafts = target.choose(found), None
+    raised = how is not None and target.max_increase is not None  # more may go with it than without
+    plans, drafts = target.within(found)[-1:] if raised else target.choose(found), None
     decided: list[str] = []
     if limits != Limits():
         most = options.most or len(players)
@@ -97,8 +109,9 @@ def select(options: argparse.Namespace) -> int:
         decided = limits.figures(plans[0], known)
     if options.purpose == "draft":
         within = [plan for plan in plans if options.most is None or plan.count <= options.most]
-        drafts = measured_drafts(engine_on(database), run.resolved, within)
+        drafts = measured_drafts(engine(), run.resolved, within)
         plans = tuple(plan for plan in plans if drafts.best is not None and plan.count == drafts.best.count)
+    after = compensated(engine(), run, found, how, target, options.units) if how is not None else None
     answer = {
         "run": run.run,
         **asdict(found),
@@ -107,8 +120,10 @@ def select(options: argparse.Namespace) -> int:
         "nested": plan_objects(found.nested, found.model),
         "limits": decided,
         "draft": draft_object(drafts) if drafts is not None else None,
+        "compensated": compensated_object(*after) if after is not None else None,
     }
     lines = _plans(run.run, found, plans) if drafts is None else draft_lines(drafts, run.run)
+    lines += compensated_lines(run, found, *after) if after is not None else []
     say(options.json, answer, "\n".join([*lines, *decided]))
     return 3 if options.missed == 3 and not plans else 0
 

@@ -1,0 +1,208 @@
+"""A search's finalists compensated: which plan of each size is best once the layers that stay may adapt.
+
+The windows of a run's text are drawn in one order: those on which the search has judged its plans come first, and the
+fits take the next ones, so that nothing judges that was fitted on. Each finalist is kept as soon as it is known.
+"""
+
+from collections.abc import Collection, Generator
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import torch
+
+from core.coalitions.masks import without
+from core.coalitions.players import computed
+from core.compensation.compensate import LEAST, compensate, held_of
+from core.compensation.cost import cost
+from core.compensation.projections import patched, projections
+from core.errors import CorpusError, EvaluationError, SelectionError
+from core.evaluate.game import Games
+from core.evaluate.meter import head_of, unit_of
+from core.evaluate.perplexity import perplexity, perplexity_interval
+from core.evaluate.reference import check_finite, sequence_losses
+from core.model.model import LoadedModel
+from core.records.events import Event, Stage
+from core.records.mends import Compensate, CompensatedPlan, CompensatedPlans
+from core.records.plans import Selection
+from core.records.spec import RunSpec
+from core.records.storage import Store
+from core.run.compensating.finalist_pools import pools_of
+from core.run.compensating.one_removal import fitted_on
+from core.run.course import alone
+from core.selection.finalists import (
+    MOST,
+    Adapting,
+    Removal,
+    adapting,
+    cuts,
+    next_finalist,
+)
+from core.selection.plan import further
+from core.text.windows import Windows, fingerprint
+
+
+def check_finalists(
+    store: Store, games: Games, *, spec: RunSpec, how: Compensate, units: float
+) -> Generator[Event, None, None]:
+    """Refuses what no plan of a run could be compensated for, before anything is searched.
+
+    Args:
+        store: not used; what `Engine.lend` gives.
+        games: opens the run's text.
+        spec, how: the run's request, and what is to be fitted.
+        units: of the search, which takes the more windows the larger it is.
+
+    Raises:
+        SelectionError: halves of blocks play.
+        UnsupportedModel: a family, or a copy, whose weights cannot be changed so.
+        CorpusError: too few windows are asked for, or the text has too few.
+    """
+    if spec.players == "sublayer":
+        raise SelectionError(
+            "Compensation is fitted for whole layers, and this run plays halves of them.",
+            "Start a run with --players block, or use --compensate none.",
+        )
+    if how.windows is not None and how.windows < LEAST:
+        raise CorpusError(
+            f"{how.windows} sequences are too few to fit a compensation on, and to judge it.",
+            f"Take at least {LEAST}: --fit {LEAST}.",
+        )
+    wider = further(spec.text(), units).sequences
+    assert wider is not None
+    yield from _windows(games, spec, how, wider)
+    base = yield from games.open(spec, spec.text(), check=lambda _: None)
+    yield Stage("Looking whether the model can be compensated")
+    projections(base.loaded, list(range(len(base.loaded.blocks))), how.how == "scale")
+
+
+def judging_finalists(
+    store: Store,
+    games: Games,
+    *,
+    run: str,
+    game: str,
+    spec: RunSpec,
+    found: Selection,
+    how: Compensate,
+    counts: Collection[int],
+    units: float | None = None,
+) -> Generator[Event, None, CompensatedPlans]:
+    """Compensates the finalists of each count, and judges them where the search judged its plans.
+
+    Args:
+        store: keeps each as soon as it is known; what is there already is not fitted again.
+        games: opens the run's text.
+        run, game, spec: the run, the key of its game, and its request.
+        found: its search.
+        how: what is fitted.
+        counts: numbers of removed players, of which the search has plans.
+        units: compute after which no further finalist is begun, in units of a search's budget. Each plan of the search
+            is compensated in any case. None: no bound.
+
+    Returns:
+        What is known of all finalists of these counts.
+
+    Raises:
+        QuorumError: before any fit if the request is wrong; what has been stored stays in any case.
+    """
+    yield from check_finalists(store, games, spec=spec, how=how, units=found.units)
+    base = yield from games.open(spec, spec.text(), check=lambda _: None)
+    base.check_same(game)
+    plans = {plan.count: plan.removed for plan in found.plans if plan.count in counts}
+    with ExitStack() as held:
+        yield from alone(held, store, base)
+        judge, fit = yield from _texts(games, spec, found, how)
+        fresh = CompensatedPlans(
+            found.model, found.protected, how.how, judge.protocol, fit.protocol, held_of(len(fit.ids)), ()
+        )
+        known = store.compensated(run, found.protected, how.how)
+        so_far = known if known and replace(known, judged=(), spent=0.0) == fresh else fresh
+        yield Stage("Proposing sets that leave fewer cuts")
+        pools = pools_of(store, base, spec, found, plans)
+        unit, spent = unit_of(base.loaded) * base.windows.ids.numel(), 0.0
+        for turn, count in product(range(MOST), sorted(plans)):
+            known_of = {plan.removed for plan in so_far.judged if plan.count == count}
+            chosen = plans[count] if plans[count] not in known_of else None
+            if len(known_of) > turn or (turn and units is not None and spent >= units):
+                continue
+            removal = chosen or next_finalist(pools[count], known_of, _adapting(found, so_far))
+            if removal is None:
+                continue
+            yield Stage(f"Compensating finalist {turn + 1} of {MOST} without {count}")
+            plan = yield from _judged(base.loaded, fit, judge, removal, how.how)
+            more = _cost(base.loaded, fit, judge, removal, how.how) / unit
+            spent += more
+            so_far = replace(so_far, judged=(*so_far.judged, plan), spent=so_far.spent + more)
+            store.save_compensated(run, so_far)
+    return replace(so_far, judged=tuple(plan for plan in so_far.judged if plan.count in plans))
+
+
+def _judged(
+    loaded: LoadedModel, fit: Windows, judge: Windows, removal: Removal, how: str
+) -> Generator[Event, None, CompensatedPlan]:
+    """A removal compensated on one text, and measured on another without and with it."""
+    mask = without(len(loaded.info.players), removal)
+    done, patches = yield from compensate(loaded, fit, mask, how)
+    plain = after = sequence_losses(loaded, judge.ids, mask)
+    check_finite(loaded, judge.ids, mask, plain)
+    if patches:
+        with patched(loaded.model, patches):
+            after = sequence_losses(loaded, judge.ids, mask)
+            check_finite(loaded, judge.ids, mask, after)
+    return CompensatedPlan(removal, perplexity(plain), *perplexity_interval(after.astype(np.float64)), done.cuts)
+
+
+def _adapting(found: Selection, so_far: CompensatedPlans) -> Adapting:
+    """What compensation leaves of a rise, by the finalists that are known."""
+    plans = so_far.judged
+    plain, after = (
+        np.log([value / found.dense_perplexity for value in values]).tolist()
+        for values in ([plan.plain for plan in plans], [plan.perplexity for plan in plans])
+    )
+    return adapting(plain, [cuts(plan.removed) for plan in plans], after)
+
+
+def _texts(
+    games: Games, spec: RunSpec, found: Selection, how: Compensate
+) -> Generator[Event, None, tuple[Windows, Windows]]:
+    """The windows on which the search has judged its plans, and the next ones of the same draw, for the fits."""
+    judging = found.protocol.sequences
+    ids, wanted = yield from _windows(games, spec, how, judging)
+    if fingerprint(ids[:judging].clone()) != found.protocol.tokens:
+        raise EvaluationError("The text has changed since this run's plans were chosen.", "Start a new run.")
+    own = ids[judging : judging + wanted].clone()
+    fitted = replace(found.protocol, sequences=len(own), tokens=fingerprint(own))
+    return Windows(ids[:judging], found.protocol), Windows(own, fitted)
+
+
+def _windows(
+    games: Games, spec: RunSpec, how: Compensate, judging: int
+) -> Generator[Event, None, tuple[torch.Tensor, int]]:
+    """The first windows of a run's draw, and how many after those that judge a fit takes; of a short text, fewer."""
+    text, wanted = spec.text(), fitted_on(spec.text(), how.windows).sequences
+    assert wanted is not None
+    try:
+        game = yield from games.open(spec, replace(text, sequences=judging + wanted), check=lambda _: None)
+        return game.windows.ids, wanted
+    except CorpusError:
+        if how.windows is not None:
+            raise
+    game = yield from games.open(spec, replace(text, sequences=None), check=lambda _: None)
+    left = len(game.windows.ids) - judging
+    if left < LEAST:
+        raise CorpusError(
+            f"{game.windows.protocol.corpus} has {len(game.windows.ids)} windows to choose and to fit on; {judging} "
+            f"judge plans, and a fit takes at least {LEAST}.",
+            "Start a run on a longer text, or with fewer --sequences.",
+        )
+    return game.windows.ids, left
+
+
+def _cost(loaded: LoadedModel, fit: Windows, judge: Windows, removal: Removal, how: str) -> float:
+    """What `_judged` computes, in block-token evaluations."""
+    mask = without(len(loaded.info.players), removal)
+    length, held = fit.ids.shape[1], held_of(len(fit.ids))
+    own = cost(loaded, mask, how, (len(fit.ids) - held) * length, held * length)
+    return own + 2 * (float(computed(loaded.kept(mask)).sum()) + head_of(loaded)) * judge.ids.numel()

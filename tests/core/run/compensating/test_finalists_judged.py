@@ -1,0 +1,139 @@
+"""Finalists after compensation: on which windows, against plain transformers; stopped and asked again."""
+
+import math
+from collections.abc import Generator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from cache import queries
+from cache.database import Database
+from cache.store import Store
+from core.errors import TargetMissed
+from core.records.events import Stage
+from core.records.mends import Compensate, CompensatedPlans
+from core.records.plans import Selection
+from core.records.spec import RunSpec
+from core.run.compensating.compensated_choice import choosing_compensated
+from core.run.compensating.finalists_judged import judging_finalists
+from core.run.engine import Engine
+from core.selection.targets import Request, Target
+from tests.support.finished import Finished
+
+HOW = Compensate("refit", 24)
+
+
+@pytest.fixture
+def run(spec: RunSpec, finished: Finished, cache_file: Path) -> queries.StoredRun:
+    """A finished run with a search, in float32."""
+    finished(replace(spec, dtype="float32"))
+    database = Database(cache_file)
+    found = queries.find_run(database, "latest")
+    list(Engine(Store(database)).select(found.run, found.game, found.resolved, Request(0.2, most=4)))
+    return found
+
+
+def ended(steps: Generator[Any, None, Any]) -> tuple[Any, list[str]]:
+    """What work returns, and the stages that it told of."""
+    told: list[str] = []
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            return end.value, told
+        told += [event.text] if isinstance(event, Stage) else []
+
+
+def search_of(run: queries.StoredRun, cache_file: Path) -> Selection:
+    return queries.find_selection(Database(cache_file), run.run)
+
+
+def judging(run: queries.StoredRun, cache_file: Path, *counts: int, units: float | None = None) -> Any:
+    found = search_of(run, cache_file)
+    asked = partial(judging_finalists, run=run.run, game=run.game, spec=run.resolved, found=found, how=HOW)
+    return Engine(Store(Database(cache_file))).lend(partial(asked, counts=counts, units=units))
+
+
+def measured(model: torch.nn.Module, windows: torch.Tensor) -> list[float]:
+    """The mean loss of each window by plain transformers."""
+    with torch.inference_mode():
+        return [model(input_ids=one[None], labels=one[None], use_cache=False).loss.item() for one in windows]
+
+
+def test_nothing_judges_that_was_fitted_on(
+    run: queries.StoredRun, cache_file: Path, tiny: Path, text_file: Path
+) -> None:
+    judged: CompensatedPlans = ended(judging(run, cache_file, 2))[0]
+    tokens = AutoTokenizer.from_pretrained(tiny)(text_file.read_text(), add_special_tokens=False)["input_ids"]
+    half = torch.tensor(tokens[: len(tokens) // 2])
+    windows = half[: len(half) // 16 * 16].view(-1, 16)
+    windows = windows[torch.randperm(len(windows), generator=torch.Generator().manual_seed(0))]
+    own = judged.protocol.sequences
+    assert judged.protocol == search_of(run, cache_file).protocol and judged.fitted.sequences == 24
+    model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
+    layers = list(model.model.layers)
+    assert len(judged.judged) > 1
+    for plan in judged.judged:
+        model.model.layers = torch.nn.ModuleList(
+            layer for place, layer in enumerate(layers) if place not in plan.removed
+        )
+        losses, held = measured(model, windows[:own]), measured(model, windows[own + 24 - judged.held : own + 24])
+        assert plan.plain == pytest.approx(math.exp(np.mean(losses)), rel=1e-4)
+        assert plan.cuts[0].before == pytest.approx(np.mean(held), rel=1e-4)
+        assert plan.low <= plan.perplexity <= plan.high
+        assert any(cut.accepted for cut in plan.cuts) or plan.perplexity == plan.plain
+
+
+def test_stopped_after_any_finalist_it_goes_on_and_ends_the_same(run: queries.StoredRun, cache_file: Path) -> None:
+    whole = ended(judging(run, cache_file, 1, 2, 3))[0]
+    database = Database(cache_file)
+    for done in (1, 4):
+        with database.writing() as connection:
+            connection.execute("DELETE FROM compensated")
+        steps = judging(run, cache_file, 1, 2, 3)
+        for event in steps:
+            known = Store(database).compensated(run.run, (), "refit")
+            if isinstance(event, Stage) and known is not None and len(known.judged) == done:
+                steps.close()
+                break
+        again, told = ended(judging(run, cache_file, 1, 2, 3))
+        assert again == whole
+        assert sum("finalist" in text for text in told) == len(whole.judged) - done
+    again, told = ended(judging(run, cache_file, 1, 2, 3))
+    assert again == whole and not any("finalist" in text for text in told)
+
+
+def test_a_budget_bounds_all_but_the_plans_of_the_search(run: queries.StoredRun, cache_file: Path) -> None:
+    few = ended(judging(run, cache_file, 2, 3, units=1e-9))[0]
+    found = search_of(run, cache_file)
+    assert [plan.removed for plan in few.judged] == [plan.removed for plan in found.plans if plan.count in (2, 3)]
+    assert few.spent > 0 and few.best() == few.judged
+    more = ended(judging(run, cache_file, 2, 3))[0]
+    assert len(more.judged) > 2 and more.spent > few.spent
+    assert [min(own.perplexity for own in more.judged if own.count == best.count) for best in more.best()] == [
+        best.perplexity for best in more.best()
+    ]
+
+
+def test_a_limit_is_for_what_is_left_after_it(run: queries.StoredRun, cache_file: Path) -> None:
+    found = search_of(run, cache_file)
+    asked = partial(choosing_compensated, run=run.run, game=run.game, spec=run.resolved, found=found, how=HOW)
+    engine = Engine(Store(Database(cache_file)))
+    every, best = ended(engine.lend(partial(asked, target=Target())))[0]
+    assert [plan.count for plan in best] == [1, 2, 3, 4] and best == every.best()
+    ratios = [plan.perplexity / found.dense_perplexity for plan in best]
+    for limit in (*(ratio + 1e-9 for ratio in ratios), min(ratios) / 2):
+        target = Target(max_increase=limit - 1)
+        first = max((plan.count for plan in target.within(found)), default=1)
+        within = [count for count in range(first, 5) if max(ratios[first - 1 : count]) <= limit]
+        if within:
+            assert ended(engine.lend(partial(asked, target=target)))[0][1] == (best[within[-1] - 1],)
+        else:
+            with pytest.raises(TargetMissed, match="after refit, either"):
+                ended(engine.lend(partial(asked, target=target)))
