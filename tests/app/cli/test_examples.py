@@ -38,6 +38,7 @@ def test_every_example_runs(
 
     monkeypatch.setattr(os, "execve", execve)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     (tmp_path / "own.txt").write_text(text_file.read_text()[::-1])
     (tmp_path / "items").mkdir()
     items = [
@@ -62,6 +63,9 @@ def test_every_example_runs(
             status, answer, errors = cli(*typed, cache=tmp_path / "other.duckdb" if name in ELSEWHERE else None)
         except SystemExit as ended:
             assert name == "serve" and ended.code == 0
+            continue
+        if name == "quantise":  # what rounds is not installed there, which its own tests are about
+            assert status == 1 and "requirements-auto-round.txt" in answer["error"]["hint"]
             continue
         # A run of so few windows does not hold all that it claims.
         assert status == 0 or (name == "audit" and status == 1 and answer["verdict"]), (typed, errors)

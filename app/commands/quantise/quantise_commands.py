@@ -1,0 +1,46 @@
+"""The command that writes a model in four bits, and says what that saves and costs."""
+
+import argparse
+from dataclasses import asdict
+
+from app.cli.opening import quiet
+from app.cli.terminal import returned, say
+from app.requests import located
+from core.checkpoint.memory import amount
+from core.records.spec import RunSpec
+
+
+def quantise(options: argparse.Namespace) -> None:
+    """A folder of four bits, loaded again in a clean process and measured beside the model."""
+    from core.quantise.quantising import quantising
+
+    quiet()
+    spec = RunSpec(
+        model=options.folder,
+        corpus=options.corpus,
+        field=options.field,
+        preset=options.preset,
+        sequences=options.sequences,
+        window=options.window,
+        seed=options.seed,
+        dtype=options.dtype,
+        device=options.device,
+    )
+    done = returned(quantising(located(spec), options.library, options.group_size, options.out))
+    rows = (("as it is", done.bytes_before, done.before), (f"{done.bits} bits", done.bytes_after, done.after))
+    lines = [
+        f"{done.path}: by {done.library} {done.version}, rounded to nearest, groups of {done.group}; loaded again in a "
+        "process of its own and measured",
+        f"{'':<9} {'weights':>10}  perplexity",
+        *(f"{name:<9} {amount(size):>10}  {perplexity:10.4f}" for name, size, perplexity in rows),
+        f"{done.protocol}, {done.dtype}",
+        *([GRID] if done.grid else []),
+        f"transformers loads it where {done.library} is installed",
+    ]
+    say(options.json, asdict(done), "\n".join(lines))
+
+
+GRID = (
+    "These weights lay on a grid of four bits in groups of 32 already, as those of a Q4 GGUF file do, and this rounds "
+    "them a second time: what it costs is not what four bits cost a model of 16 bits."
+)

@@ -1,0 +1,117 @@
+"""A model in four bits: written by a library in a process, loaded again in another, and measured beside the whole."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.checkpoint.checkpoint import Checkpoint, finding
+from core.checkpoint.headers import weight_files
+from core.errors import ExportError, ToolError, UnsupportedModel
+from core.export.carried import copy_terms
+from core.export.target import check_target
+from core.quantise.groups import BITS, group_size, is_on_grid
+from core.records.events import Event, Stage
+from core.records.reader import from_fields
+from core.records.spec import RunSpec, TextProtocol
+from core.tools.bare_folder import bare_folder
+from core.tools.call import run
+from core.tools.side_folder import check_package
+from core.unfinished import unfinished
+
+# Libraries by the name of their requirements file, with the version that it pins.
+LIBRARIES = {"auto-round": "0.16.1"}
+_NOTHING = "Nothing was left at the target."
+_ROOT = Path(__file__).parents[2]
+_WORST = 10.0  # times the perplexity: four bits cost far less, and weights that were packed wrongly far more
+# What says how another model was made, or what it weighs.
+_OF_THE_PARENT = ("README.md", "quorum.json", "quantised.json")
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A folder whose weights have four bits, and what that cost."""
+
+    path: str
+    library: str
+    version: str
+    bits: int
+    group: int  # weights that share a scale
+    bytes_before: int  # of the files of weights
+    bytes_after: int
+    before: float  # perplexity
+    after: float
+    protocol: TextProtocol
+    dtype: str  # in which both were computed
+    grid: bool  # whether the weights had lain on a grid of four bits before
+
+
+def quantising(spec: RunSpec, library: str, asked: int | None, out: Path) -> Generator[Event, None, Quantised]:
+    """Writes a model in four bits, and measures both; nothing is left at `out` unless it has been measured.
+
+    Args:
+        spec: names the model, the text whose evaluation windows are measured, the dtype and the device.
+        library: of LIBRARIES.
+        asked: weights that share a scale; None for as many as fit, up to 128.
+        out: a new folder.
+
+    Raises:
+        ToolError: the library is not installed or fails, or a process cannot measure.
+        ModelError, ExportError, NotWritable, DiskFull.
+    """
+    version = LIBRARIES[library]
+    tool, out = check_package(library, library, version), check_target(out)
+    checkpoint = yield from finding(spec.model)
+    if getattr(checkpoint.config, "quantization_config", None) is not None:
+        raise UnsupportedModel(f"{spec.model} is quantised already.", "Name the model that it was made of.")
+    group, grid = group_size(checkpoint.config, asked), is_on_grid(checkpoint.folder)
+    before = yield from _measured(Stage("Measuring the model as it is"), checkpoint.folder, tool, spec)
+    with unfinished(out) as folder:
+        yield from _quantised(checkpoint, tool, library, group, folder)
+        after = yield from _measured(Stage("Loading what was written again, and measuring it"), folder, tool, spec)
+        if not after["perplexity"] < _WORST * before["perplexity"]:  # NaN is not either
+            raise ExportError(
+                f"What {library} {version} has written has perplexity {after['perplexity']:.4g}, and the model "
+                f"{before['perplexity']:.4g}: these are not its weights.",
+                "Use another library or group size, and please report this with the architecture.",
+            )
+        protocol = from_fields(TextProtocol, after["protocol"])
+        sizes, costs = (_size(checkpoint.folder), _size(folder)), (before["perplexity"], after["perplexity"])
+        done = Quantised(str(out), library, version, BITS, group, *sizes, *costs, protocol, after["dtype"], grid)
+        copy_terms(checkpoint.folder, folder)
+        told = {name: value for name, value in asdict(done).items() if name != "path"}
+        (folder / "quantised.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return done
+
+
+def _quantised(checkpoint: Checkpoint, tool: Path, library: str, group: int, out: Path) -> Generator[Event, None, None]:
+    script = Path(__file__).with_name("round_to_nearest.py")
+    with bare_folder(checkpoint.folder, tool, _OF_THE_PARENT) as (seen, environment):
+        command = [sys.executable, "-P", str(script), str(seen), str(out), str(group)]
+        stage = Stage(f"Rounding the weights to {BITS} bits with {library}")
+        yield from run(stage, library, command, environment, _NOTHING)
+    if not any(out.glob("*.safetensors")):
+        raise ToolError(f"{library} has ended well, and has written no weights.", _NOTHING)
+    shutil.rmtree(out / ".cache", ignore_errors=True)
+    for file in out.glob("*.safetensors"):
+        shutil.copymode(out / "config.json", file)  # the library's are for nobody else to read
+
+
+def _measured(stage: Stage, folder: Path, tool: Path, spec: RunSpec) -> Generator[Event, None, dict[str, Any]]:
+    """The perplexity of a folder's model, by a process that has the library and knows nothing of what was in memory."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tool), str(_ROOT)])}
+    text = json.dumps(asdict(spec.text("evaluation")))
+    command = [sys.executable, "-P", "-m", "core.quantise.measured_folder", str(folder), spec.dtype, spec.device, text]
+    said = yield from run(stage, "The process that measures", command, environment, _NOTHING)
+    found: dict[str, Any] = json.loads(said)
+    if "error" in found:
+        raise ToolError(*found["error"])
+    return found
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in weight_files(folder).files)

@@ -1,0 +1,184 @@
+"""Four bits by auto-round: what the files hold, unpacked by hand, and what is said of it."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from app.commands.quantise.quantise_commands import GRID
+from app.root import ROOT
+from benchmarks.byte_tokenizer import save_tokenizer
+from core.checkpoint.checkpoint import locate
+from core.errors import UnsupportedModel
+from core.evaluate.perplexity import perplexity
+from core.evaluate.reference import sequence_losses
+from core.model.model import load
+from core.quantise.groups import group_size, is_on_grid
+from core.quantise.quantising import LIBRARIES
+from core.records.spec import RunSpec
+from core.text.corpora import read
+from core.text.windows import cut
+from tests.support.commands import Cli
+from tests.support.models import SMALL, randomised
+
+INSTALLED = Path(sys.prefix) / "tools"  # by make test
+WIDTH, INNER, GROUP = 64, 128, 32
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    """A random Llama whose rows have 64 and 128 weights."""
+    torch.manual_seed(0)
+    folder, config = tmp_path / "wide", LlamaConfig(**{**SMALL, "hidden_size": WIDTH, "intermediate_size": INNER})
+    randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "home"
+    (folder / "tools").mkdir(parents=True)
+    monkeypatch.setenv("QUORUM_HOME", str(folder))
+    return folder
+
+
+def test_weights_are_rounded_to_their_grid(cli: Cli, home: Path, wide: Path, text_file: Path, tmp_path: Path) -> None:
+    tool = INSTALLED / "auto-round"
+    if not any(tool.glob("auto_round-*.dist-info")):
+        pytest.skip("pip install --no-deps --target .venv/tools/auto-round -r requirements-auto-round.txt")
+    (home / "tools" / "auto-round").symlink_to(tool)
+    (wide / "README.md").write_text("The whole model, of so many bytes.")
+    (wide / "LICENSE").write_text("Do as you like.")
+    small = "--corpus", text_file, "--sequences", 4, "--window", 16, "--dtype", "float32"
+    out = tmp_path / "four"
+    status, answer, errors = cli("quantise", wide, "--out", out, "--group-size", GROUP, *small)
+    assert status == 0, errors
+    assert "Rounding the weights" in errors and set(answer) == documented()
+
+    whole, packed = load_file(wide / "model.safetensors"), load_file(out / "model.safetensors")
+    names = [name.removesuffix(".qweight") for name in packed if name.endswith(".qweight")]
+    assert len(names) == 8 * 7 and all(torch.equal(packed[name], whole[name]) for name in packed if name in whole)
+    for name in names:
+        step = packed[f"{name}.scales"].float().repeat_interleave(GROUP, 0)  # (inputs, outputs)
+        bits = torch.stack([packed[f"{name}.qweight"] >> shift & 15 for shift in range(0, 32, 4)], 1).flatten(0, 1)
+        error = ((bits - 8) * step - whole[f"{name}.weight"].T).abs() / step.abs()
+        assert error.max() < 1.02 and error.quantile(0.97) < 0.51, "to the nearest but at the end of the range"
+    assert answer["bytes_before"] == (wide / "model.safetensors").stat().st_size
+    assert answer["bytes_after"] == (out / "model.safetensors").stat().st_size < answer["bytes_before"] / 2
+    assert sorted(file.name for file in out.iterdir() if file.name in ("README.md", "LICENSE")) == ["LICENSE"]
+    told = json.loads((out / "quantised.json").read_text())
+    assert told == {key: value for key, value in answer.items() if key != "path"} and not answer["grid"]
+
+    loaded = load(locate(str(wide)), "float32", "cpu")
+    text = RunSpec(str(wide), str(text_file), sequences=4, window=16).text("evaluation")
+    windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
+    everyone = np.ones(len(loaded.blocks), dtype=np.bool_)
+    assert answer["before"] == pytest.approx(perplexity(sequence_losses(loaded, windows.ids, everyone)), rel=1e-5)
+    for name in names:  # the same model, rounded here
+        step = packed[f"{name}.scales"].float().repeat_interleave(GROUP, 0)
+        bits = torch.stack([packed[f"{name}.qweight"] >> shift & 15 for shift in range(0, 32, 4)], 1).flatten(0, 1)
+        loaded.model.get_submodule(name).weight.data = ((bits - 8) * step).T.contiguous()
+    rounded = perplexity(sequence_losses(loaded, windows.ids, everyone))
+    assert answer["after"] == pytest.approx(rounded, rel=0.02) and rounded != pytest.approx(answer["before"], rel=1e-4)
+    status, answer, _ = cli("quantise", out, "--out", tmp_path / "again", *small)
+    assert status == 1 and "quantised already" in answer["error"]["message"]
+
+
+def documented() -> set[str]:
+    """The keys of the command's section of docs/cli.md."""
+    section = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").split("\n## quantise\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?`) \|", section.split("| key | holds |\n| --- | --- |\n")[1], re.MULTILINE)
+    return {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
+
+
+@pytest.mark.parametrize(("asked", "size"), [(None, 64), (32, 32), (64, 64)])
+def test_groups_that_divide_every_row(asked: int | None, size: int, wide: Path) -> None:
+    assert group_size(locate(str(wide)).config, asked) == size
+
+
+@pytest.mark.parametrize("asked", [128, 48, 1])
+def test_groups_that_do_not(asked: int, wide: Path) -> None:
+    with pytest.raises(UnsupportedModel, match="64, 128 weights") as refused:
+        group_size(locate(str(wide)).config, asked)
+    assert "--group-size 32 or 64." in refused.value.hint
+
+
+def test_a_model_that_no_groups_fit(tiny: Path) -> None:
+    with pytest.raises(UnsupportedModel, match="32, 48 weights"):
+        group_size(locate(str(tiny)).config, None)
+
+
+def test_a_grid_of_four_bits_is_seen(wide: Path) -> None:
+    """The bundled model's is one: groups of 32, whose 576 weights a row groups of 128 do not divide."""
+    assert not is_on_grid(wide)
+    bundled = locate("bundled")
+    assert is_on_grid(bundled.folder) and group_size(bundled.config, None) == 64
+    weights = load_file(wide / "model.safetensors")
+    name = next(name for name in sorted(weights) if name.endswith("down_proj.weight"))
+    groups = torch.randint(0, 16, (weights[name].numel() // 32, 32)) * torch.rand(weights[name].numel() // 32, 1)
+    weights[name] = groups.reshape(weights[name].shape)
+    save_file(weights, wide / "model.safetensors", {"format": "pt"})
+    assert is_on_grid(wide) and "groups of 32" in GRID
+
+
+@pytest.fixture
+def library(home: Path) -> Callable[[str], None]:
+    """Installs a package that stands in for auto-round."""
+
+    def install(save: str) -> None:
+        tool = home / "tools" / "auto-round"
+        (tool / f"auto_round-{LIBRARIES['auto-round']}.dist-info").mkdir(parents=True)
+        (tool / "auto_round.py").write_text(
+            "import shutil, sys\nfrom safetensors.torch import load_file, save_file\n"
+            "class AutoRound:\n def __init__(self, source, **options): self.source = source\n"
+            f" def quantize_and_save(self, out, format):\n  {save}\n"
+        )
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("save", "kind", "words"),
+    [
+        ("sys.exit('no such model')", "ToolError", "no such model"),
+        ("pass", "ToolError", "no weights"),
+        (
+            "shutil.copytree(self.source, out, dirs_exist_ok=True); name = out + '/model.safetensors'; "
+            "save_file({key: weight * 100 for key, weight in load_file(name).items()}, name, {'format': 'pt'})",
+            "ExportError",
+            "not its weights",
+        ),
+    ],
+)
+def test_what_cannot_be_believed_is_not_kept(
+    save: str,
+    kind: str,
+    words: str,
+    library: Callable[[str], None],
+    cli: Cli,
+    wide: Path,
+    text_file: Path,
+    tmp_path: Path,
+) -> None:
+    library(save)
+    small = "--corpus", text_file, "--sequences", 2, "--window", 16
+    status, answer, errors = cli("quantise", wide, "--out", tmp_path / "four", *small)
+    assert status == 1 and answer["error"]["kind"] == kind, errors
+    assert words in answer["error"]["message"] and not (tmp_path / "four").exists()
+    assert not [part for part in tmp_path.iterdir() if part.name.endswith(".part")]
+
+
+def test_a_library_that_is_missing(cli: Cli, home: Path, wide: Path, tmp_path: Path) -> None:
+    status, answer, errors = cli("quantise", wide, "--out", tmp_path / "four")
+    assert status == 1 and answer["error"]["kind"] == "ToolError" and "Measuring" not in errors
+    assert f"--target {home}/tools/auto-round -r" in answer["error"]["hint"]
+    text = (ROOT / "requirements-auto-round.txt").read_text()
+    assert f"auto-round=={LIBRARIES['auto-round']} \\\n" in text
