@@ -53,7 +53,8 @@ def show(run: StoredRun, result: RunResult) -> None:
         marks = steps.bend(result, sets), result.dense_perplexity * (1 + accepted)
         place = place_of(shared, run, removed, predict)
         chosen_by = steps.choices(shared.database, run)
-        drawn = curve(result, best, ranked, chosen_by, marks, place)
+        after = steps.compensated(shared.database, run)
+        drawn = curve(result, best, ranked, {**chosen_by, **after}, marks, place)
         parts.show_chart(drawn, key="curve", take=taking(run.run, result))
         show_slider(run.run, result, removed, sets)
         show_strip(run.run, result, removed)
@@ -66,6 +67,7 @@ def show(run: StoredRun, result: RunResult) -> None:
     others = {
         **({"Best plan": best[count].removed} if count in best else {}),
         **({"Ranking": ranked[count].removed} if count in ranked else {}),
+        **{name.capitalize(): one.removed for name, each in after.items() for one in each if len(one.removed) == count},
         **({"Before": earlier} if earlier is not None else {}),
     }
     show_details(shared, run, result, removed, others, (best, ranked, chosen_by))

@@ -13,7 +13,15 @@ from cache.queries import StoredRun
 from core.checkpoint.memory import amount
 from core.run.remaining import LAST_PARTS
 
-_KINDS = {"run": "Run", "select": "Search", "compare": "Comparison", "score": "Rivals' scores", "export": "Export"}
+_KINDS = {
+    "run": "Run",
+    "select": "Search",
+    "compensate": "Compensation",
+    "compare": "Comparison",
+    "score": "Rivals' scores",
+    "agree": "Agreement",
+    "export": "Export",
+}
 _MOST_SIZES = 6  # of which the best so far is told
 
 

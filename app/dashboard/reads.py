@@ -11,7 +11,7 @@ from typing import Any
 
 from cache import evaluations, going, labels, queries
 from cache.basis import Basis, asked, count_usable, counted
-from cache.behaviour import plan_traits, task_needs
+from cache.behaviour import compensated_rows, plan_traits, task_needs
 from cache.database import Database
 from cache.evaluations import Perplexity, perplexity_without
 from cache.labels import Label
@@ -21,6 +21,7 @@ from core.coalitions.measurements import Floats
 from core.coalitions.worth import LOSSES
 from core.records.behaviour.needs import TaskNeeds
 from core.records.behaviour.traits import Traits
+from core.records.mends import CompensatedPlans
 from core.records.plans import Comparison, Scores, Selection
 from core.records.spec import ModelInfo
 
@@ -87,6 +88,12 @@ def usable(database: Database, game: str) -> int:
 def selection(database: Database, run: str) -> Selection | None:
     """What the last search found for a run, if there was one."""
     found: Selection | None = _read(database, queries.last_selection, run)
+    return found
+
+
+def compensated(database: Database, run: str, protected: tuple[int, ...]) -> tuple[CompensatedPlans, ...]:
+    """The finalists of a search after compensation, in each way that was asked for."""
+    found: tuple[CompensatedPlans, ...] = _read(database, compensated_rows.of_run, run, protected)
     return found
 
 

@@ -9,7 +9,7 @@ from app.preview.beside_panel import Sets, show_beside
 from app.preview.curve_table import curve_table
 from app.preview.pareto.pareto_panel import show_pareto
 from app.preview.rivals_panel import show_rivals
-from app.preview.search_panel import show_search
+from app.preview.searching.search_panel import show_search
 from app.preview.steps import Rivals, Steps
 from app.preview.writing.verdict_panel import show_verdict
 from app.preview.writing.writing_panel import show_continuations
@@ -57,7 +57,7 @@ def show_details(
             table = curve_table(result.model.players, *curves)
             show_table(table, "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")
         else:
-            show_search(shared, run, result, found)
+            show_search(shared, run, result, found, removed)
 
 
 def _show_plans(run: str, result: RunResult, found: Selection | None) -> None:

@@ -8,7 +8,7 @@ from app.dashboard.tables import draw_table, methods_table
 from app.digits import perplexity
 from app.foreign import plain
 from app.preview.curve import rivals
-from app.preview.search_panel import UNIT
+from app.preview.searching.search_panel import UNIT
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.plans import USUAL_METHODS, methods_for

@@ -83,6 +83,24 @@ def choices(database: Database, run: StoredRun) -> Rivals:
     return {name: steps for name, steps in drawn.items() if steps}
 
 
+def compensated(database: Database, run: StoredRun) -> Rivals:
+    """The best plans of the last search after compensation, by its name, as far as they are known.
+
+    Their ratio to the whole model on the text of the search is taken times its perplexity on the run's.
+    """
+    result, found = run.result, reads.selection(database, run.run)
+    if result is None or found is None:
+        return {}
+    scale = result.dense_perplexity / found.dense_perplexity
+    return {
+        f"best after {judged.how}": [
+            Step(plan.removed, scale * plan.perplexity, scale * plan.low, scale * plan.high, "measured")
+            for plan in judged.best()
+        ]
+        for judged in reads.compensated(database, run.run, found.protected)
+    }
+
+
 def usual(result: RunResult, steps: Steps) -> tuple[int, ...]:
     """The largest set within `ACCEPTED` of the whole model's perplexity; where there is none, the one at the knee."""
     if count := most_within(result, steps, ACCEPTED):

@@ -34,7 +34,7 @@ from core.records.events import (
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
-Task = Literal["run", "select", "compare", "score", "agree", "export"]
+Task = Literal["run", "select", "compensate", "compare", "score", "agree", "export"]
 Preview = Literal["measure", "continue", "time", "behave", "look"]  # what somebody waits for, ahead of all tasks
 ACTIVE = ("waiting", "running", "cancelling")
 

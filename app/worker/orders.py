@@ -10,17 +10,18 @@ from app.worker.job import Preview, Task
 from cache.store import Store
 from core.baselines.compare import Match
 from core.cluster.machines import Machines
-from core.errors import QuorumError
+from core.errors import QuorumError, SelectionError
 from core.export.recipe import Recipe
 from core.records.behaviour.speeds import SpeedProtocol
-from core.records.events import Agreed, Event, Started
+from core.records.events import Agreed, Event, Selected, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import RunSpec
+from core.run.compensating.compensated_choice import choosing_compensated
 from core.run.engine import Engine
 from core.run.look import look
-from core.selection.targets import Request
+from core.selection.targets import Request, Target
 from core.writing.predicting import predicting
 
 Command = dict[str, Any]
@@ -56,6 +57,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
         case "select":
             request = Request(command["units"], protected=tuple(command["protected"]))
             return engine.select(command["run"], command["game"], spec, request)
+        case "compensate":
+            return compensating(engine, store, spec, command)
         case "compare":
             match_ = Match(tuple(command["methods"]), tuple(command["counts"]), command["units"])
             return engine.compare(spec, match_, command["run"])
@@ -81,6 +84,18 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return iter([look(spec)])
         case _:
             assert_never(do)
+
+
+def compensating(engine: Engine, store: Store, spec: RunSpec, command: Command) -> Iterator[Event]:
+    """Compensates the finalists of one size, of a run's search."""
+    run, protected = command["run"], command["protected"]
+    found = store.selection(run, protected)
+    if found is None:
+        raise SelectionError("No search has looked for plans of this run yet.", "Start a search first.")
+    asked = partial(choosing_compensated, run=run, game=command["game"], spec=spec, found=found)
+    target = Target(count=command["count"])
+    yield from engine.lend(partial(asked, how=Compensate(command["how"]), target=target))
+    yield Selected(found)
 
 
 def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> Iterator[Event]:

@@ -15,6 +15,7 @@ from app.preview.steps import Step, usual
 from app.preview.writing.writing_panel import marked
 from app.worker.client import Jobs
 from cache import evaluations, queries
+from cache.store import Store
 from core.coalitions.masks import encode, without
 from core.records.spec import RunSpec
 from core.selection.removal_paths import least_contributing
@@ -139,6 +140,31 @@ def test_number_of_layers_in_the_address(shared: Jobs, finished: Finished, spec:
     page = open_page("export", run=run, k="5")
     assert "There is no set of k=5 layers" in said(page) and not page.button, "nothing is offered in its place"
     assert open_page("preview", run=run, k="0").select_slider[0].value == 0
+
+
+def test_the_best_set_after_compensation(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    [run] = finished(spec)
+    page = open_page("preview", run=run, tab="search")
+    assert not [found for found in page.button if "after refit" in found.label], "there is no search yet"
+    button(page, "Search").click().run()
+    search = shared.newest("select", run)
+    wait(lambda: not search.active)
+    plans = queries.find_selection(shared.database, run).plans
+    page = open_page("preview", run=run, tab="search", remove=",".join(map(str, plans[1].removed)))
+    button(page, "Find the best 2 after refit").click().run()
+    job = shared.newest("compensate", run)
+    wait(lambda: not job.active)
+    assert job.status == "finished", job.message
+    page = open_page("preview", run=run, tab="search", remove=",".join(map(str, plans[1].removed)))
+    table = next(frame.value for frame in page.dataframe if "after refit" in frame.value)
+    known = Store(shared.database).compensated(run, (), "refit")
+    assert known is not None and len(known.judged) == len(table) == 3
+    assert list(table["after refit"]) == sorted(plan.perplexity for plan in known.judged)
+    lines = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
+    [drawn] = [line for line in lines if line["name"] == "best after refit"]
+    whole = queries.find_run(shared.database, run).result.dense_perplexity
+    dense = queries.find_selection(shared.database, run).dense_perplexity
+    assert drawn["y"] == [pytest.approx(known.best()[0].perplexity * whole / dense)]
 
 
 def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finished, spec: RunSpec) -> None:

@@ -1,7 +1,11 @@
 """What a job that waits says: its place in the queue, what goes on meanwhile, and how far that is."""
 
-from app.dashboard.progress import held_up, stage_of
-from app.worker.job import Job, line_up
+from typing import get_args
+
+import pytest
+
+from app.dashboard.progress import held_up, stage_of, task_name
+from app.worker.job import Job, Task, line_up
 from core.records.events import Searching, Stage
 from core.records.spec import RunSpec
 
@@ -25,3 +29,9 @@ def test_who_waits_says_behind_what() -> None:
     assert held_up(search) == "", "it goes on"
     export.status = "cancelling"
     assert held_up(export) == "Cancelling after the evaluation under way"
+
+
+@pytest.mark.parametrize("what", get_args(Task))
+def test_every_task_has_a_name(what: Task, spec: RunSpec) -> None:
+    kind, model = task_name(Job(spec, what)).split(" · ")
+    assert kind and model

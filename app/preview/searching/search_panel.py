@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import login, state
 from app.dashboard.progress import watch
+from app.preview.searching.compensation_panel import show_compensation
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.records.plans import Selection
@@ -15,8 +16,10 @@ UNIT = (
 )
 
 
-def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selection | None) -> None:
-    """Asks for a search of a budget, and shows how far it is."""
+def show_search(
+    shared: Jobs, run: StoredRun, result: RunResult, found: Selection | None, removed: tuple[int, ...]
+) -> None:
+    """Asks for a search of a budget, and shows how far it is; then what compensation makes of its plans."""
     job = shared.newest("select", run.run)
     if job is not None and (job.active or job.status == "failed"):
         watch(job, shared, "Searching for the best plan of every count")
@@ -35,3 +38,5 @@ def show_search(shared: Jobs, run: StoredRun, result: RunResult, found: Selectio
             "select", run.resolved, login.visitor(), run=run.run, game=run.game, units=units, protected=protected
         )
         st.rerun()
+    if found is not None:
+        show_compensation(shared, run, found, removed)

@@ -1,0 +1,1 @@
+"""The tab Search of the page Preview: the best plan of every count, and what compensation makes of it."""

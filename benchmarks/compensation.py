@@ -1,0 +1,145 @@
+"""What compensation gives back, and what it gives to a search that counts on it, on text that nothing has seen.
+
+Ours runs as the product does: coalitions, a search of a third of a unit, finalists of each count compensated and judged
+(`select --compensate refit`). Rivals choose on the same 10 x 128 tokens. Then each plan is compensated by `scale`
+(Prune&Comp's) and by `refit` on the same 96 windows of the calibration half, and every state is judged by its
+perplexity on 40 windows of 128 tokens of each held-out text, in one dtype. Seeds draw the calibration windows.
+Evaluations are kept in a results file for each seed: stopped, it goes on.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.cli.opening import quiet
+from benchmarks.exhaustive import finished, opened
+from cache import queries
+from cache.database import Database
+from cache.store import Store
+from core.baselines.contest import Contest
+from core.baselines.table import RIVALS
+from core.coalitions.masks import without
+from core.compensation.compensate import compensate
+from core.compensation.projections import Patches, patched
+from core.evaluate.game import Game
+from core.evaluate.perplexity import perplexity
+from core.evaluate.reference import sequence_losses
+from core.records.mends import Compensate
+from core.records.spec import RunSpec, TextSpec
+from core.run.compensating.compensated_choice import choosing_compensated
+from core.run.compensating.one_removal import fitted_on
+from core.run.engine import Engine
+from core.selection.plan import metered
+from core.selection.targets import Target
+
+OUT = Path("benchmarks/compensation.json")
+COUNTS = (3, 6, 9, 12)
+JUDGED = 40  # windows of each held-out text
+WAYS = ("none", "scale", "refit")
+Removal = tuple[int, ...]
+Method = Callable[[Database, RunSpec, Game], dict[int, Removal]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("calibration", help="a text to choose and to fit on")
+    parser.add_argument("held_out", nargs="+", help="texts to judge on")
+    parser.add_argument("--model", default="bundled")
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--rivals", nargs="*", default=["sleb", "shortgpt", "one-shot"])
+    parser.add_argument("--masks", type=int, default=100, help="coalitions of a run")
+    parser.add_argument("--cache", type=Path, default=Path("benchmarks/selection"), help="a folder of results files")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    quiet()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    answer: dict[str, Any] = {"texts": [Path(text).stem for text in options.held_out], "rows": rows}
+    for seed in options.seeds:
+        spec = RunSpec(options.model, options.calibration, dtype=options.dtype, seed=seed, masks=options.masks)
+        database = Database(options.cache / f"compensation-{seed}.duckdb")
+        store = Store(database)
+        base = opened(store, spec)
+        fit = opened(store, spec, fitted_on(spec.text(), None))
+        judges = [opened(store, spec, TextSpec(text, "whole", 128, JUDGED)) for text in options.held_out]
+        answer |= {"dense": judged(base, (), judges, {}), "fitted": str(fit.windows.protocol)}
+        for name, method in methods(options):
+            begun = time.monotonic()
+            plans = method(database, spec, base)
+            seconds = time.monotonic() - begun
+            for count in options.counts:
+                removed = plans[count]
+                row = {"seed": seed, "method": name, "count": count, "removed": removed, "seconds": seconds}
+                for way in WAYS:
+                    row[way] = judged(base, removed, judges, patches_of(fit, removed, way))
+                rows.append(row)
+                shown = "  ".join(f"{way} " + " / ".join(f"{value:.1f}" for value in row[way]) for way in WAYS)
+                print(f"{seed} {name:16s} {count:3d}  {shown}  {removed}", flush=True)
+                options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+
+
+def methods(options: argparse.Namespace) -> list[tuple[str, Method]]:
+    """The names of the methods, and each as a function that gives a plan for each count."""
+    counts = tuple(options.counts)
+    rivals = [(name, partial(rival, name, counts)) for name in options.rivals]
+    return [("ours", partial(ours, None, counts)), ("ours, for refit", partial(ours, "refit", counts)), *rivals]
+
+
+def ours(how: str | None, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game) -> dict[int, Removal]:
+    """The plans of a search, or those that are best after compensation."""
+    store = Store(database)
+    engine = Engine(store)
+    finished(engine.run(spec, search=True))
+    run = queries.find_run(database, "latest")
+    found = store.selection(run.run, ())
+    assert found is not None
+    if how is None:
+        return {plan.count: plan.removed for plan in found.plans if plan.count in counts}
+    plans: dict[int, Removal] = {}
+    for count in counts:
+        asked = partial(choosing_compensated, run=run.run, game=run.game, spec=run.resolved, found=found)
+        work = engine.lend(partial(asked, how=Compensate(how), target=Target(count=count)))
+        _, [plans[count]] = finished(work)
+    return {count: plan.removed for count, plan in plans.items()}
+
+
+def rival(name: str, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game) -> dict[int, Removal]:
+    meter = metered(Store(database), base, (2, 5, len(base.windows.ids)))
+    return RIVALS[name](Contest(base.loaded, base.windows.ids, meter, tuple(range(1, max(counts) + 1)), seed=spec.seed))
+
+
+def patches_of(fit: Game, removed: Removal, how: str) -> Patches:
+    if how == "none":
+        return {}
+    return finished(compensate(fit.loaded, fit.windows, without(len(fit.loaded.info.players), removed), how))[1]
+
+
+def judged(base: Game, removed: Removal, judges: list[Game], patches: Patches) -> list[float]:
+    """The perplexities on each held-out text."""
+    mask = without(len(base.loaded.info.players), removed)
+    with patched(base.loaded.model, patches):
+        return [perplexity(sequence_losses(base.loaded, one.windows.ids, mask)) for one in judges]
+
+
+def ratio(rows: list[dict[str, Any]], ours: tuple[str, str], theirs: tuple[str, str], texts: list[int]) -> float:
+    """The geometric mean, over seeds, counts and texts, of one method and way over another."""
+    found = {(row["seed"], row["method"], row["count"]): row for row in rows}
+    logs = [
+        np.log(row[ours[1]][text] / found[seed, theirs[0], count][theirs[1]][text])
+        for (seed, name, count), row in found.items()
+        if name == ours[0]
+        for text in texts
+    ]
+    return float(np.exp(np.mean(logs)))
+
+
+if __name__ == "__main__":
+    main()
