@@ -2,7 +2,7 @@
 
 The bundled model without some layers is compensated on the first windows of one text and trained on others of it, by
 the product's own code and defaults; every state is judged by its perplexity on 40 windows of 128 tokens, the first
-ones, of each held-out text, in the dtype in which it was trained.
+ones, of each held-out text, in the dtype in which it was trained. Rows of earlier calls stay in the file.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from core.healing.adapters import Mask, check_healing
 from core.healing.checkpoints import checkpoint_of
 from core.healing.examples import of_windows
 from core.healing.training import train
-from core.records.mends import HEALS
+from core.records.mends import COMPENSATIONS, HEALS
 from core.records.spec import RunSpec, TextSpec
 from core.run.compensating.one_removal import fitted_on
 
@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("text", help="a text to fit and to train on")
     parser.add_argument("held_out", nargs="+", help="texts to judge on")
     parser.add_argument("--remove", type=int, nargs="+", default=[12, 13, 14, 16, 17, 26])
+    parser.add_argument("--compensate", nargs="+", default=["none", "refit"], choices=COMPENSATIONS)
     parser.add_argument("--steps", type=int, default=HEALS["short"].steps)
     parser.add_argument("--rate", type=float, default=HEALS["short"].rate)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42])
@@ -58,19 +59,20 @@ def main() -> None:
     everything = _opened(games, spec, replace(fit, sequences=None))
     loaded, mask = fitted.loaded, mask_without(fitted.loaded.info.players, options.remove)
     check_healing(loaded, mask)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = kept(options.out)["rows"] if options.out.exists() else []
 
     def judged(what: dict[str, Any], keep: Mask, patches: Patches, began: float) -> None:
         with patched(loaded.model, patches):
             found = {name: perplexity(sequence_losses(loaded, one.windows.ids, keep)) for name, one in judges.items()}
-        rows.append({**what, "perplexity": found, "seconds": time.monotonic() - began})
-        print(json.dumps(rows[-1]), flush=True)
+        row = {**what, "perplexity": found, "seconds": time.monotonic() - began}
+        rows[:] = [*(other for other in rows if _asked(other) != _asked(row)), row]
+        print(json.dumps(row), flush=True)
 
     judged({"compensate": "none", "steps": 0, "removed": []}, mask | True, {}, time.monotonic())
-    for how in ("none", "refit"):
+    for how in options.compensate:
         began = time.monotonic()
         patches: Patches = {}
-        if how == "refit":
+        if how != "none":
             _, patches = _returned(compensate(loaded, fitted.windows, mask, how))
         judged({"compensate": how, "steps": 0, "removed": options.remove}, mask, patches, began)
         for seed in options.seeds:
@@ -85,13 +87,37 @@ def main() -> None:
             judged({**what, "removed": options.remove, "readings": readings}, mask, merged, began)
     protocols = {name: asdict(one.windows.protocol) for name, one in judges.items()}
     measured = {
-        "heal": asdict(replace(HEALS["short"], steps=options.steps, rate=options.rate)),
+        "heal": asdict(HEALS["short"]),
         "model": asdict(loaded.info),
         "text": asdict(everything.windows.protocol),
         "held_out": protocols,
         "rows": rows,
     }
     options.out.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+
+
+def kept(out: Path) -> dict[str, Any]:
+    """What earlier calls have measured."""
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Perplexities of every state, the whole model's first, and of what was held out before and after training."""
+    lines = []
+    for row in rows:
+        texts = [f"{row['perplexity'][name]:.1f}" for name in row["perplexity"]]
+        steps, held = "0", "–"
+        if row["steps"]:
+            first, best = row["readings"][0]["perplexity"], min(one["perplexity"] for one in row["readings"])
+            steps, held = f"{row['steps']} at {row['rate']:g}", f"{first:.1f} to {best:.1f}"
+        state = ("plain" if row["compensate"] == "none" else row["compensate"]) if row["removed"] else "whole model"
+        lines.append(f"| {' | '.join([state, steps, held, *texts])} |")
+    return "\n".join(lines)
+
+
+def _asked(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in ("compensate", "removed", "steps", "rate", "seed"))
 
 
 def _opened(games: Games, spec: RunSpec, text: TextSpec) -> Game:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from benchmarks import accelerator, attribution, cluster, predictions, selection, trained
+from benchmarks import accelerator, attribution, cluster, healing, predictions, selection, trained
 from benchmarks.games import games
 
 TRAINED = ("mamba", "rwkv")
@@ -142,6 +142,16 @@ def test_the_walk_beside_the_official_way() -> None:
     assert ", ".join(f"{ratio:.2f}" for ratio in small["A/C of each round"]) + " in the three rounds" in page
     assert f"by {small['largest_relative_difference_to_B']:.1e} at most" in page
     assert f"{found['dtype']}, {found['masks']} coalitions" in page
+
+
+def test_what_training_after_a_cut_gives() -> None:
+    page, found = said("What training after a cut gives"), healing.kept(ROOT / healing.OUT)
+    lines = healing.table(found["rows"]).splitlines()
+    assert len(lines) >= 5
+    for line in lines:
+        assert line in page, line
+    assert {text["sequences"] for text in found["held_out"].values()} == {healing.JUDGED}
+    assert found["model"]["dtype"] in page and found["text"]["tokens"] in page
 
 
 def test_many_machines() -> None:

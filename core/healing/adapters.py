@@ -1,5 +1,6 @@
 """LoRA by peft: low-rank additions to the matrices of blocks that stay, in the model only while they are at work."""
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -75,7 +76,8 @@ def matrices(loaded: LoadedModel, mask: Mask) -> dict[str, nn.Linear | Conv1D]:
     found: dict[str, nn.Linear | Conv1D] = {}
     for block in np.flatnonzero(computed(loaded.kept(mask))):
         for name, module in loaded.blocks.modules[block].named_modules():
-            if isinstance(module, nn.Linear | Conv1D):
+            # A router may be a linear layer with a forward of its own, and answer otherwise.
+            if isinstance(module, nn.Linear | Conv1D) and type(module).forward in (nn.Linear.forward, Conv1D.forward):
                 found[f"{loaded.blocks.path}.{block}.{name}"] = module
     called: set[nn.Module] = set()
     handles = [module.register_forward_hook(lambda module, *_: called.add(module)) for module in found.values()]
@@ -107,8 +109,10 @@ class Adapters:
         own = matrices(loaded, mask)
         needed = {name: weight.requires_grad for name, weight in loaded.model.named_parameters()}
         peft = import_module("peft")
+        # As an expression: of a list, peft takes the ends of names, and for some mixtures other tensors by them.
+        names = "|".join(map(re.escape, own))
         config = peft.LoraConfig(
-            r=heal.rank, lora_alpha=heal.alpha, lora_dropout=heal.dropout, target_modules=list(own), bias="none"
+            r=heal.rank, lora_alpha=heal.alpha, lora_dropout=heal.dropout, target_modules=names, bias="none"
         )
         try:
             with torch.random.fork_rng(), warnings.catch_warnings():

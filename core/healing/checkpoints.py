@@ -1,6 +1,7 @@
 """Where a training is: written whole or not at all, so that one that was killed goes on to the same weights."""
 
 import hashlib
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,10 @@ def save(file: Path, state: State) -> None:
         NotWritable, DiskFull.
     """
     entries = {**vars(state), "readings": [asdict(reading) for reading in state.readings]}
+    content = io.BytesIO()  # on a full disk torch would not raise what `unfinished` names
+    torch.save(entries, content)
     with unfinished(file) as path:
-        torch.save(entries, path)
+        path.write_bytes(content.getbuffer())
 
 
 def saved(file: Path) -> State | None:

@@ -19,7 +19,7 @@ from core.healing.adapters import Adapters, Mask
 from core.healing.checkpoints import State, save, saved
 from core.healing.examples import Example, Material, loss_of, predicted
 from core.model.model import LoadedModel
-from core.records.events import Event, Stage
+from core.records.events import Event, Searching, Stage
 from core.records.mends import Heal, Healing, Reading
 
 _AT_ONCE = 4  # examples in a forward
@@ -84,6 +84,7 @@ def train(
         if not losses or time.monotonic() - last > _SECONDS:
             save(file, State(done, adapters.kept(), optimiser.state_dict(), best, tuple(readings), tuple(losses)))
             last = time.monotonic()
+        yield Searching(done / total)
     adapters.put(best)
     done = state.step if finish else total
     told = Healing(

@@ -155,7 +155,7 @@ class Agreed(_Event):
 
 @dataclass(frozen=True)
 class Searching(_Event):
-    """This share of a search, or of what a model is asked to write, is done."""
+    """This share of a search, of a training, or of what a model is asked to write, is done."""
 
     share: float
 

@@ -66,7 +66,7 @@ class Heal:
 
 
 # The paper's (arXiv 2602.07804), with instructions: 4 x 16 in a step, of which four are in memory at once.
-HEALS = {"short": Heal(), "paper": Heal(epochs=2, batch=64, warmup=100, held=2000)}
+HEALS = {"short": Heal(rate=5e-4), "paper": Heal(epochs=2, batch=64, warmup=100, held=2000)}
 
 
 @dataclass(frozen=True)
