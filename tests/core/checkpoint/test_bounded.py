@@ -201,6 +201,7 @@ def test_an_adapter_and_what_is_left_of_one(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(UnsafeWeights, match="belong to a model elsewhere"):
             locate(str(adapter))
         (adapter / weights).unlink()
+    monkeypatch.setattr("core.checkpoint.safety.find_spec", lambda name: None)
     assert locate(str(folder)).config.num_hidden_layers == 8
     monkeypatch.setattr("core.checkpoint.safety.find_spec", lambda name: object() if name == "peft" else None)
     with pytest.raises(UnsafeWeights, match="peft, installed here, would follow") as installed:
