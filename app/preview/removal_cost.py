@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import navigation, reads
 from app.dashboard.measured import known, measure, show_known, was_predicted
+from app.digits import perplexity
 from app.preview.curve import Place
 from app.preview.speed_panel import show_size
 from app.words import named
@@ -37,7 +38,21 @@ def show_readings(
         show_known(result, here)
         if predict is not None and removed:
             st.caption(was_predicted(predict, removed))
+    _show_compensated(shared, run, result, removed)
     show_size(shared, run.resolved, result, removed)
+
+
+def _show_compensated(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+    """What is left of it after compensation, where that was measured: its ratio, times the whole model's perplexity."""
+    found = reads.selection(shared.database, run.run)
+    if found is None:
+        return
+    for judged in reads.compensated(shared.database, run.run, found.protected):
+        if (plan := judged.of(removed)) is not None:
+            value = result.dense_perplexity * plan.perplexity / found.dense_perplexity
+            st.caption(
+                f"After {judged.how}: {perplexity(value)}, by the ratio on {judged.protocol.sequences:d} windows."
+            )
 
 
 def show_export(result: RunResult, removed: tuple[int, ...]) -> None:

@@ -160,6 +160,7 @@ def test_the_best_set_after_compensation(shared: Jobs, finished: Finished, spec:
     known = Store(shared.database).compensated(run, (), "refit")
     assert known is not None and len(known.judged) == len(table) == 3
     assert list(table["after refit"]) == sorted(plan.perplexity for plan in known.judged)
+    assert "After refit:" in said(page), "of the set on show, which is one of them"
     lines = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
     [drawn] = [line for line in lines if line["name"] == "best after refit"]
     whole = queries.find_run(shared.database, run).result.dense_perplexity
