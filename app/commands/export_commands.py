@@ -9,7 +9,7 @@ from app.cli.terminal import follow, say
 from app.requests import located
 from app.words import poor_writing, saved
 from cache import queries
-from cache.behaviour import plan_traits
+from cache.behaviour import compensated_rows, plan_traits
 from cache.database import Database
 from core.coalitions.players import indexes, mask_without, names
 from core.errors import ModelNotFound, RunNotFound
@@ -134,10 +134,14 @@ def _here(database: Database, wanted: Recipe, options: argparse.Namespace) -> Re
 
 
 def chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:
-    """The players that the options name, by their places in a mask."""
+    """The players that the options name, by their places in a mask; of a plan to compensate, as `select` judged it."""
     if options.plan is not None:
-        [plan] = Target(count=options.plan).choose(queries.find_selection(database, result.run))
-        return plan.removed
+        found = queries.find_selection(database, result.run)
+        [plan] = Target(count=options.plan).choose(found)
+        how = getattr(options, "compensate", "none")
+        judged = compensated_rows.known(database, result.run, found.protected, how)
+        best = {each.count: each.removed for each in judged.best()} if judged is not None else {}
+        return best.get(options.plan, plan.removed)
     if options.remove:
         return indexes(result.model.players, options.remove)
     return least_contributing(result.overall, options.count)

@@ -9,6 +9,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from cache.database import Database
+from cache.store import Store
 from core.records.spec import RunSpec
 from tests.support.commands import Cli
 from tests.support.finished import Finished
@@ -78,6 +80,24 @@ def test_a_search_takes_what_is_best_after_it(cli: Cli, spec: RunSpec, finished:
     assert cli("select", run, "--most", 3)[1]["compensated"] is None
 
 
+def test_an_export_takes_the_plan_that_is_best_after_it(
+    cli: Cli, spec: RunSpec, finished: Finished, cache_file: Path, tmp_path: Path
+) -> None:
+    [run] = finished(replace(spec, dtype="float32"))
+    assert cli("select", run, "--count", 2, "--most", 2, "--compensate", "scale", "--fit", 24)[0] == 0
+    store = Store(Database(cache_file))
+    known = store.compensated(run, (), "scale")
+    assert known is not None
+    *others, last = known.judged
+    store.save_compensated(run, replace(known, judged=(*others, replace(last, perplexity=1.0, low=0.9, high=1.1))))
+    [plain] = cli("select", run, "--count", 2)[1]["plans"]
+    assert last.removed != tuple(plain["removed"])
+    for how, removed in (("scale", list(last.removed)), ("none", plain["removed"])):
+        out = tmp_path / how
+        status, answer, errors = cli("export", run, "--plan", 2, "--compensate", how, "--out", out)
+        assert status == 0 and answer["removed"] == removed, errors
+
+
 def test_no_search_begins_for_what_cannot_be_compensated(
     cli: Cli, spec: RunSpec, finished: Finished, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,5 +110,5 @@ def test_no_search_begins_for_what_cannot_be_compensated(
     status, answer, errors = cli("select", halves, "--compensate", "refit")
     assert status == 1 and "plays halves" in answer["error"]["message"] and "Searching" not in errors
     with pytest.raises(SystemExit):
-        cli(*ask[:2], "--for", "draft", *ask[4:])
+        cli("select", halves, "--for", "draft", *ask[4:])
     assert "--compensate goes with no" in capsys.readouterr().err
