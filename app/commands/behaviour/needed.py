@@ -67,16 +67,32 @@ def needed(
     asked = partial(needing, spec=located(run.resolved), questions=questions, masks=same.masks)
     _, found = lend(partial(asked, wanted=wanted))
     found = [replace(one, text=text) for one in found]
-    if own:
-        # Plans ask sets that nobody has measured, which may give no numbers: all that is known by then stays.
-        known = task_needs.known(database, run.run, same.masks.shape[1])
-        plans_before = {(one.task, one.answers): one.plans for one in known if one.values.kind == value}
-        kept = [replace(one, plans=plans_before.get((one.task, one.answers), ())) for one in found]
-        Store(database).record_needs(run.run, kept)
+    _keep(database, run.run, found)
+    if own:  # which asks sets that nobody has measured, and may give no numbers: all that is known by then stays
         _, found = lend(partial(asked, wanted=replace(wanted, plans=own, protected=protected)))
         found = [replace(one, text=text) for one in found]
-    Store(database).record_needs(run.run, found)
+        _keep(database, run.run, found)
     return list(found)
+
+
+def _keep(database: Database, run: str, found: Sequence[TaskNeeds]) -> None:
+    """Keeps what was found, and what was found earlier of the same and is not asked for now."""
+    before = {_subject(one): one for one in task_needs.known(database, run, len(found[0].values.values))}
+    Store(database).record_needs(run, [_with_more(one, before.get(_subject(one))) for one in found])
+
+
+def _subject(needs: TaskNeeds) -> tuple[object, ...]:
+    """What needs are of: pairs and plans found earlier belong to them where all of this is the same."""
+    task = needs.task, needs.version, needs.shots, needs.split, needs.items, needs.source
+    return *task, needs.answers, needs.masks, needs.values.kind
+
+
+def _with_more(needs: TaskNeeds, before: TaskNeeds | None) -> TaskNeeds:
+    """The same with what was found earlier and is not asked for now."""
+    if before is None:
+        return needs
+    plans = {plan.count: plan for plan in (*before.plans, *needs.plans)}
+    return replace(needs, pairs=needs.pairs or before.pairs, plans=tuple(plans[count] for count in sorted(plans)))
 
 
 def columns(found: Sequence[TaskNeeds]) -> dict[str, LayerValues]:

@@ -276,6 +276,9 @@ def test_the_command_and_the_page(
         assert one["pairs"]["kind"] == "shapley" and len(one["pairs"]["pairs"]) == 8 * 7 // 2
         assert [plan["count"] for plan in one["plans"]] == [len(plan["removed"]) for plan in one["plans"]] == [1, 2]
         assert {plan["chosen_on"] + plan["judged_on"] for plan in one["plans"]} == {8}
+    known = task_needs.known(Database(cache_file), run, 8)
+    assert not any(one["pairs"] or one["plans"] for one in cli("needs", run, *asked)[1]["tasks"])
+    assert task_needs.known(Database(cache_file), run, 8) == known, "what is not asked for again stays"
     page = open_page("contributions", run=run, tab="tasks", value="shapley")
     assert not page.exception
     shown = next(frame.value for frame in page.dataframe if "the run's plan" in frame.value)
