@@ -61,8 +61,11 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     options.cache.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
-    answer: dict[str, Any] = {"texts": [Path(text).stem for text in options.held_out], "rows": rows}
+    texts = [Path(text).stem for text in options.held_out]
+    answer = kept(options.out) if options.out.exists() else {}
+    if answer.get("texts") != texts or answer.get("calibration") != Path(options.calibration).stem:
+        answer = {"texts": texts, "calibration": Path(options.calibration).stem, "dtype": options.dtype, "rows": []}
+    done = {(row["seed"], row["method"], row["count"]) for row in answer["rows"]}
     for seed in options.seeds:
         spec = RunSpec(options.model, options.calibration, dtype=options.dtype, seed=seed, masks=options.masks)
         database = Database(options.cache / f"compensation-{seed}.duckdb")
@@ -72,18 +75,26 @@ def main() -> None:
         judges = [opened(store, spec, TextSpec(text, "whole", 128, JUDGED)) for text in options.held_out]
         answer |= {"dense": judged(base, (), judges, {}), "fitted": str(fit.windows.protocol)}
         for name, method in methods(options):
+            missing = [count for count in options.counts if (seed, name, count) not in done]
             begun = time.monotonic()
-            plans = method(database, spec, base)
+            plans = method(database, spec, base) if missing else {}
             seconds = time.monotonic() - begun
-            for count in options.counts:
+            for count in missing:
                 removed = plans[count]
                 row = {"seed": seed, "method": name, "count": count, "removed": removed, "seconds": seconds}
                 for way in WAYS:
                     row[way] = judged(base, removed, judges, patches_of(fit, removed, way))
-                rows.append(row)
+                answer["rows"].append(row)
                 shown = "  ".join(f"{way} " + " / ".join(f"{value:.1f}" for value in row[way]) for way in WAYS)
                 print(f"{seed} {name:16s} {count:3d}  {shown}  {removed}", flush=True)
                 options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    print(table(answer["rows"]))
+
+
+def kept(out: Path) -> dict[str, Any]:
+    """What earlier calls have measured."""
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
 
 
 def methods(options: argparse.Namespace) -> list[tuple[str, Method]]:
@@ -127,6 +138,19 @@ def judged(base: Game, removed: Removal, judges: list[Game], patches: Patches) -
     mask = without(len(base.loaded.info.players), removed)
     with patched(base.loaded.model, patches):
         return [perplexity(sequence_losses(base.loaded, one.windows.ids, mask)) for one in judges]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The perplexities on each text, geometric means over seeds, of every method in every way."""
+    lines = []
+    for name in dict.fromkeys(row["method"] for row in rows):
+        for way in WAYS:
+            cells = []
+            for count in dict.fromkeys(row["count"] for row in rows):
+                own = np.log([row[way] for row in rows if (row["method"], row["count"]) == (name, count)])
+                cells.append(" / ".join(f"{value:.1f}" for value in np.exp(own.mean(axis=0))))
+            lines.append(f"| {name} | {'plain' if way == 'none' else way} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def ratio(rows: list[dict[str, Any]], ours: tuple[str, str], theirs: tuple[str, str], texts: list[int]) -> float:
