@@ -135,9 +135,14 @@ class Store:
         with self._database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO selections VALUES (?, ?, ?, now(), NULL)", row)
 
-    def compensated(self, run: str, protected: Sequence[int], how: str) -> CompensatedPlans | None:
-        """What is known of a search's finalists compensated in one way, with these players protected."""
-        return compensated_rows.known(self._database, run, protected, how)
+    def compensated(
+        self, run: str, protected: Sequence[int], how: str, judged: str, fitted: str | None = None
+    ) -> CompensatedPlans | None:
+        """What is known of a search's finalists compensated in one way, with these players protected.
+
+        `judged` and `fitted` name the windows by their fingerprints; None: the fits that were made last.
+        """
+        return compensated_rows.known(self._database, run, protected, how, judged, fitted)
 
     def save_compensated(self, run: str, found: CompensatedPlans) -> None:
         """Keeps that, in place of what was known of it."""

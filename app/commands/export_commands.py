@@ -139,7 +139,7 @@ def chosen(database: Database, options: argparse.Namespace, result: RunResult) -
         found = queries.find_selection(database, result.run)
         [plan] = Target(count=options.plan).choose(found)
         how = getattr(options, "compensate", "none")
-        judged = compensated_rows.known(database, result.run, found.protected, how)
+        judged = compensated_rows.known(database, result.run, found.protected, how, found.protocol.tokens)
         best = {each.count: each.removed for each in judged.best()} if judged is not None else {}
         return best.get(options.plan, plan.removed)
     if options.remove:

@@ -91,9 +91,9 @@ def selection(database: Database, run: str) -> Selection | None:
     return found
 
 
-def compensated(database: Database, run: str, protected: tuple[int, ...]) -> tuple[CompensatedPlans, ...]:
+def compensated(database: Database, run: str, search: Selection) -> tuple[CompensatedPlans, ...]:
     """The finalists of a search after compensation, in each way that was asked for."""
-    found: tuple[CompensatedPlans, ...] = _read(database, compensated_rows.of_run, run, protected)
+    found: tuple[CompensatedPlans, ...] = _read(database, compensated_rows.of_search, run, search)
     return found
 
 

@@ -11,7 +11,6 @@ from core.coalitions.players import names
 from core.errors import SelectionError
 from core.records.mends import Compensate, CompensatedPlan, CompensatedPlans
 from core.records.plans import Selection
-from core.selection.finalists import cuts
 from core.selection.targets import Target
 
 
@@ -25,7 +24,13 @@ def check(database: Database, run: StoredRun, how: Compensate, units: float, nes
 
 
 def compensated_table(
-    database: Database, run: StoredRun, found: Selection, how: Compensate, target: Target, units: float | None
+    database: Database,
+    run: StoredRun,
+    found: Selection,
+    how: Compensate,
+    target: Target,
+    most: int | None,
+    units: float | None,
 ) -> pd.DataFrame:
     """A row for the plan of each count that a target asks for, the fewest removed first.
 
@@ -35,6 +40,7 @@ def compensated_table(
         found: what the search found.
         how: what is fitted.
         target: which plans are wanted.
+        most: plans of so many players at most.
         units: compute after which no further finalist is begun; None: no bound.
 
     Raises:
@@ -44,7 +50,7 @@ def compensated_table(
 
     asked = partial(choosing_compensated, run=run.run, game=run.game, spec=run.resolved, found=found)
     chosen: tuple[CompensatedPlans, tuple[CompensatedPlan, ...]]
-    _, chosen = work(database, "lend", partial(asked, how=how, target=target, units=units))
+    _, chosen = work(database, "lend", partial(asked, how=how, target=target, most=most, units=units))
     judged, plans = chosen
     table = pd.DataFrame(
         {
@@ -55,7 +61,7 @@ def compensated_table(
             "low": plan.low,
             "high": plan.high,
             "ratio": plan.perplexity / found.dense_perplexity,
-            "cuts": cuts(plan.removed),
+            "cuts": len(plan.cuts),
         }
         for plan in plans
     )

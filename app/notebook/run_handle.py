@@ -182,7 +182,7 @@ class Run(AskedRun):
             found = done.selection
         assert found is not None
         if how is not None:
-            return compensated_table.compensated_table(self._database, run, found, how, target, units)
+            return compensated_table.compensated_table(self._database, run, found, how, target, upto, units)
         plans = found.nested if nested else target.choose(found)
         return pd.DataFrame(answers.plan_rows(plans, found.model))
 

@@ -47,7 +47,7 @@ def _show_compensated(shared: Jobs, run: StoredRun, result: RunResult, removed: 
     found = reads.selection(shared.database, run.run)
     if found is None:
         return
-    for judged in reads.compensated(shared.database, run.run, found.protected):
+    for judged in reads.compensated(shared.database, run.run, found):
         if (plan := judged.of(removed)) is not None:
             value = result.dense_perplexity * plan.perplexity / found.dense_perplexity
             st.caption(

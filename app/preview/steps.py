@@ -97,7 +97,7 @@ def compensated(database: Database, run: StoredRun) -> Rivals:
             Step(plan.removed, scale * plan.perplexity, scale * plan.low, scale * plan.high, "measured")
             for plan in judged.best()
         ]
-        for judged in reads.compensated(database, run.run, found.protected)
+        for judged in reads.compensated(database, run.run, found)
     }
 
 

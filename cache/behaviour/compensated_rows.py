@@ -10,25 +10,42 @@ from cache.database import Database
 from cache.findings import MODEL
 from cache.stored_records import stored_of
 from core.records.mends import COMPENSATIONS, CompensatedPlans
+from core.records.plans import Selection
 
 
-def known(database: Database, run: str, protected: Sequence[int], how: str) -> CompensatedPlans | None:
-    """What is known of a run's finalists compensated in one way, with these players protected."""
+def known(
+    database: Database, run: str, protected: Sequence[int], how: str, judged: str, fitted: str | None = None
+) -> CompensatedPlans | None:
+    """What is known of a run's finalists compensated in one way, with these players protected.
+
+    Args:
+        database: the results file.
+        run: its name.
+        protected: players, by their places.
+        how: scale or refit.
+        judged: the fingerprint of the windows that judge.
+        fitted: that of the windows of the fits; None takes those that were used last.
+    """
     with database.reading() as connection:
         row = connection.execute(
-            f"SELECT record, ({MODEL}) FROM compensated WHERE run = $1 AND protected = $2 AND how = $3",
-            [run, json.dumps(sorted(set(protected))), how],
+            f"""
+            SELECT record, ({MODEL}) FROM compensated
+            WHERE run = $1 AND protected = $2 AND how = $3 AND judged = $4 AND fitted = coalesce($5, fitted)
+            ORDER BY changed DESC LIMIT 1
+            """,
+            [run, json.dumps(sorted(set(protected))), how, judged, fitted],
         ).fetchone()
     return stored_of(CompensatedPlans, row[0], database.file, run, row[1]) if row else None
 
 
-def of_run(database: Database, run: str, protected: Sequence[int]) -> tuple[CompensatedPlans, ...]:
-    """The same in every way in which they were compensated."""
-    found = (known(database, run, protected, how) for how in COMPENSATIONS)
-    return tuple(each for each in found if each is not None)
+def of_search(database: Database, run: str, found: Selection) -> tuple[CompensatedPlans, ...]:
+    """What is known of a search's finalists, in every way in which they were compensated."""
+    ways = (known(database, run, found.protected, how, found.protocol.tokens) for how in COMPENSATIONS)
+    return tuple(each for each in ways if each is not None)
 
 
 def insert(connection: DuckDBPyConnection, run: str, found: CompensatedPlans) -> None:
     """Keeps them in place of what was known, within a transaction."""
-    row = [run, json.dumps(sorted(set(found.protected))), found.how, json.dumps(asdict(found))]
-    connection.execute("INSERT OR REPLACE INTO compensated VALUES (?, ?, ?, ?)", row)
+    texts = found.protocol.tokens, found.fitted.tokens
+    row = [run, json.dumps(sorted(set(found.protected))), found.how, *texts, json.dumps(asdict(found))]
+    connection.execute("INSERT OR REPLACE INTO compensated VALUES (?, ?, ?, ?, ?, ?, now())", row)

@@ -210,8 +210,11 @@ def m017_compensated(connection: DuckDBPyConnection) -> None:
             run VARCHAR NOT NULL,
             protected VARCHAR NOT NULL,         -- JSON, places of players
             how VARCHAR NOT NULL,               -- scale or refit
+            judged VARCHAR NOT NULL,            -- fingerprints of the windows that judge, those of the search,
+            fitted VARCHAR NOT NULL,            -- and of those of the fits
             record VARCHAR NOT NULL,            -- JSON of core.records.mends.CompensatedPlans
-            PRIMARY KEY (run, protected, how)
+            changed TIMESTAMP NOT NULL,
+            PRIMARY KEY (run, protected, how, judged, fitted)
         );
     """)
 

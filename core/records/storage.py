@@ -83,8 +83,13 @@ class Store(Interface):
         """Keeps what a search found for a run, in place of an earlier one with the same players protected."""
         ...
 
-    def compensated(self, run: str, protected: Sequence[int], how: str) -> CompensatedPlans | None:
-        """What is known of a search's finalists compensated in one way, with these players protected."""
+    def compensated(
+        self, run: str, protected: Sequence[int], how: str, judged: str, fitted: str | None = None
+    ) -> CompensatedPlans | None:
+        """What is known of a search's finalists compensated in one way, with these players protected.
+
+        `judged` and `fitted` name the windows by their fingerprints; None: the fits that were made last.
+        """
         ...
 
     def save_compensated(self, run: str, found: CompensatedPlans) -> None:

@@ -8,6 +8,7 @@ says the rest: it proposes sets that no search without compensation would keep.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,14 @@ from core.coalitions.measurements import Floats
 from core.selection.best_sets import best_removals
 
 Removal = tuple[int, ...]
+
+
+class Plain(NamedTuple):
+    """A removal without compensation."""
+
+    rise: float  # of the mean loss, nats a token
+    cuts: float  # runs of removed layers
+
 
 MOST = 3  # of each count that are compensated
 _PROPOSED = 6  # of each count that are measured without it
@@ -49,41 +58,42 @@ def adapting(rises: Sequence[float], cuts: Sequence[int], after: Sequence[float]
 
 
 def proposed(
-    log_scores: Callable[[Masks], Floats], adapts: Adapting, players: int, count: int, protected: Sequence[int]
+    log_scores: Callable[[Masks], Floats],
+    adapts: Adapting,
+    spans: Sequence[tuple[int, int]],
+    count: int,
+    protected: Sequence[int],
 ) -> list[Removal]:
     """The removals of so many players that are expected to be best after compensation, the best first.
 
     Args:
         log_scores: what a surrogate predicts without it, of masks (masks, players), (masks,).
         adapts: what compensation leaves of that.
-        players: of the game.
+        spans: the blocks of each player of the game, from the first to before the last.
         count: players to remove.
         protected: players that stay.
     """
 
     def worth(masks: Masks) -> Floats:
-        return -adapts.after(-log_scores(masks), cuts_in(masks))
+        return -adapts.after(-log_scores(masks), cuts_in(masks, spans))
 
-    return [removed(mask) for mask in best_removals(worth, players, count, _PROPOSED, protected)]
+    return [removed(mask) for mask in best_removals(worth, len(spans), count, _PROPOSED, protected)]
 
 
-def next_finalist(pool: Mapping[Removal, float], judged: Collection[Removal], adapts: Adapting) -> Removal | None:
+def next_finalist(pool: Mapping[Removal, Plain], judged: Collection[Removal], adapts: Adapting) -> Removal | None:
     """The removal that is expected to be best of those not yet judged, by measured rises; None where all are."""
-    left = {one: rise for one, rise in pool.items() if one not in judged and np.isfinite(rise)}
+    left = {one: plain for one, plain in pool.items() if one not in judged and np.isfinite(plain.rise)}
     if not left:
         return None
-    expected = adapts.after(np.array(list(left.values())), np.array([float(cuts(one)) for one in left]))
-    return list(left)[int(expected.argmin())]
+    rises, cuts = np.array(list(left.values()), dtype=np.float64).T
+    return list(left)[int(adapts.after(rises, cuts).argmin())]
 
 
-def cuts(removal: Removal) -> int:
-    """Runs of neighbours in a removal."""
-    return sum(player - 1 not in removal for player in removal)
-
-
-def cuts_in(masks: Masks) -> Floats:
-    """The same of masks (masks, players), (masks,)."""
-    return np.asarray((~masks[:, 0]) + (masks[:, :-1] & ~masks[:, 1:]).sum(axis=1), dtype=np.float64)
+def cuts_in(masks: Masks, spans: Sequence[tuple[int, int]]) -> Floats:
+    """The runs of removed layers of masks (masks, players), (masks,); players who adjoin make one."""
+    gone, joined = ~masks, np.array([False, *(before[1] == after[0] for before, after in pairwise(spans))])
+    before = np.roll(gone, 1, axis=1) & joined
+    return np.asarray((gone & ~before).sum(axis=1), dtype=np.float64)
 
 
 def nearest_runs(

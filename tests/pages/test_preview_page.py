@@ -157,7 +157,9 @@ def test_the_best_set_after_compensation(shared: Jobs, finished: Finished, spec:
     assert job.status == "finished", job.message
     page = open_page("preview", run=run, tab="search", remove=",".join(map(str, plans[1].removed)))
     table = next(frame.value for frame in page.dataframe if "after refit" in frame.value)
-    known = Store(shared.database).compensated(run, (), "refit")
+    known = Store(shared.database).compensated(
+        run, (), "refit", queries.find_selection(shared.database, run).protocol.tokens
+    )
     assert known is not None and len(known.judged) == len(table) == 3
     assert list(table["after refit"]) == sorted(plan.perplexity for plan in known.judged)
     assert "After refit:" in said(page), "of the set on show, which is one of them"

@@ -111,7 +111,7 @@ def select(options: argparse.Namespace) -> int:
         within = [plan for plan in plans if options.most is None or plan.count <= options.most]
         drafts = measured_drafts(engine(), run.resolved, within)
         plans = tuple(plan for plan in plans if drafts.best is not None and plan.count == drafts.best.count)
-    after = compensated(engine(), run, found, how, target, options.units) if how is not None else None
+    after = compensated(engine(), run, found, how, target, options) if how is not None else None
     answer = {
         "run": run.run,
         **asdict(found),

@@ -11,7 +11,6 @@ from cache.queries import StoredRun
 from core.coalitions.players import names
 from core.records.mends import Compensate, CompensatedPlan, CompensatedPlans
 from core.records.plans import Selection
-from core.selection.finalists import cuts
 from core.selection.targets import Target
 
 if TYPE_CHECKING:
@@ -32,13 +31,15 @@ def check_compensated(
 
 
 def compensated(
-    engine: "Engine", run: StoredRun, found: Selection, how: Compensate, target: Target, units: float | None
+    engine: "Engine", run: StoredRun, found: Selection, how: Compensate, target: Target, options: argparse.Namespace
 ) -> Chosen:
     """The finalists of a search that a target needs, judged after compensation, and the plans for it."""
     from core.run.compensating.compensated_choice import choosing_compensated  # with torch
 
     asked = partial(choosing_compensated, run=run.run, game=run.game, spec=run.resolved, found=found)
-    chosen: Chosen = returned(engine.lend(partial(asked, how=how, target=target, units=units)))
+    chosen: Chosen = returned(
+        engine.lend(partial(asked, how=how, target=target, most=options.most, units=options.units))
+    )
     return chosen
 
 
@@ -75,7 +76,7 @@ def compensated_lines(
         gone = ",".join(map(str, names(players, plan.removed)))
         lines.append(
             f"{plan.count:7d} {plan.plain:10.3f} {plan.perplexity:10.3f} {plan.low:8.2f} {plan.high:8.2f} "
-            f"{plan.perplexity / found.dense_perplexity:7.3f} {cuts(plan.removed):5d}  {gone}"
+            f"{plan.perplexity / found.dense_perplexity:7.3f} {len(plan.cuts):5d}  {gone}"
             + ("" if plan.removed == own[plan.count] else "  (not the plan without it)")
         )
     if len(plans) == 1:

@@ -13,7 +13,7 @@ from cache.queries import StoredRun
 from core.coalitions.players import are_halves
 from core.records.mends import CompensatedPlans
 from core.records.plans import Selection
-from core.selection.finalists import MOST, cuts
+from core.selection.finalists import MOST
 
 HELP = f"""Compensation changes weights beside each cut, without training, so that the layers that stay make up for it.
 Up to {MOST} sets of this size are compensated and measured: a minute each for a small model."""
@@ -32,7 +32,7 @@ def show_compensation(shared: Jobs, run: StoredRun, found: Selection, removed: t
         asked = {"run": run.run, "game": run.game, "protected": list(found.protected), "count": count, "how": "refit"}
         shared.task("compensate", run.resolved, login.visitor(), **asked)
         st.rerun()
-    for judged in reads.compensated(shared.database, run.run, found.protected):
+    for judged in reads.compensated(shared.database, run.run, found):
         draw_table(_table(judged), f"Sets of layers after {judged.how}", f"{judged.how}-{run.run}")
         st.caption(
             f"After {judged.how}, fitted on {judged.fitted.sequences:d} other windows; measured on "
@@ -50,7 +50,7 @@ def _table(judged: CompensatedPlans) -> pd.DataFrame:
             f"after {judged.how}": plan.perplexity,
             "low (90 %)": plan.low,
             "high (90 %)": plan.high,
-            "cuts": cuts(plan.removed),
+            "cuts": len(plan.cuts),
         }
         for plan in sorted(judged.judged, key=lambda plan: (plan.count, plan.perplexity))
     ]

@@ -1,7 +1,6 @@
 """Which plan is meant by a target, once compensation counts: more layers can go than without it."""
 
 from collections.abc import Generator
-from dataclasses import replace
 
 from core.errors import TargetMissed
 from core.evaluate.game import Games
@@ -24,9 +23,15 @@ def choosing_compensated(
     found: Selection,
     how: Compensate,
     target: Target,
+    most: int | None = None,
     units: float | None = None,
 ) -> Generator[Event, None, tuple[CompensatedPlans, tuple[CompensatedPlan, ...]]]:
-    """Compensates what a target needs to be known, and chooses for it; arguments as of `judging_finalists`.
+    """Compensates what a target needs to be known, and chooses for it.
+
+    Args:
+        store, games, run, game, spec, found, how, units: as of `judging_finalists`.
+        target: one, or none for the plans of every count.
+        most: plans of so many players at most; None: as many as the search has.
 
     Returns:
         All that was judged, and of it the plan for the target, or the best of every count.
@@ -36,30 +41,35 @@ def choosing_compensated(
         QuorumError: as of `judging_finalists`.
     """
 
+    asked: set[int] = set()
+
     def judging(*counts: int) -> Generator[Event, None, CompensatedPlans]:
+        asked.update(counts)  # all together, since what they spend is bounded together
         return judging_finalists(
-            store, games, run=run, game=game, spec=spec, found=found, how=how, counts=counts, units=units
+            store, games, run=run, game=game, spec=spec, found=found, how=how, counts=asked, units=units
         )
 
+    counts = [plan.count for plan in found.plans if most is None or plan.count <= most]
     if target.max_increase is None:
-        judged = yield from judging(*(plan.count for plan in target.choose(found)))
+        plans = [plan.count for plan in target.choose(found)]
+        judged = yield from judging(*(plans if target != Target() else counts))
         return judged, judged.best()
     limit = (1 + target.max_increase) * found.dense_perplexity
-    chosen: tuple[CompensatedPlan, ...] = ()
-    every: list[CompensatedPlan] = []
-    # Plans within the limit without compensation are within it with it: the next larger ones are asked.
-    first = max((plan.count for plan in target.within(found)), default=1)
-    for count in range(first, found.plans[-1].count + 1):
-        judged = yield from judging(count)
-        every += judged.judged
-        [best] = judged.best()
-        if best.perplexity > limit:
-            break
-        chosen = (best,)
-    if not chosen:
-        least = min(plan.perplexity for plan in every) / found.dense_perplexity - 1
+    first = max((plan.count for plan in target.within(found) if plan.count in counts), default=1)
+    chosen: CompensatedPlan | None = None
+    # On from the largest plan within the limit without compensation, up to the first that misses it; or, where a fit
+    # harms that plan itself, back to the first within it.
+    for way in (range(first, counts[-1] + 1), range(first - 1, 0, -1)):
+        for count in way if chosen is None else ():
+            judged = yield from judging(count)
+            best = next((plan for plan in judged.best() if plan.count == count), None)
+            reached = best is not None and best.perplexity <= limit
+            chosen = best if reached else chosen
+            if reached != (way.step > 0):
+                break
+    if chosen is None:
+        least = min((plan.perplexity for plan in judged.judged), default=float("inf")) / found.dense_perplexity - 1
         raise TargetMissed(
-            f"No plan reaches this target after {how.how}, either.",
-            f"The least increase of {first} removed is {least:.1%}.",
+            f"No plan reaches this target after {how.how}, either.", f"The least increase of any is {least:.1%}."
         )
-    return replace(judged, judged=tuple(every)), chosen
+    return judged, (chosen,)

@@ -13,15 +13,15 @@ from core.records.plans import Selection
 from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.sampling.samplers import begin
-from core.selection.finalists import PRIOR, Removal, nearest_runs, proposed
+from core.selection.finalists import PRIOR, Plain, Removal, cuts_in, nearest_runs, proposed
 from core.selection.plan import keep_measured
 from core.surrogate.surrogate import fit
 
 
 def pools_of(
     store: Store, base: Game, spec: RunSpec, found: Selection, counts: Collection[int]
-) -> dict[int, dict[Removal, float]]:
-    """Of each count, what may be compensated, with its rise without that on the run's text, nats a token.
+) -> dict[int, dict[Removal, Plain]]:
+    """Of each count, what may be compensated, as it is without that on the run's text.
 
     Args:
         store: keeps what is measured of them.
@@ -40,13 +40,14 @@ def pools_of(
     for plan in (plan for plan in found.plans if plan.count in counts):
         pool = {plan.removed, *nearest_runs(cosine, spans(players), plan.count, found.protected)}
         if surrogate is not None:
-            pool.update(proposed(surrogate.predict, PRIOR, len(players), plan.count, found.protected))
+            pool.update(proposed(surrogate.predict, PRIOR, spans(players), plan.count, found.protected))
         pools[plan.count] = pool
     every = sorted(set().union(*pools.values()))
     keep_measured(store, base, every)
     now = _known(store, base, np.array([without(len(players), one) for one in every]))
-    rises = dict(zip(map(removed, now.masks), now.rises, strict=True))
-    return {count: {one: float(rises[one]) for one in sorted(pool) if one in rises} for count, pool in pools.items()}
+    each = zip(now.rises.tolist(), cuts_in(now.masks, spans(players)).tolist(), strict=True)
+    plain = dict(zip(map(removed, now.masks), map(Plain._make, each), strict=True))
+    return {count: {one: plain[one] for one in sorted(pool) if one in plain} for count, pool in pools.items()}
 
 
 def _known(store: Store, base: Game, masks: Masks) -> Measurements:

@@ -4,7 +4,7 @@ The windows of a run's text are drawn in one order: those on which the search ha
 fits take the next ones, so that nothing judges that was fitted on. Each finalist is kept as soon as it is known.
 """
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import product
@@ -31,14 +31,7 @@ from core.records.storage import Store
 from core.run.compensating.finalist_pools import pools_of
 from core.run.compensating.one_removal import fitted_on
 from core.run.course import alone
-from core.selection.finalists import (
-    MOST,
-    Adapting,
-    Removal,
-    adapting,
-    cuts,
-    next_finalist,
-)
+from core.selection.finalists import MOST, Adapting, Removal, adapting, next_finalist
 from core.selection.plan import further
 from core.text.windows import Windows, fingerprint
 
@@ -114,29 +107,40 @@ def judging_finalists(
     with ExitStack() as held:
         yield from alone(held, store, base)
         judge, fit = yield from _texts(games, spec, found, how)
-        fresh = CompensatedPlans(
-            found.model, found.protected, how.how, judge.protocol, fit.protocol, held_of(len(fit.ids)), ()
-        )
-        known = store.compensated(run, found.protected, how.how)
-        so_far = known if known and replace(known, judged=(), spent=0.0) == fresh else fresh
+        texts = judge.protocol, fit.protocol
+        known = store.compensated(run, found.protected, how.how, *(text.tokens for text in texts))
+        so_far = known or CompensatedPlans(found.model, found.protected, how.how, *texts, held_of(len(fit.ids)), ())
         yield Stage("Proposing sets that leave fewer cuts")
         pools = pools_of(store, base, spec, found, plans)
-        unit, spent = unit_of(base.loaded) * base.windows.ids.numel(), 0.0
+        unit, ruined = unit_of(base.loaded) * base.windows.ids.numel(), set[Removal]()
+
+        def spent(judged: Iterable[CompensatedPlan]) -> float:
+            return sum(_cost(base.loaded, fit, judge, plan.removed, how.how) for plan in judged) / unit
+
+        def asked() -> tuple[CompensatedPlan, ...]:
+            return tuple(plan for plan in so_far.judged if plan.count in plans)
+
         for turn, count in product(range(MOST), sorted(plans)):
-            known_of = {plan.removed for plan in so_far.judged if plan.count == count}
-            chosen = plans[count] if plans[count] not in known_of else None
-            if len(known_of) > turn or (turn and units is not None and spent >= units):
-                continue
-            removal = chosen or next_finalist(pools[count], known_of, _adapting(found, so_far))
+            tried = {plan.removed for plan in so_far.judged if plan.count == count}
+            tried |= {one for one in ruined if len(one) == count}
+            removal: Removal | None = plans[count]
+            if removal in tried:  # it comes in any case, and the others while there is compute
+                if len(tried) > turn or (units is not None and spent(asked()) >= units):
+                    continue
+                removal = next_finalist(pools[count], tried, _adapting(found, so_far))
             if removal is None:
                 continue
             yield Stage(f"Compensating finalist {turn + 1} of {MOST} without {count}")
-            plan = yield from _judged(base.loaded, fit, judge, removal, how.how)
-            more = _cost(base.loaded, fit, judge, removal, how.how) / unit
-            spent += more
-            so_far = replace(so_far, judged=(*so_far.judged, plan), spent=so_far.spent + more)
+            try:
+                plan = yield from _judged(base.loaded, fit, judge, removal, how.how)
+            except EvaluationError as error:
+                yield Stage(f"Left out: {error.message}")
+                ruined.add(removal)
+                continue
+            judged = (*so_far.judged, plan)
+            so_far = replace(so_far, judged=judged, spent=spent(judged))
             store.save_compensated(run, so_far)
-    return replace(so_far, judged=tuple(plan for plan in so_far.judged if plan.count in plans))
+        return replace(so_far, judged=asked(), spent=spent(asked()))
 
 
 def _judged(
@@ -161,7 +165,7 @@ def _adapting(found: Selection, so_far: CompensatedPlans) -> Adapting:
         np.log([value / found.dense_perplexity for value in values]).tolist()
         for values in ([plan.plain for plan in plans], [plan.perplexity for plan in plans])
     )
-    return adapting(plain, [cuts(plan.removed) for plan in plans], after)
+    return adapting(plain, [len(plan.cuts) for plan in plans], after)
 
 
 def _texts(

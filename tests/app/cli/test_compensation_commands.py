@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from cache import queries
 from cache.database import Database
 from cache.store import Store
 from core.records.spec import RunSpec
@@ -86,7 +87,7 @@ def test_an_export_takes_the_plan_that_is_best_after_it(
     [run] = finished(replace(spec, dtype="float32"))
     assert cli("select", run, "--count", 2, "--most", 2, "--compensate", "scale", "--fit", 24)[0] == 0
     store = Store(Database(cache_file))
-    known = store.compensated(run, (), "scale")
+    known = store.compensated(run, (), "scale", queries.find_selection(Database(cache_file), run).protocol.tokens)
     assert known is not None
     *others, last = known.judged
     store.save_compensated(run, replace(known, judged=(*others, replace(last, perplexity=1.0, low=0.9, high=1.1))))

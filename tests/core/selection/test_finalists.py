@@ -10,7 +10,15 @@ from scipy.optimize import minimize
 
 from core.coalitions.masks import Masks
 from core.coalitions.measurements import Floats
-from core.selection.finalists import Adapting, adapting, cuts, cuts_in, nearest_runs, next_finalist, proposed
+from core.selection.finalists import Adapting, Plain, adapting, cuts_in, nearest_runs, next_finalist, proposed
+
+SPANS = [(layer, layer + 1) for layer in range(10)]
+
+
+def cuts(removal: tuple[int, ...]) -> int:
+    """Runs of neighbours."""
+    return sum(player - 1 not in removal for player in removal)
+
 
 REMOVALS = st.sets(st.integers(0, 9), max_size=6).map(lambda gone: tuple(sorted(gone)))
 
@@ -41,7 +49,7 @@ def test_sets_are_proposed_by_what_is_left_of_them(count: int, cut: float, seed:
         return np.asarray(-((~masks) @ costs))
 
     adapts = Adapting(0.5, cut)
-    found = proposed(log_scores, adapts, 9, count, [4])
+    found = proposed(log_scores, adapts, SPANS[:9], count, [4])
     every = [one for one in combinations(range(9), count) if 4 not in one]
     expected = {one: 0.5 * sum(costs[place] for place in one) + cut * cuts(one) for one in every}
     least = sorted(expected.values())[: len(found)]
@@ -53,21 +61,20 @@ def test_the_next_finalist_is_the_best_expected_of_those_left(
     pool: dict[tuple[int, ...], float], done: set[int]
 ) -> None:
     judged = {one for place, one in enumerate(pool) if place in done}
-    found = next_finalist(pool, judged, Adapting(0.6, 0.1))
+    plain = {one: Plain(rise, cuts(one)) for one, rise in pool.items()}
+    found = next_finalist(plain, judged, Adapting(0.6, 0.1))
     left = {one: 0.6 * rise + 0.1 * cuts(one) for one, rise in pool.items() if one not in judged}
     assert (found is None) == (not left)
     assert found is None or left[found] == min(left.values())
-    assert next_finalist(dict.fromkeys(pool, np.inf), (), Adapting(0.6, 0.1)) is None
+    assert next_finalist({one: Plain(np.inf, 1) for one in pool}, (), Adapting(0.6, 0.1)) is None
 
 
 @given(st.lists(REMOVALS, min_size=1))
 def test_cuts_in_masks_are_those_of_removals(removals: list[tuple[int, ...]]) -> None:
     masks = np.array([~np.isin(np.arange(10), one) for one in removals])
-    assert cuts_in(masks).tolist() == [cuts(one) for one in removals]
-
-
-def test_cuts_are_runs_of_neighbours() -> None:
-    assert [cuts(removal) for removal in ((), (3,), (3, 4, 5), (0, 2, 4), (0, 1, 5, 6, 9))] == [0, 1, 1, 3, 3]
+    assert cuts_in(masks, SPANS).tolist() == [cuts(one) for one in removals]
+    apart = [(2 * place, 2 * place + 1) for place in range(10)]  # between each two a layer that plays for nobody
+    assert cuts_in(masks, apart).tolist() == [len(one) for one in removals]
 
 
 @given(st.integers(1, 5), st.sets(st.integers(0, 7), max_size=2), st.integers(0, 9))
