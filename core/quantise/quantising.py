@@ -18,6 +18,7 @@ from core.quantise.groups import BITS, group_size, is_on_grid
 from core.records.events import Event, Stage
 from core.records.reader import from_fields
 from core.records.spec import RunSpec, TextProtocol
+from core.text.corpora import read
 from core.tools.bare_folder import bare_folder
 from core.tools.call import run
 from core.tools.side_folder import check_package
@@ -69,6 +70,9 @@ def quantising(spec: RunSpec, library: str, asked: int | None, out: Path) -> Gen
     if getattr(checkpoint.config, "quantization_config", None) is not None:
         raise UnsupportedModel(f"{spec.model} is quantised already.", "Name the model that it was made of.")
     group, grid = group_size(checkpoint.config, asked), is_on_grid(checkpoint.folder)
+    text = spec.text("evaluation")
+    yield Stage(f"Reading the text {text.corpus}")
+    read(text.corpus, text.split, text.field, text.preset)  # the processes that measure it have no network
     before = yield from _measured(Stage("Measuring the model as it is"), checkpoint.folder, tool, spec)
     with unfinished(out) as folder:
         yield from _quantised(checkpoint, tool, library, group, folder)
@@ -103,7 +107,7 @@ def _quantised(checkpoint: Checkpoint, tool: Path, library: str, group: int, out
 
 def _measured(stage: Stage, folder: Path, tool: Path, spec: RunSpec) -> Generator[Event, None, dict[str, Any]]:
     """The perplexity of a folder's model, by a process that has the library and knows nothing of what was in memory."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tool), str(_ROOT)])}
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join([str(tool), str(_ROOT)])}
     text = json.dumps(asdict(spec.text("evaluation")))
     command = [sys.executable, "-P", "-m", "core.quantise.measured_folder", str(folder), spec.dtype, spec.device, text]
     said = yield from run(stage, "The process that measures", command, environment, _NOTHING)

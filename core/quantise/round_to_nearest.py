@@ -19,6 +19,7 @@ def main() -> None:
         disable_opt_rtn=True,
         device_map="cpu",
         enable_torch_compile=False,
+        trust_remote_code=False,
     )
     quantiser.quantize_and_save(out, format="auto_round")
 
