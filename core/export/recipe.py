@@ -67,7 +67,7 @@ class Recipe:
         mask_without(players, self.removed)
 
     @property
-    def _named_heal(self) -> Heal | None:
+    def named_heal(self) -> Heal | None:
         """What is trained, with the names of its text's and instructions' files alone."""
         heal = self.heal
         return heal and replace(heal, corpus=own_name(heal.corpus), instructions=own_name(heal.instructions))
@@ -85,7 +85,7 @@ class Recipe:
             "run": self.run,
             "found_by": asdict(spec),
             **({"compensate": asdict(self.compensate)} if self.compensate else {}),
-            **({"heal": asdict(self._named_heal)} if self._named_heal else {}),
+            **({"heal": asdict(self.named_heal)} if self.named_heal else {}),
             **measured,
             "command": COMMAND,
         }

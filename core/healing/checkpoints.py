@@ -32,6 +32,11 @@ def checkpoint_of(*asked: object) -> Path:
     return home() / "healing" / f"{name}.pt"
 
 
+def any_state() -> bool:
+    """Whether any training is under way, or was stopped."""
+    return any((home() / "healing").glob("*.pt"))
+
+
 def save(file: Path, state: State) -> None:
     """Puts a state in the place of the last one.
 

@@ -19,7 +19,7 @@ from core.export.gguf.written import write_gguf
 from core.export.recipe import Recipe
 from core.export.target import check_target
 from core.healing.adapters import check_healing, check_peft
-from core.healing.checkpoints import checkpoint_of
+from core.healing.checkpoints import any_state, checkpoint_of
 from core.healing.examples import Material
 from core.healing.material import material_of
 from core.healing.training import train
@@ -36,8 +36,9 @@ def exporting(
 ) -> Iterator[Event]:
     """The events of `Engine.export`, the last of which is Exported."""
     heal = recipe.heal
-    # What is trained is the same only where it is trained again: a folder is not looked at to spare that.
-    out = check_target(out, recipe if heal is None else None)
+    # What is trained is the same only where it is trained again: a folder is not looked at to spare that, but where
+    # the training's own state says that it was stopped after writing.
+    out = check_target(out, recipe if heal is None or any_state() else None)
     if recipe.gguf:
         check_converter()
     if heal is not None:
@@ -63,6 +64,7 @@ def exporting(
         file = checkpoint_of(
             game.loaded.info.fingerprint, game.loaded.info.dtype, recipe.removed, heal, material.tokens, fit[0]
         )
+        check_target(out, recipe if file.exists() else None)
         healed, patches = yield from _healed(game, recipe, mask, fit[1], material, file, finish)
         fit = fit[0], patches
     yield Stage(f"Writing, reloading and measuring {out.name}")

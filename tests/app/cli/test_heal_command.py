@@ -15,6 +15,7 @@ from app.root import ROOT
 from core.export.recipe import read_recipe
 from core.records.mends import HEALS
 from core.records.spec import RunSpec
+from core.run import exporting
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 
@@ -85,6 +86,26 @@ def test_killed_and_started_again_it_ends_with_the_same_bytes(
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
+def test_killed_while_it_is_timed_it_ends_well(
+    run: str, cli: Cli, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, home = tmp_path / "other.txt", tmp_path / "home" / "healing"
+    other.write_text(text_file.read_text())
+    ask = "heal", run, "--remove", "2,5", "--steps", 4, "--corpus", other, "--out", tmp_path / "one"
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(exporting, "seconds", _stopped)
+        cli(*ask)
+    assert len([*home.glob("*.pt")]) == 1
+    written = {file: (tmp_path / "one" / file).read_bytes() for file in FILES}
+    changed = "heal", run, "--remove", "2", *ask[4:]
+    assert "exists already" in cli(*changed)[1]["error"]["message"], "another removal"
+    status, answer, errors = cli(*ask)
+    assert status == 0 and "Going on after step 4 of 4" in errors and answer["healing"]["steps"] == 4, errors
+    assert not [*home.glob("*.pt")]
+    assert written == {file: (tmp_path / "one" / file).read_bytes() for file in FILES}
+    assert "exists already" in cli(*ask)[1]["error"]["message"], "without a state nothing says that it was stopped"
+
+
 def test_instructions_another_text_and_the_papers_recipe(run: str, cli: Cli, tmp_path: Path) -> None:
     rows = [{"instruction": f"Add {n} and {n}.", "input": "", "output": f"It is {2 * n}."} for n in range(32)]
     (tmp_path / "alpaca.json").write_text(json.dumps(rows))
@@ -150,6 +171,10 @@ def test_a_recipe_with_a_training_that_cannot_be(run: str, cli: Cli, tmp_path: P
         (tmp_path / "r.json").write_text(json.dumps({**entries, "heal": heal}))
         status, answer, _ = cli("export", "--recipe", tmp_path / "r.json", "--out", tmp_path / "out")
         assert status == 1 and answer["error"]["kind"] == "NotRecipe" and "heal" in answer["error"]["message"], heal
+
+
+def _stopped(*_: object) -> None:
+    raise SystemExit
 
 
 def _missing(_: str) -> str:
