@@ -1,6 +1,7 @@
 """Which layers of which model are removed, and how that was found: what does an export again, anywhere."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -89,7 +90,16 @@ class Recipe:
             **measured,
             "command": COMMAND,
         }
-        return json.dumps(entries, indent=2) + "\n"
+        return json.dumps(_told(entries), indent=2, allow_nan=False) + "\n"
+
+
+def _told(value: Any) -> Any:
+    """The same with null for what is no finite number, which JSON has none of: a training may diverge."""
+    if isinstance(value, dict):
+        return {name: _told(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_told(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def recipe(result: RunResult, spec: RunSpec, removed: Sequence[int]) -> str:
@@ -191,8 +201,10 @@ def _heal(file: Path, asked: object) -> Heal | None:
         return None
     heal = _fields(file, "heal", Heal(), asked)
     least = min(heal.steps, heal.batch, heal.rank, heal.alpha, heal.cutoff, heal.held)
-    if least < 1 or min(heal.epochs, heal.warmup) < 0:
+    if least < 1 or min(heal.epochs, heal.warmup, heal.seed) < 0:
         raise _not_recipe(file, "heal has numbers that no training can have")
+    if any(own_name(name) != name or ".." in name for name in (heal.corpus, heal.instructions)):
+        raise _not_recipe(file, "heal names its text by a path, where names alone are ever written")
     return heal
 
 

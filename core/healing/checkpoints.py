@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,12 @@ class State:
     losses: tuple[float, ...] = ()  # of the steps after the last reading, nats a token
 
 
+_FORMAT = 1  # of what `save` writes, and of how a training draws: another one begins anew
+
+
 def checkpoint_of(*asked: object) -> Path:
     """The file of a training that is asked for in these words: the same command finds it again."""
-    name = hashlib.sha256(repr(asked).encode()).hexdigest()[:16]
+    name = hashlib.sha256(repr((_FORMAT, *asked)).encode()).hexdigest()[:16]
     return home() / "healing" / f"{name}.pt"
 
 
@@ -50,8 +54,11 @@ def save(file: Path, state: State) -> None:
         path.write_bytes(content.getbuffer())
 
 
-def saved(file: Path) -> State | None:
+def saved(file: Path, weights: Mapping[str, torch.Tensor]) -> State | None:
     """The last state, or None where there is none.
+
+    Args:
+        weights: of the additions that it is for, by name.
 
     Raises:
         HealingError: the file holds something else.
@@ -60,8 +67,15 @@ def saved(file: Path) -> State | None:
         return None
     try:
         entries = torch.load(file, map_location="cpu", weights_only=True)
+        for part in ("weights", "best"):
+            if _shapes(entries[part]) != _shapes(weights):
+                raise ValueError("its tensors are others than those of this model")
         return State(**{**entries, "readings": tuple(Reading(**reading) for reading in entries["readings"])})
     except Exception as cause:  # of many kinds: whatever unpickling meets
         raise HealingError(
             f"{file} is no state of a training: {str(cause).splitlines()[0][:200]}.", "Delete it: healing begins anew."
         ) from cause
+
+
+def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}

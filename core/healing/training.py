@@ -55,10 +55,10 @@ def train(
         EvaluationError: the loss is not a number.
     """
     total, device = steps_of(heal, material), loaded.info.device
-    state = saved(file)
-    if finish and state is None:
+    if finish and not file.exists():
         raise HealingError("There is no such training to finish.", "Start it: the same command without --finish.")
     adapters = Adapters(loaded, mask, patches, heal)
+    state = saved(file, adapters.weights)
     optimiser = torch.optim.AdamW(adapters.weights.values(), lr=heal.rate, weight_decay=0.0)
     if state is None:
         yield Stage(f"Measuring {len(material.held)} held-out examples before {total} steps")

@@ -167,6 +167,10 @@ def test_a_recipe_with_a_training_that_cannot_be(run: str, cli: Cli, tmp_path: P
         {**good, "rate": "fast"},
         {**good, "steps": -3},
         {**good, "rank": True},
+        {**good, "seed": -1},
+        {**good, "corpus": str(tmp_path / "notes.txt")},
+        {**good, "corpus": "notes/../../notes.txt"},
+        {**good, "instructions": "~/notes.jsonl"},
     ):
         (tmp_path / "r.json").write_text(json.dumps({**entries, "heal": heal}))
         status, answer, _ = cli("export", "--recipe", tmp_path / "r.json", "--out", tmp_path / "out")

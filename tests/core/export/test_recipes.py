@@ -16,7 +16,7 @@ from app.example import shipped
 from core.coalitions.players import indexes, players_of
 from core.errors import NotRecipe, SelectionError
 from core.export.formats import FORMATS, evopress, llama_quantize, mergekit, runs_kept
-from core.export.recipe import read_recipe, recipe
+from core.export.recipe import Recipe, read_recipe, recipe
 from core.paths import own_name
 from core.records.spec import ModelInfo, RunSpec
 from tests.support.commands import Cli
@@ -32,6 +32,21 @@ def test_runs_of_kept_layers(case: tuple[int, set[int]]) -> None:
     layers, removed = case
     kept = [layer for begin, end in runs_kept(layers, sorted(removed)) for layer in range(begin, end)]
     assert kept == [layer for layer in range(layers) if layer not in removed]
+
+
+def test_what_diverged_is_null_in_a_recipe(tmp_path: Path) -> None:
+    """JSON has no infinity, and other readers than Python's refuse it."""
+    made = Recipe(RunSpec("some/model"), MODEL.fingerprint, MODEL.layers, ("3",), "run")
+    model = replace(MODEL, players=players_of(MODEL.layers, "block"))
+    text = made.text(model, healing={"readings": [{"perplexity": float("inf")}, {"perplexity": 2.5}]}, low=float("nan"))
+
+    def refused(name: str) -> None:
+        raise AssertionError(name)
+
+    found = json.loads(text, parse_constant=refused)
+    assert found["healing"]["readings"] == [{"perplexity": None}, {"perplexity": 2.5}] and found["low"] is None
+    (tmp_path / "r.json").write_text(text)
+    assert read_recipe(tmp_path / "r.json").removed == ("3",)
 
 
 def test_mergekit_configuration() -> None:

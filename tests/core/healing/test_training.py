@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, get_linear_schedule_with_warmup
 from core.compensation.projections import Patches
 from core.errors import CorpusError, HealingError
 from core.healing import training
+from core.healing.adapters import Adapters
 from core.healing.checkpoints import saved
 from core.healing.examples import Example, Material, loss_of, of_windows
 from core.healing.training import batch_of, rate_at, train
@@ -109,7 +110,7 @@ def test_one_that_was_stopped_ends_with_the_same_bits(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(training, "_step", interrupted)
         trained(tiny_loaded, material, HEAL, file)
-    state = saved(file)
+    state = saved(file, Adapters(tiny_loaded, MASK, {}, HEAL).weights)
     assert state is not None and state.step == stopped
     done, best = trained(tiny_loaded, material, HEAL, file, finish=True)
     assert done.steps == stopped and bool(best) == (done.kept.step > 0)
@@ -123,6 +124,24 @@ def test_nothing_to_finish_and_a_foreign_file(tiny_loaded: LoadedModel, material
     (tmp_path / "other.pt").write_text("something else")
     with pytest.raises(HealingError, match="no state of a training"):
         trained(tiny_loaded, material, HEAL, tmp_path / "other.pt")
+
+
+@pytest.mark.parametrize("part", ["weights", "best"])
+@pytest.mark.parametrize("lacks", [True, False])
+def test_a_state_with_other_tensors(
+    part: str, lacks: bool, tiny_loaded: LoadedModel, material: Material, tmp_path: Path
+) -> None:
+    file = tmp_path / "state.pt"
+    trained(tiny_loaded, material, replace(HEAL, steps=1), file)
+    entries = torch.load(file, weights_only=True)
+    name = next(iter(entries[part]))
+    if lacks:
+        del entries[part][name]
+    else:
+        entries[part][name] = entries[part][name][:1, :1]
+    torch.save(entries, file)
+    with pytest.raises(HealingError, match="no state of a training"):
+        trained(tiny_loaded, material, replace(HEAL, steps=1), file)
 
 
 def test_a_batch_with_answers_alone_has_hugging_faces_loss(tiny_loaded: LoadedModel) -> None:
