@@ -33,10 +33,15 @@ def group_size(config: Any, asked: int | None) -> int:
     head = model.get_output_embeddings()
     layers = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head]
     widths = sorted({layer.in_features for layer in layers})
-    fitting = [size for size in _SIZES if widths and gcd(*widths) % size == 0]
+    if not widths:
+        raise UnsupportedModel(
+            f"{config.model_type} cannot be quantised: its matrices are no linear layers (GPT-2's are Conv1D).",
+            "Quantise a model such as Llama, Qwen or Mistral.",
+        )
+    fitting = [size for size in _SIZES if gcd(*widths) % size == 0]
     if asked in fitting:
         return asked
-    rows = f"Rows of its linear layers have {', '.join(map(str, widths)) or 'no'} weights"
+    rows = f"Rows of its linear layers have {', '.join(map(str, widths))} weights"
     if not fitting:
         raise UnsupportedModel(f"{rows}, which groups of none of {_SIZES} divide.", "Quantise another model.")
     if asked is None:
@@ -50,16 +55,19 @@ def group_size(config: Any, asked: int | None) -> int:
 def is_on_grid(folder: Path) -> bool:
     """Whether no group of 32 weights of a projection has more than 16 different ones, as in a file of four bits.
 
-    Looks at the first matrix of an MLP's output that the files hold; False where there is none.
+    Looks at the first matrix of an MLP's output in the files that has more than one value; False where there is none.
     """
     for file in weight_files(folder).files:
         with safe_open(file, "pt") as content:
             named = sorted(name for name in content.keys() if name.endswith("down_proj.weight"))  # noqa: SIM118
-            if named:
-                weight = content.get_tensor(named[0])
+            for name in named:
+                weight = content.get_tensor(name)
                 if weight.shape[-1] % _GRID or not weight.is_floating_point():
                     return False
                 groups = weight.float().reshape(-1, _GRID)[:_LOOKED_AT].sort(dim=1).values
+                groups = groups[groups[:, 0] != groups[:, -1]]  # of one value, as where a half was removed, say nothing
+                if not len(groups):
+                    continue
                 different = 1 + (torch.diff(groups, dim=1) != 0).sum(dim=1)
                 return bool((different <= 2**BITS).all())
     return False

@@ -17,7 +17,8 @@ from core.evaluate.reference import check_finite, sequence_losses
 from core.model.model import load
 from core.records.reader import from_fields
 from core.records.spec import TextSpec
-from core.text.corpora import read
+from core.text.corpora import check_length, read
+from core.text.tokens import check_known
 from core.text.windows import cut
 
 
@@ -29,6 +30,9 @@ def main() -> None:
         asked = from_fields(TextSpec, json.loads(text))
         checkpoint = locate(folder)
         windows = cut(read(asked.corpus, asked.split, asked.field, asked.preset), checkpoint.tokenizer, asked)
+        embedded = getattr(checkpoint.config.get_text_config(), "vocab_size", None)
+        check_known(windows.ids, checkpoint.tokenizer, embedded, checkpoint.source)
+        check_length(windows.ids.shape[1], checkpoint.positions, checkpoint.source)
         loaded = load(checkpoint, dtype, device)
         everyone = np.ones(len(loaded.blocks), dtype=np.bool_)
         losses = sequence_losses(loaded, windows.ids, everyone)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 
 from app.commands.quantise.quantise_commands import GRID
 from app.root import ROOT
@@ -127,6 +127,36 @@ def test_a_grid_of_four_bits_is_seen(wide: Path) -> None:
     weights[name] = groups.reshape(weights[name].shape)
     save_file(weights, wide / "model.safetensors", {"format": "pt"})
     assert is_on_grid(wide) and "groups of 32" in GRID
+
+
+def test_groups_of_one_value_are_no_grid(wide: Path) -> None:
+    """As of an MLP that was removed from its layer: its output is zero."""
+    weights = load_file(wide / "model.safetensors")
+    names = sorted(name for name in weights if name.endswith("down_proj.weight"))
+    weights[names[0]].zero_()
+    save_file(weights, wide / "model.safetensors", {"format": "pt"})
+    assert not is_on_grid(wide)
+    for name in names:
+        weights[name].zero_()
+    save_file(weights, wide / "model.safetensors", {"format": "pt"})
+    assert not is_on_grid(wide), "nothing says that it is"
+
+
+@pytest.mark.parametrize("asked", [None, 32])
+def test_matrices_that_are_no_linear_layers(asked: int | None) -> None:
+    with pytest.raises(UnsupportedModel, match="gpt2 cannot be quantised: its matrices are no linear layers"):
+        group_size(GPT2Config(n_layer=2, n_embd=32, n_head=2), asked)
+
+
+def test_windows_longer_than_the_models_positions(
+    library: Callable[[str], None], cli: Cli, wide: Path, text_file: Path, tmp_path: Path
+) -> None:
+    library("pass")
+    positions = json.loads((wide / "config.json").read_text())["max_position_embeddings"]
+    small = "--corpus", text_file, "--sequences", 1, "--window", positions + 1
+    status, answer, errors = cli("quantise", wide, "--out", tmp_path / "four", *small)
+    assert status == 1 and f"has {positions} positions" in answer["error"]["message"], answer
+    assert "Rounding" not in errors
 
 
 @pytest.fixture
