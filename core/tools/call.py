@@ -1,6 +1,14 @@
-"""A program of another project as a process, which ends with whoever asked for it."""
+"""A program of another project as a process, which ends with whoever asked for it.
 
+It and what it starts are a group, which is killed on our way out. Where we are killed ourselves, Linux kills the
+program itself; on other systems it then ends by itself.
+"""
+
+import ctypes
+import os
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 
@@ -8,6 +16,8 @@ from core.errors import ToolError
 from core.records.events import Stage
 
 _PATIENCE = 0.2  # seconds, after which whoever waits for it may do something else
+_DEATH = 1  # PR_SET_PDEATHSIG of prctl(2)
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _LONGEST = 300  # letters of its last line
 
 
@@ -31,7 +41,13 @@ def run(
     with tempfile.TemporaryFile("w+") as answer, tempfile.TemporaryFile("w+", errors="replace") as told:
         try:
             process = subprocess.Popen(
-                command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=answer, stderr=told
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=answer,
+                stderr=told,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if _LIBC else None,
             )
         except OSError as cause:
             raise ToolError(f"{name} cannot be started: {cause.strerror or cause}.", hint) from cause
@@ -44,7 +60,7 @@ def run(
                     continue
         finally:
             if process.poll() is None:
-                process.kill()
+                _kill(process)
                 process.wait()
         told.seek(0)
         if process.returncode:
@@ -54,3 +70,17 @@ def run(
             raise ToolError(f"{name} {ended}: {last}", hint)
         answer.seek(0)
         return answer.read()
+
+
+def _end_with_parent() -> None:
+    """In the new process, before the program: nothing but a call of the system, since other threads' locks are held."""
+    if _LIBC is not None:
+        _LIBC.prctl(_DEATH, signal.SIGKILL)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With all that it has started; where systems have no groups, alone."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
