@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from core.checkpoint.checkpoint import Checkpoint, finding
+from core.checkpoint.checkpoint import Checkpoint, finding, fingerprint
 from core.checkpoint.headers import weight_files
 from core.errors import ExportError, ToolError, UnsupportedModel
 from core.export.carried import copy_terms
 from core.export.target import check_target
+from core.paths import own_name
 from core.quantise.groups import BITS, group_size, is_on_grid
 from core.records.events import Event, Stage
 from core.records.reader import from_fields
@@ -38,6 +39,8 @@ class Quantised:
     """A folder whose weights have four bits, and what that cost."""
 
     path: str
+    model: str  # a path's last part alone
+    fingerprint: str  # of the model
     library: str
     version: str
     bits: int
@@ -84,10 +87,12 @@ def quantising(spec: RunSpec, library: str, asked: int | None, out: Path) -> Gen
                 "Use another library or group size, and please report this with the architecture.",
             )
         protocol = from_fields(TextProtocol, after["protocol"])
+        name, made_of = own_name(spec.model), fingerprint(checkpoint)
         sizes, costs = (_size(checkpoint.folder), _size(folder)), (before["perplexity"], after["perplexity"])
-        done = Quantised(str(out), library, version, BITS, group, *sizes, *costs, protocol, after["dtype"], grid)
+        how = str(out), name, made_of, library, version
+        done = Quantised(*how, BITS, group, *sizes, *costs, protocol, after["dtype"], grid)
         copy_terms(checkpoint.folder, folder)
-        told = {name: value for name, value in asdict(done).items() if name != "path"}
+        told = {key: value for key, value in asdict(done).items() if key != "path"}
         (folder / "quantised.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return done
 

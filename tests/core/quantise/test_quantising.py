@@ -78,6 +78,7 @@ def test_weights_are_rounded_to_their_grid(cli: Cli, home: Path, wide: Path, tex
     assert told == {key: value for key, value in answer.items() if key != "path"} and not answer["grid"]
 
     loaded = load(locate(str(wide)), "float32", "cpu")
+    assert (told["model"], told["fingerprint"]) == (wide.name, loaded.info.fingerprint), "and no path"
     text = RunSpec(str(wide), str(text_file), sequences=4, window=16).text("evaluation")
     windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
     everyone = np.ones(len(loaded.blocks), dtype=np.bool_)
