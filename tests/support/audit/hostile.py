@@ -5,6 +5,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,8 @@ REFUSED: dict[str, Change] = {
     "shards elsewhere": fields("model.safetensors.index.json", weight_map={"model.norm.weight": "../secret"}),
     "vocabulary elsewhere": fields("tokenizer_config.json", vocab_file="/etc/passwd"),
 }  # fmt: skip
+if find_spec("peft") is not None:  # which would follow what is left over
+    REFUSED["merged adapter"] = BESIDE.pop("merged adapter")
 # Templates of chats that reach for files and for Python; a chat is refused, or rendered without them.
 TEMPLATES: dict[str, str] = {
     "plain": "{% for message in messages %}{{ message['content'] }}{% endfor %}",
