@@ -5,6 +5,7 @@ import streamlit as st
 from app.dashboard import navigation, reads
 from app.dashboard.measured import known, measure, show_known, was_predicted
 from app.digits import perplexity
+from app.foreign import plain
 from app.preview.curve import Place
 from app.preview.speed_panel import show_size
 from app.words import named
@@ -50,9 +51,8 @@ def _show_compensated(shared: Jobs, run: StoredRun, result: RunResult, removed: 
     for judged in reads.compensated(shared.database, run.run, found):
         if (plan := judged.of(removed)) is not None:
             value = result.dense_perplexity * plan.perplexity / found.dense_perplexity
-            st.caption(
-                f"After {judged.how}: {perplexity(value)}, by the ratio on {judged.protocol.sequences:d} windows."
-            )
+            windows = judged.protocol.sequences
+            st.caption(f"After {plain(judged.how)}: {perplexity(value)}, by the ratio on {windows:d} windows.")
 
 
 def show_export(result: RunResult, removed: tuple[int, ...]) -> None:

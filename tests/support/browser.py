@@ -176,9 +176,9 @@ def visitor(browser: Browser, theme: str = "light") -> Iterator[Page]:
     assert not faults, faults
 
 
-def settle(page: Page) -> None:
-    """Waits until the page stands still."""
-    page.wait_for_function(SETTLED, timeout=60_000)
+def settle(page: Page, within: float = 60_000) -> None:
+    """Waits until the page stands still, so many milliseconds at most."""
+    page.wait_for_function(SETTLED, timeout=within)
 
 
 def rest(page: Page) -> None:

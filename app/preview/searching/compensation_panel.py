@@ -35,7 +35,7 @@ def show_compensation(shared: Jobs, run: StoredRun, found: Selection, removed: t
     for judged in reads.compensated(shared.database, run.run, found):
         draw_table(_table(judged), f"Sets of layers after {judged.how}", f"{judged.how}-{run.run}")
         st.caption(
-            f"After {judged.how}, fitted on {judged.fitted.sequences:d} other windows; measured on "
+            f"After {plain(judged.how)}, fitted on {judged.fitted.sequences:d} other windows; measured on "
             f"{plain(judged.protocol)}. Intervals: 90 %, for other text of this kind."
         )
 
