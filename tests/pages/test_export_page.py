@@ -1,6 +1,7 @@
 """The page Export, and the recipes that it offers."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,7 @@ def test_a_file_for_llama_cpp_is_offered_where_its_converter_is(
     shared: Jobs, finished: Finished, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("app.worker.client.subprocess", subprocess)  # a worker that was begun here, with this home
     [run] = finished(spec)
     page = agreed(run, "2,5")
     [box] = [box for box in page.checkbox if "GGUF" in box.label]
