@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from benchmarks import accelerator, attribution, cluster, healing, predictions, selection, trained
+from benchmarks import accelerator, attribution, cluster, compensation, healing, predictions, selection, trained
 from benchmarks.games import games
 
 TRAINED = ("mamba", "rwkv")
@@ -142,6 +142,20 @@ def test_the_walk_beside_the_official_way() -> None:
     assert ", ".join(f"{ratio:.2f}" for ratio in small["A/C of each round"]) + " in the three rounds" in page
     assert f"by {small['largest_relative_difference_to_B']:.1e} at most" in page
     assert f"{found['dtype']}, {found['masks']} coalitions" in page
+
+
+def test_what_compensation_gives_back() -> None:
+    page, found = said("What compensation gives back"), compensation.kept(ROOT / compensation.OUT)
+    lines = compensation.table(found["rows"]).splitlines()
+    assert len(lines) >= 3
+    for line in lines:
+        assert line in page, line
+    for way in ("refit", "scale"):
+        for texts in ([0, 1, 2], [2]):
+            ratio = compensation.ratio(found["rows"], ("ours", way), ("ours", "none"), texts)
+            assert f"{ratio:.3f}".removeprefix("0") in page
+    assert " / ".join(f"{value:.1f}" for value in found["dense"]) in page and found["fitted"].split()[-1] in page
+    assert found["dtype"] in page
 
 
 def test_what_training_after_a_cut_gives() -> None:
