@@ -85,7 +85,9 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     )
     bits.add_argument("folder", metavar="DIR", help="the model, such as an export")
     bits.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
-    bits.add_argument("--library", choices=("auto-round",), default="auto-round", help="what rounds the weights")
+    bits.add_argument(
+        "--library", dest="rounder", choices=("auto-round",), default="auto-round", help="what rounds the weights"
+    )
     bits.add_argument(
         "--group-size",
         type=positive,

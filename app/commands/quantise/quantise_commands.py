@@ -26,18 +26,20 @@ def quantise(options: argparse.Namespace) -> None:
         dtype=options.dtype,
         device=options.device,
     )
-    done = returned(quantising(located(spec), options.library, options.group_size, options.out))
+    done = returned(quantising(located(spec), options.rounder, options.group_size, options.out))
+    answer = asdict(done)
+    rounder = answer["library"]
     rows = (("as it is", done.bytes_before, done.before), (f"{done.bits} bits", done.bytes_after, done.after))
     lines = [
-        f"{done.path}: by {done.library} {done.version}, rounded to nearest, groups of {done.group}; loaded again in a "
+        f"{done.path}: by {rounder} {done.version}, rounded to nearest, groups of {done.group}; loaded again in a "
         "process of its own and measured",
         f"{'':<9} {'weights':>10}  perplexity",
         *(f"{name:<9} {amount(size):>10}  {perplexity:10.4f}" for name, size, perplexity in rows),
         f"{done.protocol}, {done.dtype}",
         *([GRID] if done.grid else []),
-        f"transformers loads it where {done.library} is installed",
+        f"transformers loads it where {rounder} is installed",
     ]
-    say(options.json, asdict(done), "\n".join(lines))
+    say(options.json, answer, "\n".join(lines))
 
 
 GRID = (
