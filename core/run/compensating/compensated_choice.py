@@ -9,7 +9,7 @@ from core.records.mends import Compensate, CompensatedPlan, CompensatedPlans
 from core.records.plans import Selection
 from core.records.spec import RunSpec
 from core.records.storage import Store
-from core.run.compensating.finalists_judged import judging_finalists
+from core.run.compensating.finalists_judged import check_finalists, judging_finalists
 from core.selection.targets import Target
 
 
@@ -49,6 +49,7 @@ def choosing_compensated(
             store, games, run=run, game=game, spec=spec, found=found, how=how, counts=asked, units=units
         )
 
+    yield from check_finalists(store, games, spec=spec, how=how, units=found.units)
     counts = [plan.count for plan in found.plans if most is None or plan.count <= most]
     if target.max_increase is None:
         plans = [plan.count for plan in target.choose(found)]

@@ -31,7 +31,7 @@ from core.records.storage import Store
 from core.run.compensating.finalist_pools import pools_of
 from core.run.compensating.one_removal import fitted_on
 from core.run.course import alone
-from core.selection.finalists import MOST, Adapting, Removal, adapting, next_finalist
+from core.selection.finalists import MOST, Adapting, Plain, Removal, adapting, next_finalist
 from core.selection.plan import further
 from core.text.windows import Windows, fingerprint
 
@@ -98,9 +98,8 @@ def judging_finalists(
         What is known of all finalists of these counts.
 
     Raises:
-        QuorumError: before any fit if the request is wrong; what has been stored stays in any case.
+        QuorumError: before any fit if the text has changed or is too short; what has been stored stays in any case.
     """
-    yield from check_finalists(store, games, spec=spec, how=how, units=found.units)
     base = yield from games.open(spec, spec.text(), check=lambda _: None)
     base.check_same(game)
     plans = {plan.count: plan.removed for plan in found.plans if plan.count in counts}
@@ -110,8 +109,7 @@ def judging_finalists(
         texts = judge.protocol, fit.protocol
         known = store.compensated(run, found.protected, how.how, *(text.tokens for text in texts))
         so_far = known or CompensatedPlans(found.model, found.protected, how.how, *texts, held_of(len(fit.ids)), ())
-        yield Stage("Proposing sets that leave fewer cuts")
-        pools = pools_of(store, base, spec, found, plans)
+        pools: dict[int, dict[Removal, Plain]] = {}
         unit, ruined = unit_of(base.loaded) * base.windows.ids.numel(), set[Removal]()
 
         def spent(judged: Iterable[CompensatedPlan]) -> float:
@@ -127,6 +125,9 @@ def judging_finalists(
             if removal in tried:  # it comes in any case, and the others while there is compute
                 if len(tried) > turn or (units is not None and spent(asked()) >= units):
                     continue
+                if not pools:  # where all is known, nothing is proposed
+                    yield Stage("Proposing sets that leave fewer cuts")
+                    pools = pools_of(store, base, spec, found, plans)
                 removal = next_finalist(pools[count], tried, _adapting(found, so_far))
             if removal is None:
                 continue
