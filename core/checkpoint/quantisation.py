@@ -13,6 +13,7 @@ from torch import nn
 from transformers.quantizers.auto import AutoHfQuantizer, get_hf_quantizer
 
 from core.errors import UnsupportedModel
+from core.tools.lending import lend
 
 # Where the package to install has another name than the method.
 _PACKAGES = {"gptq": "gptqmodel", "awq": "gptqmodel", "quanto": "optimum-quanto", "fp8": "kernels", "mxfp4": "kernels"}
@@ -37,6 +38,7 @@ def quantisation(source: str, config: Any, device: str) -> str:
         return ""
     fields = given if isinstance(given, dict) else given.to_dict()
     method = str(fields.get("quant_method") or "bitsandbytes")
+    lend(_PACKAGES.get(method, method))
     quantisers: Any = AutoHfQuantizer  # transformers gives neither types
     build: Any = get_hf_quantizer
     try:
@@ -66,7 +68,8 @@ def count_parameters(module: nn.Module) -> int:
 
 def _weights(module: nn.Module, seen: set[int]) -> Iterator[int]:
     """The size of each distinct parameter; tied ones count once."""
-    rows, columns = getattr(module, "out_features", None), getattr(module, "in_features", None)
+    sizes = ("out_features", "outfeatures"), ("in_features", "infeatures")  # torch's names, and auto-round's
+    rows, columns = (getattr(module, ours, getattr(module, theirs, None)) for ours, theirs in sizes)
     linear = rows * columns if isinstance(rows, int) and isinstance(columns, int) else 0
     for name, weight in module.named_parameters(recurse=False):
         if id(weight) not in seen:

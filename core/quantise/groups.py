@@ -19,12 +19,13 @@ _LOOKED_AT = 4096  # groups
 _GRID = 32  # weights of a group in the common four-bit formats of GGUF files
 
 
-def group_size(config: Any, asked: int | None) -> int:
+def group_size(config: Any, asked: int | None, only: int | None = None) -> int:
     """How many weights of a row share a scale: what is asked for, or the largest size up to 128 that divides all rows.
 
     Args:
         config: the checkpoint's.
         asked: None for the largest.
+        only: the one size that a library knows, whatever the rows.
 
     Raises:
         UnsupportedModel: the size does not divide the rows of every linear layer, or none does.
@@ -38,6 +39,10 @@ def group_size(config: Any, asked: int | None) -> int:
             f"{config.model_type} cannot be quantised: its matrices are no linear layers (GPT-2's are Conv1D).",
             "Quantise a model such as Llama, Qwen or Mistral.",
         )
+    if only is not None:
+        if asked in (None, only):
+            return only
+        raise UnsupportedModel(f"This library shares scales among {only} weights.", f"Use --group-size {only}.")
     fitting = [size for size in _SIZES if gcd(*widths) % size == 0]
     if asked in fitting:
         return asked

@@ -5,28 +5,30 @@ import os
 import shutil
 import sys
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core.checkpoint.checkpoint import Checkpoint, finding, fingerprint
+from core.checkpoint.device import choose_device
 from core.checkpoint.headers import weight_files
 from core.errors import ExportError, ToolError, UnsupportedModel
 from core.export.carried import copy_terms
 from core.export.target import check_target
 from core.paths import own_name
 from core.quantise.groups import BITS, group_size, is_on_grid
+from core.quantise.libraries import Library, library_of
 from core.records.events import Event, Stage
 from core.records.reader import from_fields
-from core.records.spec import RunSpec, TextProtocol
-from core.text.corpora import read
+from core.records.spec import RunSpec, TextProtocol, TextSpec
+from core.text.corpora import check_length, read
+from core.text.tokens import check_known
+from core.text.windows import Windows, cut
 from core.tools.bare_folder import bare_folder
 from core.tools.call import run
 from core.tools.side_folder import check_package
 from core.unfinished import unfinished
 
-# Libraries by the name of their requirements file, with the version that it pins.
-LIBRARIES = {"auto-round": "0.16.1"}
 _NOTHING = "Nothing was left at the target."
 _ROOT = Path(__file__).parents[2]
 _WORST = 10.0  # times the perplexity: four bits cost far less, and weights that were packed wrongly far more
@@ -43,6 +45,7 @@ class Quantised:
     fingerprint: str  # of the model
     library: str
     version: str
+    method: str  # in words
     bits: int
     group: int  # weights that share a scale
     bytes_before: int  # of the files of weights
@@ -52,33 +55,39 @@ class Quantised:
     protocol: TextProtocol
     dtype: str  # in which both were computed
     grid: bool  # whether the weights had lain on a grid of four bits before
+    fitted: TextProtocol | None  # the windows that it was fitted to; None where it needs none
 
 
-def quantising(spec: RunSpec, library: str, asked: int | None, out: Path) -> Generator[Event, None, Quantised]:
+def quantising(
+    spec: RunSpec, library: str, asked: int | None, out: Path, fit: int = 32
+) -> Generator[Event, None, Quantised]:
     """Writes a model in four bits, and measures both; nothing is left at `out` unless it has been measured.
 
     Args:
         spec: names the model, the text whose evaluation windows are measured, the dtype and the device.
-        library: of LIBRARIES.
+        library: of LIBRARIES, or auto.
         asked: weights that share a scale; None for as many as fit, up to 128.
         out: a new folder.
+        fit: windows of the calibration half to fit to, for a library that does.
 
     Raises:
         ToolError: the library is not installed or fails, or a process cannot measure.
-        ModelError, ExportError, NotWritable, DiskFull.
+        ModelError, CorpusError, ExportError, NotWritable, DiskFull.
     """
-    version = LIBRARIES[library]
+    chosen = library_of(library, choose_device(spec.device))
+    library, version = chosen.package, chosen.version
     tool, out = check_package(library, library, version), check_target(out)
     checkpoint = yield from finding(spec.model)
     if getattr(checkpoint.config, "quantization_config", None) is not None:
         raise UnsupportedModel(f"{spec.model} is quantised already.", "Name the model that it was made of.")
-    group, grid = group_size(checkpoint.config, asked), is_on_grid(checkpoint.folder)
+    group, grid = group_size(checkpoint.config, asked, chosen.group), is_on_grid(checkpoint.folder)
     text = spec.text("evaluation")
     yield Stage(f"Reading the text {text.corpus}")
     read(text.corpus, text.split, text.field, text.preset)  # the processes that measure it have no network
+    windows = _windows(checkpoint, replace(spec, sequences=fit).text()) if chosen.fits else None
     before = yield from _measured(Stage("Measuring the model as it is"), checkpoint.folder, tool, spec)
     with unfinished(out) as folder:
-        yield from _quantised(checkpoint, tool, library, group, folder)
+        yield from _quantised(checkpoint, tool, chosen, group, windows, folder)
         after = yield from _measured(Stage("Loading what was written again, and measuring it"), folder, tool, spec)
         if not after["perplexity"] < _WORST * before["perplexity"]:  # NaN is not either
             raise ExportError(
@@ -89,23 +98,39 @@ def quantising(spec: RunSpec, library: str, asked: int | None, out: Path) -> Gen
         protocol = from_fields(TextProtocol, after["protocol"])
         name, made_of = own_name(spec.model), fingerprint(checkpoint)
         sizes, costs = (_size(checkpoint.folder), _size(folder)), (before["perplexity"], after["perplexity"])
-        how = str(out), name, made_of, library, version
-        done = Quantised(*how, BITS, group, *sizes, *costs, protocol, after["dtype"], grid)
+        how = str(out), name, made_of, library, version, chosen.method
+        fitted = windows.protocol if windows is not None else None
+        done = Quantised(*how, BITS, group, *sizes, *costs, protocol, after["dtype"], grid, fitted)
         copy_terms(checkpoint.folder, folder)
         told = {key: value for key, value in asdict(done).items() if key != "path"}
         (folder / "quantised.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return done
 
 
-def _quantised(checkpoint: Checkpoint, tool: Path, library: str, group: int, out: Path) -> Generator[Event, None, None]:
-    script = Path(__file__).with_name("round_to_nearest.py")
+def _windows(checkpoint: Checkpoint, text: TextSpec) -> Windows:
+    """Windows of a text, which the model must know and have the length for."""
+    windows = cut(read(text.corpus, text.split, text.field, text.preset), checkpoint.tokenizer, text)
+    embedded = getattr(checkpoint.config.get_text_config(), "vocab_size", None)
+    check_known(windows.ids, checkpoint.tokenizer, embedded, checkpoint.source)
+    check_length(windows.ids.shape[1], checkpoint.positions, checkpoint.source)
+    return windows
+
+
+def _quantised(
+    checkpoint: Checkpoint, tool: Path, library: Library, group: int, windows: Windows | None, out: Path
+) -> Generator[Event, None, None]:
+    script, stage = Path(__file__).with_name(library.script), Stage(f"Writing {BITS} bits with {library.package}")
     with bare_folder(checkpoint.folder, tool, _OF_THE_PARENT) as (seen, environment):
-        command = [sys.executable, "-P", str(script), str(seen), str(out), str(group)]
-        stage = Stage(f"Rounding the weights to {BITS} bits with {library}")
-        yield from run(stage, library, command, environment, _NOTHING)
+        command = [sys.executable, "-P", str(script), str(seen), str(out.resolve()), str(group)]
+        if windows is not None:
+            rows = seen.with_name("windows.json")
+            rows.write_text(json.dumps(windows.ids.tolist()), encoding="utf-8")
+            command.append(str(rows))
+        yield from run(stage, library.package, command, environment, _NOTHING, seen.parent)
     if not any(out.glob("*.safetensors")):
-        raise ToolError(f"{library} has ended well, and has written no weights.", _NOTHING)
+        raise ToolError(f"{library.package} has ended well, and has written no weights.", _NOTHING)
     shutil.rmtree(out / ".cache", ignore_errors=True)
+    (out / "quant_log.csv").unlink(missing_ok=True)
     for file in out.glob("*.safetensors"):
         shutil.copymode(out / "config.json", file)  # the library's are for nobody else to read
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
 
 from core.errors import ToolError
 from core.records.events import Stage
@@ -22,7 +23,7 @@ _LONGEST = 300  # letters of its last line
 
 
 def run(
-    stage: Stage, name: str, command: Sequence[str], environment: Mapping[str, str], hint: str
+    stage: Stage, name: str, command: Sequence[str], environment: Mapping[str, str], hint: str, at: Path | None = None
 ) -> Generator[Stage, None, str]:
     """Runs a program to its end, and returns what it has written to standard output.
 
@@ -34,6 +35,7 @@ def run(
         command: the program and its arguments.
         environment: all that it finds there.
         hint: what to do where it fails.
+        at: the folder that it runs in, where it may leave what nobody wants; None for ours.
 
     Raises:
         ToolError: it cannot be started, or has failed; the message ends with the last line that it has written.
@@ -43,6 +45,7 @@ def run(
             process = subprocess.Popen(
                 command,
                 env=dict(environment),
+                cwd=at,
                 stdin=subprocess.DEVNULL,
                 stdout=answer,
                 stderr=told,

@@ -26,22 +26,25 @@ def quantise(options: argparse.Namespace) -> None:
         dtype=options.dtype,
         device=options.device,
     )
-    done = returned(quantising(located(spec), options.rounder, options.group_size, options.out))
+    done = returned(quantising(located(spec), options.rounder, options.group_size, options.out, options.fit))
     answer = asdict(done)
     rounder = answer["library"]
     rows = (("as it is", done.bytes_before, done.before), (f"{done.bits} bits", done.bytes_after, done.after))
     lines = [
-        f"{done.path}: by {rounder} {done.version}, rounded to nearest, groups of {done.group}; loaded again in a "
+        f"{done.path}: by {rounder} {done.version}, {done.method}, groups of {done.group}; loaded again in a "
         "process of its own and measured",
         f"{'':<9} {'weights':>10}  perplexity",
         *(f"{name:<9} {amount(size):>10}  {perplexity:10.4f}" for name, size, perplexity in rows),
         f"{done.protocol}, {done.dtype}",
+        *([f"fitted to {done.fitted}"] if done.fitted is not None else []),
         *([GRID] if done.grid else []),
-        f"transformers loads it where {rounder} is installed",
+        f"transformers loads it where {NEEDED[rounder]} is installed",
     ]
     say(options.json, answer, "\n".join(lines))
 
 
+# What plain transformers need to load such a folder.
+NEEDED = {"auto-round": "auto-round", "gptqmodel": "gptqmodel with optimum", "bitsandbytes": "bitsandbytes"}
 GRID = (
     "These weights lay on a grid of four bits in groups of 32 already, as those of a Q4 GGUF file do, and this rounds "
     "them a second time: what it costs is not what four bits cost a model of 16 bits."

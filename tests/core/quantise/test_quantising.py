@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,58 +9,38 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+from transformers import GPT2Config
 
 from app.commands.quantise.quantise_commands import GRID
 from app.root import ROOT
-from benchmarks.byte_tokenizer import save_tokenizer
 from core.checkpoint.checkpoint import locate
 from core.errors import UnsupportedModel
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.model.model import load
 from core.quantise.groups import group_size, is_on_grid
-from core.quantise.quantising import LIBRARIES
+from core.quantise.libraries import LIBRARIES, library_of
 from core.records.spec import RunSpec
 from core.text.corpora import read
 from core.text.windows import cut
 from tests.support.commands import Cli
-from tests.support.models import SMALL, randomised
 
-INSTALLED = Path(sys.prefix) / "tools"  # by make test
-WIDTH, INNER, GROUP = 64, 128, 32
+GROUP = 32
 
 
-@pytest.fixture
-def wide(tmp_path: Path) -> Path:
-    """A random Llama whose rows have 64 and 128 weights."""
-    torch.manual_seed(0)
-    folder, config = tmp_path / "wide", LlamaConfig(**{**SMALL, "hidden_size": WIDTH, "intermediate_size": INNER})
-    randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).save_pretrained(folder)
-    save_tokenizer(folder)
-    return folder
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "home"
-    (folder / "tools").mkdir(parents=True)
-    monkeypatch.setenv("QUORUM_HOME", str(folder))
-    return folder
-
-
-def test_weights_are_rounded_to_their_grid(cli: Cli, home: Path, wide: Path, text_file: Path, tmp_path: Path) -> None:
-    tool = INSTALLED / "auto-round"
-    if not any(tool.glob("auto_round-*.dist-info")):
-        pytest.skip("pip install --no-deps --target .venv/tools/auto-round -r requirements-auto-round.txt")
-    (home / "tools" / "auto-round").symlink_to(tool)
+def test_weights_are_rounded_to_their_grid(
+    cli: Cli, installed: Callable[[str], None], wide: Path, text_file: Path, tmp_path: Path
+) -> None:
+    installed("auto-round")
     (wide / "README.md").write_text("The whole model, of so many bytes.")
     (wide / "LICENSE").write_text("Do as you like.")
     small = "--corpus", text_file, "--sequences", 4, "--window", 16, "--dtype", "float32"
     out = tmp_path / "four"
-    status, answer, errors = cli("quantise", wide, "--out", out, "--group-size", GROUP, *small)
+    status, answer, errors = cli(
+        "quantise", wide, "--library", "auto-round", "--out", out, "--group-size", GROUP, *small
+    )
     assert status == 0, errors
-    assert "Rounding the weights" in errors and set(answer) == documented()
+    assert "Writing 4 bits with auto-round" in errors and set(answer) == documented()
 
     whole, packed = load_file(wide / "model.safetensors"), load_file(out / "model.safetensors")
     names = [name.removesuffix(".qweight") for name in packed if name.endswith(".qweight")]
@@ -166,7 +145,7 @@ def library(home: Path) -> Callable[[str], None]:
 
     def install(save: str) -> None:
         tool = home / "tools" / "auto-round"
-        (tool / f"auto_round-{LIBRARIES['auto-round']}.dist-info").mkdir(parents=True)
+        (tool / f"auto_round-{LIBRARIES['auto-round'].version}.dist-info").mkdir(parents=True)
         (tool / "auto_round.py").write_text(
             "import shutil, sys\nfrom safetensors.torch import load_file, save_file\n"
             "class AutoRound:\n def __init__(self, source, **options): self.source = source\n"
@@ -207,9 +186,14 @@ def test_what_cannot_be_believed_is_not_kept(
     assert not [part for part in tmp_path.iterdir() if part.name.endswith(".part")]
 
 
-def test_a_library_that_is_missing(cli: Cli, home: Path, wide: Path, tmp_path: Path) -> None:
-    status, answer, errors = cli("quantise", wide, "--out", tmp_path / "four")
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_a_library_that_is_missing(name: str, cli: Cli, home: Path, wide: Path, tmp_path: Path) -> None:
+    status, answer, errors = cli("quantise", wide, "--library", name, "--out", tmp_path / "four")
     assert status == 1 and answer["error"]["kind"] == "ToolError" and "Measuring" not in errors
-    assert f"--target {home}/tools/auto-round -r" in answer["error"]["hint"]
-    text = (ROOT / "requirements-auto-round.txt").read_text()
-    assert f"auto-round=={LIBRARIES['auto-round']} \\\n" in text
+    assert f"--target {home}/tools/{name} -r" in answer["error"]["hint"]
+    assert f"\n{name}=={LIBRARIES[name].version} \\\n" in (ROOT / f"requirements-{name}.txt").read_text()
+
+
+def test_what_is_taken_by_itself() -> None:
+    assert library_of("auto", "cpu").package == "auto-round" and library_of("auto", "cuda:1").package == "gptqmodel"
+    assert all(library_of(name, "cpu").package == name for name in LIBRARIES)
