@@ -54,7 +54,7 @@ def measured(name: str, loaded: LoadedModel, items: list[Item], masks: Masks) ->
         for row in rng.choice(len(masks), OTHERS, replace=False):
             cost, again = taken(loaded, ways.answers(item, masks[row][None]))
             alone += cost / OTHERS
-            plain += taken(loaded, ways._plain(Alone(loaded, item.tokens), masks[row][None]))[0] / OTHERS
+            plain += taken(loaded, ways.by_forwards(Alone(loaded, item.tokens), masks[row][None]))[0] / OTHERS
             apart = max(apart, float(np.abs(np.subtract(again[0].likelihoods, found[int(row)].likelihoods)).max()))
     (seconds, blocks), others = (
         together / len(items),

@@ -23,7 +23,7 @@ from app.cli.behaviour_options import add_behaviour
 from app.cli.compensated import add_compensation
 from app.cli.select_options import add_select
 from app.cli.speed_options import add_speed
-from app.cli.task_options import add_tasks
+from app.cli.task_options import add_tasks, add_worth
 from app.cli.writers import add_writers
 from app.commands import (
     audit_commands,
@@ -84,6 +84,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     run.add_argument("--sampler", choices=SAMPLERS, default=_DEFAULTS.sampler, help="stratified is the paper's")
     run.add_argument("--masks", type=int, default=_DEFAULTS.masks, help="coalitions to sample")
     run.add_argument("--no-search", action="store_true", help="end without plans: a search takes a third as long")
+    add_worth(run)
     add_machines(run)
     run.add_argument("--strata", type=integers, metavar="K,K,…", help="numbers of kept players (default: the paper's)")
 

@@ -69,6 +69,17 @@ def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
         _add_items(asking)
 
 
+def add_worth(run: argparse.ArgumentParser) -> None:
+    """The task that a run goes on to, and which of its items."""
+    run.add_argument(
+        "--worth",
+        metavar="KIND:TASK",
+        help="also ask its coalitions a task, as `needs` does: margin:arc_easy, accuracy:piqa (default: text alone)",
+    )
+    run.add_argument("--limit", type=positive, metavar="N", help="the first N items of that task (default: all)")
+    run.add_argument("--data", metavar="FOLDER", help="with its items as JSON lines (default: its own on the Hub)")
+
+
 def _add_items(asking: argparse.ArgumentParser) -> None:
     """Which tasks, and which of their items."""
     asking.add_argument(

@@ -1,6 +1,7 @@
 """The commands of `python -m app`. Each takes parsed options and prints one answer."""
 
 import argparse
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,9 @@ from app.cli.arguments import machines_of
 from app.cli.best_plans import plans_of
 from app.cli.compensated import asked_compensation, compensation_object, compensation_text
 from app.cli.opening import database_of, engine_on
-from app.cli.terminal import announce, follow, result_object, result_text, say
+from app.cli.terminal import announce, follow, result_object, result_text, returned, say
+from app.commands.behaviour.need_commands import need_answer
+from app.commands.behaviour.run_worth import VALUE, task_worth
 from app.commands.label_commands import label_object, said_of
 from app.foresight import foresee, sentences
 from app.words import called
@@ -18,6 +21,7 @@ from cache import going, queries
 from cache.exchange.imports import imports
 from core.coalitions.players import names
 from core.errors import QuorumError
+from core.paths import user_path
 from core.records.events import Finished, Measured
 from core.records.presets import whole
 from core.records.spec import RunSpec
@@ -28,15 +32,29 @@ _NOTICEABLE = 0.005
 
 
 def run(options: argparse.Namespace, spec: RunSpec) -> None:
-    """Measures and estimates; started again, it goes on where it was."""
+    """Measures and estimates, on the text and then on a task's items; started again, it goes on where it was."""
+    folder = user_path(options.data) if options.data is not None else None
+    worth = task_worth(options.worth, folder, options.limit)
     database = database_of(options)
+    engine = engine_on(database)
+
+    def lend(work: Callable[..., Any]) -> Any:
+        return returned(engine.lend(work))
+
+    if worth is not None:
+        worth.check(spec, lend)
     with suppress(QuorumError):  # whatever is wrong with the request, the engine says
         announce(sentences(foresee(database, queries.runs(database), spec)))
-    engine = engine_on(database)
     finished = follow(engine.run(spec, search=not options.no_search, machines=machines_of(options)))
     assert isinstance(finished, Finished)
-    answer, text = plans_of(finished.result, queries.selection(database, finished.result.run, ()))
-    say(options.json, result_object(finished.result) | answer, f"{result_text(finished.result)}\n\n{text}")
+    run = finished.result.run
+    plans, text = plans_of(finished.result, queries.selection(database, run, ()))
+    answer, text = result_object(finished.result) | plans, f"{result_text(finished.result)}\n\n{text}"
+    if worth is not None:
+        found = worth.needed(database, run, lend)
+        needs, told = need_answer(database, queries.find_run(database, run), VALUE, worth.answers, found)
+        answer, text = {**answer, "needs": needs}, f"{text}\n\n{told}"
+    say(options.json, answer, text)
 
 
 def runs(options: argparse.Namespace) -> None:

@@ -1,12 +1,14 @@
 """Runs by name: one that is started or goes on, those that there are, one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
+from typing import Any
 
 import pandas as pd
 
+from app.commands.behaviour.run_worth import task_worth
 from app.example import shipped
-from app.notebook.given import spec_of
+from app.notebook.given import integer_of, path_of, spec_of
 from app.notebook.run_handle import Run
 from app.notebook.sessions import Cache, open_results, work
 from cache import queries
@@ -33,6 +35,9 @@ def run(
     field: str = "",
     preset: str = "",
     search: bool = True,
+    worth: str | None = None,
+    data: str | PathLike[str] | None = None,
+    limit: int | None = None,
     cache: Cache = None,
 ) -> Run:
     """Measures coalitions of a model's layers, and estimates what each layer contributes.
@@ -58,6 +63,10 @@ def run(
         field: what holds the text in each row of the corpus; empty takes text, or what a named corpus has.
         preset: a protocol of the literature (paper, 2048 or 4096), which settles windows, sequences and BOS.
         search: whether it ends with a search for the best plans, of a third of a unit.
+        worth: a task that the same coalitions are asked then, as margin:arc_easy or accuracy:piqa; what comes of it is
+            the run's `needs`, with pairs, and with plans of the sizes of the search's.
+        data: a folder with the task's items as JSON lines; None takes its data set from the Hub.
+        limit: its first items; None takes all.
         cache: the results file; None is the command line's, and ":memory:" lasts as long as this process.
 
     Raises:
@@ -83,8 +92,21 @@ def run(
         preset=preset,
     )
     check_size(spec)
+    asked = task_worth(
+        worth,
+        None if data is None else path_of(data, "data"),
+        None if limit is None else integer_of(limit, "limit"),
+    )
     database = open_results(cache)
+
+    def lend(asking: Callable[..., Any]) -> Any:
+        return work(database, "lend", asking)[1]
+
+    if asked is not None:
+        asked.check(spec, lend)
     finished, _ = work(database, "run", spec, search=search)
+    if asked is not None:
+        asked.needed(database, finished.result.run, lend)
     return Run(database, finished.result.run)
 
 

@@ -77,45 +77,59 @@ def asked(
     Raises:
         QuorumError: before the weights are read, if the request is wrong.
     """
+    tasks, items = yield from prepared(spec, questions, check)
+    loaded = yield from games.model(spec, check)
+    return loaded, tasks, items
+
+
+def prepared(
+    spec: RunSpec, questions: Questions, check: Callable[[tuple[str, ...]], object]
+) -> Generator[Event, None, tuple[list[NamedTask], list[list[Item]]]]:
+    """The tasks and the items of `asked`, for which the model's files are enough; errors as there."""
     checkpoint = yield from finding(spec.model)
     if checkpoint.layers is not None:
         check(players_of(checkpoint.layers, spec.players, spec.protect))
     yield Stage(f"Reading the items of {', '.join(questions.tasks)}")
     tasks = tasks_named(questions.tasks, questions.data, questions.shots, questions.limit)
-    items = [items_of(task, checkpoint) for task in tasks]
-    loaded = yield from games.model(spec, check)
-    return loaded, tasks, items
+    return tasks, [items_of(task, checkpoint) for task in tasks]
 
 
 def answers(
-    store: Store, loaded: LoadedModel, items: Sequence[Sequence[Item]], masks: Masks
+    store: Store, loaded: LoadedModel, items: Sequence[Sequence[Item]], masks: Masks, *, spare: bool = False
 ) -> Generator[Event, None, list[dict[str, Answer]]]:
     """The answers of each mask (masks, players) by an item's digest, by row; what is measured is kept.
 
     Item by item, each of all masks that have not answered it: they share what comes of the layers that they share.
+    A mask without numbers is an error, or with `spare` asked nothing more: its answers are not all there then.
+
+    Raises:
+        EvaluationError: some answer is no number, of a mask that is not to be spared.
     """
     every = {item.digest: item for some in items for item in some}
     known = [store.answers(loaded.info, encode(mask), list(every)) for mask in masks]
     before, total, begun = sum(map(len, known)), len(every) * len(masks), time.monotonic()
     yield _progress(before, total, before, begun)
-    for _ in _measured(store, loaded, list(every.values()), masks, known):
+    for _ in _measured(store, loaded, list(every.values()), masks, known, spare):
         yield _progress(sum(map(len, known)), total, before, begun)
     return known
 
 
 def _measured(
-    store: Store, loaded: LoadedModel, items: Sequence[Item], masks: Masks, known: list[dict[str, Answer]]
+    store: Store, loaded: LoadedModel, items: Sequence[Item], masks: Masks, known: list[dict[str, Answer]], spare: bool
 ) -> Generator[None, None, None]:
     """Adds what is missing to `known`; yields whenever that is stored, and in the end."""
-    ways, names = Likelihoods(loaded), [encode(mask) for mask in masks]
+    ways, names, ruined = Likelihoods(loaded), [encode(mask) for mask in masks], set[int]()
     fresh: defaultdict[str, dict[str, Answer]] = defaultdict(dict)  # by mask
     kept_at = time.monotonic()
     try:
         for item in items:
-            missing = [row for row, of_mask in enumerate(known) if item.digest not in of_mask]
+            missing = [row for row in range(len(known)) if row not in ruined and item.digest not in known[row]]
             for place, found in ways.answers(item, masks[missing]) if missing else ():
                 row = missing[place]
                 if not all(map(math.isfinite, found.likelihoods)):
+                    if spare:
+                        ruined.add(row)
+                        continue
                     raise EvaluationError(
                         f"{loaded.info.source} gives no numbers without {int((~masks[row]).sum())} players.",
                         "Try --dtype float32, or remove other layers.",

@@ -49,7 +49,7 @@ class Likelihoods:
         elif self._walks:
             found = self._walked(Alone(self._loaded, item.tokens), masks)
         else:
-            found = self._plain(Alone(self._loaded, item.tokens), masks)
+            found = self.by_forwards(Alone(self._loaded, item.tokens), masks)
         for row, logits in found:
             told = [_of(some[: len(after)], after) for some, (_, after) in zip(logits, item.tokens, strict=True)]
             yield row, Answer(tuple(likelihood for likelihood, _ in told), tuple(greedy for _, greedy in told))
@@ -78,8 +78,8 @@ class Likelihoods:
         ]
         return [texts[row][at:] for row, at in reading.spots]
 
-    def _plain(self, reading: Alone, masks: Masks) -> Iterator[tuple[int, list[torch.Tensor]]]:
-        """The same by a forward for each mask."""
+    def by_forwards(self, reading: Alone, masks: Masks) -> Iterator[tuple[int, list[torch.Tensor]]]:
+        """The logits from where each continuation is told on, by row of masks: a forward of its own for each mask."""
         for row, mask in enumerate(masks):
             texts = [
                 reading.judged(TokenReader(self._loaded, mask, cached=False).read(text[None]))[0]
@@ -107,7 +107,7 @@ class Likelihoods:
         pairs = [(context, continuation) for continuation in (longest, longest[::-1][:2], longest[1:2])]
         places = np.arange(len(self._loaded.info.players))
         masks = np.stack([places >= 0, places % 4 < 2, places % 3 > 0, places % 5 == 1])
-        plain = dict(self._plain(Alone(self._loaded, pairs), masks))
+        plain = dict(self.by_forwards(Alone(self._loaded, pairs), masks))
         try:
             shared = dict(self._walked(reading(pairs), masks))
         except (*FAILURES, RuntimeError):

@@ -22,8 +22,9 @@ from core.records.behaviour.needs import TaskNeeds
 from core.records.events import Event, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
-from core.tasks.answering import Questions, answers, asked
+from core.tasks.answering import Questions, answers, asked, prepared
 from core.tasks.harness import NamedTask
+from core.tasks.items import Item
 from core.tasks.task_plans import planning
 from core.tasks.worths import check_worth, halves_of, worths
 
@@ -59,11 +60,7 @@ def needing(
         QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
     """
     loaded, tasks, items = yield from asked(games, spec, questions, lambda players: mask_without(players, ()))
-    for task, some in zip(tasks, items, strict=True):
-        if len(some) < _FEWEST_ITEMS:
-            raise TaskError(f"{task.name} has {len(some)} items here.", f"Give it {_FEWEST_ITEMS} or more.")
-        for item in some:
-            check_worth(task, item, wanted.worth)
+    _check(tasks, items, wanted.worth)
     every = np.concatenate([np.ones_like(masks[:1]), masks])
     found = yield from answers(store, loaded, items, every)
     needs = []
@@ -76,6 +73,27 @@ def needing(
         )
         needs.append(replace(_needs(task, measured, wanted, spec.seed), plans=plans))
     return loaded.info, needs
+
+
+def checking(
+    store: Store, games: Games, spec: RunSpec, questions: Questions, worth: str
+) -> Generator[Event, None, None]:
+    """Ends where `needing` would begin to measure, without the model's weights: before a run whose coalitions it asks.
+
+    Raises:
+        QuorumError: `needing` would refuse the request.
+    """
+    del store, games  # which `Engine.lend` gives to all that it lends itself to
+    _check(*(yield from prepared(spec, questions, lambda players: mask_without(players, ()))), worth)
+
+
+def _check(tasks: Sequence[NamedTask], items: Sequence[Sequence[Item]], worth: str) -> None:
+    """TaskError for a task of too few items, or one whose answers have no such worth."""
+    for task, some in zip(tasks, items, strict=True):
+        if len(some) < _FEWEST_ITEMS:
+            raise TaskError(f"{task.name} has {len(some)} items here.", f"Give it {_FEWEST_ITEMS} or more.")
+        for item in some:
+            check_worth(task, item, worth)
 
 
 def _needs(task: NamedTask, measured: Measurements, wanted: Estimates, seed: int) -> TaskNeeds:

@@ -3,7 +3,8 @@
 A surrogate of the worth by the first half names promising sets of each size; what was measured counts as measured. The
 best of thousands of predictions are the luckiest ones, too, so that what it is unsure of is taken off. These sets, the
 layers of least value, and the run's own plan answer the items of that half, and the task's plan is the best of them
-with a standard error taken off. On the second half it stands beside the run's own, by items that chose neither.
+with a standard error taken off. On the second half it stands beside the run's own, by items that chose neither. A set
+whose answers are no numbers is none of them.
 """
 
 import math
@@ -18,6 +19,7 @@ from core.coalitions.measurements import Floats, Measurements
 from core.coalitions.worth import LOG_SCORE
 from core.model.model import LoadedModel
 from core.records.behaviour.needs import ItemMean, TaskPlan
+from core.records.behaviour.task_scores import Answer
 from core.records.events import Event, Stage
 from core.records.storage import Store
 from core.selection.best_sets import best_removals
@@ -64,19 +66,59 @@ def planning(
     own = [without(players, of_run[count]) for count in sorted(of_run)]
     half = Measurements(measured.masks, measured.losses[:, choosing], measured.dense[choosing])
     finalists = _finalists(half, own, protected, seed)
-    found = yield from answers(store, loaded, [first], np.concatenate(finalists))
-    # A ruined model's margins are wild, and their mean is high by chance: what is sure of the loss counts.
-    lost = worths(task, first, found, worth) + half.dense
-    left = lost.mean(axis=1) - lost.std(axis=1, ddof=1) / math.sqrt(len(first))
-    best, begin = [], 0
-    for some in finalists:
-        best.append(some[left[begin : begin + len(some)].argmax()])
-        begin += len(some)
+    every = np.concatenate(finalists)
+    found = yield from answers(store, loaded, [first], every, spare=True)
+    each = _told(task, first, every, found, worth)
+
+    def left(mask: NDArray[np.bool_]) -> float:
+        # A ruined model's margins are wild, and their mean is high by chance: what is sure of the loss counts.
+        lost = each[encode(mask)] + half.dense
+        return float(lost.mean() - lost.std(ddof=1) / math.sqrt(len(first)))
+
+    ranked = [sorted((mask for mask in some if encode(mask) in each), key=left, reverse=True) for some in finalists]
     yield Stage(f"Judging plans for {task.name}")
-    masks = np.unique(np.stack([np.ones_like(own[0]), *best, *own]), axis=0)
-    found = yield from answers(store, loaded, [second], masks)
-    each = dict(zip(map(encode, masks), worths(task, second, found, worth), strict=True))
-    return tuple(_judged(each, *pair, len(first)) for pair in zip(best, own, strict=True))
+    judged = yield from _judging(store, loaded, task, second, ranked, own, worth)
+    plans = []
+    for some, plan in zip(ranked, own, strict=True):
+        if some and encode(plan) in judged:
+            plans.append(_judged(judged, some[0], plan, len(first)))
+        else:
+            yield Stage(f"{task.name} gets no numbers without {int((~plan).sum())} players, and no plan of that size")
+    return tuple(plans)
+
+
+def _judging(
+    store: Store,
+    loaded: LoadedModel,
+    task: NamedTask,
+    items: Sequence[Item],
+    ranked: Sequence[list[NDArray[np.bool_]]],
+    own: Sequence[NDArray[np.bool_]],
+    worth: str,
+) -> Generator[Event, None, dict[str, Floats]]:
+    """What answers to items are worth, by mask (items,): of the whole model, the first of each list, the run's plans.
+
+    A first one that gives no numbers leaves its list, and the next is asked.
+    """
+    while True:
+        firsts = [some[0] for some in ranked if some]
+        masks = np.unique(np.stack([np.ones_like(own[0]), *firsts, *own]), axis=0)
+        found = yield from answers(store, loaded, [items], masks, spare=True)
+        each = _told(task, items, masks, found, worth)
+        ruined = [some for some in ranked if some and encode(some[0]) not in each]
+        if not ruined:
+            return each
+        for some in ruined:
+            del some[0]
+
+
+def _told(
+    task: NamedTask, items: Sequence[Item], masks: Masks, found: Sequence[Mapping[str, Answer]], worth: str
+) -> dict[str, Floats]:
+    """What the answers of masks are worth, by mask (items,); of those whose answers are all numbers."""
+    rows = [row for row, of_mask in enumerate(found) if all(item.digest in of_mask for item in items)]
+    values = worths(task, items, [found[row] for row in rows], worth)
+    return {encode(masks[row]): value for row, value in zip(rows, values, strict=True)}
 
 
 def _finalists(

@@ -13,6 +13,7 @@ from app.commands.behaviour.needed import TEXT, alike, columns, needed
 from app.commands.behaviour.task_commands import check_installed
 from app.words import labels
 from cache import queries
+from cache.database import Database
 from core.paths import user_path
 from core.records.behaviour.needs import TaskNeeds
 
@@ -36,17 +37,32 @@ def needs(options: argparse.Namespace) -> None:
         pairs=options.pairs,
         plans=options.plans,
     )
+    answer, told = need_answer(database, run, options.value, options.answers, found)
+    say(options.json, {"run": run.run, **answer}, told)
+
+
+def need_answer(
+    database: Database, run: queries.StoredRun, value: str, answers: str, found: Sequence[TaskNeeds]
+) -> tuple[dict[str, Any], str]:
+    """What tasks need, for a program and for a person.
+
+    Args:
+        database: holds the run.
+        run: whose coalitions answered.
+        value: its kind.
+        answers: margin or accuracy.
+        found: of each task.
+    """
     label, of, ranks = labels(queries.players(database, run)), columns(found), alike(found)
     answer = {
-        "run": run.run,
-        "value": options.value,
-        "answers": options.answers,
+        "value": value,
+        "answers": answers,
         "masks": found[0].masks,
         "text": [{**asdict(item), "layer": label[item.layer]} for item in of[TEXT].values],
         "tasks": [_answer(one, label) for one in found],
         "correlations": {"of": list(of), "spearman": ranks},
     }
-    say(options.json, answer, "\n".join(lines(options.value, label, of, found, ranks)))
+    return answer, "\n".join(lines(value, label, of, found, ranks))
 
 
 def _answer(one: TaskNeeds, label: Sequence[int | str]) -> dict[str, Any]:

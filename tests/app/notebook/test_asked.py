@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 import quorum
 
-from core.errors import RunNotFound, SelectionError
+from cache.behaviour import task_needs
+from cache.database import Database
+from core.errors import BadPath, RunNotFound, SelectionError
 from core.records.spec import RunSpec
+from core.tasks.likelihood import Likelihoods
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 
@@ -72,11 +75,42 @@ def check_agreement(cli: Cli, run: quorum.Run) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"value": "paper"}, {"answers": "score"}, {"pairs": "local2"}, {"masks": 0}, {"plans": [0]}, {"limit": 0}],
+    [
+        {"value": "paper"},
+        {"tasks": [3]},
+        {"data": 3},
+        {"shots": -1},
+        {"plans": True},
+        {"answers": "score"},
+        {"pairs": "local2"},
+        {"masks": 0},
+        {"plans": [0]},
+        {"limit": 0},
+    ],
 )
 def test_a_wrong_request_is_told_at_once(
     finished: Finished, text_file: Path, tiny: Path, folder: Path, cache_file: Path, wrong: dict[str, Any]
 ) -> None:
     [name] = finished(RunSpec(model=str(tiny), corpus=str(text_file), sequences=4, window=16, masks=50))
-    with pytest.raises(SelectionError):
-        quorum.load(name, cache=cache_file).needs("copa", **{"data": folder, **wrong})
+    with pytest.raises((SelectionError, BadPath)):
+        quorum.load(name, cache=cache_file).needs(**{"tasks": "copa", "data": folder, **wrong})
+
+
+def test_a_run_goes_on_to_a_task(
+    text_file: Path, tiny: Path, folder: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"masks": 40, "sequences": 4, "window": 16, "dtype": "float32", "search": False, "cache": cache_file}
+    for wrong in ({"worth": "score:copa"}, {"limit": 0, "worth": "margin:copa"}, {"limit": 4}):
+        with pytest.raises(SelectionError):
+            quorum.run(str(tiny), str(text_file), **small, **wrong)
+    run = quorum.run(str(tiny), str(text_file), **small, worth="margin:copa", data=folder, limit=5)
+    [known] = task_needs.known(Database(cache_file), run.name, 8)
+    assert (known.task, known.answers, known.items, known.masks) == ("copa", "margin", 5, 40) and known.pairs
+
+    def asked_again(*_: object) -> NoReturn:
+        raise AssertionError("an item is asked again")
+
+    monkeypatch.setattr(Likelihoods, "answers", asked_again)
+    found = run.needs("copa", data=folder, limit=5, pairs="shapley")
+    of_task = found.values[found.values["task"] == "copa"]
+    assert list(of_task["value"]) == [item.value for item in known.values.values]

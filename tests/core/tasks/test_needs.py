@@ -1,6 +1,7 @@
 """Values of layers for a task are those of its own game: enumerated over all coalitions, from lm-eval's accuracies."""
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations, permutations
 from pathlib import Path
@@ -17,17 +18,19 @@ from cache.behaviour import task_needs
 from cache.database import Database
 from cache.in_memory import InMemory
 from cache.store import Store
-from core.coalitions.masks import encode, everything, without
+from core.coalitions.masks import Masks, encode, everything, without
 from core.coalitions.measurements import Floats
 from core.coalitions.players import players_of
 from core.errors import EvaluationError, TaskError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
 from core.records.behaviour.needs import ACCURACY, MARGIN, TaskNeeds
+from core.records.behaviour.task_scores import Answer
 from core.records.spec import ModelInfo, RunSpec
 from core.tasks.answering import Questions, answered
 from core.tasks.harness import tasks_named
-from core.tasks.items import items_of
+from core.tasks.items import Item, items_of
+from core.tasks.likelihood import Likelihoods
 from core.tasks.needing import Estimates, needing
 from core.tasks.worths import halves_of, worths
 from tests.support.commands import Cli
@@ -207,6 +210,75 @@ def test_plans_are_the_best_sets_of_one_half_judged_on_the_other(
         ):
             assert mean.value == pytest.approx(values.mean())
             assert mean.error == pytest.approx(np.std(values, ddof=1) / 2)
+
+
+def ruined(patch: pytest.MonkeyPatch, *masks: str) -> None:
+    """From here on, a model with the players of one of these masks gives no numbers."""
+    plain = Likelihoods.answers
+
+    def answered_by_some(self: Likelihoods, item: Item, asked: Masks) -> Iterator[tuple[int, Answer]]:
+        for row, found in plain(self, item, asked):
+            lost = encode(asked[row]) in masks
+            yield row, Answer((-math.inf,) * len(found.likelihoods), found.greedy) if lost else found
+
+    patch.setattr(Likelihoods, "answers", answered_by_some)
+
+
+def test_a_set_without_numbers_ends_alone(
+    folder: Path, spec: RunSpec, tiny_loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever half of the items it fails on; and a size where the run's own plan fails has none."""
+    store, questions, of_run = Store(InMemory()), Questions(("arc_easy",), folder), {1: (3,), 2: (1, 2)}
+    [whole] = needs_of(store, spec, questions, MARGIN, plans=of_run)
+    each, (first, _) = margins(store, tiny_loaded, folder), halves_of(8, spec.seed)
+    best = whole.plans[1].removed
+
+    def surely(removed: tuple[int, ...]) -> float:
+        lost = each[encode(without(PLAYERS, removed))][first] - each["1" * PLAYERS][first]
+        return float(lost.mean() - np.std(lost, ddof=1) / 2)
+
+    masks = everything(PLAYERS)
+    kept = masks[[encode(mask) not in (encode(without(PLAYERS, best)), "1" * PLAYERS) for mask in masks]]
+    for known in ((), first):  # what of the best set is known already when it fails
+        again = Store(InMemory())
+        wanted = Estimates("shapley", MARGIN, (1, 2, 3), None, of_run)
+        with pytest.MonkeyPatch.context() as patch:
+            if len(known):
+                [task] = tasks_named(["arc_easy"], folder, None, None)
+                items = items_of(task, tiny_loaded.checkpoint)
+                info, mask = scored_by(tiny_loaded), encode(without(PLAYERS, best))
+                some = store.answers(info, mask, [items[place].digest for place in known])
+                again.record_answers(info, {mask: some})
+            ruined(patch, encode(without(PLAYERS, best)))
+            [found] = ended(needing(again, Games(again), spec, questions, kept, wanted))
+        assert [plan.count for plan in found.plans] == [1, 2], "other sizes go on"
+        assert found.plans[0] == whole.plans[0]
+        others = [pair for pair in combinations(range(PLAYERS), 2) if pair != best]
+        assert found.plans[1].removed == max(others, key=surely)
+        assert found.plans[1].of_run == (1, 2)
+    ruined(monkeypatch, encode(without(PLAYERS, of_run[1])))
+    again = Store(InMemory())
+    kept = masks[[encode(mask) not in (encode(without(PLAYERS, of_run[1])), "1" * PLAYERS) for mask in masks]]
+    [found] = ended(
+        needing(again, Games(again), spec, questions, kept, Estimates("shapley", MARGIN, (1,), None, of_run))
+    )
+    assert [plan.count for plan in found.plans] == [2]
+
+
+def test_a_coalition_without_numbers_ends_it_and_the_others_stay(
+    folder: Path, spec: RunSpec, tiny_loaded: LoadedModel
+) -> None:
+    store, questions = Store(InMemory()), Questions(("arc_easy",), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        ruined(patch, "0110")
+        with pytest.raises(EvaluationError, match="no numbers without 2 players"):
+            needs_of(store, spec, questions, MARGIN)
+    [task] = tasks_named(["arc_easy"], folder, None, None)
+    digests = [item.digest for item in items_of(task, tiny_loaded.checkpoint)]
+    kept = {mask: store.answers(scored_by(tiny_loaded), mask, digests) for mask in map(encode, everything(PLAYERS))}
+    assert not kept["0110"] and any(kept.values())
+    assert all(math.isfinite(one) for some in kept.values() for found in some.values() for one in found.likelihoods)
+    assert needs_of(store, spec, questions, MARGIN)[0].items == 8, "asked again, it goes on"
 
 
 def test_who_stayed_in_the_run_s_plans_stays(folder: Path, spec: RunSpec) -> None:

@@ -1,0 +1,68 @@
+"""A run that goes on to a task: the coalitions that it measured on text answer the items, as `needs` has them do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.commands.behaviour.needed import needed
+from app.commands.behaviour.task_commands import check_installed
+from cache import queries
+from cache.database import Database
+from core.errors import SelectionError
+from core.records.behaviour.needs import ANSWERS, TaskNeeds
+from core.records.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.tasks.answering import Questions
+
+VALUE = PAIRS = "shapley"  # what is estimated of the task; `needs` gives others, from the same answers
+Lend = Callable[[Callable[..., Any]], Any]
+
+
+@dataclass(frozen=True)
+class TaskWorth:
+    """What a run's coalitions are worth besides what they are on its text."""
+
+    answers: str  # margin or accuracy
+    questions: "Questions"  # one task
+
+    def check(self, spec: RunSpec, lend: Lend) -> None:
+        """Before the run measures anything: QuorumError for what `needed` would refuse after it."""
+        from core.tasks.needing import checking  # with torch
+
+        lend(partial(checking, spec=spec, questions=self.questions, worth=self.answers))
+
+    def needed(self, database: Database, run: str, lend: Lend) -> list[TaskNeeds]:
+        """Values and pairs of a finished run's layers for the task, and its own plan for each of the last search's."""
+        found = queries.last_selection(database, run)
+        sizes = [plan.count for plan in found.plans] if found is not None else []
+        stored = queries.find_run(database, run)
+        wanted = {"value": VALUE, "answers": self.answers, "masks": None, "pairs": PAIRS, "plans": sizes}
+        return needed(database, stored, self.questions, lend, **wanted)
+
+
+def task_worth(worth: str | None, data: Path | None, limit: int | None) -> TaskWorth | None:
+    """What was asked for as KIND:TASK, if anything was.
+
+    Args:
+        worth: the kind of ANSWERS, and lm-eval's name of the task.
+        data: the folder of its items; None takes its data set from the Hub.
+        limit: its first items; None takes all.
+
+    Raises:
+        QuorumError: no such kind, no task, or lm-eval is not installed.
+    """
+    if worth is None:
+        if data is not None or limit is not None:
+            raise SelectionError("Items are given, and no task.", "Name one: --worth margin:arc_easy.")
+        return None
+    kind, _, task = worth.partition(":")
+    if kind not in ANSWERS or not task or "," in task:
+        forms = " or ".join(f"{kind}:TASK" for kind in ANSWERS)
+        raise SelectionError(f"{worth!r} is no worth of a task.", f"Use {forms}, with one task of lm-eval.")
+    check_installed()
+    from core.tasks.answering import Questions  # with torch, and data sets
+
+    return TaskWorth(kind, Questions((task,), data, limit))
