@@ -19,9 +19,9 @@ from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import Masks
 from core.model.model import LoadedModel, load
 from core.sampling.strata import default_strata, stratified
-from core.tasks.harness import tasks_named
 from core.tasks.items import Item, items_of
 from core.tasks.likelihood import Likelihoods
+from core.tasks.naming import tasks_named
 from core.tasks.readings import Alone
 
 OTHERS = 6  # masks of each item that answer it again

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from app.cli.arguments import add_players, add_run, add_weights, integers, names, natural, positive
 from app.commands.behaviour import need_commands, task_commands
 from core.records.behaviour.needs import ANSWERS, MARGIN
-from core.records.behaviour.task_scores import PAPER_TASKS
+from core.records.behaviour.task_scores import OWN_TASKS, PAPER_TASKS
 from core.records.values import INTERACTIONS, VALUES
 
 
@@ -87,7 +87,7 @@ def _add_items(asking: argparse.ArgumentParser) -> None:
         type=names,
         default=PAPER_TASKS,
         metavar="NAME,…",
-        help=f"of lm-eval (default: {', '.join(PAPER_TASKS)})",
+        help=f"of lm-eval, or {', '.join(OWN_TASKS)}, which needs no data (default: {', '.join(PAPER_TASKS)})",
     )
     asking.add_argument("--limit", type=positive, metavar="N", help="the first N items of each task (default: all)")
     asking.add_argument(

@@ -13,7 +13,8 @@ from core.cluster.machines import Machines
 from core.errors import QuorumError, SelectionError
 from core.export.recipe import Recipe
 from core.records.behaviour.speeds import SpeedProtocol
-from core.records.events import Agreed, Event, Selected, Started
+from core.records.behaviour.task_scores import OWN_TASKS
+from core.records.events import Agreed, Event, Progress, Searching, Selected, Stage, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
 from core.records.results import RunResult
@@ -22,6 +23,7 @@ from core.run.compensating.compensated_choice import choosing_compensated
 from core.run.engine import Engine
 from core.run.look import look
 from core.selection.targets import Request, Target
+from core.tasks.answering import Questions, answered
 from core.writing.predicting import predicting
 
 Command = dict[str, Any]
@@ -99,9 +101,18 @@ def compensating(engine: Engine, store: Store, spec: RunSpec, command: Command) 
 
 
 def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> Iterator[Event]:
-    """What plans predict of as many unseen windows as the run has."""
+    """What plans predict of as many unseen windows as the run has, and how they do small sums."""
     yield from engine.lend(partial(predicting, spec=spec, removals=removals, windows=spec.sequences))
+    yield Stage("Asking every plan small sums")
+    summing = partial(answered, spec=spec, questions=Questions(OWN_TASKS), removals=[(), *removals])
+    yield from as_shares(engine.lend(summing))
     yield Agreed(tuple(removals))
+
+
+def as_shares(events: Iterator[Event]) -> Iterator[Event]:
+    """How far answers to items are, as of any task that is no run."""
+    for event in events:
+        yield Searching(event.done / event.total) if isinstance(event, Progress) else event
 
 
 def _owned(events: Iterator[Event], store: Store, owner: str | None) -> Iterator[Event]:

@@ -1,1 +1,1 @@
-"""Accuracy on the tasks of lm-eval: its prompts, versions and metrics; our forwards, with players switched off."""
+"""Accuracy on tasks, lm-eval's or a list of sums: prompts, versions, metrics; our forwards, without some players."""

@@ -19,9 +19,10 @@ from core.records.behaviour.task_scores import Answer, ModelScores
 from core.records.events import Event, Progress, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
-from core.tasks.harness import NamedTask, tasks_named
 from core.tasks.items import Item, items_of
 from core.tasks.likelihood import Likelihoods
+from core.tasks.named_task import NamedTask
+from core.tasks.naming import tasks_named
 from core.tasks.scores import score
 
 Names = Sequence[int | str]  # of players, or their places in a mask
@@ -30,7 +31,7 @@ _EVERY = 1.0  # seconds of measuring that a process which is killed loses at mos
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked (core.tasks.harness.tasks_named)."""
+    """What is asked (core.tasks.naming.tasks_named)."""
 
     tasks: tuple[str, ...]
     data: Path | None = None

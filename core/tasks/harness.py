@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,47 +18,16 @@ from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks._yaml_loader import load_yaml
 
 from core.errors import TaskError
-from core.records.behaviour.task_scores import PAPER_TASKS
+from core.records.behaviour.task_scores import OWN_TASKS, PAPER_TASKS
 from core.tasks.local_items import Local, local_items
+from core.tasks.named_task import NamedTask
 
 _SEED = 1234  # lm-eval's own, of the examples before an item
 _CHOOSING = ("multiple_choice", "loglikelihood")
 
 
-@dataclass(frozen=True)
-class NamedTask:
-    """A task of lm-eval with its items."""
-
-    name: str
-    built: Any  # lm_eval.api.task.ConfigurableTask
-    split: str
-    source: str
-
-    @property
-    def version(self) -> str:
-        return str(self.built.VERSION)
-
-    @property
-    def shots(self) -> int:
-        return int(self.built.config.num_fewshot or 0)
-
-
-def tasks_named(names: Sequence[str], data: Path | None, shots: int | None, limit: int | None) -> list[NamedTask]:
-    """The tasks of some names, ready to ask their first items.
-
-    Args:
-        names: as lm-eval has them.
-        data: a folder with a JSONL file for each; None takes each task's own data set from the Hub.
-        shots: solved examples before each item; None takes each task's own number.
-        limit: items of each; None takes all.
-
-    Raises:
-        TaskError: lm-eval does not know a task, or its items cannot be had; before any forward.
-    """
-    if not names or len(set(names)) < len(names):
-        raise TaskError(
-            "No task, or one twice, is asked for.", f"Name some of lm-eval's: --tasks {','.join(PAPER_TASKS)}"
-        )
+def tasks_of_lm_eval(names: Sequence[str], data: Path | None, shots: int | None, limit: int | None) -> list[NamedTask]:
+    """As `naming.tasks_named`, of tasks that are lm-eval's alone."""
     definitions = [_definition(name) for name in names]
     files = [local_items(name, data) if data is not None else None for name in names]
     found = [_built(*each, shots) for each in zip(names, definitions, files, strict=True)]
@@ -90,7 +58,8 @@ def _definition(name: str) -> dict[str, Any]:
     else:
         raise TaskError(
             f"lm-eval knows no task {name}.",
-            f"Name single tasks, not groups of them; those of the literature are {', '.join(PAPER_TASKS)}.",
+            f"Name single tasks, not groups of them; those of the literature are {', '.join(PAPER_TASKS)}, and "
+            f"{', '.join(OWN_TASKS)} needs no data.",
         )
     kind = load_yaml(file, resolve_func=False).get("output_type", "generate_until")
     if kind not in _CHOOSING:
@@ -129,7 +98,8 @@ def _built(name: str, definition: dict[str, Any], file: Local | None, shots: int
             f"The items of {name} cannot be had: {str(cause).splitlines()[0] if str(cause) else repr(cause)}",
             "Name a folder that has them with --data FOLDER, or try again where the Hub can be reached.",
         ) from cause
-    return NamedTask(name, built, split, file.name if file is not None else str(config.get("dataset_path")))
+    source = file.name if file is not None else str(config.get("dataset_path"))
+    return NamedTask(name, built, split, source, str(built.VERSION), int(built.config.num_fewshot or 0))
 
 
 def _ask(task: NamedTask, limit: int | None) -> None:

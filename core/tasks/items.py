@@ -11,7 +11,7 @@ import torch
 
 from core.checkpoint.checkpoint import Checkpoint
 from core.errors import TaskError
-from core.tasks.harness import NamedTask
+from core.tasks.named_task import NamedTask
 from core.text.tokens import check_known
 
 Tokens = tuple[int, ...]

@@ -23,8 +23,8 @@ from core.records.events import Event, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
 from core.tasks.answering import Questions, answers, asked, prepared
-from core.tasks.harness import NamedTask
 from core.tasks.items import Item
+from core.tasks.named_task import NamedTask
 from core.tasks.task_plans import planning
 from core.tasks.worths import check_worth, halves_of, worths
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from core.records.behaviour.task_scores import Answer, Metric, TaskScore
-from core.tasks.harness import NamedTask
 from core.tasks.items import Item
+from core.tasks.named_task import NamedTask
 
 
 def score(task: NamedTask, items: list[Item], answers: Mapping[str, Answer]) -> TaskScore:

@@ -25,8 +25,8 @@ from core.records.storage import Store
 from core.selection.best_sets import best_removals
 from core.surrogate.surrogate import fit
 from core.tasks.answering import answers
-from core.tasks.harness import NamedTask
 from core.tasks.items import Item
+from core.tasks.named_task import NamedTask
 from core.tasks.worths import halves_of, worths
 
 _PROMISING = 500  # sets of each size by the expected worth alone, and of them those that answer the items

@@ -9,8 +9,8 @@ from core.coalitions.measurements import Floats
 from core.errors import TaskError
 from core.records.behaviour.needs import ACCURACY
 from core.records.behaviour.task_scores import Answer
-from core.tasks.harness import NamedTask
 from core.tasks.items import Item
+from core.tasks.named_task import NamedTask
 
 
 def check_worth(task: NamedTask, item: Item, worth: str) -> None:

@@ -20,7 +20,7 @@ from core.records.behaviour.needs import TaskNeeds
 
 def needs(options: argparse.Namespace) -> None:
     """Values of every layer for tasks, side by side with those for the run's text, and how alike their ranks are."""
-    check_installed()
+    check_installed(options.tasks)
     database = database_of(options)
     run = queries.find_run(database, options.run)
     from core.tasks.answering import Questions  # with torch, and data sets

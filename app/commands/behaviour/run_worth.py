@@ -47,7 +47,7 @@ def task_worth(worth: str | None, data: Path | None, limit: int | None) -> TaskW
     """What was asked for as KIND:TASK, if anything was.
 
     Args:
-        worth: the kind of ANSWERS, and lm-eval's name of the task.
+        worth: the kind of ANSWERS, and the name of the task.
         data: the folder of its items; None takes its data set from the Hub.
         limit: its first items; None takes all.
 
@@ -61,8 +61,10 @@ def task_worth(worth: str | None, data: Path | None, limit: int | None) -> TaskW
     kind, _, task = worth.partition(":")
     if kind not in ANSWERS or not task or "," in task:
         forms = " or ".join(f"{kind}:TASK" for kind in ANSWERS)
-        raise SelectionError(f"{worth!r} is no worth of a task.", f"Use {forms}, with one task of lm-eval.")
-    check_installed()
+        raise SelectionError(
+            f"{worth!r} is no worth of a task.", f"Use {forms}, with one task of lm-eval, or sums, which needs no data."
+        )
+    check_installed((task,))
     from core.tasks.answering import Questions  # with torch, and data sets
 
     return TaskWorth(kind, Questions((task,), data, limit))

@@ -14,7 +14,7 @@ from cache.database import Database
 from core.coalitions.players import names
 from core.errors import RunNotFound, TaskError
 from core.paths import user_path
-from core.records.behaviour.task_scores import ModelScores
+from core.records.behaviour.task_scores import OWN_TASKS, ModelScores
 from core.records.spec import ModelInfo, RunSpec
 
 _MODEL = ("model", "dtype", "device", "players", "protect")  # what of a request says which model, and its players
@@ -22,7 +22,7 @@ _MODEL = ("model", "dtype", "device", "players", "protect")  # what of a request
 
 def tasks(options: argparse.Namespace) -> None:
     """Accuracy of the whole model, and of it without some layers, on tasks."""
-    check_installed()
+    check_installed(options.tasks)
     database = database_of(options)
     spec, plans = _asked(database, options)
     removals: list[Sequence[int | str]] = [(), *options.remove, *plans]
@@ -39,14 +39,17 @@ def tasks(options: argparse.Namespace) -> None:
     say(options.json, answer, "\n".join(_lines(model, found)))
 
 
-def check_installed() -> None:
-    """TaskError where lm-eval is not there."""
+def check_installed(tasks: Sequence[str]) -> None:
+    """TaskError where lm-eval is not there, and one of the tasks is not our own."""
+    if {*tasks} <= {*OWN_TASKS}:
+        return
     try:
         version("lm_eval")
     except PackageNotFoundError as cause:
         raise TaskError(
             "Tasks need lm-eval, which is not installed.",
-            "Install it with `pip install --no-deps -r requirements-tasks.lock`, from Quorum's folder.",
+            "Install it with `pip install --no-deps -r requirements-tasks.lock`, from Quorum's folder; or ask for "
+            f"{', '.join(OWN_TASKS)}, which needs nothing.",
         ) from cause
 
 
@@ -101,4 +104,5 @@ def _lines(model: ModelInfo, found: Sequence[ModelScores]) -> list[str]:
     versions = ", ".join(
         f"{task.task} {task.version} ({task.split}, {task.shots}-shot, {task.source})" for task in found[0].tasks
     )
-    return [*lines, f"lm-eval's prompts and metrics, one item a forward: {versions}"]
+    whose = "lm-eval's" if any(task.task not in OWN_TASKS for task in found[0].tasks) else "Quorum's own"
+    return [*lines, f"{whose} prompts and metrics, one item a forward: {versions}"]

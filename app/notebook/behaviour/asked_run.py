@@ -42,7 +42,7 @@ class AskedRun:
         """Which layers tasks need, by the run's coalitions, beside the run's text; every answer is kept.
 
         Args:
-            tasks: of lm-eval, by name.
+            tasks: of lm-eval, by name, or sums.
             value: stratified, shapley, banzhaf or local.
             answers: what a coalition is worth: margin, or accuracy.
             masks: of the run's coalitions; None takes all.

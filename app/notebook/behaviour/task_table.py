@@ -34,7 +34,7 @@ def task_table(
     Args:
         database: keeps the answers.
         spec: names the model and its players.
-        tasks: of lm-eval, by name.
+        tasks: of lm-eval, by name, or sums.
         removals: players by name.
         data: a folder of JSON lines, one file a task; None takes each task's data set from the Hub.
         limit: the first items of each task; None takes all.
@@ -76,11 +76,12 @@ def questions_of(
     Raises:
         QuorumError: it cannot be, or lm-eval is not installed.
     """
-    check_installed()
+    named = texts_of(tasks, "tasks")
+    check_installed(named)
     from core.tasks.answering import Questions  # with torch, and data sets
 
     folder = None if data is None else path_of(data, "data")
     for name, number, least in (("limit", limit, 1), ("shots", shots, 0)):
         if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
             raise SelectionError(f"{name}={number!r} cannot be used.", f"Give a whole number from {least} on.")
-    return Questions(texts_of(tasks, "tasks"), folder, limit, shots)
+    return Questions(named, folder, limit, shots)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from core.checkpoint.size import BYTES
 from core.records.behaviour.speeds import Pace, Speed
-from core.records.behaviour.task_scores import TaskScore
+from core.records.behaviour.task_scores import OWN_TASKS, TaskScore
 from core.records.behaviour.traits import Traits
 from core.records.behaviour.writes import Predicts
 from core.records.results import RunResult
@@ -107,7 +107,7 @@ def _scored(known: Mapping[Removed, Mapping[str, TaskScore]]) -> dict[str, Measu
         }
         how, seen = _commonest(of_task)
         for metric in next(iter(seen.values())).metrics:
-            least, share = metric.name.endswith("perplexity"), metric.name.startswith("acc")
+            least, share = metric.name.endswith("perplexity"), metric.name.startswith(("acc", "exact"))
             values = {
                 removed: one.value * (100 if share else 1)
                 for removed, score in seen.items()
@@ -115,7 +115,7 @@ def _scored(known: Mapping[Removed, Mapping[str, TaskScore]]) -> dict[str, Measu
                 if one.name == metric.name
             }
             title = f"{task}, {metric.name}{', %' if share else ''}"
-            told = f"measured by lm-eval's metrics: {how}"
+            told = f"measured by {'Quorum' if task in OWN_TASKS else 'lm-eval'}'s metrics: {how}"
             found[f"{task}-{metric.name}"] = Measure(title, least, values, told, log=least)
     return found
 

@@ -98,10 +98,10 @@ def _offer(shared: Jobs, run: StoredRun, plans: list[Removed]) -> None:
     """What can be measured of all plans here."""
     job = shared.newest("agree", run.run)
     if job is not None and (job.active or job.status == "failed"):
-        watch(job, shared, "Predicting unseen text by every plan")
+        watch(job, shared, "Predicting unseen text by every plan, and small sums")
         if job.active:
             return
-    cost = f"{len(plans) + 1} evaluations of {run.spec.sequences} windows"
+    cost = f"{len(plans) + 1} evaluations of {run.spec.sequences} windows, and as many of a list of small sums"
     if st.button("Measure agreement of all plans", icon=":material/join_inner:", disabled=not plans, help=cost):
         removals = [list(plan) for plan in plans]
         shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=removals)

@@ -40,7 +40,7 @@ class TaskNeeds:
     """What each layer adds to a model's answers to a task."""
 
     task: str
-    version: str  # lm-eval's
+    version: str  # of prompts and metrics
     shots: int
     split: str
     items: int

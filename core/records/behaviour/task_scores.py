@@ -8,6 +8,8 @@ PAPER_TASKS = (
     *("lambada_openai", "openbookqa", "arc_easy", "arc_challenge"),
     *("winogrande", "hellaswag", "piqa", "boolq"),
 )
+# What needs neither data nor lm-eval: a list of small sums.
+OWN_TASKS = ("sums",)
 
 
 class Answer(NamedTuple):
@@ -31,7 +33,7 @@ class TaskScore:
     """What one model scored on one task."""
 
     task: str
-    version: str  # lm-eval's, of prompts and metrics
+    version: str  # of prompts and metrics
     shots: int
     split: str
     items: int

@@ -48,6 +48,8 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     table = next(frame.value for frame in page.dataframe if "same likeliest token, %" in frame.value)
     known = table[table["chosen by"] == "best plans"]["same likeliest token, %"]
     assert known.notna().all() and len(known) == len(plans)
+    sums = table[table["chosen by"].isin(["best plans", "whole model"])]["sums, acc, %"]
+    assert sums.notna().all() and sums.between(0, 100).all(), "asked of the whole model, too"
     row = next(frame.value for frame in page.dataframe if "measure" in frame.value).set_index("measure")
     assert list(row.loc["piqa, acc, %"]) == ["70.0", "60.0"]
     unseen = store.traits(model, masks[1:])[masks[1]].predicts

@@ -28,9 +28,9 @@ from core.records.behaviour.needs import ACCURACY, MARGIN, TaskNeeds
 from core.records.behaviour.task_scores import Answer
 from core.records.spec import ModelInfo, RunSpec
 from core.tasks.answering import Questions, answered
-from core.tasks.harness import tasks_named
 from core.tasks.items import Item, items_of
 from core.tasks.likelihood import Likelihoods
+from core.tasks.naming import tasks_named
 from core.tasks.needing import Estimates, needing
 from core.tasks.worths import halves_of, worths
 from tests.support.commands import Cli

@@ -25,9 +25,10 @@ from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.tasks import answering
 from core.tasks.answering import Questions, answered
-from core.tasks.harness import NamedTask, tasks_named
 from core.tasks.items import Item, encoded, items_of
 from core.tasks.likelihood import Likelihoods
+from core.tasks.named_task import NamedTask
+from core.tasks.naming import tasks_named
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 from tests.support.models import recipe_of
