@@ -74,9 +74,11 @@ def add_worth(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--worth",
         metavar="KIND:TASK",
-        help="also ask its coalitions a task, as `needs` does: margin:arc_easy, accuracy:piqa (default: text alone)",
+        help="also ask its coalitions a task: margin:arc_easy, accuracy:piqa, agreement (default: text alone)",
     )
-    run.add_argument("--limit", type=positive, metavar="N", help="the first N items of that task (default: all)")
+    run.add_argument(
+        "--limit", type=positive, metavar="N", help="its first N items, or windows of agreement (default: all)"
+    )
     run.add_argument("--data", metavar="FOLDER", help="with its items as JSON lines (default: its own on the Hub)")
 
 
@@ -87,7 +89,7 @@ def _add_items(asking: argparse.ArgumentParser) -> None:
         type=names,
         default=PAPER_TASKS,
         metavar="NAME,…",
-        help=f"of lm-eval, or {', '.join(OWN_TASKS)}, which needs no data (default: {', '.join(PAPER_TASKS)})",
+        help=f"of lm-eval, or {', '.join(OWN_TASKS)}, which need no data (default: {', '.join(PAPER_TASKS)})",
     )
     asking.add_argument("--limit", type=positive, metavar="N", help="the first N items of each task (default: all)")
     asking.add_argument(

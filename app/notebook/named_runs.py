@@ -63,8 +63,8 @@ def run(
         field: what holds the text in each row of the corpus; empty takes text, or what a named corpus has.
         preset: a protocol of the literature (paper, 2048 or 4096), which settles windows, sequences and BOS.
         search: whether it ends with a search for the best plans, of a third of a unit.
-        worth: a task that the same coalitions are asked then, as margin:arc_easy or accuracy:piqa; what comes of it is
-            the run's `needs`, with pairs, and with plans of the sizes of the search's.
+        worth: a task that the same coalitions are asked then: margin:arc_easy, accuracy:piqa, or agreement. What comes
+            of it is the run's `needs`, with pairs, and with plans of the sizes of the search's.
         data: a folder with the task's items as JSON lines; None takes its data set from the Hub.
         limit: its first items; None takes all.
         cache: the results file; None is the command line's, and ":memory:" lasts as long as this process.

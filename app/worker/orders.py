@@ -13,7 +13,7 @@ from core.cluster.machines import Machines
 from core.errors import QuorumError, SelectionError
 from core.export.recipe import Recipe
 from core.records.behaviour.speeds import SpeedProtocol
-from core.records.behaviour.task_scores import OWN_TASKS
+from core.records.behaviour.task_scores import SUMS
 from core.records.events import Agreed, Event, Progress, Searching, Selected, Stage, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
@@ -104,7 +104,7 @@ def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> 
     """What plans predict of as many unseen windows as the run has, and how they do small sums."""
     yield from engine.lend(partial(predicting, spec=spec, removals=removals, windows=spec.sequences))
     yield Stage("Asking every plan small sums")
-    summing = partial(answered, spec=spec, questions=Questions(OWN_TASKS), removals=[(), *removals])
+    summing = partial(answered, spec=spec, questions=Questions((SUMS,)), removals=[(), *removals])
     yield from as_shares(engine.lend(summing))
     yield Agreed(tuple(removals))
 

@@ -15,10 +15,11 @@ from core.coalitions.players import mask_without, players_of
 from core.errors import EvaluationError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
-from core.records.behaviour.task_scores import Answer, ModelScores
+from core.records.behaviour.task_scores import AGREEMENT, Answer, ModelScores
 from core.records.events import Event, Progress, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
+from core.tasks.own.agreeing import agreement_items, opening
 from core.tasks.items import Item, items_of
 from core.tasks.likelihood import Likelihoods
 from core.tasks.named_task import NamedTask
@@ -78,21 +79,33 @@ def asked(
     Raises:
         QuorumError: before the weights are read, if the request is wrong.
     """
-    tasks, items = yield from prepared(spec, questions, check)
+    tasks, items = yield from prepared(games, spec, questions, check)
     loaded = yield from games.model(spec, check)
+    if AGREEMENT in questions.tasks:
+        game = yield from opening(games, spec, questions.limit, check)
+        agreement, windows = yield from agreement_items(game)
+        place = questions.tasks.index(AGREEMENT)
+        tasks.insert(place, agreement)
+        items.insert(place, windows)
     return loaded, tasks, items
 
 
 def prepared(
-    spec: RunSpec, questions: Questions, check: Callable[[tuple[str, ...]], object]
+    games: Games, spec: RunSpec, questions: Questions, check: Callable[[tuple[str, ...]], object]
 ) -> Generator[Event, None, tuple[list[NamedTask], list[list[Item]]]]:
-    """The tasks and the items of `asked`, for which the model's files are enough; errors as there."""
+    """The tasks and the items of `asked` that the model's files are enough for; errors as there.
+
+    Of AGREEMENT the text is read, and the model that is asked for its items.
+    """
     checkpoint = yield from finding(spec.model)
     if checkpoint.layers is not None:
         check(players_of(checkpoint.layers, spec.players, spec.protect))
     yield Stage(f"Reading the items of {', '.join(questions.tasks)}")
     tasks = tasks_named(questions.tasks, questions.data, questions.shots, questions.limit)
-    return tasks, [items_of(task, checkpoint) for task in tasks]
+    items = [items_of(task, checkpoint) for task in tasks]
+    if AGREEMENT in questions.tasks:
+        yield from opening(games, spec, questions.limit, check)
+    return tasks, items
 
 
 def answers(

@@ -59,7 +59,7 @@ def _definition(name: str) -> dict[str, Any]:
         raise TaskError(
             f"lm-eval knows no task {name}.",
             f"Name single tasks, not groups of them; those of the literature are {', '.join(PAPER_TASKS)}, and "
-            f"{', '.join(OWN_TASKS)} needs no data.",
+            f"{', '.join(OWN_TASKS)} need no data.",
         )
     kind = load_yaml(file, resolve_func=False).get("output_type", "generate_until")
     if kind not in _CHOOSING:

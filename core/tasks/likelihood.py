@@ -44,18 +44,28 @@ class Likelihoods:
 
         The model is as it was whenever somebody else has a turn.
         """
-        if self._shares and _saved(item) >= _WORTH:
-            found = self._walked(Shared(self._loaded, item.tokens[0][0], [after for _, after in item.tokens]), masks)
-        elif self._walks:
-            found = self._walked(Alone(self._loaded, item.tokens), masks)
-        else:
-            found = self.by_forwards(Alone(self._loaded, item.tokens), masks)
-        for row, logits in found:
+        for row, logits in self._found(item, masks):
             told = [_of(some[: len(after)], after) for some, (_, after) in zip(logits, item.tokens, strict=True)]
             yield row, Answer(tuple(likelihood for likelihood, _ in told), tuple(greedy for _, greedy in told))
 
+    def likeliest(self, item: Item, players: int) -> list[int]:
+        """The token that the whole model, of so many players, finds likeliest where each continuation begins.
+
+        It comes of the same logits as `answers`: to these very tokens it says that they are the greedy ones.
+        """
+        [(_, logits)] = self._found(item, np.ones((1, players), dtype=np.bool_))
+        return [int(some[0].float().argmax()) for some in logits]
+
+    def _found(self, item: Item, masks: Masks) -> Iterator[tuple[int, list[torch.Tensor]]]:
+        """The logits from where each continuation is told on, by row of masks."""
+        if self._shares and _saved(item) >= _WORTH:
+            return self._walked(Shared(self._loaded, item.tokens[0][0], [after for _, after in item.tokens]), masks)
+        if self._walks:
+            return self._walked(Alone(self._loaded, item.tokens), masks)
+        return self.by_forwards(Alone(self._loaded, item.tokens), masks)
+
     def _walked(self, reading: Reading, masks: Masks) -> Iterator[tuple[int, list[torch.Tensor]]]:
-        """The logits from where each continuation is told on, each prefix of layers once."""
+        """The same, each prefix of layers once."""
         reading.enter()
         ends = Walk(reading).finals(self._loaded.kept(masks), lambda _: True, together=1, heads=1)
         while True:

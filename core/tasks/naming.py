@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import TaskError
-from core.records.behaviour.task_scores import OWN_TASKS, PAPER_TASKS
+from core.records.behaviour.task_scores import OWN_TASKS, PAPER_TASKS, SUMS
 from core.tasks.named_task import NamedTask
-from core.tasks.sums import sums
+from core.tasks.own.sums import sums
 
 
 def tasks_named(names: Sequence[str], data: Path | None, shots: int | None, limit: int | None) -> list[NamedTask]:
-    """The tasks of some names, ready to ask their first items.
+    """The tasks of some names, ready to ask their first items; all but AGREEMENT, whose items are the model's to say.
 
     Args:
         names: as lm-eval has them, or of OWN_TASKS, which need no data.
@@ -28,11 +28,13 @@ def tasks_named(names: Sequence[str], data: Path | None, shots: int | None, limi
         )
     own = [name for name in names if name in OWN_TASKS]
     if own and shots is not None:
-        raise TaskError(f"{own[0]} has solved examples of its own.", "Leave --shots out, or ask for it by itself.")
+        raise TaskError(
+            f"{own[0]} takes no other solved examples than its own.", "Leave --shots out, or ask for it by itself."
+        )
     others = [name for name in names if name not in OWN_TASKS]
-    found = {name: sums(limit) for name in own}
+    found = {SUMS: sums(limit)} if SUMS in names else {}
     if others:
         from core.tasks.harness import tasks_of_lm_eval
 
         found |= {task.name: task for task in tasks_of_lm_eval(others, data, shots, limit)}
-    return [found[name] for name in names]
+    return [found[name] for name in names if name in found]

@@ -78,13 +78,13 @@ def needing(
 def checking(
     store: Store, games: Games, spec: RunSpec, questions: Questions, worth: str
 ) -> Generator[Event, None, None]:
-    """Ends where `needing` would begin to measure, without the model's weights: before a run whose coalitions it asks.
+    """Ends where `needing` would begin to measure: before a run whose coalitions it asks.
 
     Raises:
         QuorumError: `needing` would refuse the request.
     """
-    del store, games  # which `Engine.lend` gives to all that it lends itself to
-    _check(*(yield from prepared(spec, questions, lambda players: mask_without(players, ()))), worth)
+    del store  # which `Engine.lend` gives to all that it lends itself to
+    _check(*(yield from prepared(games, spec, questions, lambda players: mask_without(players, ()))), worth)
 
 
 def _check(tasks: Sequence[NamedTask], items: Sequence[Sequence[Item]], worth: str) -> None:

@@ -6,6 +6,7 @@ which share a prefix of layers share what comes of it (`walks.walk`).
 
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -24,14 +25,20 @@ class Spot(NamedTuple):
 
 
 class Alone:
-    """Each context is read with what follows it, from its beginning; texts alike but for the last token are one."""
+    """Each context is read with what follows it, from its beginning, but for the last token.
+
+    Texts that are the same are one, and a text that is the beginning of another is told by that one.
+    """
 
     def __init__(self, loaded: LoadedModel, pairs: Sequence[tuple[Tokens, Tokens]]) -> None:
         texts = [(*context, *after)[:-1] for context, after in pairs]
-        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        every = sorted(set(texts))
+        begun = {text for text, after in pairwise(every) if after[: len(text)] == text}
+        read = [text for text in dict.fromkeys(texts) if text not in begun]
+        rows = {text: next(row for row, one in enumerate(read) if one[: len(text)] == text) for text in every}
         begin = min(len(context) for context, _ in pairs) - 1  # what stands before tells of no continuation
         self.loaded, self._begin = loaded, begin
-        self.whole = padded(loaded, list(rows))
+        self.whole = padded(loaded, read)
         self.ids = self.whole[:, begin:]  # of the tokens that are judged
         self.spots = [Spot(rows[text], len(pair[0]) - 1 - begin) for text, pair in zip(texts, pairs, strict=True)]
 

@@ -11,7 +11,8 @@ from app.commands.behaviour.task_commands import check_installed
 from cache import queries
 from cache.database import Database
 from core.errors import SelectionError
-from core.records.behaviour.needs import ANSWERS, TaskNeeds
+from core.records.behaviour.needs import ACCURACY, ANSWERS, TaskNeeds
+from core.records.behaviour.task_scores import AGREEMENT, SUMS
 from core.records.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class TaskWorth:
 
 
 def task_worth(worth: str | None, data: Path | None, limit: int | None) -> TaskWorth | None:
-    """What was asked for as KIND:TASK, if anything was.
+    """What was asked for as KIND:TASK, or as agreement with the whole model on unseen text, if anything was.
 
     Args:
-        worth: the kind of ANSWERS, and the name of the task.
+        worth: the kind of ANSWERS, and the name of the task; or AGREEMENT alone.
         data: the folder of its items; None takes its data set from the Hub.
         limit: its first items; None takes all.
 
@@ -58,12 +59,11 @@ def task_worth(worth: str | None, data: Path | None, limit: int | None) -> TaskW
         if data is not None or limit is not None:
             raise SelectionError("Items are given, and no task.", "Name one: --worth margin:arc_easy.")
         return None
-    kind, _, task = worth.partition(":")
+    kind, _, task = f"{ACCURACY}:{AGREEMENT}".partition(":") if worth == AGREEMENT else worth.partition(":")
     if kind not in ANSWERS or not task or "," in task:
         forms = " or ".join(f"{kind}:TASK" for kind in ANSWERS)
-        raise SelectionError(
-            f"{worth!r} is no worth of a task.", f"Use {forms}, with one task of lm-eval, or sums, which needs no data."
-        )
+        hint = f"Use {forms}, with one task of lm-eval, or {SUMS}, which needs no data; or {AGREEMENT}."
+        raise SelectionError(f"{worth!r} is no worth of a task.", hint)
     check_installed((task,))
     from core.tasks.answering import Questions  # with torch, and data sets
 

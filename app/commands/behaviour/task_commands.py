@@ -49,7 +49,7 @@ def check_installed(tasks: Sequence[str]) -> None:
         raise TaskError(
             "Tasks need lm-eval, which is not installed.",
             "Install it with `pip install --no-deps -r requirements-tasks.lock`, from Quorum's folder; or ask for "
-            f"{', '.join(OWN_TASKS)}, which needs nothing.",
+            f"{', '.join(OWN_TASKS)}, which need nothing.",
         ) from cause
 
 

@@ -8,8 +8,8 @@ PAPER_TASKS = (
     *("lambada_openai", "openbookqa", "arc_easy", "arc_challenge"),
     *("winogrande", "hellaswag", "piqa", "boolq"),
 )
-# What needs neither data nor lm-eval: a list of small sums.
-OWN_TASKS = ("sums",)
+# What needs neither data nor lm-eval: a list of small sums; the whole model's likeliest tokens of a run's unseen text.
+SUMS, AGREEMENT = OWN_TASKS = ("sums", "agreement")
 
 
 class Answer(NamedTuple):
