@@ -19,11 +19,11 @@ from core.records.behaviour.task_scores import AGREEMENT, Answer, ModelScores
 from core.records.events import Event, Progress, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
-from core.tasks.own.agreeing import agreement_items, opening
 from core.tasks.items import Item, items_of
 from core.tasks.likelihood import Likelihoods
 from core.tasks.named_task import NamedTask
 from core.tasks.naming import tasks_named
+from core.tasks.own.agreeing import agreement_items, opening
 from core.tasks.scores import score
 
 Names = Sequence[int | str]  # of players, or their places in a mask
