@@ -10,6 +10,7 @@ from core.coalitions.players import mask_without
 from core.drafting.shared_draft import check_target
 from core.drafting.speculation import best_length, speedup, speedup_error
 from core.errors import SelectionError
+from core.evaluate.continuing.continuations import greedy, prompt_ids
 from core.evaluate.game import Games
 from core.model.masked import playing
 from core.model.model import LoadedModel
@@ -22,10 +23,9 @@ from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.speed.shared_copy import shared_copy
 from core.speed.timing import alternating, prompts, ratio
+from core.text.self_written.prompts import PROMPTS
 from core.writing.agreement import share_of
 from core.writing.behaviour import check_room
-from core.writing.continuations import greedy, prompt_ids
-from core.writing.prompts import PROMPTS
 
 PROTOCOL = SpeedProtocol(tokens=16, runs=8, warm_up=2)
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from core.coalitions.masks import Masks
+from core.evaluate.continuing.token_reader import TokenReader, rounding
 from core.evaluate.limits import ACCELERATOR, CPU
 from core.evaluate.walks.proof import hidden_state_is_all
 from core.evaluate.walks.sequences import logits_of
@@ -23,7 +24,6 @@ from core.model.skipping import FAILURES
 from core.records.behaviour.task_scores import Answer
 from core.tasks.items import Item, Tokens
 from core.tasks.readings import Alone, Reading, Shared
-from core.writing.token_reader import TokenReader, rounding
 
 # Reading in two steps pays from so many times fewer tokens on: of 135 M parameters, on two busy cores, it was 1.2 times
 # as fast at 2.8 times fewer (ARC), and .75 at 1.3 (PIQA).

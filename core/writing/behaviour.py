@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from core.coalitions.masks import encode
 from core.coalitions.players import mask_without
 from core.errors import SelectionError
+from core.evaluate.continuing.continuations import continuations, greedy, prompt_ids, written
 from core.evaluate.game import Games
 from core.model.masked import playing
 from core.model.model import LoadedModel
@@ -17,10 +18,9 @@ from core.records.behaviour.writes import Behaviour, Writes
 from core.records.events import Behaved, Event, Searching, Stage, Writing, Written
 from core.records.spec import RunSpec
 from core.records.storage import Store
-from core.writing.continuations import continuations, greedy, prompt_ids, written
+from core.text.self_written.prompts import PROMPTS
 from core.writing.degeneration import agreed, distinct, ends_in_loop, longest_repeat, verdict
 from core.writing.predicting import predicted, unseen
-from core.writing.prompts import PROMPTS
 
 Texts = list[list[int]]  # the tokens that follow each prompt
 

@@ -29,7 +29,7 @@ from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.speed import timing
 from core.speed.generating import Generation
-from core.writing.prompts import PROMPTS
+from core.text.self_written.prompts import PROMPTS
 from tests.support.families import save_family
 
 

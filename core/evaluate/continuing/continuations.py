@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import CorpusError
+from core.evaluate.continuing.token_reader import TokenReader, cache_holds
 from core.evaluate.limits import ACCELERATOR, CPU
 from core.model.model import LoadedModel
 from core.text.tokens import check_known
-from core.writing.token_reader import TokenReader, cache_holds
 
 # Tokens of a prompt that count, the last ones.
 _PROMPT = 256

@@ -14,13 +14,13 @@ from cache.store import Store
 from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import without
 from core.errors import CorpusError, SelectionError
+from core.evaluate.continuing.continuations import continuations, greedy, prompt_ids
+from core.evaluate.continuing.token_reader import cache_holds
 from core.export.delete_blocks import delete_blocks
 from core.model.masked import playing
 from core.model.model import LoadedModel, load
 from core.records.spec import RunSpec
 from core.run.engine import Engine
-from core.writing.continuations import continuations, greedy, prompt_ids
-from core.writing.token_reader import cache_holds
 from tests.support.models import CONFIGS, save_model
 
 PROMPT, TOKENS = "The 7th traveller told", 12
@@ -76,7 +76,7 @@ def test_without_a_cache_the_texts_are_the_same(tiny_loaded: LoadedModel, monkey
     mask = without(8, (0, 3))
     starts = [prompt_ids(tiny_loaded, prompt) for prompt in ("The 7th", "A much longer tale", "Once upon")]
     *_, cached = greedy(tiny_loaded, mask, starts, TOKENS)
-    monkeypatch.setattr("core.writing.continuations.cache_holds", lambda *_: False)
+    monkeypatch.setattr("core.evaluate.continuing.continuations.cache_holds", lambda *_: False)
     for together in (None, 1, 2):
         *_, texts = greedy(tiny_loaded, mask, starts, TOKENS, together)
         assert texts == cached
