@@ -6,6 +6,7 @@ from core.errors import SelectionError
 from core.paths import user_path
 from core.records.spec import BUNDLED, RunSpec
 from core.text.corpora import CORPORA
+from core.text.self_written.prompt_file import SELF, is_self_written
 
 
 def located(spec: RunSpec) -> RunSpec:
@@ -13,7 +14,7 @@ def located(spec: RunSpec) -> RunSpec:
     return replace(
         spec,
         model=spec.model if spec.model == BUNDLED else _absolute(spec.model),
-        corpus=spec.corpus if spec.corpus in CORPORA else _absolute(spec.corpus),
+        corpus=_text(spec.corpus),
     )
 
 
@@ -23,6 +24,12 @@ def integers(text: str) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(",") if part.strip()) or None
     except ValueError as cause:
         raise SelectionError(f"{text} is no list of numbers.", "Write them like this: 28,25,22,19,16") from cause
+
+
+def _text(corpus: str) -> str:
+    if is_self_written(corpus):
+        return SELF + _absolute(corpus.removeprefix(SELF)) if corpus != SELF else SELF
+    return corpus if corpus in CORPORA else _absolute(corpus)
 
 
 def _absolute(name: str) -> str:

@@ -13,6 +13,7 @@ from core.records.behaviour.writes import Behaviour
 from core.records.events import Exported, Progress
 from core.records.looks import Workers
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo
+from core.text.self_written.prompt_file import is_self_written, name_of
 
 Players = Sequence[str]
 
@@ -107,6 +108,8 @@ def called(source: str) -> str:
     """What people call a model or a text: its name on the Hub, a corpus' own, or the last part of its path."""
     if source == BUNDLED:
         return BUNDLED_HUB.rpartition("/")[2]
+    if is_self_written(source):
+        return name_of(source)
     path = PurePath(source)
     return path.name or source if path.is_absolute() else source
 

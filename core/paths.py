@@ -10,6 +10,7 @@ from pathlib import Path
 from core.errors import BadPath, DiskFull, NotWritable, QuorumError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_WRITTEN = "self:"  # before a file of prompts (core.text.self_written)
 _NUMBER = re.compile(r"\(os error (\d+)\)")
 
 
@@ -38,6 +39,8 @@ def is_there(file: Path) -> bool:
 
 def own_name(text: str) -> str:
     """What others may read of a name that a user gave: of a path on this machine its last part, else all of it."""
+    if text.startswith(_WRITTEN):
+        return _WRITTEN + own_name(text.removeprefix(_WRITTEN))
     last = re.split(r"[/\\]", text.rstrip("/\\"))[-1]
     return last if re.match(r"[/\\~.]|[A-Za-z]:[/\\]", text) and last else text
 

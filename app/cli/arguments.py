@@ -10,6 +10,7 @@ from core.cluster.machines import Machines
 from core.records.presets import PRESETS, under_preset
 from core.records.spec import BOS_CHOICES, RunSpec
 from core.text.corpora import CORPORA
+from core.text.self_written.prompt_file import SELF
 
 _DEFAULTS = RunSpec()
 
@@ -94,7 +95,8 @@ def add_windows(parser: argparse.ArgumentParser) -> None:
 
 
 def add_corpus(parser: argparse.ArgumentParser) -> None:
-    corpora = f"{', '.join(CORPORA)}, owner/name[:config][:split] of the Hub, a file, or a saved folder"
+    named = f"{', '.join(CORPORA)}, {SELF}[PROMPTS]"
+    corpora = f"{named}, owner/name[:config][:split] of the Hub, a file, or a saved folder"
     parser.add_argument("--corpus", default=_DEFAULTS.corpus, metavar="NAME|FILE", help=corpora)
     add_reading(parser)
 

@@ -20,8 +20,9 @@ from core.hub.snapshot import on_disk
 from core.paths import user_path
 from core.records.looks import ModelSeen, Refusal, TextSeen
 from core.records.spec import BUNDLED, RunSpec
-from core.text.corpora import EMBEDDED, check_enough, check_length, is_here, is_local, read
+from core.text.corpora import EMBEDDED, check_enough, check_length, is_here, is_local, read, stamp
 from core.text.local_files import file_stamp
+from core.text.self_written.prompt_file import is_self_written, name_of
 
 _MOST = 64  # looks that are remembered
 _FAR = 0.5  # seconds between two questions whether one has ended
@@ -55,6 +56,7 @@ def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_tex
         text = _too_short(spec, model, text) or text
     with below_text:
         line = _text_line(text, spec.window, isinstance(model, ModelSeen)) if isinstance(text, TextSeen) else _ABSENT
+        line += "; the model writes them when the run starts" if is_self_written(spec.corpus) else ""
         return _show(text, line) and fine
 
 
@@ -96,7 +98,7 @@ def _text_stamp(corpus: str) -> Hashable:
     try:
         if not is_local(corpus):
             return is_here(corpus)
-        return None if corpus == EMBEDDED else file_stamp(user_path(corpus))
+        return stamp(corpus)
     except (OSError, QuorumError):
         return None
 
@@ -129,6 +131,8 @@ def _too_short(spec: RunSpec, model: ModelSeen | Refusal | None, text: TextSeen)
 
 def _name(corpus: str) -> str:
     """What a corpus is called in errors."""
+    if is_self_written(corpus):
+        return name_of(corpus)
     return user_path(corpus).name if is_local(corpus) else corpus
 
 

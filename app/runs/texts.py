@@ -15,6 +15,7 @@ from core.errors import BadPath, NotAllowed, QuorumError
 from core.paths import home
 from core.text.corpora import CORPORA
 from core.text.local_files import KINDS
+from core.text.self_written.prompt_file import SELF
 from core.text.streams import PACKED
 from core.unfinished import unfinished
 
@@ -34,10 +35,10 @@ def choose_text(column: DeltaGenerator) -> str:
         key=_KEY,
         format_func=lambda name: said.get(name, name),
         accept_new_options=alone,
-        help="A named corpus, or a text that was put here."
+        help="A named corpus, a text that was put here, or self: what the model itself writes after stored prompts."
         + (
             " Or type owner/name of a data set on the Hugging Face Hub, or the path of a file (.txt, .jsonl, .json, "
-            ".csv, .parquet, also as .gz or .zst) or of a folder that datasets saved"
+            ".csv, .parquet, also as .gz or .zst) or of a folder that datasets saved; or self: and a file of prompts"
             if alone
             else ""
         ),
@@ -75,7 +76,7 @@ def known_texts(visitor: str | None) -> list[str]:
     folders = [_folder(None), *([_folder(visitor)] if visitor is not None else [])]
     files = [file for folder in folders if folder.is_dir() for file in sorted(folder.iterdir())]
     cached = known_data_sets() if visitor is None else []
-    return [*CORPORA, *cached, *(str(file) for file in files if file.is_file() and not file.name.startswith("."))]
+    return [*CORPORA, SELF, *cached, *(str(file) for file in files if file.is_file() and not file.name.startswith("."))]
 
 
 def keep(name: str, content: bytes, visitor: str | None) -> Path:

@@ -10,8 +10,9 @@ from core.checkpoint.checkpoint import Checkpoint, finding
 from core.checkpoint.device import choose_device, choose_dtype
 from core.checkpoint.memory import give_back
 from core.coalitions.players import players_of
-from core.errors import EvaluationError, ModelError
+from core.errors import CorpusError, EvaluationError, ModelError
 from core.evaluate.cached import Cached, Ledger
+from core.evaluate.continuing.own_text import own_corpus
 from core.evaluate.evaluator import Evaluator
 from core.evaluate.packing import PackedLinears
 from core.model.model import LoadedModel, load
@@ -19,6 +20,7 @@ from core.records.events import Event, Stage
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
 from core.text.corpora import Corpus, check_length, is_local, read, stamp
+from core.text.self_written.prompt_file import check_prompts, is_self_written, prompts_of
 from core.text.tokens import check_known
 from core.text.windows import Windows, cutting, excerpts
 
@@ -96,16 +98,20 @@ class Games:
             if files is not None and files == _files(game.loaded.checkpoint, text):
                 check(game.loaded.info.players)
                 return game
-        corpus = _read(text) if is_local(text.corpus) else None
+        prompts = asked_prompts(text) if is_self_written(text.corpus) else ()
+        corpus = _read(text) if is_local(text.corpus) and not prompts else None
         yield Stage(f"Finding the model {spec.model}")
         checkpoint = yield from finding(spec.model)
         if checkpoint.layers is not None:
             check(players_of(checkpoint.layers, spec.players, spec.protect))
-        yield Stage(f"Reading the text {text.corpus}")
-        windows = yield from _windows(corpus or _read(text), checkpoint, text)
+        if not prompts:
+            yield Stage(f"Reading the text {text.corpus}")
+            windows = yield from _windows(corpus or _read(text), checkpoint, text)
         self._game = None
         loaded = yield from self._load(checkpoint, spec)
         check(loaded.info.players)
+        if prompts:
+            windows = yield from _windows((yield from own_corpus(loaded, text, prompts)), checkpoint, text)
         key = self._store.open_game(loaded.info, windows.protocol)
         ledger = self._ledgers.get(key) or Ledger(self._store, key)
         self._ledgers[key] = ledger
@@ -154,6 +160,15 @@ class Games:
             loaded = loaded.played_by(players)
             self._model = request, loaded  # with the halves of its blocks, if it had to look for them
         return loaded
+
+
+def asked_prompts(text: TextSpec) -> tuple[str, ...]:
+    """The prompts of a text that the model writes; CorpusError where they, or what is asked of it, cannot be."""
+    if text.field:
+        raise CorpusError(f"{text.corpus} is plain text and has no field {text.field}.", "Leave --field out.")
+    prompts = prompts_of(text.corpus)
+    check_prompts(text.corpus, text.split, len(prompts), text.sequences, text.window)
+    return prompts
 
 
 def _read(text: TextSpec) -> Corpus:

@@ -18,6 +18,7 @@ from core.checkpoint.headers import headers
 from core.checkpoint.safety import packed_in
 from core.checkpoint.size import shape_of
 from core.errors import QuorumError
+from core.evaluate.game import asked_prompts
 from core.hub.hub_id import HubId
 from core.hub.snapshot import on_disk
 from core.paths import user_path
@@ -25,6 +26,7 @@ from core.records.events import Looked
 from core.records.looks import ModelSeen, Refusal, TextSeen
 from core.records.spec import BUNDLED, RunSpec
 from core.text.corpora import Corpus, is_here, read
+from core.text.self_written.prompt_file import EACH, is_self_written
 from core.text.tokens import token_pieces
 from core.text.windows import settle_bos
 
@@ -89,6 +91,9 @@ def _packed(parts: tuple[GgufHeader, ...]) -> ModelSeen:
 
 def _text(spec: RunSpec, tokenizer: PreTrainedTokenizerBase | None) -> TextSeen | None:
     text = spec.text()
+    if is_self_written(text.corpus):
+        tokens = len(asked_prompts(replace(text, sequences=1, window=2))) * EACH // 2
+        return TextSeen(0, tokens, True, settle_bos(tokenizer, text)[0] if tokenizer is not None else "none")
     if not is_here(text.corpus):
         return None
     corpus = read(text.corpus, text.split, text.field, text.preset)

@@ -18,6 +18,7 @@ from core.text.hub_names import HubName, hub_name
 from core.text.kept_data import kept_file, recall
 from core.text.local_files import KINDS, file_stamp, file_values, saved_splits
 from core.text.rows import Row
+from core.text.self_written.prompt_file import SELF, is_self_written, stamp_of
 
 EMBEDDED = "python-docs"
 
@@ -64,6 +65,8 @@ class Corpus:
 
 def is_local(corpus: str) -> bool:
     """Whether a corpus is read without the Hub."""
+    if is_self_written(corpus):
+        return True
     return corpus == EMBEDDED or (corpus not in HUB and (user_path(corpus).exists() or hub_name(corpus) is None))
 
 
@@ -112,6 +115,10 @@ def read(corpus: str, split: str, field: str = "", preset: str = "") -> Corpus:
         CorpusError: unknown name, missing, unreadable or empty file, a row without text, or no network.
     """
     published = preset_of(preset).corpora.get(corpus) if preset and split == "whole" else None
+    if is_self_written(corpus):
+        raise CorpusError(
+            f"The text of {corpus} is written by a model, and none is loaded.", "Use another corpus here."
+        )
     values, halved = _values(corpus, split, field, published)
     on_hub = not is_local(corpus)
     most = published.documents if published is not None else _HUB_DOCUMENTS if on_hub else None
@@ -128,6 +135,8 @@ def read(corpus: str, split: str, field: str = "", preset: str = "") -> Corpus:
 
 def stamp(corpus: str) -> tuple[int, int] | None:
     """Changes when a local file does; None for a corpus that has no file."""
+    if is_self_written(corpus):
+        return stamp_of(corpus)
     return None if corpus == EMBEDDED or not is_local(corpus) else file_stamp(user_path(corpus))
 
 
@@ -152,7 +161,8 @@ def _values(corpus: str, split: str, field: str, published: Published | None) ->
     if named is None:
         raise CorpusError(
             f"There is no corpus {corpus}.",
-            f"Name a corpus ({', '.join(CORPORA)}), a data set (owner/name), or an existing file ({', '.join(KINDS)}).",
+            f"Name a corpus ({', '.join((*CORPORA, SELF))}), a data set (owner/name), or an existing file "
+            f"({', '.join(KINDS)}).",
         )
     return _hub_split(corpus, named, split, field)
 

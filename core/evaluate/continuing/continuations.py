@@ -3,7 +3,8 @@
 Several prompts are read in step and without padding: what follows one does not depend on the others.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from core.evaluate.continuing.token_reader import TokenReader, cache_holds
 from core.evaluate.limits import ACCELERATOR, CPU
 from core.model.model import LoadedModel
 from core.text.tokens import check_known
+
+Pick = Callable[[Sequence[int], torch.Tensor], list[int]]
 
 # Tokens of a prompt that count, the last ones.
 _PROMPT = 256
@@ -56,6 +59,18 @@ def greedy(
     tokens: int,
     together: int | None = None,
 ) -> Iterator[list[list[int]]]:
+    """As `continued`, each token the likeliest."""
+    return continued(loaded, mask, starts, tokens, lambda _, logits: logits.argmax(dim=-1).tolist(), together)
+
+
+def continued(
+    loaded: LoadedModel,
+    mask: NDArray[np.bool_],
+    starts: Sequence[Sequence[int]],
+    tokens: int,
+    pick: Pick,
+    together: int | None = None,
+) -> Iterator[list[list[int]]]:
     """Yields what follows each prompt so far, step by step; the last are whole. A single prompt takes a step a token.
 
     A text ends with the token by which its model ends it.
@@ -65,6 +80,7 @@ def greedy(
         mask: (players,), True where a player is kept.
         starts: the token ids of each prompt.
         tokens: of each text, at most.
+        pick: the next token of some texts, which stand at these places among all, from logits (texts, vocabulary).
         together: prompts in a forward; as many as memory is meant for if none are given.
     """
     cached = cache_holds(loaded, mask, max(starts, key=len))
@@ -73,7 +89,15 @@ def greedy(
     vocabulary = int(loaded.model.config.get_text_config().vocab_size)
     together = together or max(1, logits // (vocabulary * (shortest if cached else longest + tokens)))
     ways = [
-        _in_step(loaded, mask, starts[first : first + together], tokens, longest - shortest + tokens, cached)
+        _in_step(
+            loaded,
+            mask,
+            starts[first : first + together],
+            tokens,
+            longest - shortest + tokens,
+            cached,
+            partial(_behind, pick, first),
+        )
         for first in range(0, len(starts), together)
     ]
     for parts in zip(*ways, strict=True):
@@ -85,6 +109,11 @@ def written(loaded: LoadedModel, tokens: list[int]) -> str:
     return str(loaded.checkpoint.tokenizer.decode(tokens, skip_special_tokens=True))
 
 
+def _behind(pick: Pick, first: int, places: Sequence[int], logits: torch.Tensor) -> list[int]:
+    """What is picked for texts whose places are counted from the first of a group."""
+    return pick([first + place for place in places], logits)
+
+
 def _in_step(
     loaded: LoadedModel,
     mask: NDArray[np.bool_],
@@ -92,6 +121,7 @@ def _in_step(
     tokens: int,
     steps: int,
     cached: bool,
+    pick: Pick,
 ) -> Iterator[list[list[int]]]:
     """The texts after some prompts. All are as long at every step: a longer prompt goes on while others are written."""
     settings = loaded.model.generation_config
@@ -102,9 +132,11 @@ def _in_step(
     texts: list[list[int]] = [[] for _ in starts]
     for _ in range(steps):
         if any(len(text) < tokens and not (text and text[-1] in ended) for text in texts):
-            likeliest = reader.read(ids)[:, -1].argmax(dim=-1).tolist()
-            here = ids.shape[1]
-            column = [start[here] if here < len(start) else one for start, one in zip(starts, likeliest, strict=True)]
+            here, logits = ids.shape[1], reader.read(ids)[:, -1]
+            column = [start[here] if here < len(start) else 0 for start in starts]
+            writing = [place for place, start in enumerate(starts) if here >= len(start)]
+            for place, token in zip(writing, pick(writing, logits[writing]), strict=True):
+                column[place] = token
             ids = torch.cat([ids, torch.tensor(column, device=ids.device)[:, None]], dim=1)
             for text, start, token in zip(texts, starts, column, strict=True):
                 if here >= len(start) and len(text) < tokens and not (text and text[-1] in ended):
