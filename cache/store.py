@@ -35,6 +35,11 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def database(self) -> Database:
+        """The file that it writes to."""
+        return self._database
+
     def open_game(self, model: ModelInfo, protocol: TextProtocol) -> str:
         """The key of a game, known to the file from now on."""
         game = game_key(model, protocol)

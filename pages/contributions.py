@@ -10,7 +10,7 @@ from app.contributions.matrix_panel import show_matrix
 from app.contributions.overview import explain, show_strip
 from app.contributions.own_scores import show_own_scores
 from app.contributions.rival_scores import show_rival_scores
-from app.contributions.task_panel import show_tasks
+from app.contributions.tasks.task_panel import show_tasks
 from app.contributions.trust import show_trust
 from app.contributions.what_if import show_what_if
 from app.dashboard import estimated, parts, state
@@ -94,7 +94,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
         elif tab == "worths":
             show_worths(shared.database, run, result, kind)
         elif tab == "tasks":
-            show_tasks(shared.database, run, result, kind)
+            show_tasks(shared, run, result, kind)
         elif tab == "ranks":
             show_ranks(result, ranks)
         elif tab == "literature":

@@ -20,6 +20,7 @@ _KINDS = {
     "compare": "Comparison",
     "score": "Rivals' scores",
     "agree": "Agreement",
+    "needs": "Task",
     "export": "Export",
 }
 _MOST_SIZES = 6  # of which the best so far is told

@@ -7,7 +7,7 @@ from typing import Any, Literal, assert_never, get_args
 
 from core.records.behaviour.writes import Behaviour
 from core.records.events import (
-    Agreed,
+    Answered,
     Behaved,
     Cancelled,
     Compared,
@@ -34,7 +34,7 @@ from core.records.events import (
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
-Task = Literal["run", "select", "compensate", "compare", "score", "agree", "export"]
+Task = Literal["run", "select", "compensate", "compare", "score", "agree", "needs", "export"]
 Preview = Literal["measure", "continue", "time", "behave", "look"]  # what somebody waits for, ahead of all tasks
 ACTIVE = ("waiting", "running", "cancelling")
 
@@ -137,7 +137,7 @@ class Job:
             case Exported():
                 self.exported = event
                 self._become("finished")
-            case Selected() | Compared() | Scored() | Agreed():  # the results file has what was found
+            case Selected() | Compared() | Scored() | Answered():  # the results file has what was found
                 self._become("finished")
             case Cancelled():
                 self._become("cancelled")

@@ -6,7 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, assert_never, get_args
 
+from app.commands.behaviour.needed import needed
+from app.commands.behaviour.task_commands import check_installed
 from app.worker.job import Preview, Task
+from cache import queries
 from cache.store import Store
 from core.baselines.compare import Match
 from core.cluster.machines import Machines
@@ -14,7 +17,7 @@ from core.errors import QuorumError, SelectionError
 from core.export.recipe import Recipe
 from core.records.behaviour.speeds import SpeedProtocol
 from core.records.behaviour.task_scores import SUMS
-from core.records.events import Agreed, Event, Progress, Searching, Selected, Stage, Started
+from core.records.events import Answered, Event, Progress, Searching, Selected, Stage, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
 from core.records.results import RunResult
@@ -68,6 +71,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return engine.score(command["run"], command["game"], spec)
         case "agree":
             return agreeing(engine, spec, [tuple(removed) for removed in command["removals"]])
+        case "needs":
+            return needing_tasks(engine, store, command)
         case "export":
             recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
             recipe = replace(recipe, gguf=command.get("gguf", False))
@@ -106,7 +111,27 @@ def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> 
     yield Stage("Asking every plan small sums")
     summing = partial(answered, spec=spec, questions=Questions((SUMS,)), removals=[(), *removals])
     yield from as_shares(engine.lend(summing))
-    yield Agreed(tuple(removals))
+    yield Answered()
+
+
+def needing_tasks(engine: Engine, store: Store, command: Command) -> Iterator[Event]:
+    """What tasks need, by the coalitions of a run."""
+    tasks = tuple(command["tasks"])
+    check_installed(tasks)
+    folder = Path(command["data"]) if command["data"] else None
+    asked = partial(
+        needed,
+        database=store.database,
+        run=queries.find_run(store.database, command["run"]),
+        questions=Questions(tasks, folder, command["limit"]),
+        value=command["value"],
+        answers=command["answers"],
+        masks=None,
+        pairs=command["pairs"],
+        plans=command["plans"],
+    )
+    yield from as_shares(engine.lend(asked))
+    yield Answered()
 
 
 def as_shares(events: Iterator[Event]) -> Iterator[Event]:

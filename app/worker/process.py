@@ -1,8 +1,8 @@
 """The one process that imports torch and owns the model: commands on standard input, events on standard output.
 
 Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare, score,
-agree and export, one of the previews measure, continue, time, behave and look, which also name who is `asking`, or
-cancel. Every event carries the `job` that it belongs to; besides events, the process says which job it has begun and
+agree, needs and export, one of the previews measure, continue, time, behave and look, which also name who is `asking`,
+or cancel. Every event carries the `job` that it belongs to; besides events, the process says which job it has begun and
 which it has left, so that its death is laid to the right one. Previews overtake: they are answered between two
 evaluations of a task, and only the newest one of each asker is. So are exports, once a run does what nobody waits for.
 What needs other weights waits for the task's end: two models need not fit into memory.
@@ -27,7 +27,7 @@ from cache.store import Store
 from core.errors import QuorumError
 from core.evaluate.game import weights_of
 from core.records.events import (
-    Agreed,
+    Answered,
     Cancelled,
     Compared,
     Event,
@@ -43,7 +43,7 @@ from core.run.engine import Engine
 from core.run.remaining import LAST_PARTS
 
 # The last event of a task: what is cancelled after it is finished all the same.
-_LAST = (Finished, Selected, Compared, Scored, Agreed, Exported, Cancelled, Failed)
+_LAST = (Finished, Selected, Compared, Scored, Answered, Exported, Cancelled, Failed)
 
 
 class _Stop(Exception):

@@ -147,10 +147,8 @@ class Behaved(_Event):
 
 
 @dataclass(frozen=True)
-class Agreed(_Event):
-    """The last event of predicting unseen text by plans; the store has what came of it."""
-
-    removals: tuple[tuple[int, ...], ...]
+class Answered(_Event):
+    """The last event of what coalitions were asked, about a text or items; the store has what came of it."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +234,7 @@ Event = (
     | Written
     | Timed
     | Behaved
-    | Agreed
+    | Answered
     | Searching
     | Selected
     | Compared

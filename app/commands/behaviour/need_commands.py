@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from app.cli.opening import database_of, engine_on
@@ -26,17 +27,18 @@ def needs(options: argparse.Namespace) -> None:
     from core.tasks.answering import Questions  # with torch, and data sets
 
     folder = user_path(options.data) if options.data is not None else None
-    found = needed(
-        database,
-        run,
-        Questions(options.tasks, folder, options.limit, options.shots),
-        lambda asked: returned(engine_on(database).lend(asked)),
+    asked = partial(
+        needed,
+        database=database,
+        run=run,
+        questions=Questions(options.tasks, folder, options.limit, options.shots),
         value=options.value,
         answers=options.answers,
         masks=options.masks,
         pairs=options.pairs,
         plans=options.plans,
     )
+    found = returned(engine_on(database).lend(asked))
     answer, told = need_answer(database, run, options.value, options.answers, found)
     say(options.json, {"run": run.run, **answer}, told)
 

@@ -1,10 +1,10 @@
 """Which layers tasks need, by a run's coalitions: asked, set beside the run's text, and kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,33 +18,38 @@ from core.coalitions.masks import Masks, encode
 from core.coalitions.ranks import rank_correlations
 from core.coalitions.worth import LOG_SCORE
 from core.records.behaviour.needs import TaskNeeds
+from core.records.events import Event
 from core.records.values import LayerValues
 
 if TYPE_CHECKING:
+    from core.evaluate.game import Games
+    from core.records.storage import Store as Kept
     from core.tasks.answering import Questions
 
 TEXT = "text"  # the run's own, whose worth is the log score
 
 
 def needed(
+    store: "Kept",
+    games: "Games",
+    *,
     database: Database,
     run: queries.StoredRun,
     questions: "Questions",
-    lend: Callable[[Callable[..., Any]], Any],
-    *,
     value: str,
     answers: str,
     masks: int | None,
     pairs: str | None,
     plans: Sequence[int],
-) -> list[TaskNeeds]:
-    """What tasks need, and what the run's text needs over the same coalitions; it is kept.
+) -> Generator[Event, None, list[TaskNeeds]]:
+    """What tasks need, and what the run's text needs over the same coalitions; it is kept. For `Engine.lend`.
 
     Args:
-        database: holds the run.
+        store: keeps every answer.
+        games: opens the model.
+        database: the store's, and the run's.
         run: whose coalitions answer.
         questions: the tasks and their items.
-        lend: lets an engine do what needs its store and its models, and gives what comes of it.
         value: its kind.
         answers: margin or accuracy.
         masks: of the run's coalitions; None takes all.
@@ -64,12 +69,12 @@ def needed(
     protected = queries.find_selection(database, run.run).protected if plans else ()
     wanted = Estimates(value, answers, run.strata, pairs)
     text = layer_values(same, value, LOG_SCORE.name, run.strata, run.spec.seed)
-    asked = partial(needing, spec=located(run.resolved), questions=questions, masks=same.masks)
-    _, found = lend(partial(asked, wanted=wanted))
+    asked = partial(needing, store, games, located(run.resolved), questions, same.masks)
+    _, found = yield from asked(wanted=wanted)
     found = [replace(one, text=text) for one in found]
     _keep(database, run.run, found)
     if own:  # which asks sets that nobody has measured, and may give no numbers: all that is known by then stays
-        _, found = lend(partial(asked, wanted=replace(wanted, plans=own, protected=protected)))
+        _, found = yield from asked(wanted=replace(wanted, plans=own, protected=protected))
         found = [replace(one, text=text) for one in found]
         _keep(database, run.run, found)
     return list(found)

@@ -39,9 +39,18 @@ class TaskWorth:
         """Values and pairs of a finished run's layers for the task, and its own plan for each of the last search's."""
         found = queries.last_selection(database, run)
         sizes = [plan.count for plan in found.plans] if found is not None else []
-        stored = queries.find_run(database, run)
-        wanted = {"value": VALUE, "answers": self.answers, "masks": None, "pairs": PAIRS, "plans": sizes}
-        return needed(database, stored, self.questions, lend, **wanted)
+        asked = partial(
+            needed,
+            database=database,
+            run=queries.find_run(database, run),
+            questions=self.questions,
+            value=VALUE,
+            answers=self.answers,
+            masks=None,
+            pairs=PAIRS,
+            plans=sizes,
+        )
+        return list(lend(asked))
 
 
 def task_worth(worth: str | None, data: Path | None, limit: int | None) -> TaskWorth | None:

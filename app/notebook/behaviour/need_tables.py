@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 
 import pandas as pd
@@ -56,17 +57,18 @@ def need_tables(
         check_kind(pairs, INTERACTIONS, LOG_SCORE.name)
     if answers not in ANSWERS:
         raise SelectionError(f"answers={answers!r} is unknown.", f"Take one of {', '.join(ANSWERS)}.")
-    found = needed(
-        database,
-        run,
-        questions_of(tasks, data, limit, shots),
-        lambda asked: work(database, "lend", asked)[1],
+    asked = partial(
+        needed,
+        database=database,
+        run=run,
+        questions=questions_of(tasks, data, limit, shots),
         value=value,
         answers=answers,
         masks=None if masks is None else integer_of(masks, "masks"),
         pairs=pairs,
         plans=() if plans == () else integers_of(plans, "plans"),
     )
+    found: list[TaskNeeds] = work(database, "lend", asked)[1]
     players, of = queries.players(database, run), columns(found)
     return Needs(
         values=_together([(task, value_table(values, players)) for task, values in of.items()]),

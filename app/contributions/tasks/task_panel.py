@@ -6,30 +6,29 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from app.contributions.tasks.task_form import show_form
 from app.dashboard import parts, reads
 from app.dashboard.tables import by_layer_table, draw_table, interaction_table, show_table
 from app.figures.heatmaps import worth_heatmap
 from app.foreign import plain
 from app.words import Players, named
-from cache.database import Database
+from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.coalitions.ranks import rank_correlations
 from core.records.behaviour.needs import MARGIN, TaskNeeds
 from core.records.results import RunResult
 
 
-def show_tasks(database: Database, run: StoredRun, result: RunResult, kind: str) -> None:
-    """Layers by tasks, as far as the command line has asked them: their items are files, or on the Hub."""
+def show_tasks(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
+    """Layers by tasks, as far as they have been asked, and the way to ask another."""
     players = result.model.players
-    every = reads.needs(database, run.run, len(players))
+    every = reads.needs(shared.database, run.run, len(players))
     found = [one for one in every if one.values.kind == kind]
     if not found:
         others = ", ".join(sorted({one.values.kind for one in every}))
         asked = f"Tasks have been asked for other values: {others}, above." if every else "No task has been asked yet."
-        st.info(
-            f"{plain(asked)} Items are files or on the Hub, and every coalition answers them all: "
-            f"`python -m app needs {plain(run.run)} --value {plain(kind)} --tasks arc_easy,lambada_openai --limit 50`"
-        )
+        st.info(f"{plain(asked)} The run's coalitions answer its items, and say which layers it needs.")
+        show_form(shared, run, result, kind)
         return
     most = max(found, key=lambda one: one.masks)
     columns = {f"{one.task}, {one.answers}{_of(one.masks, most.masks)}": one.values for one in found}
@@ -45,6 +44,7 @@ def show_tasks(database: Database, run: StoredRun, result: RunResult, kind: str)
     alike.insert(0, "rank correlation", list(rows))
     draw_table(alike, "How alike the rankings of layers are", f"task-ranks-{run.run}")
     with st.container(horizontal=True):
+        show_form(shared, run, result, kind)
         with st.popover("How measured"):
             for one in found:
                 st.markdown(

@@ -1,0 +1,1 @@
+"""What each layer adds to the answers to tasks: asked for, and shown."""

@@ -1,0 +1,105 @@
+"""A task to ask of a run's coalitions, with what that will take; the process that computes asks it."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from app.dashboard import login, parts, reads
+from app.dashboard.progress import watch
+from app.foreign import plain
+from app.words import duration
+from app.worker.client import Jobs
+from cache.queries import StoredRun
+from core.errors import QuorumError, TaskError
+from core.paths import user_path
+from core.records.behaviour.needs import ACCURACY, ANSWERS
+from core.records.behaviour.task_scores import AGREEMENT, OWN_TASKS, PAPER_TASKS
+from core.records.results import RunResult
+
+_LIMIT = 50  # items, unless somebody wants others
+_FEWEST = 4  # of which values can be estimated
+_SETS = 10  # that answer for each size of a plan, about, half of the items each
+
+
+def show_form(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
+    """How far a task is that was asked, or what it takes to ask one."""
+    job = shared.newest("needs", run.run)
+    if job is not None and (job.active or job.status == "failed"):
+        watch(job, shared, f"Asking {', '.join(job.details['tasks'])}")
+        if job.active:
+            return
+    with st.popover("Ask a task", icon=":material/quiz:", disabled=run.status != "finished"):
+        _fill(shared, run, result, kind)
+
+
+def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
+    alone = login.visitor() is None
+    task = st.selectbox(
+        "Task",
+        (*OWN_TASKS, *PAPER_TASKS),
+        key="task",
+        accept_new_options=alone,
+        help="sums and agreement with the whole model need no data; the others are lm-eval's"
+        + (", of which any other can be typed" if alone else ""),
+    )
+    own = task in OWN_TASKS
+    folder = ""
+    if alone:  # what lies on this machine is its owner's to name
+        folder = st.text_input(
+            "Folder of items",
+            placeholder="the Hub",
+            key="task-data",
+            disabled=own,
+            help="With a file TASK.jsonl, a row for each item; empty takes the task's own data set from the Hub",
+        ).strip()
+    answers = st.selectbox(
+        "Worth",
+        [ACCURACY] if task == AGREEMENT else ANSWERS,
+        key="task-answers",
+        help="margin: how much likelier the right choice is than the best wrong one; accuracy: whether it is right",
+    )
+    limit = st.number_input("Items", _FEWEST, 10_000, _LIMIT, key="task-items", help="The first ones of the task")
+    pairs = st.toggle("Pairs", value=True, key="task-pairs", help="Also how layers interact: from the same answers")
+    search = reads.selection(shared.database, run.run)
+    sizes = [plan.count for plan in search.plans] if search is not None else []
+    plans = st.toggle(
+        "Plans", key="task-plans", disabled=not sizes, help="Also sets that the task misses least, beside the search's"
+    )
+    sizes = sizes if plans else []
+    st.caption(plain(_cost(run, result, int(limit), sizes)))
+    if st.button("Ask", type="primary", icon=":material/play_arrow:"):
+        try:
+            _check(folder)
+            shared.task(
+                "needs",
+                run.resolved,
+                login.visitor(),
+                run=run.run,
+                tasks=[str(task)],
+                data=str(user_path(folder).resolve()) if folder and not own else None,
+                limit=int(limit),
+                value=kind,
+                answers=answers,
+                pairs="shapley" if pairs else None,
+                plans=sizes,
+            )
+        except QuorumError as error:
+            parts.show_error(error)
+        else:
+            st.rerun()
+
+
+def _check(folder: str) -> None:
+    """TaskError for what is no folder here, before anybody waits for it."""
+    if folder and not user_path(folder).is_dir():
+        raise TaskError(f"There is no folder {folder}.", "Name one that has a file TASK.jsonl, or leave it empty.")
+
+
+def _cost(run: StoredRun, result: RunResult, items: int, sizes: Sequence[int]) -> str:
+    """How many answers that takes, and how long, if an item takes as long as a window of the run's text did."""
+    answers = items * (1 + result.masks) + len(sizes) * _SETS * items // 2
+    said = f"{answers:,} answers at most; those that are known are not asked again."
+    if result.measured < result.masks // 2 or not result.seconds:
+        return said
+    seconds = answers * result.seconds / (result.measured * run.resolved.sequences)
+    return f"{said} About {duration(seconds)}, if an item takes as long as {run.resolved.window} tokens of the run did."

@@ -1,0 +1,87 @@
+"""A task is asked from the page: by the process that computes, with the numbers of the command line."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.contributions.tasks.task_form import _cost
+from app.worker.client import Jobs
+from cache import queries
+from cache.behaviour import task_needs
+from core.records.spec import RunSpec
+from tests.support.commands import Cli
+from tests.support.finished import Finished
+from tests.support.jobs import wait
+from tests.support.pages import box, button, open_page, said
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    row = {"context": "It rained because", "choices": ["of clouds", "of iron"]}
+    rows = [{**row, "context": f"{number} days it rained because", "answer": number % 2} for number in range(6)]
+    (tmp_path / "copa.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path
+
+
+def test_a_task_with_a_folder_is_asked_and_shown(
+    cli: Cli, shared: Jobs, finished: Finished, spec: RunSpec, folder: Path, tmp_path: Path
+) -> None:
+    [run] = finished(spec)
+    page = open_page("contributions", run=run, tab="tasks", value="shapley")
+    assert "No task has been asked yet" in said(page) and "answers at most" in said(page)
+    box(page, "Task").set_value("copa")
+    page.text_input(key="task-data").set_value(str(folder / "nowhere"))
+    page.run()
+    button(page, "Ask").click().run()
+    assert "There is no folder" in said(page) and shared.newest("needs", run) is None
+    page.text_input(key="task-data").set_value(str(folder))
+    page.number_input(key="task-items").set_value(5)
+    page.run()
+    button(page, "Ask").click().run()
+    asked = shared.newest("needs", run)
+    wait(lambda: not asked.active)
+    assert asked.status == "finished", asked.message
+    [found] = task_needs.known(shared.database, run, 8)
+    assert (found.task, found.items, found.answers, found.source) == ("copa", 5, "margin", "copa.jsonl")
+    assert found.pairs is not None and not found.plans
+    page = open_page("contributions", run=run, tab="tasks", value="shapley")
+    assert "copa" in said(page) and any(one.label == "Ask" for one in page.button)
+    status, shown, errors = cli("needs", run, "--tasks", "copa", "--data", folder, "--limit", 5, "--pairs")
+    assert status == 0, errors
+    assert [row["value"] for row in shown["tasks"][0]["values"]] == [item.value for item in found.values.values]
+
+
+def test_sums_need_no_folder_and_a_task_that_nobody_knows_is_said(
+    shared: Jobs, finished: Finished, spec: RunSpec
+) -> None:
+    [run] = finished(spec)
+    page = open_page("contributions", run=run, tab="tasks", value="shapley")
+    assert box(page, "Task").value == "sums" and page.text_input(key="task-data").disabled
+    page.number_input(key="task-items").set_value(4)
+    page.run()
+    button(page, "Ask").click().run()
+    asked = shared.newest("needs", run)
+    wait(lambda: not asked.active)
+    assert asked.status == "finished", asked.message
+    box(page, "Task").set_value("task_of_nobody")
+    page.run()
+    button(page, "Ask").click().run()
+    other = shared.newest("needs", run)
+    assert other is not asked
+    wait(lambda: not other.active)
+    assert other.status == "failed" and "task_of_nobody" in other.message
+    assert "lm-eval knows no task task_of_nobody" in said(open_page("contributions", run=run, tab="tasks"))
+
+
+def test_the_cost_is_that_of_every_coalition_and_of_sets_for_plans(
+    shared: Jobs, finished: Finished, spec: RunSpec
+) -> None:
+    [name] = finished(spec)
+    run = queries.find_run(shared.database, name)
+    assert run.result is not None
+    paced = replace(run.result, masks=100, measured=101, cached=0, seconds=101.0 * run.resolved.sequences)
+    assert _cost(run, paced, 10, ()).startswith("1,010 answers at most") and "16 min 50 s" in _cost(run, paced, 10, ())
+    assert _cost(run, paced, 10, (1, 2)).startswith("1,110 answers")
+    assert "About" not in _cost(run, replace(paced, measured=3), 10, ())
