@@ -52,17 +52,18 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
             disabled=own,
             help="With a file TASK.jsonl, a row for each item; empty takes the task's own data set from the Hub",
         ).strip()
-    answers = st.selectbox(
+    left, right = st.columns(2)
+    answers = left.selectbox(
         "Worth",
         [ACCURACY] if task == AGREEMENT else ANSWERS,
         key="task-answers",
         help="margin: how much likelier the right choice is than the best wrong one; accuracy: whether it is right",
     )
-    limit = st.number_input("Items", _FEWEST, 10_000, _LIMIT, key="task-items", help="The first ones of the task")
-    pairs = st.toggle("Pairs", value=True, key="task-pairs", help="Also how layers interact: from the same answers")
+    limit = right.number_input("Items", _FEWEST, 10_000, _LIMIT, key="task-items", help="The first ones of the task")
+    pairs = left.toggle("Pairs", value=True, key="task-pairs", help="Also how layers interact: from the same answers")
     search = reads.selection(shared.database, run.run)
     sizes = [plan.count for plan in search.plans] if search is not None else []
-    plans = st.toggle(
+    plans = right.toggle(
         "Plans", key="task-plans", disabled=not sizes, help="Also sets that the task misses least, beside the search's"
     )
     sizes = sizes if plans else []
