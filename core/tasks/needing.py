@@ -18,7 +18,8 @@ from core.coalitions.ranks import rank_correlation
 from core.coalitions.worth import LOG_SCORE
 from core.errors import TaskError
 from core.evaluate.game import Games
-from core.records.behaviour.needs import TaskNeeds
+from core.records.behaviour.needs import ACCURACY, TaskNeeds
+from core.records.behaviour.task_scores import AGREEMENT
 from core.records.events import Event, Stage
 from core.records.spec import ModelInfo, RunSpec
 from core.records.storage import Store
@@ -59,6 +60,7 @@ def needing(
     Raises:
         QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
     """
+    _check_agreement(spec, questions, wanted.worth)
     loaded, tasks, items = yield from asked(games, spec, questions, lambda players: mask_without(players, ()))
     _check(tasks, items, wanted.worth)
     every = np.concatenate([np.ones_like(masks[:1]), masks])
@@ -83,8 +85,19 @@ def checking(
     Raises:
         QuorumError: `needing` would refuse the request.
     """
+    _check_agreement(spec, questions, worth)
     del store  # which `Engine.lend` gives to all that it lends itself to
     _check(*(yield from prepared(games, spec, questions, lambda players: mask_without(players, ()))), worth)
+
+
+def _check_agreement(spec: RunSpec, questions: Questions, worth: str) -> None:
+    """TaskError for what agreement cannot be asked, whose items only the model can say."""
+    if AGREEMENT not in questions.tasks:
+        return
+    if worth != ACCURACY:
+        raise TaskError(f"{AGREEMENT} has no {worth}.", "Use --answers accuracy, or as the worth of a run agreement.")
+    if (windows := questions.limit or spec.sequences) < _FEWEST_ITEMS:
+        raise TaskError(f"{AGREEMENT} has {windows} items here.", f"Give it {_FEWEST_ITEMS} or more: --limit N.")
 
 
 def _check(tasks: Sequence[NamedTask], items: Sequence[Sequence[Item]], worth: str) -> None:

@@ -64,6 +64,9 @@ def test_a_run_without_a_search_has_no_plans_for_the_task(cli: Cli, small: tuple
         (("--worth", "margin:copa_of_nobody"), "copa_of_nobody"),
         (("--worth", "margin:copa", "--limit", 3), "3 items"),
         (("--worth", "margin:piqa"), "piqa"),
+        (("--worth", "margin:agreement"), "accuracy"),
+        (("--worth", "agreement", "--limit", 3), "3 items"),
+        (("--worth", "agreement", "--limit", 100_000), "too short"),
         ((), "Items are given, and no task"),
     ],
 )
@@ -94,7 +97,7 @@ def test_stopped_among_the_items_it_goes_on(
     most[0] = -1
     status, answer, errors = cli(*worth)
     assert status == 0, errors
-    assert answer["evaluations"]["measured"] == 41, "of the run nothing is measured again"
+    assert answer["evaluations"] == {"measured": 0, "cached": 41}, "of the run nothing is measured again"
     assert set(measured.values()) == {1}, "no item is asked twice"
     undisturbed: dict[str, Any] = cli(*worth, cache=tmp_path / "other.duckdb")[1]
     assert answer["needs"] == undisturbed["needs"]

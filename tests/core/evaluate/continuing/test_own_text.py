@@ -89,10 +89,10 @@ def test_it_is_written_once_and_halves_are_apart(
         assert opened(spec).windows.protocol == first.windows.protocol
         tokenizer = first.loaded.checkpoint.tokenizer
         ids = tokenizer(file.read_text(encoding="utf-8"), add_special_tokens=False)["input_ids"]
-        begin, end = (tokenizer.decode(part) for part in (ids[: len(ids) // 2], ids[len(ids) // 2 :]))
+        begin, end = ids[: len(ids) // 2], ids[len(ids) // 2 :]
         for split, half in (("calibration", begin), ("evaluation", end)):
-            for window in opened(spec, split).windows.ids:
-                assert tokenizer.decode(window) in half
+            cut = {tuple(half[place : place + 16]) for place in range(0, len(half), 16)}
+            assert all(tuple(window[-16:].tolist()) in cut for window in opened(spec, split).windows.ids)
         Path(spec.corpus.removeprefix("self:")).write_text("Summer\n")
         with pytest.raises(AssertionError, match="written again"):
             opened(spec)

@@ -85,7 +85,7 @@ def test_what_it_cannot_be_asked_for_is_said_first(spec: RunSpec) -> None:
     ):
         with pytest.raises(kind, match=says):
             returned(checking(store, Games(store), wrong, questions, ACCURACY))
-    with pytest.raises(TaskError, match="no right choice"):
+    with pytest.raises(TaskError, match="no margin"):
         masks, wanted = without(8, (1,))[None], Estimates("shapley", MARGIN, (4,))
         returned(needing(store, Games(store), spec, Questions(("agreement",)), masks, wanted))
 
