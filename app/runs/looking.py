@@ -56,7 +56,7 @@ def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_tex
         text = _too_short(spec, model, text) or text
     with below_text:
         line = _text_line(text, spec.window, isinstance(model, ModelSeen)) if isinstance(text, TextSeen) else _ABSENT
-        line += "; the model writes them when the run starts" if is_self_written(spec.corpus) else ""
+        line += "; the model writes them first" if is_self_written(spec.corpus) else ""
         return _show(text, line) and fine
 
 
