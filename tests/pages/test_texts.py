@@ -9,6 +9,7 @@ from app.runs.texts import keep, known_texts
 from app.worker.client import Jobs
 from core.errors import BadPath, NotAllowed
 from core.text.corpora import CORPORA, read
+from core.text.self_written.prompt_file import SELF
 from tests.support.pages import open_page
 
 
@@ -19,12 +20,12 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_everybody_finds_what_lies_in_the_folder_of_texts_and_each_person_their_own(own_home: Path) -> None:
-    assert known_texts(None) == known_texts("ann@example.org") == list(CORPORA)
+    assert known_texts(None) == known_texts("ann@example.org") == [*CORPORA, SELF]
     shared = keep("tale.txt", b"once upon a time", None)
     own = keep("mine.jsonl", b'{"text": "a tale"}\n', "ann@example.org")
     assert shared == own_home / "texts" / "tale.txt" and own_home / "texts" / "visitors" in own.parents
-    assert known_texts("ann@example.org") == [*CORPORA, str(shared), str(own)]
-    assert known_texts("bob@example.org") == known_texts(None) == [*CORPORA, str(shared)]
+    assert known_texts("ann@example.org") == [*CORPORA, SELF, str(shared), str(own)]
+    assert known_texts("bob@example.org") == known_texts(None) == [*CORPORA, SELF, str(shared)]
     assert read(str(own), "whole").text == "a tale"
     assert keep("mine.jsonl", b'{"text": "another"}\n', "ann@example.org") == own
     assert read(str(own), "whole").text == "another"

@@ -31,7 +31,7 @@ def test_a_task_with_a_folder_is_asked_and_shown(
     [run] = finished(spec)
     page = open_page("contributions", run=run, tab="tasks", value="shapley")
     assert "No task has been asked yet" in said(page) and "answers at most" in said(page)
-    box(page, "Task").set_value("copa")
+    box(page, "Task").set_value("copa").run()
     page.text_input(key="task-data").set_value(str(folder / "nowhere"))
     page.run()
     button(page, "Ask").click().run()
@@ -65,8 +65,8 @@ def test_sums_need_no_folder_and_a_task_that_nobody_knows_is_said(
     asked = shared.newest("needs", run)
     wait(lambda: not asked.active)
     assert asked.status == "finished", asked.message
-    box(page, "Task").set_value("task_of_nobody")
-    page.run()
+    page = open_page("contributions", run=run, tab="tasks", value="shapley")
+    box(page, "Task").set_value("task_of_nobody").run()
     button(page, "Ask").click().run()
     other = shared.newest("needs", run)
     assert other is not asked
