@@ -7,11 +7,12 @@ import math
 from collections.abc import Iterable, Sequence
 
 from core.coalitions.players import check
+from core.records.behaviour.mended import MendedLosses
 from core.records.behaviour.needs import ANSWERS, TaskNeeds
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
 from core.records.diagnostics import Diagnostics
-from core.records.mends import CompensatedPlans
+from core.records.mends import COMPENSATIONS, CompensatedPlans
 from core.records.plans import Comparison, Plan, Scores, Selection
 from core.records.results import RunResult
 from core.records.spec import ModelInfo
@@ -36,7 +37,12 @@ def check_record(record: object) -> None:
             _check_plans((*record.plans, *record.nested), players)
         case Comparison():
             check_record(record.model)
-            _check_plans((plan for method in record.methods for plan in method.plans), len(record.model.players))
+            players = len(record.model.players)
+            _check_plans((plan for method in record.methods for plan in method.plans), players)
+            if record.compensation not in COMPENSATIONS:
+                raise ValueError(f"a compensation {record.compensation[:40]!r}")
+            for after in (plan for method in record.methods for plan in method.compensated):
+                _check_removed(after.count, after.removed, players)
         case CompensatedPlans():
             check_record(record.model)
             players = len(record.model.players)
@@ -75,6 +81,10 @@ def check_trait(record: object, players: Sequence[str], mask: str) -> None:
             for count in (len(record.speedups), len(record.whole.paces), len(record.smaller.paces)):
                 if count != batches or not batches:
                     raise ValueError(f"{count} timings of {batches} batches")
+        case MendedLosses():
+            _check_count(record.losses, record.protocol.sequences, "losses after a compensation")
+            if not all(map(math.isfinite, record.losses)):
+                raise ValueError("losses after a compensation that are no numbers")
 
 
 def check_needs(needs: TaskNeeds, players: int) -> None:

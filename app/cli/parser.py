@@ -35,7 +35,7 @@ from app.commands import (
     serve,
     value_commands,
 )
-from app.commands.choosing import choose_commands
+from app.commands.choosing import choose_commands, compare_command
 from app.root import PROGRAM
 from core import __version__
 from core.coalitions.worth import LOG_SCORE, SCORE, WORTHS
@@ -145,9 +145,9 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
 
     compare = command(
         "compare",
-        lambda options: choose_commands.compare(options, spec_of(options)),
+        lambda options: compare_command.compare(options, spec_of(options)),
         "ours and the rivals",
-        "compare --counts 1,2 --methods quorum,shortgpt --units .2",
+        "compare --counts 1,2 --methods quorum,shortgpt --units .2 --compensate refit",
     )
     add_model(compare)
     add_text(compare)
@@ -156,6 +156,7 @@ def parser(program: str = PROGRAM) -> argparse.ArgumentParser:
         "--counts", type=integers, metavar="K,…", help="players to remove (default: 10 to 40 %% of them)"
     )
     compare.add_argument("--units", type=float, default=1.0, help="compute of quorum, and of evopress for each count")
+    add_compensation(compare)
 
     matrix = command(
         "matrix",

@@ -68,17 +68,23 @@ def by_layer_table(circumstance: str, rows: Sequence[str], values: Floats, playe
 
 
 def methods_table(found: Comparison) -> pd.DataFrame:
-    """Perplexity on other text of each method, by number of removed layers, with its compute both ways."""
-    rows = [
-        {
-            "method": method.method,
-            **{f"{plan.count} removed": plan.perplexity for plan in method.plans},
+    """Perplexity on other text of each method, by number of removed layers, with its compute both ways.
+
+    Where the comparison has a compensation, a second row of each method says what is left after it.
+    """
+    rows: list[dict[str, object]] = []
+    for method in found.methods:
+        compute = {
             "units, plain": method.plain,
             "units, shared": method.shared,
             "coalitions": method.coalitions,
         }
-        for method in found.methods
-    ]
+        rows.append(
+            {"method": method.method, **{f"{plan.count} removed": plan.perplexity for plan in method.plans}, **compute}
+        )
+        if method.compensated:
+            after = {f"{plan.count} removed": plan.perplexity for plan in method.compensated}
+            rows.append({"method": f"{method.method} after {found.compensation}", **after, **compute})
     return pd.DataFrame(rows)
 
 

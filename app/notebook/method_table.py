@@ -6,10 +6,10 @@ from os import PathLike
 import pandas as pd
 
 from app.notebook.answers import plan_rows
-from app.notebook.given import integers_of, positive, spec_of, texts_of
+from app.notebook.given import compensation_of, integers_of, positive, spec_of, texts_of
 from app.notebook.sessions import Cache, open_results, work
 from core.errors import SelectionError
-from core.records.plans import USUAL_METHODS, methods_for
+from core.records.plans import USUAL_METHODS, MethodResult, methods_for
 from core.records.spec import BUNDLED
 
 
@@ -20,6 +20,8 @@ def compare(
     *,
     counts: Sequence[int] | int | None = None,
     units: float = 1.0,
+    compensate: str = "none",
+    fit: int | None = None,
     sequences: int = 10,
     window: int = 128,
     seed: int = 0,
@@ -39,13 +41,16 @@ def compare(
             takes the command line's.
         counts: players to remove; None takes 10, 20, 30 and 40 % of them.
         units: compute of quorum, and of evopress for each count; 1 is SLEB's path to two fifths of the layers.
+        compensate: scale or refit shows every choice after it, too.
+        fit: calibration windows to fit on; None takes as many as 12,288 tokens give.
         model, corpus, sequences, window, seed, dtype, device, bos, players, protect, field, preset, cache: as of
             `run`.
 
     Returns:
         A row for each method and count: method, count, removed, parameters, perplexity, low, high, ratio, ratio_low,
         ratio_high, source, uncached, coalitions, tokens, plain, shared (compute by forwards that share nothing, and
-        with each shared prefix computed once). `attrs["perplexity"]` is the whole model's.
+        with each shared prefix computed once). With `compensate` also after, after_low and after_high, the perplexity
+        after it. `attrs["perplexity"]` is the whole model's.
 
     Raises:
         QuorumError: before any evaluation if the request is wrong.
@@ -69,7 +74,15 @@ def compare(
     chosen = methods_for(spec.players, USUAL_METHODS) if methods is None else texts_of(methods, "methods")
     if not chosen:
         raise SelectionError("No method would be compared.", 'Name one or more: methods=["quorum", "sleb"].')
-    match = Match(chosen, None if counts is None else integers_of(counts, "counts"), units)
+    how = compensation_of(compensate)
+    windows = None if fit is None else integers_of(fit, "fit")[0]
+    match = Match(
+        chosen,
+        None if counts is None else integers_of(counts, "counts"),
+        units,
+        "none" if how is None else how.how,
+        windows,
+    )
     positive(units, "units")
     done, _ = work(open_results(cache), "compare", spec, match)
     found = done.comparison
@@ -77,14 +90,22 @@ def compare(
         {
             "method": method.method,
             **row,
+            **_after(method, plan.count, how is not None),
             "coalitions": method.coalitions,
             "tokens": method.tokens,
             "plain": method.plain,
             "shared": method.shared,
         }
         for method in found.methods
-        for row in plan_rows(method.plans, found.model)
+        for plan, row in zip(method.plans, plan_rows(method.plans, found.model), strict=True)
     ]
     table = pd.DataFrame(rows)
     table.attrs["perplexity"] = found.dense_perplexity
     return table
+
+
+def _after(method: MethodResult, count: int, asked: bool) -> dict[str, float | None]:
+    """What compensation leaves of a choice, if it was asked for; None where it ruins the model."""
+    found = next((plan for plan in method.compensated if plan.count == count), None)
+    figures = (found.perplexity, found.low, found.high) if found is not None else (None, None, None)
+    return dict(zip(("after", "after_low", "after_high"), figures, strict=True)) if asked else {}

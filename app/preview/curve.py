@@ -147,34 +147,38 @@ def _line(
 
 
 def rivals(found: Comparison) -> Chart:
-    """Every method's perplexity on text that none of them has seen, by number of removed layers."""
-    figure = go.Figure()
+    """Every method's perplexity on text that none of them has seen, by number of removed layers.
+
+    After the comparison's compensation, if it has one.
+    """
+    figure, after = go.Figure(), "" if found.compensation == "none" else f" after {found.compensation}"
+    plans = {method.method: method.compensated if after else method.plans for method in found.methods}
     others = [method for method in found.methods if method.method != OURS]
     for index, method in enumerate(sorted(found.methods, key=lambda method: method.method != OURS)):
         ours = method.method == OURS
         style = (index - 1) % len(_COLOURS)
         figure.add_scatter(
-            x=[0, *(plan.count for plan in method.plans)],
-            y=[found.dense_perplexity, *(plan.perplexity for plan in method.plans)],
+            x=[0, *(plan.count for plan in plans[method.method])],
+            y=[found.dense_perplexity, *(plan.perplexity for plan in plans[method.method])],
             mode="lines+markers",
             line={"color": BLUE, "width": 3} if ours else {"color": _COLOURS[style], "dash": _DASHES[style]},
             marker={"symbol": "circle" if ours else _SYMBOLS[style], "size": 8},
             name=method.method,
-            customdata=["none", *(named(found.model.players, plan.removed) for plan in method.plans)],
+            customdata=["none", *(named(found.model.players, plan.removed) for plan in plans[method.method])],
             hovertemplate="%{x} removed: %{customdata}<br>"
             f"perplexity %{{y:{HOVER}}} (measured)<br>"
             f"{found.evaluation}<extra></extra>",
         )
-    plans = [plan for method in found.methods for plan in method.plans]
-    most, worst = max(plan.count for plan in plans), max(plan.perplexity for plan in plans)
-    _axes(figure, "perplexity, other text", most)
+    points = [(plan.count, plan.perplexity) for own in plans.values() for plan in own]
+    most, worst = (max(values) for values in zip(*points, strict=True))
+    _axes(figure, f"perplexity{after}, other text", most)
     low, high = np.log10([found.dense_perplexity, min(max(worst, found.dense_perplexity), RUINED)])
     figure.update_layout(height=340, yaxis={"range": [low - 0.05, high + 0.05]})
-    ends = {method.method: plan.perplexity for method in found.methods for plan in method.plans if plan.count == most}
+    ends = {name: plan.perplexity for name, own in plans.items() for plan in own if plan.count == most}
     best = min(ends, key=lambda name: ends[name])
     alt = (
-        f"Curves: perplexity of {len(others)} methods of the literature and ours against the number of removed layers, "
-        f"on other text. With {most} removed, {best} has the least: {ends[best]:.1f}."
+        f"Curves: perplexity{after} of {len(others)} methods of the literature and ours against the number of removed "
+        f"layers, on other text. With {most} removed, {best} has the least: {ends[best]:.1f}."
     )
     return Chart(figure, alt)
 

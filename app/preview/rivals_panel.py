@@ -11,8 +11,13 @@ from app.preview.curve import rivals
 from app.preview.searching.search_panel import UNIT
 from app.worker.client import Jobs
 from cache.queries import StoredRun
+from core.coalitions.players import are_halves
+from core.records.mends import COMPENSATIONS
 from core.records.plans import USUAL_METHODS, methods_for
 from core.records.results import RunResult
+
+_FITS = """Every choice is measured once more after weights beside its cuts were fitted to the whole model: minutes, on
+further calibration text."""
 
 
 def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
@@ -35,14 +40,19 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
                 "plain forwards: plain, each coalition for itself, and shared, with what coalitions have in common "
                 "computed once."
             )
+            if found.fitted is not None:
+                st.markdown(f"Fitted on {plain(found.fitted)}.")
     kind = run.resolved.players
     methods = st.multiselect("Methods", methods_for(kind), methods_for(kind, USUAL_METHODS))
     state.begin("compare-units", 1.0)
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
+    halves = are_halves(result.model.players)
+    how = st.selectbox("Compensation", COMPENSATIONS, key="compare-compensate", help=_FITS, disabled=halves)
     name = "Compare" if found is None else "Compare again"
     slow = "Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was."
     if st.button(name, disabled=not methods, help=slow):
         most = max(1, 2 * len(result.model.players) // 5)
         counts = sorted({max(1, round(share * most)) for share in (0.25, 0.5, 0.75, 1.0)})
-        shared.task("compare", run.resolved, login.visitor(), run=run.run, methods=methods, counts=counts, units=units)
+        asked = {"methods": methods, "counts": counts, "units": units, "compensate": how}
+        shared.task("compare", run.resolved, login.visitor(), run=run.run, **asked)
         st.rerun()

@@ -65,7 +65,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
         case "compensate":
             return compensating(engine, store, spec, command)
         case "compare":
-            match_ = Match(tuple(command["methods"]), tuple(command["counts"]), command["units"])
+            asked = tuple(command["methods"]), tuple(command["counts"]), command["units"]
+            match_ = Match(*asked, command.get("compensate", "none"))
             return engine.compare(spec, match_, command["run"])
         case "score":
             return engine.score(command["run"], command["game"], spec)

@@ -3,20 +3,24 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
+from core.baselines.compensated.refitted import check_model, refitted
 from core.baselines.contest import Contest
 from core.baselines.criteria import check_plain_weights
 from core.baselines.table import RIVALS
 from core.coalitions.masks import removed, without
+from core.compensation.compensate import check_asked
 from core.errors import SelectionError
 from core.evaluate.game import Game
 from core.evaluate.perplexity import perplexity
 from core.pauses import Pause, nothing
 from core.records.events import Event, Stage
+from core.records.mends import CompensatedPlan
 from core.records.plans import METHODS, OURS, Comparison, MethodResult, methods_for
 from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.selection.plan import explore, keep_measured, measured, metered, stages
 from core.selection.targets import Request
+from core.text.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,13 @@ class Match:
     methods: tuple[str, ...]
     counts: tuple[int, ...] | None  # None takes 10, 20, 30 and 40 % of the players
     units: float = 1.0
+    compensate: str = "none"  # or scale or refit: show every choice after it, too
+    fit: int | None = None  # calibration windows to fit on; None takes as many as 12,288 tokens give
+
+    @property
+    def fits(self) -> bool:
+        """Whether anything is fitted."""
+        return self.compensate != "none"
 
     def check(self, players: Sequence[str], kind: str) -> tuple[int, ...]:
         """The counts, or SelectionError: for players of a kind."""
@@ -39,6 +50,8 @@ class Match:
                 "before and after whole blocks, and between the halves of a block there may be none.",
                 f"Leave it out, or use --players block. Methods: {', '.join(methods_for(kind))}.",
             )
+        if self.fits:
+            check_asked(kind, self.fit)
         everyone = len(players)
         counts = self.counts or tuple(sorted({max(1, round(share * everyone)) for share in (0.1, 0.2, 0.3, 0.4)}))
         for count in counts:
@@ -54,11 +67,24 @@ def compare(
     match: Match,
     spec: RunSpec,
     between: Pause = nothing,
+    fit: Windows | None = None,
 ) -> Generator[Event, None, Comparison]:
-    """Lets each method choose, and measures its plans on the text of `judge`; arguments as of `planning.plan`."""
+    """Lets each method choose, and measures its plans on the text of `judge`.
+
+    Args:
+        store, base, game, between: as of `selection.plan.plan`.
+        judge: on sequences that no method and no fit has seen.
+        match, spec: who is compared how, and the request for the model and its text.
+        fit: sequences for all that is fitted; None where nothing is.
+
+    Raises:
+        QuorumError: before any evaluation if a method cannot choose here, or a choice not be compensated.
+    """
     counts = match.check(base.loaded.info.players, spec.players)
     if any(METHODS[name].by_weights for name in match.methods):
         check_plain_weights(base.loaded)
+    if match.compensate != "none" and fit is not None:
+        check_model(base.loaded, fit, match.compensate)
     jury = metered(store, judge, (len(judge.windows.ids),), between=between)
     results = []
     for name in match.methods:
@@ -76,13 +102,21 @@ def compare(
         masks = [without(meter.players, plans[count]) for count in counts if count in plans]
         unit = meter.unit(len(base.windows.ids))
         found = measured(base.loaded, jury, masks) if masks else ()  # it may keep so many that no count is left
-        results.append(
-            MethodResult(name, found, meter.coalitions, meter.tokens, meter.plain / unit, meter.spent / unit)
-        )
+        after: tuple[CompensatedPlan, ...] = ()
+        if match.compensate != "none" and fit is not None:
+            after = yield from refitted(store, base.loaded, fit, judge.windows, found, match.compensate, between)
+        compute = meter.coalitions, meter.tokens, meter.plain / unit, meter.spent / unit
+        results.append(MethodResult(name, found, *compute, compensated=after))
     # Beside the run's own plans, on the text that all chose on: kept for whoever draws them.
     yield Stage("Measuring all choices on the run's text")
     keep_measured(store, base, {plan.removed for result in results for plan in result.plans}, between)
     dense = jury.losses(jury.whole[None], jury.stages[-1])[0]
     return Comparison(
-        base.loaded.info, base.windows.protocol, judge.windows.protocol, perplexity(dense), tuple(results)
+        base.loaded.info,
+        base.windows.protocol,
+        judge.windows.protocol,
+        perplexity(dense),
+        tuple(results),
+        match.compensate,
+        fit.protocol if fit is not None else None,
     )

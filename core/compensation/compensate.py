@@ -35,6 +35,28 @@ _AT_ONCE = 4  # sequences in a forward
 Mask = NDArray[np.bool_]
 
 
+def check_asked(players: str, windows: int | None) -> None:
+    """Refuses what no removal could be compensated for, before a model is read.
+
+    Args:
+        players: their kind.
+        windows: so many are to be fitted on; None: as many as are usual.
+
+    Raises:
+        SelectionError, CorpusError.
+    """
+    if players == "sublayer":
+        raise SelectionError(
+            "Compensation is fitted for whole layers, and --players sublayer plays halves of them.",
+            "Take --players block, or --compensate none.",
+        )
+    if windows is not None and windows < LEAST:
+        raise CorpusError(
+            f"{windows} sequences are too few to fit a compensation on, and to judge it.",
+            f"Take at least {LEAST}: --fit {LEAST}.",
+        )
+
+
 def check_compensation(loaded: LoadedModel, mask: Mask) -> None:
     """SelectionError where halves of blocks go: a cut is a run of whole ones."""
     kept = loaded.kept(mask)

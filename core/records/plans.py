@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AliasChoices, Field
 
+from core.records.mends import CompensatedPlan
 from core.records.spec import ModelInfo, TextProtocol
 
 OURS = "quorum"
@@ -103,6 +104,7 @@ class MethodResult:
     tokens: int
     plain: Annotated[float, Field(validation_alias=AliasChoices("plain", "units"))]  # by forwards that share nothing
     shared: Annotated[float, Field(validation_alias=AliasChoices("shared", "spent"))]  # each shared prefix once
+    compensated: tuple[CompensatedPlan, ...] = ()  # the same choices after the comparison's compensation, if it has one
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ class Comparison:
     evaluation: TextProtocol
     dense_perplexity: float  # on the evaluation text
     methods: tuple[MethodResult, ...]
+    compensation: str = "none"  # or scale or refit: what every method's choice is shown after, too
+    fitted: TextProtocol | None = None  # the sequences of all fits, also of those that are part of a method
 
 
 @dataclass(frozen=True)

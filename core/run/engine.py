@@ -8,7 +8,6 @@ again, it measures only what is missing and ends with the same numbers.
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.baselines.compare import Match, compare
+from core.baselines.compare import Match
 from core.baselines.scoring import score
 from core.cluster.kept import kept_by
 from core.cluster.machines import Machines, check
@@ -31,17 +30,17 @@ from core.evaluate.reference import check_finite, check_whole
 from core.export.recipe import Recipe
 from core.pauses import Pause, nothing
 from core.records.behaviour.speeds import SpeedProtocol
-from core.records.events import Compared, Event, Measured, Scored, Selected, Started
+from core.records.events import Event, Measured, Scored, Selected, Started
 from core.records.mends import Compensate
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
+from core.run.comparing import comparing
 from core.run.compensating.one_removal import mended, unseen, with_patches
 from core.run.course import Course, alone, claimed
 from core.run.exporting import exporting
 from core.run.searching import left_to_search, searching
 from core.run.tally import Tally
 from core.sampling.samplers import begin, check_seed, check_size
-from core.selection.plan import further
 from core.selection.targets import Request
 from core.speed.timing import timing
 from core.unfinished import sweep
@@ -212,21 +211,12 @@ class Engine:
     def compare(self, spec: RunSpec, match: Match, run: str | None = None) -> Iterator[Event]:
         """Lets methods choose layers on the calibration windows, and judges them on four times as many other ones.
 
-        What is found is kept for `run`, if there is one.
+        What is fitted, is fitted on further calibration windows. What is found is kept for `run`, if there is one.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
         """
-        check_seed(spec)
-        check = partial(match.check, kind=spec.players)
-        base = yield from self._games.open(spec, spec.text(), check)
-        game = yield from self._games.open(spec, further(spec.text(), match.units), check)
-        other = replace(spec.text("evaluation"), sequences=4 * spec.sequences)
-        judge = yield from self._games.open(spec, other, check)
-        found = yield from compare(self._store, base, game, judge, match, spec, self._between)
-        if run is not None:
-            self._store.save_comparison(run, found)
-        yield Compared(found)
+        yield from comparing(self._store, self._games, spec, match, run, self._between)
 
     def score(self, run: str, game: str, spec: RunSpec) -> Iterator[Event]:
         """Scores every player of a run by the literature's criteria, and keeps that for the run."""

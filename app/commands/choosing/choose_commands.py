@@ -1,4 +1,4 @@
-"""The commands that choose layers: predictions, plans, and a comparison of methods."""
+"""The commands that choose layers: predictions, and plans."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,9 +22,8 @@ from cache import evaluations, queries
 from cache.basis import asked, counted
 from cache.behaviour import plan_traits
 from core.coalitions.players import indexes, names
-from core.records.events import Compared, Selected
-from core.records.plans import USUAL_METHODS, Plan, Selection, methods_for
-from core.records.spec import RunSpec
+from core.records.events import Selected
+from core.records.plans import Plan, Selection
 from core.selection.plan_limits import Limits
 from core.selection.targets import Request, Target, usual_units
 
@@ -143,28 +142,3 @@ def _plans(run: str, found: Selection, plans: Sequence[Plan]) -> list[str]:
     if lost:
         text += ["", f"{NO_CACHE}: {lost[0]} `select {run} --protect` keeps it."]
     return text
-
-
-def compare(options: argparse.Namespace, spec: RunSpec) -> None:
-    """Ours and the rivals: each chooses on the calibration windows, and all are judged on others."""
-    from core.baselines.compare import Match
-
-    methods = options.methods or methods_for(spec.players, USUAL_METHODS)
-    match = Match(methods, options.counts, options.units)
-    done = follow(engine_on(database_of(options)).compare(spec, match))
-    assert isinstance(done, Compared)
-    found = done.comparison
-    counts = sorted({plan.count for method in found.methods for plan in method.plans})
-    lines = [
-        f"perplexity of {found.model.source} on {found.evaluation}",
-        f"chosen on {found.calibration}; dense perplexity {found.dense_perplexity:.2f}",
-        "compute of all counts together, in units of SLEB's path to two fifths of the layers by plain forwards:",
-        "plain, each coalition for itself, and shared, what coalitions have in common computed once",
-        f"{'removed':12s}{''.join(f'{count:10d}' for count in counts)}  coalitions     plain    shared",
-    ]
-    for method in found.methods:
-        by_count = {plan.count: f"{plan.perplexity:10.2f}" for plan in method.plans}
-        row = "".join(by_count.get(count, f"{'':10s}") for count in counts)
-        lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.plain:8.2f}  {method.shared:8.2f}")
-    methods_found = [{**asdict(method), "plans": plan_objects(method.plans, found.model)} for method in found.methods]
-    say(options.json, {**asdict(found), "methods": methods_found}, "\n".join(lines))

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass, field
 
+from core.records.behaviour.mended import MendedLosses
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.task_scores import TaskScore
 from core.records.behaviour.writes import Behaviour, Predicts
 
-Trait = Predicts | Behaviour | Speed | TaskScore
-KINDS: dict[str, type[Trait]] = {"predicts": Predicts, "writes": Behaviour, "speed": Speed, "task": TaskScore}
+Trait = Predicts | Behaviour | Speed | TaskScore | MendedLosses
+KINDS: dict[str, type[Trait]] = {
+    "predicts": Predicts,
+    "writes": Behaviour,
+    "speed": Speed,
+    "task": TaskScore,
+    "mended": MendedLosses,
+}
 
 
 @dataclass(frozen=True)
@@ -18,6 +25,7 @@ class Traits:
     writes: dict[str, Behaviour] = field(default_factory=dict)
     speed: dict[str, Speed] = field(default_factory=dict)
     task: dict[str, TaskScore] = field(default_factory=dict)
+    mended: dict[str, MendedLosses] = field(default_factory=dict)
 
     @property
     def judgement(self) -> Behaviour | None:
@@ -50,3 +58,5 @@ def measured_by(trait: Trait) -> str:
                 f"{trait.task} {trait.version}, {trait.split}, {trait.shots}-shot, {trait.items} items of "
                 f"{trait.source}, {trait.digest}"
             )
+        case MendedLosses():
+            return trait.measured_by

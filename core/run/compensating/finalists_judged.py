@@ -14,10 +14,10 @@ import torch
 
 from core.coalitions.masks import without
 from core.coalitions.players import computed
-from core.compensation.compensate import LEAST, compensate, held_of
+from core.compensation.compensate import LEAST, check_asked, compensate, held_of
 from core.compensation.cost import cost
 from core.compensation.projections import patched, projections
-from core.errors import CorpusError, EvaluationError, SelectionError
+from core.errors import CorpusError, EvaluationError
 from core.evaluate.game import Games
 from core.evaluate.meter import head_of, unit_of
 from core.evaluate.perplexity import perplexity, perplexity_interval
@@ -52,16 +52,7 @@ def check_finalists(
         UnsupportedModel: a family, or a copy, whose weights cannot be changed so.
         CorpusError: too few windows are asked for, or the text has too few.
     """
-    if spec.players == "sublayer":
-        raise SelectionError(
-            "Compensation is fitted for whole layers, and this run plays halves of them.",
-            "Start a run with --players block, or use --compensate none.",
-        )
-    if how.windows is not None and how.windows < LEAST:
-        raise CorpusError(
-            f"{how.windows} sequences are too few to fit a compensation on, and to judge it.",
-            f"Take at least {LEAST}: --fit {LEAST}.",
-        )
+    check_asked(spec.players, how.windows)
     wider = further(spec.text(), units).sequences
     assert wider is not None
     yield from _windows(games, spec, how, wider)
