@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from core.coalitions.players import check
-from core.records.behaviour.mended import MendedLosses
+from core.records.behaviour.mended import MendedLosses, ScaledPath
 from core.records.behaviour.needs import ANSWERS, TaskNeeds
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
@@ -85,6 +85,11 @@ def check_trait(record: object, players: Sequence[str], mask: str) -> None:
             _check_count(record.losses, record.protocol.sequences, "losses after a compensation")
             if not all(map(math.isfinite, record.losses)):
                 raise ValueError("losses after a compensation that are no numbers")
+        case ScaledPath():
+            _check_places(record.players, len(players), "a removed player")
+            _check_count(record.scales, len(record.players), "scales of a path")
+            if not all(0 < scale < math.inf for scale in record.scales):
+                raise ValueError("scales of a path that are no positive numbers")
 
 
 def check_needs(needs: TaskNeeds, players: int) -> None:

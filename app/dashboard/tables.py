@@ -79,9 +79,8 @@ def methods_table(found: Comparison) -> pd.DataFrame:
             "units, shared": method.shared,
             "coalitions": method.coalitions,
         }
-        rows.append(
-            {"method": method.method, **{f"{plan.count} removed": plan.perplexity for plan in method.plans}, **compute}
-        )
+        name = method.method if method.exportable else f"{method.method} (run-time matrix)"
+        rows.append({"method": name, **{f"{plan.count} removed": plan.perplexity for plan in method.plans}, **compute})
         if method.compensated:
             after = {f"{plan.count} removed": plan.perplexity for plan in method.compensated}
             rows.append({"method": f"{method.method} after {found.compensation}", **after, **compute})

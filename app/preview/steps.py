@@ -72,7 +72,7 @@ def ranked(database: Database, run: StoredRun, predictor: Predictor | None) -> S
 def choices(database: Database, run: StoredRun) -> Rivals:
     """What each other method chose in the last comparison, where it is measured on the run's own text."""
     found = reads.comparison(database, run.run)
-    others = [method for method in found.methods if method.method != OURS] if found is not None else []
+    others = [one for one in found.methods if one.method != OURS and not one.mends] if found is not None else []
     measured = reads.all_known(database, run, [plan.removed for method in others for plan in method.plans])
     drawn = {
         method.method: [

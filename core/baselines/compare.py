@@ -1,8 +1,9 @@
 """Ours and its rivals side by side: each chooses on the calibration text, and all are judged on text none has seen."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from core.baselines.compensated.published import check_methods, published, remembering
 from core.baselines.compensated.refitted import check_model, refitted
 from core.baselines.contest import Contest
 from core.baselines.criteria import check_plain_weights
@@ -36,7 +37,7 @@ class Match:
     @property
     def fits(self) -> bool:
         """Whether anything is fitted."""
-        return self.compensate != "none"
+        return self.compensate != "none" or any(METHODS[name].mends for name in self.methods)
 
     def check(self, players: Sequence[str], kind: str) -> tuple[int, ...]:
         """The counts, or SelectionError: for players of a kind."""
@@ -83,9 +84,11 @@ def compare(
     counts = match.check(base.loaded.info.players, spec.players)
     if any(METHODS[name].by_weights for name in match.methods):
         check_plain_weights(base.loaded)
+    check_methods(base.loaded, match.methods)
     if match.compensate != "none" and fit is not None:
         check_model(base.loaded, fit, match.compensate)
     jury = metered(store, judge, (len(judge.windows.ids),), between=between)
+    whole = jury.losses(jury.whole[None], jury.stages[-1])[0]
     results = []
     for name in match.methods:
         yield Stage(f"{name} chooses")
@@ -96,7 +99,10 @@ def compare(
             search = yield from explore(game, meter, len(base.windows.ids), request, spec.seed)
             plans = {count: removed(search.best[count]) for count in counts}
         else:
-            contest = Contest(base.loaded, base.windows.ids, meter, counts, spec.seed, match.units)
+            contest = Contest(base.loaded, base.windows.ids, meter, counts, spec.seed, units=match.units)
+            if METHODS[name].mends and fit is not None:
+                contest = replace(contest, fit=fit.ids)
+                contest = remembering(contest, store, name, base.windows.protocol, fit.protocol, between)
             plans = RIVALS[name](contest)
         yield Stage(f"Judging {name}")
         masks = [without(meter.players, plans[count]) for count in counts if count in plans]
@@ -105,17 +111,20 @@ def compare(
         after: tuple[CompensatedPlan, ...] = ()
         if match.compensate != "none" and fit is not None:
             after = yield from refitted(store, base.loaded, fit, judge.windows, found, match.compensate, between)
+        if METHODS[name].mends and fit is not None:
+            own = (plan.removed for plan in found)
+            texts = base.windows.protocol, fit, judge.windows
+            found = yield from published(store, contest, name, *texts, whole, own, between)
         compute = meter.coalitions, meter.tokens, meter.plain / unit, meter.spent / unit
         results.append(MethodResult(name, found, *compute, compensated=after))
     # Beside the run's own plans, on the text that all chose on: kept for whoever draws them.
     yield Stage("Measuring all choices on the run's text")
     keep_measured(store, base, {plan.removed for result in results for plan in result.plans}, between)
-    dense = jury.losses(jury.whole[None], jury.stages[-1])[0]
     return Comparison(
         base.loaded.info,
         base.windows.protocol,
         judge.windows.protocol,
-        perplexity(dense),
+        perplexity(whole),
         tuple(results),
         match.compensate,
         fit.protocol if fit is not None else None,

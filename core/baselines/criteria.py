@@ -52,10 +52,13 @@ def ranking(scores: Floats, most: int, protected: Sequence[int] = ()) -> Plans:
     return {count: tuple(sorted(order[:count])) for count in range(1, min(most, len(order)) + 1)}
 
 
-def windows(near: Similarity, where: Spans, most: int) -> Plans:
-    """For each count the run of players, with no other block between, across which the angle turns least.
+def windows(turn: Floats, where: Spans, most: int) -> Plans:
+    """For each count the run of players, with no other block between, across which the hidden state turns least.
 
-    `where` says of each player which blocks it is: (first, one past the last).
+    Args:
+        turn: by how much from before block a to before block b, (blocks + 1, blocks + 1).
+        where: which blocks each player is: (first, one past the last).
+        most: players.
     """
     plans: Plans = {}
     for count in range(1, most + 1):
@@ -63,7 +66,7 @@ def windows(near: Similarity, where: Spans, most: int) -> Plans:
         for first in range(len(where) - count + 1):
             run = where[first : first + count]
             if all(one[1] == other[0] for one, other in pairwise(run)):
-                turns[first] = float(near.angle[run[0][0], run[-1][1]])
+                turns[first] = float(turn[run[0][0], run[-1][1]])
         if turns:
             best = min(turns, key=lambda first: turns[first])
             plans[count] = tuple(range(best, best + count))

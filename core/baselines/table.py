@@ -5,8 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from core.baselines import criteria
+from core.baselines.compensated import linearpatch, prune_comp, replaceme
+from core.baselines.compensated.repair import Repair
 from core.baselines.contest import Contest, Plans
 from core.baselines.evopress import evopress
+from core.baselines.lorp import lorp
 from core.baselines.paper import paper
 from core.baselines.sleb import sleb
 from core.coalitions.players import spans
@@ -30,7 +33,8 @@ def _shortgpt(contest: Contest) -> Plans:
 
 def _window(contest: Contest) -> Plans:
     contest.forwards(1)
-    return criteria.windows(similarity(contest.loaded, contest.ids), spans(contest.loaded.info.players), contest.most)
+    near = similarity(contest.loaded, contest.ids)
+    return criteria.windows(near.angle, spans(contest.loaded.info.players), contest.most)
 
 
 def _one_shot(contest: Contest) -> Plans:
@@ -52,6 +56,21 @@ def _taylor_plus(contest: Contest) -> Plans:
     return criteria.ranking(criteria.taylor(contest.loaded, contest.ids), contest.most, stay)
 
 
+def _lorp(contest: Contest) -> Plans:
+    contest.forwards(1)
+    return lorp(contest, similarity(contest.loaded, contest.ids))
+
+
+def _replaceme(contest: Contest) -> Plans:
+    contest.forwards(1)
+    return replaceme.replaceme(contest, similarity(contest.loaded, contest.ids))
+
+
+def _linearpatch(contest: Contest) -> Plans:
+    contest.forwards(1)
+    return linearpatch.linearpatch(contest, similarity(contest.loaded, contest.ids))
+
+
 RIVALS: dict[str, Callable[[Contest], Plans]] = {
     "random": _random,
     "magnitude": _magnitude,
@@ -63,4 +82,15 @@ RIVALS: dict[str, Callable[[Contest], Plans]] = {
     "paper": paper,
     "sleb": sleb,
     "evopress": evopress,
+    "lorp": _lorp,
+    "prune-comp": prune_comp.prune_comp,
+    "replaceme": _replaceme,
+    "linearpatch": _linearpatch,
+}
+
+# What those that mend do besides removing: for a contest in which they have chosen, and players that they remove.
+REPAIRS: dict[str, Callable[[Contest, tuple[int, ...]], Repair]] = {
+    "prune-comp": prune_comp.repair,
+    "replaceme": replaceme.repair,
+    "linearpatch": linearpatch.repair,
 }

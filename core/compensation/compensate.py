@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.coalitions.players import computed
-from core.compensation.hidden_states import entering, leaving
+from core.compensation.hidden_states import AT_ONCE, growth, leaving
 from core.compensation.projections import Patches, Projection, patched, projections
 from core.compensation.ridge import Gram, cross_validated
 from core.errors import CorpusError, SelectionError
@@ -30,7 +30,6 @@ from core.text.windows import Windows
 LEAST = 8  # sequences
 _HELD = 4  # one sequence of so many decides
 _FOLDS = 2
-_AT_ONCE = 4  # sequences in a forward
 
 Mask = NDArray[np.bool_]
 
@@ -133,7 +132,7 @@ def _refitted(
         return 0.0, {}
     [projection] = found
     folds: list[Gram] = []
-    for number, part in enumerate(torch.split(ids, _AT_ONCE)):
+    for number, part in enumerate(torch.split(ids, AT_ONCE)):
         whole, _ = leaving(loaded, part, cut.stop - 1)
         with playing(loaded, mask), patched(loaded.model, patches):
             pruned, entered = leaving(loaded, part, cut.start - 1, projection.module)
@@ -151,13 +150,7 @@ def _scaled(
     loaded: LoadedModel, ids: torch.Tensor, cut: range, of: list[Projection], patches: Patches
 ) -> tuple[float, Patches]:
     """How much larger the hidden state is behind a cut than before it, and all later blocks, which then add less."""
-    ratios = []
-    for part in torch.split(ids, _AT_ONCE):
-        after, _ = leaving(loaded, part, cut.stop - 1)
-        before = leaving(loaded, part, cut.start - 1)[0] if cut.start else entering(loaded, part)
-        sizes = [state.float().abs().mean(dim=1) for state in (after, before)]  # of each sequence and channel
-        ratios.append((sizes[0] / sizes[1].clamp_min(1e-12)).mean(dim=1))
-    scale = float(torch.cat(ratios).cpu().double().mean())
+    scale = growth(loaded, ids, cut.start, cut.stop)
     changed: Patches = {}
     with patched(loaded.model, patches):
         for projection in of:

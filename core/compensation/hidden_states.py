@@ -8,6 +8,8 @@ from torch import nn
 
 from core.model.model import LoadedModel
 
+AT_ONCE = 4  # sequences in a forward
+
 
 class _Enough(Exception):
     """What was looked for is there."""
@@ -21,7 +23,7 @@ def leaving(
     Args:
         loaded: the model, under whatever skips blocks of it.
         ids: token ids (sequences, length).
-        block: one that computes.
+        block: its place.
         projection: a module of that block.
     """
     entered: list[torch.Tensor] = []
@@ -55,3 +57,17 @@ def entering(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
         hooked.callback(loaded.blocks.modules[0].register_forward_pre_hook(before, with_kwargs=True).remove)
         loaded.model.base_model(input_ids=ids.to(loaded.info.device), use_cache=False)
     return loaded.blocks.skip(0, found[0])
+
+
+def growth(loaded: LoadedModel, ids: torch.Tensor, begin: int, end: int) -> float:
+    """How much larger the hidden state is behind the blocks [begin, end) than before them.
+
+    The mean over sequences and channels of mean |h_end| / mean |h_begin| over tokens (Prune&Comp, arXiv 2507.18212).
+    """
+    ratios = []
+    for part in torch.split(ids, AT_ONCE):
+        after, _ = leaving(loaded, part, end - 1)
+        before = leaving(loaded, part, begin - 1)[0] if begin else entering(loaded, part)
+        sizes = [state.float().abs().mean(dim=1) for state in (after, before)]  # of each sequence and channel
+        ratios.append((sizes[0] / sizes[1].clamp_min(1e-12)).mean(dim=1))
+    return float(torch.cat(ratios).cpu().double().mean())

@@ -54,6 +54,15 @@ class Projection:
             found[f"{self.name}.bias"] = _moved(bias, change[-1])
         return found
 
+    def followed(self, matrix: torch.Tensor) -> Patches:
+        """The weights of y M in place of y, for M (out, out), added up in float64."""
+        found: Patches = {}
+        for name, value in self.module.named_parameters():
+            wide = value.detach().cpu().double()
+            moved = matrix.T @ wide if self._across and name == "weight" else wide @ matrix
+            found[f"{self.name}.{name}"] = moved.to(value.dtype).contiguous().to(value.device)
+        return found
+
     def divided(self, by: float) -> Patches:
         """The weights divided by a number."""
         return {

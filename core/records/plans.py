@@ -20,6 +20,8 @@ class Method:
     by_divergence: bool = False  # it asks for KL from the whole model, too
     by_weights: bool = False  # it needs plain weights in memory
     between_blocks: bool = False  # it compares hidden states before and after players, which half of a block has not
+    mends: bool = False  # a compensation of its own is part of it
+    runtime: bool = False  # it leaves a matrix for which a plain model has no place, so that nothing can export it
     usual: bool = False  # worth its time for everybody: compared where nobody says which
 
 
@@ -37,6 +39,10 @@ METHODS = {
         Method("paper"),
         Method("sleb", usual=True),
         Method("evopress", by_divergence=True),
+        Method("lorp", between_blocks=True),
+        Method("prune-comp", between_blocks=True, mends=True),
+        Method("replaceme", between_blocks=True, mends=True),
+        Method("linearpatch", between_blocks=True, mends=True, runtime=True),
     )
 }
 USUAL_METHODS = tuple(method.name for method in METHODS.values() if method.usual)
@@ -105,6 +111,18 @@ class MethodResult:
     plain: Annotated[float, Field(validation_alias=AliasChoices("plain", "units"))]  # by forwards that share nothing
     shared: Annotated[float, Field(validation_alias=AliasChoices("shared", "spent"))]  # each shared prefix once
     compensated: tuple[CompensatedPlan, ...] = ()  # the same choices after the comparison's compensation, if it has one
+
+    @property
+    def exportable(self) -> bool:
+        """Whether plain `from_pretrained` can have what it leaves."""
+        method = METHODS.get(self.method)
+        return method is None or not method.runtime
+
+    @property
+    def mends(self) -> bool:
+        """Whether `plans` are with a compensation that is part of the method."""
+        method = METHODS.get(self.method)
+        return method is not None and method.mends
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.coalitions.masks import encode, removed, without
+from core.coalitions.measurements import Floats
 from core.evaluate.cached import Evaluators, cached
 from core.evaluate.game import Game
 from core.evaluate.meter import Meter
@@ -145,9 +146,11 @@ def explore(
 def measured(loaded: LoadedModel, meter: Meter, masks: Sequence[NDArray[np.bool_]]) -> tuple[Plan, ...]:
     """Masks as plans, measured on all sequences of a meter. The interval is 90 % by Student's t."""
     whole = meter.losses(meter.whole[None], meter.stages[-1])[0]
-    plans = []
-    for mask, losses in zip(masks, meter.losses(np.array(masks), meter.stages[-1]), strict=True):
-        gone = removed(mask)
-        perplexity, ratio = perplexity_interval(losses), perplexity_interval(losses - whole)
-        plans.append(Plan(len(gone), gone, loaded.parameters_without(gone), *perplexity, *ratio))
-    return tuple(plans)
+    found = meter.losses(np.array(masks), meter.stages[-1])
+    return tuple(plan_of(loaded, removed(mask), losses, whole) for mask, losses in zip(masks, found, strict=True))
+
+
+def plan_of(loaded: LoadedModel, gone: tuple[int, ...], losses: Floats, whole: Floats) -> Plan:
+    """A removal as a plan, by its losses and the whole model's of the same sequences, nats a token."""
+    perplexity, ratio = perplexity_interval(losses), perplexity_interval(losses - whole)
+    return Plan(len(gone), gone, loaded.parameters_without(gone), *perplexity, *ratio)

@@ -33,7 +33,8 @@ def _method_object(method: MethodResult, found: Comparison) -> dict[str, Any]:
         {"count": plan.count, **asdict(plan), "removed": names(found.model.players, plan.removed)}
         for plan in method.compensated
     ]
-    return {**asdict(method), "plans": plan_objects(method.plans, found.model), "compensated": after}
+    plans = plan_objects(method.plans, found.model)
+    return {**asdict(method), "plans": plans, "compensated": after, "exportable": method.exportable}
 
 
 def _lines(found: Comparison) -> list[str]:
@@ -50,6 +51,10 @@ def _lines(found: Comparison) -> list[str]:
     for method in found.methods:
         row = _row({plan.count: plan.perplexity for plan in method.plans}, counts)
         lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.plain:8.2f}  {method.shared:8.2f}")
+    for method in found.methods:
+        if method.mends:
+            beside = "its own compensation" if method.exportable else "a matrix at run time, which nothing can export"
+            lines.append(f"{method.method} is measured with {beside}")
     if found.compensation != "none":
         lines += ["", f"after {found.compensation} of the same choices, fitted on {found.fitted}", head]
         for method in found.methods:

@@ -30,3 +30,28 @@ class MendedLosses:
 def mended_by(how: str, fitted: TextProtocol, held: int, protocol: TextProtocol) -> str:
     """How losses after a compensation are measured, in words: equal of equal ones."""
     return f"{how}, fitted on {fitted}, the last {held} deciding; judged on {protocol}"
+
+
+@dataclass(frozen=True)
+class ScaledPath:
+    """Which players a method that removes and mends by turns has removed so far, of the whole model."""
+
+    how: str  # the method
+    chosen: TextProtocol  # the sequences that it chooses on
+    fitted: TextProtocol  # those of its fits
+    players: tuple[int, ...]  # in the order in which they went
+    scales: tuple[float, ...]  # of each
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "players", tuple(self.players))
+        object.__setattr__(self, "scales", tuple(self.scales))
+
+    @property
+    def measured_by(self) -> str:
+        """How it was found, in words; a longer one replaces what was known."""
+        return path_by(self.how, self.chosen, self.fitted)
+
+
+def path_by(how: str, chosen: TextProtocol, fitted: TextProtocol) -> str:
+    """How a path is found, in words: equal of equal ones."""
+    return f"{how}, chosen on {chosen}, fitted on {fitted}"

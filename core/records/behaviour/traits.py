@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from core.records.behaviour.mended import MendedLosses
+from core.records.behaviour.mended import MendedLosses, ScaledPath
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.task_scores import TaskScore
 from core.records.behaviour.writes import Behaviour, Predicts
 
-Trait = Predicts | Behaviour | Speed | TaskScore | MendedLosses
+Trait = Predicts | Behaviour | Speed | TaskScore | MendedLosses | ScaledPath
 KINDS: dict[str, type[Trait]] = {
     "predicts": Predicts,
     "writes": Behaviour,
     "speed": Speed,
     "task": TaskScore,
     "mended": MendedLosses,
+    "path": ScaledPath,
 }
 
 
@@ -26,6 +27,7 @@ class Traits:
     speed: dict[str, Speed] = field(default_factory=dict)
     task: dict[str, TaskScore] = field(default_factory=dict)
     mended: dict[str, MendedLosses] = field(default_factory=dict)
+    path: dict[str, ScaledPath] = field(default_factory=dict)
 
     @property
     def judgement(self) -> Behaviour | None:
@@ -58,5 +60,5 @@ def measured_by(trait: Trait) -> str:
                 f"{trait.task} {trait.version}, {trait.split}, {trait.shots}-shot, {trait.items} items of "
                 f"{trait.source}, {trait.digest}"
             )
-        case MendedLosses():
+        case MendedLosses() | ScaledPath():
             return trait.measured_by

@@ -11,7 +11,7 @@ import pytest
 from cache.database import Database
 from cache.store import Store
 from core.errors import CacheUnreadable
-from core.records.behaviour.mended import MendedLosses
+from core.records.behaviour.mended import MendedLosses, ScaledPath
 from core.records.behaviour.speeds import Pace, Paces, Ratio, Speed, SpeedProtocol, Speedup, Spread
 from core.records.behaviour.task_scores import Metric, TaskScore
 from core.records.behaviour.traits import measured_by
@@ -30,15 +30,17 @@ SPEED = Speed(
     SpeedProtocol(), "cpu", 2, Paces(1000, 4000, (PACE,)), Paces(800, 3200, (PACE,)), (Speedup(1, RATIO, RATIO, RATIO),)
 )
 MENDED = MendedLosses("refit", PROTOCOL, 6, PROTOCOL, (2.5,) * PROTOCOL.sequences, (Mend(1, 1, 0.3, 3.0, 2.5, True),))
+PATH = ScaledPath("prune-comp", PROTOCOL, PROTOCOL, (3, 1), (1.25, 0.5))
 SCORE = TaskScore("piqa", "1", 0, "validation", 50, "file", (Metric("acc", 0.6, 0.07), Metric("acc_norm", 0.5, None)))
 
 
 def test_each_kind_comes_back_as_it_was(cache_file: Path) -> None:
-    Store(Database(cache_file)).record_traits(MODEL, "101111", PREDICTS, BEHAVIOUR, SPEED, SCORE, MENDED)
+    Store(Database(cache_file)).record_traits(MODEL, "101111", PREDICTS, BEHAVIOUR, SPEED, SCORE, MENDED, PATH)
     found = Store(Database(cache_file)).traits(MODEL, ["111111", "101111"])
     assert repr(found["101111"].predicts) == repr({measured_by(PREDICTS): PREDICTS})
     assert repr(found["101111"].writes) == repr({measured_by(BEHAVIOUR): BEHAVIOUR})
     assert found["101111"].speed == {measured_by(SPEED): SPEED} and found["101111"].task == {measured_by(SCORE): SCORE}
+    assert found["101111"].path == {measured_by(PATH): PATH}
     assert found["101111"].mended == {MENDED.measured_by: MENDED}
     assert not any(vars(found["111111"]).values()), "nothing is known of the whole model"
     other = Store(Database(cache_file)).traits(replace(MODEL, dtype="bfloat16"), ["101111"])

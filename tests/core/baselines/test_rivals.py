@@ -37,7 +37,7 @@ def test_block_influence_and_windows(tiny_loaded: LoadedModel) -> None:
     influence = criteria.block_influence(near, spans(BLOCKS))
     assert influence.shape == (LAYERS,) and influence[2] == pytest.approx(1 - near.cosine[2, 3])
     free = [place for place in range(LAYERS) if place != 3]  # a protected block stands between the windows
-    plans = criteria.windows(near, [(place, place + 1) for place in free], 4)
+    plans = criteria.windows(near.angle, [(place, place + 1) for place in free], 4)
     angles = [near.angle[first, first + 3] for first in (0, 4, 5)]
     best = (0, 4, 5)[int(np.argmin(angles))]
     assert [free[place] for place in plans[3]] == [best, best + 1, best + 2]
@@ -122,7 +122,8 @@ def test_what_a_method_asks_for_is_what_its_row_says(name: str, tiny_loaded: Loa
     one = Contest(loaded, IDS, NoDivergences(loaded, IDS, (2, 10)), (1, 2), units=0.1)
     row, asked = METHODS[name], ""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("core.baselines.table.similarity", refuse)
+        for module in ("table", "compensated.prune_comp"):
+            patch.setattr(f"core.baselines.{module}.similarity", refuse)
         try:
             RIVALS[name](one)
         except Refused as refused:
