@@ -41,7 +41,9 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
                 "computed once."
             )
             if found.fitted is not None:
-                st.markdown(f"Fitted on {plain(found.fitted)}.")
+                own = ", ".join(method.method for method in found.methods if method.mends)
+                also = f" The rows {plain(own)} are with the compensation that is part of the method." if own else ""
+                st.markdown(f"Fitted on {plain(found.fitted)}.{also}")
     kind = run.resolved.players
     methods = st.multiselect("Methods", methods_for(kind), methods_for(kind, USUAL_METHODS))
     state.begin("compare-units", 1.0)
