@@ -41,9 +41,9 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
                 "computed once."
             )
             if found.fitted is not None:
-                own = ", ".join(method.method for method in found.methods if method.mends)
-                also = f" The rows {plain(own)} are with the compensation that is part of the method." if own else ""
-                st.markdown(f"Fitted on {plain(found.fitted)}.{also}")
+                st.markdown(f"Fitted on {plain(found.fitted)}.")
+            if own := ", ".join(method.method for method in found.methods if method.mends):
+                st.markdown(f"With the compensation that is part of the method: {plain(own)}.")
     kind = run.resolved.players
     methods = st.multiselect("Methods", methods_for(kind), methods_for(kind, USUAL_METHODS))
     state.begin("compare-units", 1.0)
