@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from core.errors import SelectionError
 from core.paths import user_path
+from core.records.mends import Heal
 from core.records.spec import BUNDLED, RunSpec
 from core.text.corpora import CORPORA
 from core.text.self_written.prompt_file import SELF, is_self_written
@@ -15,6 +16,15 @@ def located(spec: RunSpec) -> RunSpec:
         spec,
         model=spec.model if spec.model == BUNDLED else _absolute(spec.model),
         corpus=_text(spec.corpus),
+    )
+
+
+def with_text(heal: Heal, corpus: str = "", instructions: str = "") -> Heal:
+    """A training on that text or those instructions, as every process finds them; neither: on the run's own text."""
+    return replace(
+        heal,
+        corpus=_text(corpus) if corpus else "",
+        instructions=_absolute(instructions) if instructions else "",
     )
 
 

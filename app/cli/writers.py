@@ -29,6 +29,11 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     there = "is on this machine (default: where its run or itself says)"
     export.add_argument("--model", metavar="bundled|ID|DIR", help=f"where the recipe's model {there}")
     export.add_argument("--corpus", metavar="NAME|FILE", help=f"where the recipe's text {there}")
+    export.add_argument(
+        "--training-text",
+        metavar="NAME|FILE",
+        help="where the text or the instructions of the recipe's training are on this machine (default: where it says)",
+    )
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     export.add_argument(
         "--format",
@@ -59,6 +64,17 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     add_removal(heal)
     add_compensation(heal)
     heal.add_argument("--steps", type=positive, metavar="N", help="of the optimiser (default: as --recipe says)")
+    heal.add_argument("--rate", type=float, metavar="X", help="the highest learning rate (default: as --recipe says)")
+    heal.add_argument(
+        "--distil",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="share of the loss, 0 to 1, that is KL from the whole model's predictions; the rest is of the text",
+    )
+    heal.add_argument(
+        "--temperature", type=float, default=1.0, metavar="T", help="by which the logits of both are divided for that"
+    )
     heal.add_argument(
         "--finish", action="store_true", help="no more steps: write the best state of a training that was stopped"
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from app.cli.compensated import asked_compensation, compensation_object, compensation_text, healing_object, healing_text
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
-from app.requests import located
+from app.requests import located, with_text
 from app.words import poor_writing, saved
 from cache import queries
 from cache.behaviour import compensated_rows, plan_traits
@@ -20,6 +20,7 @@ from core.export.target import check_target
 from core.paths import own_name, user_path
 from core.records.behaviour.writes import TOKENS, Behaviour
 from core.records.events import Behaved, Exported
+from core.records.mends import Heal
 from core.records.results import RunResult
 from core.records.spec import BUNDLED, RunSpec
 from core.selection.removal_paths import least_contributing
@@ -30,8 +31,8 @@ def export(options: argparse.Namespace) -> None:
     """Writes a pruned model, loads it again and measures it."""
     if (options.recipe is None) == (options.run is None):
         options.misused("name a run and what to remove, or --recipe FILE alone")
-    if options.recipe is None and (options.model or options.corpus):
-        options.misused("--model and --corpus go with --recipe; a run names its own")
+    if options.recipe is None and (options.model or options.corpus or options.training_text):
+        options.misused("--model, --corpus and --training-text go with --recipe; a run names its own")
     if options.recipe is not None and options.check_writing:
         options.misused("--check-writing goes with a run, which says what text and precision to judge by")
     if options.format == "gguf":
@@ -39,6 +40,7 @@ def export(options: argparse.Namespace) -> None:
     database, judged = database_of(options), None
     if options.recipe is not None:
         wanted = _here(database, read_recipe(options.recipe, options.model, options.corpus), options)
+        wanted = replace(wanted, heal=_trained_here(wanted.heal, options))
     else:
         result, spec = finished(database, options.run)
         removed = chosen(database, options, result)
@@ -131,6 +133,19 @@ def _here(database: Database, wanted: Recipe, options: argparse.Namespace) -> Re
             f"Say where it is here: --model PATH (its fingerprint is {wanted.fingerprint}).",
         )
     return replace(wanted, spec=spec)
+
+
+def _trained_here(heal: Heal | None, options: argparse.Namespace) -> Heal | None:
+    """A recipe's training with the path of its text or its instructions, which the recipe names alone."""
+    named = heal is not None and (heal.corpus or heal.instructions)
+    if options.training_text and not named:
+        options.misused(
+            "--training-text goes with a recipe that trains on a text of its own; --corpus is where the run's is"
+        )
+    if heal is None or not named:
+        return heal
+    text = options.training_text or named
+    return with_text(heal, instructions=text) if heal.instructions else with_text(heal, text)
 
 
 def chosen(database: Database, options: argparse.Namespace, result: RunResult) -> tuple[int, ...]:

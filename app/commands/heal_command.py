@@ -8,12 +8,11 @@ from app.cli.compensated import asked_compensation
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow
 from app.commands.export_commands import chosen, finished, told
-from app.requests import located
+from app.requests import located, with_text
 from core.errors import SelectionError
 from core.export.recipe import Recipe
 from core.records.events import Exported
 from core.records.mends import HEALS, Heal
-from core.records.spec import RunSpec
 
 
 def heal(options: argparse.Namespace) -> int:
@@ -44,6 +43,9 @@ def heal(options: argparse.Namespace) -> int:
 
 def _asked(options: argparse.Namespace) -> Heal:
     """The training that the options ask for, with its files as every process finds them."""
-    names = [located(RunSpec(corpus=name)).corpus if name else "" for name in (options.corpus, options.instructions)]
-    heal = replace(HEALS[options.recipe], corpus=names[0], instructions=names[1])
-    return heal if options.steps is None else replace(heal, steps=options.steps, epochs=0)
+    heal = replace(HEALS[options.recipe], distil=options.distil, temperature=options.temperature)
+    if options.rate is not None:
+        heal = replace(heal, rate=options.rate)
+    if options.steps is not None:
+        heal = replace(heal, steps=options.steps, epochs=0)
+    return with_text(heal, options.corpus, options.instructions)

@@ -1,5 +1,7 @@
 """How far a run or another task is, and the way to end it."""
 
+from collections.abc import Callable
+
 import numpy as np
 import streamlit as st
 
@@ -22,6 +24,7 @@ _KINDS = {
     "agree": "Agreement",
     "needs": "Task",
     "export": "Export",
+    "heal": "Healing",
 }
 _MOST_SIZES = 6  # of which the best so far is told
 
@@ -131,8 +134,8 @@ def _going(task: Job) -> str:
     return f"{task_name(task)}{far}"
 
 
-def watch(job: Job, jobs: Jobs, title: str) -> None:
-    """How far a task is, with a button that cancels it; its end redraws the page."""
+def watch(job: Job, jobs: Jobs, title: str, more: Callable[[Job], None] | None = None) -> None:
+    """How far a task is, and what `more` shows of it, with a button that cancels it; its end redraws the page."""
 
     def live() -> None:
         if job.revision != seen and not job.active:
@@ -144,6 +147,8 @@ def watch(job: Job, jobs: Jobs, title: str) -> None:
             what = held_up(job) or plain(title)
             st.progress(min(1.0, job.share or 0.0), text=f"**{what}** {plain(job.stage)}")
         cancel_button(job, jobs)
+        if more is not None:
+            more(job)
 
     seen = job.revision
     st.fragment(live, run_every=1.0 if job.active else None)()

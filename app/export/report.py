@@ -12,9 +12,13 @@ from app.words import called, named
 from cache.database import Database
 from cache.queries import StoredRun
 from core.paths import own_name
+from core.records.behaviour.treatments import Treatment
 from core.records.results import RunResult
 
-_STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}code{background:#eee}"
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}code{background:#eee}"
+    "td,th{text-align:left;padding-right:2rem}"
+)
 
 
 def report_of(database: Database, run: StoredRun, removed: tuple[int, ...]) -> bytes:
@@ -22,10 +26,17 @@ def report_of(database: Database, run: StoredRun, removed: tuple[int, ...]) -> b
     assert run.result is not None
     measured = reads.all_known(database, run, (removed,)).get(removed)
     figures = run_figures(database, run, removed)
-    return report(run.result, removed, measured[0] if measured else None, figures).encode()
+    treated = reads.traits(database, run.result.model, [removed])[removed].treated.values()
+    return report(run.result, removed, measured[0] if measured else None, figures, tuple(treated)).encode()
 
 
-def report(result: RunResult, removed: tuple[int, ...], measured: float | None, figures: Sequence[RunFigure]) -> str:
+def report(
+    result: RunResult,
+    removed: tuple[int, ...],
+    measured: float | None,
+    figures: Sequence[RunFigure],
+    treated: Sequence[Treatment] = (),
+) -> str:
     """The report as HTML. Plotly's script is inside it.
 
     Args:
@@ -33,6 +44,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         removed: the chosen layers.
         measured: the perplexity without them on the run's text, if it is known.
         figures: one below the other, each with its data.
+        treated: exports without these layers that changed weights.
     """
     players = result.model.players
     gone = escape(named(players, removed)) or "none"
@@ -43,6 +55,7 @@ def report(result: RunResult, removed: tuple[int, ...], measured: float | None, 
         f"<p>Removed layers: <b>{gone}</b>. Perplexity {found}; the whole model has "
         f"{perplexity(result.dense_perplexity)} (measured).</p><p><code>python -m app export {escape(result.run)} "
         f"--remove {escape(named(players, removed, ','))} --out DIR</code></p>",
+        *map(_steps, treated),
     ]
     for index, figure in enumerate(figures):
         body += [f"<h2>{escape(figure.title)}</h2>", _drawn(result.run, figure, script=index == 0)]
@@ -72,6 +85,13 @@ def _told(result: RunResult) -> str:
         f"{model.parameters:,} parameters, {escape(model.dtype)}. Run <code>{escape(result.run)}</code>: "
         f"{result.surrogate.masks} coalitions, measured on {escape(str(result.protocol))}.</p>"
     )
+
+
+def _steps(treated: Treatment) -> str:
+    """What each step of an export gave."""
+    rows = (f"<tr><td>{escape(step)}</td><td>{perplexity(found)}</td></tr>" for step, found in treated.steps())
+    head = "<tr><th>an export, step by step</th><th>perplexity (measured)</th></tr>"
+    return f"<table>{head}{''.join(rows)}</table><p>Perplexities {escape(str(treated))}.</p>"
 
 
 def _drawn(run: str, figure: RunFigure, *, script: bool) -> str:

@@ -28,13 +28,14 @@ from core.records.events import (
     Stage,
     Started,
     Timed,
+    Training,
     Writing,
     Written,
 )
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
-Task = Literal["run", "select", "compensate", "compare", "score", "agree", "needs", "export"]
+Task = Literal["run", "select", "compensate", "compare", "score", "agree", "needs", "export", "heal"]
 Preview = Literal["measure", "continue", "time", "behave", "look"]  # what somebody waits for, ahead of all tasks
 ACTIVE = ("waiting", "running", "cancelling")
 
@@ -64,6 +65,7 @@ class Job:
     behaviour: Behaviour | None = None
     exported: Exported | None = None
     looked: Looked | None = None
+    training: Training | None = None  # with the losses of all its steps
     message: str = ""
     hint: str = ""
     place: int = 0  # in the queue while it waits: 1 is next; 0 once it goes on, or has ended
@@ -107,6 +109,8 @@ class Job:
                 self.progress, self.stage, self.downloading = event, "", None
             case Planned():  # the results file has them: whoever looks reads it again
                 self._become(self.status)
+            case Training():
+                self.training, self.share = event.after(self.training), event.share
             case Searching():
                 self.share = event.share
             case Partial():

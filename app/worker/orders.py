@@ -80,6 +80,9 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             if command.get("compensate"):
                 recipe = replace(recipe, compensate=Compensate(command["compensate"]))
             return engine.export(recipe, Path(command["out"]), uncached=command.get("uncached", False))
+        case "heal":
+            recipe, out = from_fields(Recipe, command["recipe"]), Path(command["out"])
+            return engine.export(recipe, out, uncached=command["uncached"], finish=command["finish"])
         case "continue":
             return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
         case "time":

@@ -1,9 +1,9 @@
 """The one process that imports torch and owns the model: commands on standard input, events on standard output.
 
-Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks run, select, compare, score,
-agree, needs and export, one of the previews measure, continue, time, behave and look, which also name who is `asking`,
-or cancel. Every event carries the `job` that it belongs to; besides events, the process says which job it has begun and
-which it has left, so that its death is laid to the right one. Previews overtake: they are answered between two
+Both are lines of JSON. A command says what to `do`, for which `job`: one of the tasks or the previews that
+`app.worker.job` names, of which the latter also say who is `asking`, or cancel. Every event carries the `job` that it
+belongs to; besides events, the process says which job it has begun and which it has left, so that its death is laid to
+the right one. Previews overtake: they are answered between two
 evaluations of a task, and only the newest one of each asker is. So are exports, once a run does what nobody waits for.
 What needs other weights waits for the task's end: two models need not fit into memory.
 When the input ends, whoever started this process is gone, and it goes too.

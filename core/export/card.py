@@ -9,7 +9,8 @@ from core.coalitions.players import dropped, indexes
 from core.errors import ModelNotFound
 from core.export.recipe import COMMAND, Recipe
 from core.hub.hub_id import HubId
-from core.records.mends import Compensation, Healing
+from core.records.behaviour.treatments import Treatment
+from core.records.mends import Compensation, Heal, Healing
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, TextProtocol
 
 
@@ -75,9 +76,8 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             f"| layers | {parent.layers} | {parent.layers - len(blocks)} |",
             f"| parameters | {parent.parameters:,} | {outcome.parameters:,} ({share:.1%} fewer) |",
             f"| perplexity | {outcome.dense_perplexity:.3f} | {outcome.perplexity:.3f} |",
-            *([f"| perplexity before training | | {trained.before:.3f} |"] if trained else []),
-            *([f"| perplexity before {done.how} | | {outcome.plain_perplexity:.3f} |"] if done else []),
             "",
+            *(_gave(outcome) if done or trained else []),
             f"- Parent: {_plain(name)} ({parent.architecture}, fingerprint `{parent.fingerprint}`{commit}).",
             f"- Layers removed, counted from 0: {', '.join(map(str, blocks)) or 'none'}.",
             *([f"{zero}{', '.join(halves)}."] if halves else []),
@@ -97,6 +97,20 @@ def card(parent: ModelInfo, recipe: Recipe, outcome: Outcome, licences: list[str
             "",
         ]
     )
+
+
+def _gave(outcome: Outcome) -> list[str]:
+    """What each step that changed anything gave."""
+    measured = outcome.protocol, outcome.dense_perplexity, outcome.plain_perplexity
+    steps = Treatment(*measured, outcome.compensation, outcome.healing, outcome.perplexity).steps()
+    return [
+        "What each step gave, on text that none of them has seen:",
+        "",
+        "| step | perplexity |",
+        "| --- | --- |",
+        *(f"| {step} | {found:.3f} |" for step, found in steps),
+        "",
+    ]
 
 
 def _drafting() -> list[str]:
@@ -132,11 +146,19 @@ def _healed(recipe: Recipe, done: Healing) -> str:
     if not kept.step:
         none = f"{done.steps} steps of training did not lower the loss of what was held out"
         return f"- {none}: nothing was changed. {text}."
+    how = f"rank {heal.rank}, alpha {heal.alpha}, dropout {heal.dropout}, learning rate {heal.rate:g}"
+    gave = f"perplexity of what was held out {first.perplexity:.3f} before and {kept.perplexity:.3f} after"
     return (
-        f"- Training: LoRA (rank {heal.rank}, alpha {heal.alpha}, dropout {heal.dropout}, learning rate {heal.rate:g}),"
-        f" {kept.step} steps of {heal.batch}, seed {heal.seed}; perplexity of what was held out {first.perplexity:.3f} "
-        f"before and {kept.perplexity:.3f} after. {text}."
+        f"- Training: LoRA ({how}), {kept.step} steps of {heal.batch}, seed {heal.seed}{_distilled(heal)}; {gave}. "
+        f"{text}."
     )
+
+
+def _distilled(heal: Heal) -> str:
+    """That the whole model's predictions were learnt, if they were."""
+    if not heal.distil:
+        return ""
+    return f"; {heal.distil:.0%} of the loss was KL from the parent's predictions at temperature {heal.temperature:g}"
 
 
 def _repository(source: str) -> str:

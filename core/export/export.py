@@ -38,6 +38,7 @@ class Smaller(NamedTuple):
     parameters: int
     losses: Losses  # of every sequence
     plain: Losses  # the same without compensation and training
+    whole: Losses  # the whole model's
 
 
 def export(
@@ -85,7 +86,7 @@ def export(
         wanted = _finite(loaded, windows, mask) if patches else plain
     _check_increase(whole, wanted, windows, most)
     if is_complete(recipe, out):
-        return Smaller(*_verify(loaded, wanted, out, windows), plain)
+        return Smaller(*_verify(loaded, wanted, out, windows), plain, whole)
     with unfinished(out) as folder:
         folder.mkdir()
         _write(loaded, mask, folder, patches)
@@ -98,7 +99,7 @@ def export(
         cached = not last_attention(loaded.checkpoint.config, computed(loaded.kept(mask)))
         text = card(loaded.info, recipe, outcome, licences, drafts=cached and not is_stateful(loaded.model))
         (folder / "README.md").write_text(text, encoding="utf-8")
-    return Smaller(parameters, losses, plain)
+    return Smaller(parameters, losses, plain, whole)
 
 
 def check_export(loaded: LoadedModel, recipe: Recipe, uncached: bool) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from core.errors import ExportError, ModelNotFound, NotRecipe
 from core.files import json_of
 from core.hub.hub_id import COMMIT, HubId
 from core.paths import own_name, user_path
-from core.records.mends import COMPENSATIONS, Compensate, Heal
+from core.records.mends import COMPENSATIONS, WARMEST, Compensate, Heal
 from core.records.reader import from_fields
 from core.records.results import RunResult
 from core.records.spec import SAMPLERS, ModelInfo, RunSpec
@@ -25,6 +25,7 @@ COMMAND = "python -m app export --recipe FILE --out DIR"
 UNCACHED = "--uncached"
 # A recipe has one or two thousand bytes; no model has so many layers, and no text so many windows.
 _LARGEST, _LAYERS, _NUMBER, _TEXT = 2**20, 10_000, 10**9, 4096
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _Asked = TypeVar("_Asked", RunSpec, Heal)
 
 
@@ -40,6 +41,7 @@ class Recipe:
     compensate: Compensate | None = None  # what is fitted after they are gone, anew each time
     heal: Heal | None = None  # what is trained after that, anew each time
     gguf: bool = False  # whether a GGUF file is written beside
+    trained: str = ""  # fingerprint of the tokens that it was trained on, where it was
 
     @classmethod
     def of(cls, result: RunResult, spec: RunSpec, removed: Sequence[int]) -> "Recipe":
@@ -126,7 +128,7 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
     if not isinstance(described, dict):
         raise _not_recipe(file, "it names no model")
     fingerprint, layers = described.get("fingerprint"), described.get("layers")
-    if not isinstance(fingerprint, str) or not re.fullmatch(r"[0-9a-f]{16}", fingerprint):
+    if not isinstance(fingerprint, str) or not _FINGERPRINT.fullmatch(fingerprint):
         raise _not_recipe(file, "its model has no fingerprint of sixteen hex digits")
     if not _is_number(layers) or not 2 <= layers <= _LAYERS:
         raise _not_recipe(file, "its model has no number of layers")
@@ -144,8 +146,10 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
     places = removed_by(mask_without(players, list(map(str, removed))))
     compensate = _compensate(file, entries.get("compensate"))
     heal = _heal(file, entries.get("heal"))
+    trained = _trained(file, entries.get("healing")) if heal is not None else ""
     named = tuple(players[place] for place in places)
-    return Recipe(spec, fingerprint, layers, named, run, compensate, heal, isinstance(entries.get("gguf"), dict))
+    gguf = isinstance(entries.get("gguf"), dict)
+    return Recipe(spec, fingerprint, layers, named, run, compensate, heal, gguf, trained)
 
 
 def _object(file: Path) -> dict[str, Any]:
@@ -174,7 +178,7 @@ def _fields(file: Path, entry: str, standard: _Asked, found: object) -> _Asked:
         elif isinstance(default, int):
             fits = _is_number(value)
         elif isinstance(default, float):
-            fits = isinstance(value, float) and 0 <= value <= 1
+            fits = isinstance(value, float) and 0 <= value <= (WARMEST if name == "temperature" else 1)
         else:  # strata and protect
             fits = value is None or (isinstance(value, list | tuple) and all(map(_is_number, value)))
         if not fits or (value is None and default is not None) or (name == "sampler" and value not in SAMPLERS):
@@ -201,11 +205,21 @@ def _heal(file: Path, asked: object) -> Heal | None:
         return None
     heal = _fields(file, "heal", Heal(), asked)
     least = min(heal.steps, heal.batch, heal.rank, heal.alpha, heal.cutoff, heal.held)
-    if least < 1 or min(heal.epochs, heal.warmup, heal.seed) < 0:
+    if least < 1 or min(heal.epochs, heal.warmup, heal.seed) < 0 or not heal.rate * heal.temperature:
         raise _not_recipe(file, "heal has numbers that no training can have")
     if any(own_name(name) != name or ".." in name for name in (heal.corpus, heal.instructions)):
         raise _not_recipe(file, "heal names its text by a path, where names alone are ever written")
     return heal
+
+
+def _trained(file: Path, done: object) -> str:
+    """The fingerprint of what a training was on; empty where none was made yet."""
+    if done is None:
+        return ""
+    tokens = done.get("tokens") if isinstance(done, dict) else None
+    if not isinstance(tokens, str) or not _FINGERPRINT.fullmatch(tokens):
+        raise _not_recipe(file, "healing has no fingerprint of sixteen hex digits")
+    return tokens
 
 
 def _pinned(model: str, commit: object) -> str:

@@ -62,7 +62,8 @@ def is_complete(recipe: Recipe, out: Path) -> bool:
     except QuorumError:
         return False
     named = replace(recipe.spec, model=own_name(recipe.spec.model), corpus=own_name(recipe.spec.corpus))
-    return replace(written, spec=named, gguf=recipe.gguf) == replace(recipe, spec=named, heal=recipe.named_heal)
+    written = replace(written, spec=named, gguf=recipe.gguf, trained=recipe.trained and written.trained)
+    return written == replace(recipe, spec=named, heal=recipe.named_heal)
 
 
 def _try(out: Path, make: Callable[[Path], None]) -> None:

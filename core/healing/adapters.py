@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from core.coalitions.players import computed
 from core.compensation.projections import Patches, patched
-from core.errors import HealingError, SelectionError, UnsupportedModel
+from core.errors import SelectionError, UnsupportedModel
 from core.export.copy_weights import as_stored
 from core.model.blocks import probe_ids
 from core.model.masked import playing
@@ -24,17 +24,6 @@ from core.records.mends import Heal
 
 _ADAPTER = "default"  # peft's own name of the only one
 Mask = NDArray[np.bool_]
-
-
-def check_peft() -> None:
-    """HealingError where peft is not installed."""
-    try:
-        metadata.version("peft")
-    except metadata.PackageNotFoundError:
-        raise HealingError(
-            "peft, which trains low-rank additions, is not installed.",
-            "Install it: pip install -r requirements-heal.txt",
-        ) from None
 
 
 def check_healing(loaded: LoadedModel, mask: Mask) -> None:

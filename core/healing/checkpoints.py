@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from core.errors import HealingError
-from core.paths import home
+from core.healing.stopped import STATE, folder
 from core.records.mends import Reading
 from core.unfinished import unfinished
 
@@ -24,21 +24,21 @@ class State:
     optimiser: dict[str, Any]
     best: dict[str, torch.Tensor]  # those of the lowest held-out loss
     readings: tuple[Reading, ...]
-    losses: tuple[float, ...] = ()  # of the steps after the last reading, nats a token
+    losses: tuple[float, ...] = ()  # of every step, nats a token
 
 
-_FORMAT = 1  # of what `save` writes, and of how a training draws: another one begins anew
+_FORMAT = 2  # of what `save` writes, and of how a training draws: another one begins anew
 
 
 def checkpoint_of(*asked: object) -> Path:
     """The file of a training that is asked for in these words: the same command finds it again."""
     name = hashlib.sha256(repr((_FORMAT, *asked)).encode()).hexdigest()[:16]
-    return home() / "healing" / f"{name}.pt"
+    return folder() / f"{name}{STATE}"
 
 
 def any_state() -> bool:
     """Whether any training is under way, or was stopped."""
-    return any((home() / "healing").glob("*.pt"))
+    return any(folder().glob(f"*{STATE}"))
 
 
 def save(file: Path, state: State) -> None:

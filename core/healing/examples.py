@@ -64,8 +64,8 @@ def of_windows(windows: Windows, heal: Heal, fitted: int = 0) -> Material:
     return Material(train, rest, str(windows.protocol), windows.protocol.tokens)
 
 
-def loss_of(model: torch.nn.Module, examples: Sequence[Example], device: str) -> tuple[torch.Tensor, int]:
-    """The sum of the losses of what is predicted, nats, and of how many tokens.
+def batched(examples: Sequence[Example]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and labels (examples, longest), as transformers takes them.
 
     Shorter examples are filled up behind, where no causal model looks.
     """
@@ -75,10 +75,24 @@ def loss_of(model: torch.nn.Module, examples: Sequence[Example], device: str) ->
     for row, example in enumerate(examples):
         ids[row, : len(example.ids)] = example.ids
         labels[row, example.start : len(example.ids)] = example.ids[example.start :]
-    logits = model(input_ids=ids.to(device), use_cache=False).logits[:, :-1]
-    wanted = labels[:, 1:].to(logits.device)
-    total = cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=_IGNORED, reduction="sum")
-    return total, predicted(examples)
+    return ids, labels
+
+
+def is_predicted(labels: torch.Tensor) -> torch.Tensor:
+    """Of each token but the last, whether the one behind it is predicted, (examples, longest - 1)."""
+    return labels[:, 1:] != _IGNORED
+
+
+def logits_of(model: torch.nn.Module, examples: Sequence[Example], device: str) -> torch.Tensor:
+    """Logits of every token but the last, (examples, longest - 1, vocabulary)."""
+    logits: torch.Tensor = model(input_ids=batched(examples)[0].to(device), use_cache=False).logits
+    return logits[:, :-1]
+
+
+def loss_of(logits: torch.Tensor, examples: Sequence[Example]) -> torch.Tensor:
+    """The sum of the losses of what is predicted, nats, by `logits_of` these examples."""
+    wanted = batched(examples)[1][:, 1:].to(logits.device)
+    return cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), ignore_index=_IGNORED, reduction="sum")
 
 
 def predicted(examples: Sequence[Example]) -> int:

@@ -7,6 +7,7 @@ whole with its weights and its optimiser, and one that was killed ends with the 
 import math
 import time
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,18 +15,19 @@ import numpy as np
 import torch
 
 from core.compensation.projections import Patches
-from core.errors import EvaluationError, HealingError
+from core.errors import EvaluationError, HealingError, QuorumError
 from core.healing.adapters import Adapters, Mask
 from core.healing.checkpoints import State, save, saved
-from core.healing.examples import Example, Material, loss_of, predicted
+from core.healing.distillation import divergence, whole_logits
+from core.healing.examples import Example, Material, batched, is_predicted, logits_of, loss_of, predicted
+from core.healing.stopped import OFTEN
 from core.model.model import LoadedModel
-from core.records.events import Event, Searching, Stage
+from core.records.events import Event, Stage, Training
 from core.records.mends import Heal, Healing, Reading
 
 _AT_ONCE = 4  # examples in a forward
 _READINGS = 8  # of the held-out loss after the first, in a training
 _NORM = 1.0  # to which gradients are clipped
-_SECONDS = 60  # after which a state is saved also between two readings
 
 
 def steps_of(heal: Heal, material: Material) -> int:
@@ -45,7 +47,7 @@ def train(
         material: what is trained on.
         heal: how.
         file: where the state lies while the training is under way; it goes on from there.
-        finish: makes no more steps: takes the best state that there is.
+        finish: makes no more steps: takes the best state that there is, or the last one where that is better.
 
     Returns:
         What was done, its `before` still NaN; and the patches with the additions of the best state merged.
@@ -65,26 +67,45 @@ def train(
         first = Reading(0, None, _perplexity(adapters, material.held, device))
         state = State(0, adapters.kept(), optimiser.state_dict(), adapters.kept(), (first,))
         save(file, state)
+        yield Stage(f"Training, {total} steps of {heal.batch}")
     else:
         yield Stage(f"Going on after step {state.step} of {total}")
     adapters.put(state.weights)
     optimiser.load_state_dict(state.optimiser)
     readings, best, losses = list(state.readings), state.best, list(state.losses)
     every, last = math.ceil(total / _READINGS), time.monotonic()
+    yield _where(total, 0, losses, readings)
+    begun = time.monotonic()
     for step in range(state.step, total if not finish else 0):
-        losses.append(_step(adapters, optimiser, material.train, heal, step, total, device))
+        losses.append(_step(loaded, adapters, optimiser, material.train, heal, step, total))
         done = step + 1
-        if done % every == 0 or done == total:
-            reading = Reading(done, float(np.mean(losses)), _perplexity(adapters, material.held, device))
-            losses = []
+        reads = done % every == 0 or done == total
+        if reads:
+            mean = float(np.mean(losses[readings[-1].step :]))
+            reading = Reading(done, mean, _perplexity(adapters, material.held, device))
             if reading.perplexity < min(one.perplexity for one in readings):
                 best = adapters.kept()
             readings.append(reading)
-            yield Stage(_told(readings, total))
-        if not losses or time.monotonic() - last > _SECONDS:
-            save(file, State(done, adapters.kept(), optimiser.state_dict(), best, tuple(readings), tuple(losses)))
+        now = State(done, adapters.weights, optimiser.state_dict(), best, tuple(readings), tuple(losses))
+        if reads or time.monotonic() - last > OFTEN:
+            save(file, now)
             last = time.monotonic()
-        yield Searching(done / total)
+        left = (time.monotonic() - begun) * (total - done) / (done - state.step)
+        try:
+            if reads:
+                yield Stage(_told(readings, total))
+            yield _where(total, step, losses, readings, left)
+        except GeneratorExit:  # somebody has cancelled it
+            with suppress(QuorumError):  # on a full disk the last state stays
+                save(file, now)
+            raise
+    if finish and state.step > readings[-1].step:  # it was stopped between two readings
+        yield Stage(f"Measuring what is held out after step {state.step}")
+        mean = float(np.mean(losses[readings[-1].step :]))
+        readings.append(Reading(state.step, mean, _perplexity(adapters, material.held, device)))
+        if readings[-1].perplexity < min(one.perplexity for one in readings[:-1]):
+            best = state.weights
+        yield _where(total, len(losses), losses, readings)
     adapters.put(best)
     done = state.step if finish else total
     told = Healing(
@@ -107,24 +128,32 @@ def rate_at(heal: Heal, step: int, total: int) -> float:
 
 
 def _step(
+    loaded: LoadedModel,
     adapters: Adapters,
     optimiser: torch.optim.Optimizer,
     examples: Sequence[Example],
     heal: Heal,
     step: int,
     total: int,
-    device: str,
 ) -> float:
     """One step; its mean loss, nats a token."""
-    batch = batch_of(examples, heal, step)
+    batch, device = batch_of(examples, heal, step), loaded.info.device
     tokens, loss = predicted(batch), 0.0
     for group in optimiser.param_groups:
         group["lr"] = rate_at(heal, step, total)
-    with torch.random.fork_rng(), adapters.working(training=True) as model:
+    with torch.random.fork_rng():
         torch.manual_seed(heal.seed + 1 + step)
         for start in range(0, len(batch), _AT_ONCE):
-            part, _ = loss_of(model, batch[start : start + _AT_ONCE], device)
-            (part / tokens).backward()  # type: ignore[no-untyped-call]
+            some = batch[start : start + _AT_ONCE]
+            whole = whole_logits(loaded, some) if heal.distil else None
+            with adapters.working(training=True) as model:
+                logits = logits_of(model, some, device)
+                part = loss_of(logits, some)
+                if whole is not None:
+                    of_these = logits[is_predicted(batched(some)[1]).to(logits.device)]
+                    learnt = divergence(of_these, whole, heal.temperature)
+                    part = (1 - heal.distil) * part + heal.distil * learnt
+                (part / tokens).backward()  # type: ignore[no-untyped-call]
             loss += float(part.detach()) / tokens
     if not math.isfinite(loss):
         raise EvaluationError(
@@ -142,11 +171,19 @@ def _perplexity(adapters: Adapters, examples: Sequence[Example], device: str) ->
     loss, tokens = 0.0, 0
     with adapters.working(training=False) as model:
         for start in range(0, len(examples), _AT_ONCE):
-            part, count = loss_of(model, examples[start : start + _AT_ONCE], device)
-            loss, tokens = loss + float(part), tokens + count
+            some = examples[start : start + _AT_ONCE]
+            loss += float(loss_of(logits_of(model, some, device), some))
+            tokens += predicted(some)
     with np.errstate(over="ignore"):
         found = float(np.exp(loss / tokens))
     return found if math.isfinite(found) else math.inf
+
+
+def _where(
+    total: int, first: int, losses: Sequence[float], readings: Sequence[Reading], left: float = math.nan
+) -> Training:
+    """What is told after a step; `first`: of how many steps the losses have been told before."""
+    return Training(len(losses) / total, total, first, tuple(losses[first:]), tuple(readings), left)
 
 
 def _told(readings: Sequence[Reading], total: int) -> str:

@@ -1,11 +1,11 @@
 """What the engine tells while it works: whoever drives it shows these, or passes them on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
 from core.records.looks import ModelSeen, Refusal, TextSeen, Workers
-from core.records.mends import Compensation, Healing
+from core.records.mends import Compensation, Healing, Reading
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import RunResult
 from core.records.spec import ModelInfo, TextProtocol
@@ -159,6 +159,22 @@ class Searching(_Event):
 
 
 @dataclass(frozen=True)
+class Training(Searching):
+    """Where a training is, after a step."""
+
+    total: int  # steps
+    first: int  # steps before those of `losses`
+    losses: tuple[float, ...]  # of training, nats a token: of each step since the last such event
+    readings: tuple[Reading, ...]  # all so far
+    seconds_left: float  # of training; NaN before a step was made
+
+    def after(self, before: "Training | None") -> "Training":
+        """The same with the losses of all its steps, where `before` has those of the first ones."""
+        losses = (*(before.losses[: self.first] if before else ()), *self.losses)
+        return replace(self, first=0, losses=losses)
+
+
+@dataclass(frozen=True)
 class Selected(_Event):
     """The last event of a search."""
 
@@ -220,27 +236,9 @@ class Cancelled(_Event):
 
 
 # Every event there is: who takes them in by a match over these is told by mypy of one that was forgotten.
+# fmt: off
 Event = (
-    Stage
-    | Downloading
-    | Started
-    | Progress
-    | Planned
-    | Estimated
-    | Finished
-    | Partial
-    | Measured
-    | Writing
-    | Written
-    | Timed
-    | Behaved
-    | Answered
-    | Searching
-    | Selected
-    | Compared
-    | Scored
-    | Exported
-    | Looked
-    | Failed
+    Stage | Downloading | Started | Progress | Planned | Estimated | Finished | Partial | Measured | Writing | Written
+    | Timed | Behaved | Answered | Searching | Training | Selected | Compared | Scored | Exported | Looked | Failed
     | Cancelled
 )

@@ -61,10 +61,14 @@ class Heal:
     cutoff: int = 256  # tokens of an instruction with its answer
     held: int = 32  # windows or instructions, at most, that are not trained on and decide which state is kept
     seed: int = 42
+    # Of the loss, the share that is KL(whole model || this one) of each prediction; the rest is the text's.
+    distil: float = 0.0
+    temperature: float = 1.0  # by which the logits of both are divided for that
     corpus: str = ""  # a text; empty: the run's own
     instructions: str = ""  # a file of them in place of a text
 
 
+WARMEST = 100.0  # temperature of a distillation
 # The paper's (arXiv 2602.07804), with instructions: 4 x 16 in a step, of which four are in memory at once.
 HEALS = {"short": Heal(rate=5e-4), "paper": Heal(epochs=2, batch=64, warmup=100, held=2000)}
 

@@ -186,7 +186,7 @@ class Engine:
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
-        yield from exporting(self._games, recipe, out, uncached, most, finish)
+        yield from exporting(self._store, self._games, recipe, out, uncached, most, finish)
 
     def select(
         self, run: str, game: str, spec: RunSpec, request: Request, machines: Machines | None = None

@@ -1,12 +1,14 @@
 """An export as a run of events: checked, compensated and healed if asked for, written, measured, converted, timed."""
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.coalitions.masks import encode
 from core.coalitions.players import computed
 from core.compensation.compensate import check_compensation
 from core.compensation.projections import Patches, patched
@@ -18,13 +20,17 @@ from core.export.gguf.converter import check_converter
 from core.export.gguf.written import write_gguf
 from core.export.recipe import Recipe
 from core.export.target import check_target
-from core.healing.adapters import check_healing, check_peft
+from core.healing.adapters import check_healing
 from core.healing.checkpoints import any_state, checkpoint_of
 from core.healing.examples import Material
-from core.healing.material import material_of
+from core.healing.library import check_peft
+from core.healing.material import check_asked, check_same, material_of
+from core.healing.stopped import alone, forget, noted
 from core.healing.training import train
+from core.records.behaviour.treatments import Treatment
 from core.records.events import Event, Stage
 from core.records.mends import Compensation, Healing
+from core.records.storage import Store
 from core.run.compensating.one_removal import fitted_on, mended
 from core.speed.latency import seconds
 
@@ -32,7 +38,7 @@ Mask = NDArray[np.bool_]
 
 
 def exporting(
-    games: Games, recipe: Recipe, out: Path, uncached: bool, most: float | None, finish: bool
+    store: Store, games: Games, recipe: Recipe, out: Path, uncached: bool, most: float | None, finish: bool
 ) -> Iterator[Event]:
     """The events of `Engine.export`, the last of which is Exported."""
     heal = recipe.heal
@@ -43,6 +49,7 @@ def exporting(
         check_converter()
     if heal is not None:
         check_peft()
+        check_asked(heal)
     text = recipe.spec.text("evaluation")
     game = yield from games.open(recipe.spec, text, recipe.check_players)
     recipe.check(game.loaded.info)
@@ -55,28 +62,36 @@ def exporting(
         fitted = recipe.compensate and fitted_on(text, recipe.compensate.windows).sequences
         own = replace(fitted_on(text, None), sequences=None)
         material = yield from material_of(games, recipe.spec, own, recipe.check_players, heal, fitted or 0)
+        check_same(material, recipe.trained)
     fit: tuple[Compensation | None, Patches] = None, {}
     if recipe.compensate is not None:
         fit = yield from mended(games, recipe.spec, text, recipe.removed, recipe.compensate)
     game = yield from games.open(recipe.spec, text, recipe.check_players)
     healed, file = None, None
-    if material is not None:
-        file = checkpoint_of(
-            game.loaded.info.fingerprint, game.loaded.info.dtype, recipe.removed, heal, material.tokens, fit[0]
-        )
-        check_target(out, recipe if file.exists() else None)
-        healed, patches = yield from _healed(game, recipe, mask, fit[1], material, file, finish)
-        fit = fit[0], patches
-    yield Stage(f"Writing, reloading and measuring {out.name}")
-    smaller = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most, fit=fit, healed=healed)
-    beside: Path | None = None
-    if recipe.gguf:
-        left, config = computed(game.loaded.kept(mask)), game.loaded.checkpoint.config
-        beside = yield from write_gguf(out, int(left.sum()), config.get_text_config(decoder=True).vocab_size)
-    yield Stage("Timing both models in turn")
-    took = seconds(game.loaded, game.windows.ids[:1], mask)
-    if file is not None:
-        file.unlink(missing_ok=True)
+    with ExitStack() as held:
+        if material is not None:
+            file = checkpoint_of(
+                game.loaded.info.fingerprint, game.loaded.info.dtype, recipe.removed, heal, material.tokens, fit[0]
+            )
+            held.enter_context(alone(file.stem))
+            check_target(out, recipe if file.exists() else None)
+            training = _healed(game, recipe, mask, fit[1], material, file, finish)
+            healed, patches = yield from noted(training, file.stem, recipe, out, uncached)
+            fit = fit[0], patches
+        yield Stage(f"Writing, reloading and measuring {out.name}")
+        smaller = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most, fit=fit, healed=healed)
+        beside: Path | None = None
+        if recipe.gguf:
+            left, config = computed(game.loaded.kept(mask)), game.loaded.checkpoint.config
+            beside = yield from write_gguf(out, int(left.sum()), config.get_text_config(decoder=True).vocab_size)
+        if recipe.compensate is not None or healed is not None:
+            whole, cut, after = map(perplexity, (smaller.whole, smaller.plain, smaller.losses))
+            treated = Treatment(game.windows.protocol, whole, cut, fit[0], healed, after)
+            store.record_traits(game.loaded.info, encode(mask), treated)
+        yield Stage("Timing both models in turn")
+        took = seconds(game.loaded, game.windows.ids[:1], mask)
+        if file is not None:
+            forget(file.stem)
     yield exported(game.loaded, game.windows, recipe, out, smaller, (fit[0], healed), took, beside)
 
 

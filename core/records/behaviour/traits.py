@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from core.records.behaviour.mended import MendedLosses, ScaledPath
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.task_scores import TaskScore
+from core.records.behaviour.treatments import Treatment
 from core.records.behaviour.writes import Behaviour, Predicts
 
-Trait = Predicts | Behaviour | Speed | TaskScore | MendedLosses | ScaledPath
+Trait = Predicts | Behaviour | Speed | TaskScore | MendedLosses | ScaledPath | Treatment
 KINDS: dict[str, type[Trait]] = {
     "predicts": Predicts,
     "writes": Behaviour,
@@ -15,6 +16,7 @@ KINDS: dict[str, type[Trait]] = {
     "task": TaskScore,
     "mended": MendedLosses,
     "path": ScaledPath,
+    "treated": Treatment,
 }
 
 
@@ -28,6 +30,7 @@ class Traits:
     task: dict[str, TaskScore] = field(default_factory=dict)
     mended: dict[str, MendedLosses] = field(default_factory=dict)
     path: dict[str, ScaledPath] = field(default_factory=dict)
+    treated: dict[str, Treatment] = field(default_factory=dict)
 
     @property
     def judgement(self) -> Behaviour | None:
@@ -62,3 +65,5 @@ def measured_by(trait: Trait) -> str:
             )
         case MendedLosses() | ScaledPath():
             return trait.measured_by
+        case Treatment():
+            return str(trait)

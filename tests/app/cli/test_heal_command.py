@@ -54,6 +54,11 @@ def test_a_healed_export_and_its_recipe(run: str, cli: Cli, tmp_path: Path) -> N
 
     card = (tmp_path / "one" / "README.md").read_text()
     assert "nothing was trained" not in card and "LoRA (rank 8" in card
+    gave = [line.split(" | ")[-1] for line in card.split("| step | perplexity |")[1].split("\n\n")[0].splitlines()[2:]]
+    assert len(gave) == 2 + any(cut["accepted"] for cut in fitted["cuts"]) + bool(done["kept"])
+    assert gave[1] == f"{answer['uncompensated']:.3f} |" and gave[-1] == f"{answer['perplexity']:.3f} |"
+    assert cli("report", run, "--remove", "2,5", "--out", tmp_path / "report.html")[0] == 0
+    assert "an export, step by step" in (tmp_path / "report.html").read_text()
     recipe = read_recipe(tmp_path / "one" / "quorum.json")
     assert recipe.heal is not None and recipe.heal.steps == 10 and recipe.compensate is not None
     status, again, errors = cli("export", "--recipe", tmp_path / "one" / "quorum.json", "--out", tmp_path / "two")
@@ -122,6 +127,48 @@ def test_instructions_another_text_and_the_papers_recipe(run: str, cli: Cli, tmp
     assert other["text"].startswith("other.txt (whole)")
 
 
+def test_a_recipe_asks_for_the_very_text_that_it_trained_on(
+    run: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes").mkdir()
+    text, rows = tmp_path / "notes" / "notes.txt", tmp_path / "notes" / "rows.jsonl"
+    text.write_text(" ".join(f"Line {n} of some notes." for n in range(200)))
+    rows.write_text("\n".join(json.dumps({"instruction": f"Say {n}.", "output": f"{n}!"}) for n in range(20)))
+    for name, option, file in (("text", "--corpus", text), ("rows", "--instructions", rows)):
+        first, recipe = tmp_path / name, tmp_path / name / "quorum.json"
+        ask = "heal", run, "--remove", "2", "--steps", 2, "--distil", 0.5, "--temperature", 2, "--rate", 0.01
+        status, healed, errors = cli(*ask, option, file, "--out", first)
+        assert status == 0, errors
+        assert str(tmp_path) not in recipe.read_text() and str(tmp_path) not in (first / "README.md").read_text()
+        assert "50% of the loss was KL" in (first / "README.md").read_text()
+        again = "export", "--recipe", recipe, "--out"
+        status, missing, errors = cli(*again, tmp_path / f"{name}-missing")
+        assert status == 1 and missing["error"]["kind"] == "CorpusError" and file.name in missing["error"]["message"]
+        assert "--training-text FILE" in missing["error"]["hint"] and "Finding the model" not in errors
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            for place, there in enumerate((file, f"notes/{file.name}")):
+                out = tmp_path / f"{name}-{place}"
+                status, answer, errors = cli(*again, out, "--training-text", there)
+                assert status == 0 and answer["healing"] == healed["healing"], errors
+                assert all((out / each).read_bytes() == (first / each).read_bytes() for each in FILES)
+            patch.chdir(tmp_path / "notes")
+            assert cli(*again, tmp_path / f"{name}-here")[0] == 0, "the file of that name here"
+        changed = tmp_path / file.name
+        changed.write_text(file.read_text().replace("7", "seven"))
+        status, answer, errors = cli(*again, tmp_path / f"{name}-changed", "--training-text", changed)
+        assert status == 1 and answer["error"]["kind"] == "CorpusError" and "Step " not in errors
+        assert healed["healing"]["tokens"] in answer["error"]["message"]
+        assert "--training-text FILE" in answer["error"]["hint"] and not (tmp_path / f"{name}-changed").exists()
+        entries = json.loads(recipe.read_text())
+        (tmp_path / "r.json").write_text(json.dumps({**entries, "healing": {"tokens": "none"}}))
+        assert (
+            cli("export", "--recipe", tmp_path / "r.json", "--out", tmp_path / "x")[1]["error"]["kind"] == "NotRecipe"
+        )
+    with pytest.raises(SystemExit):
+        cli("export", run, "--remove", "2", "--training-text", text, "--out", tmp_path / "x")
+
+
 def test_the_runs_own_text_is_never_trained_on_whole(run: str, cli: Cli, text_file: Path, tmp_path: Path) -> None:
     ask = "heal", run, "--remove", "2", "--steps", 1, "--corpus", text_file, "--out", tmp_path / "a"
     assert "(calibration)" in cli(*ask)[1]["healing"]["text"]
@@ -145,6 +192,11 @@ def test_refused_before_any_step(
         (("--remove", "2", "--instructions", tmp_path / "bad.jsonl", *out), "CorpusError", "no text in instruction"),
         (("--remove", "2", "--compensate", "refit", "--fit", nearly_all, *out), "CorpusError", "at least"),
         (("--remove", "2", "--finish", *out), "HealingError", "no such training"),
+        (("--remove", "2", "--instructions", tmp_path / "none.jsonl", *out), "CorpusError", "none.jsonl"),
+        (("--remove", "2", "--rate", 0, *out), "HealingError", "learning rate of 0"),
+        (("--remove", "2", "--rate", "nan", *out), "HealingError", "learning rate of nan"),
+        (("--remove", "2", "--distil", 1.5, *out), "HealingError", "1.5 for distillation"),
+        (("--remove", "2", "--distil", 1, "--temperature", -1, *out), "HealingError", "temperature of -1"),
     ):
         status, answer, errors = cli("heal", run, *options)
         assert status == 1 and answer["error"]["kind"] == kind and words in answer["error"]["message"], (
@@ -168,6 +220,9 @@ def test_a_recipe_with_a_training_that_cannot_be(run: str, cli: Cli, tmp_path: P
         {**good, "steps": -3},
         {**good, "rank": True},
         {**good, "seed": -1},
+        {**good, "distil": 1.5},
+        {**good, "temperature": 0.0},
+        {**good, "temperature": 1000.0},
         {**good, "corpus": str(tmp_path / "notes.txt")},
         {**good, "corpus": "notes/../../notes.txt"},
         {**good, "instructions": "~/notes.jsonl"},

@@ -26,7 +26,10 @@ from app.root import ROOT
 from cache import evaluations, queries
 from cache.database import Database
 from cache.queries import StoredRun
+from cache.store import Store
 from core.coalitions.masks import encode, without
+from core.records.behaviour.treatments import Treatment
+from core.records.mends import Healing, Reading
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.stored import store_run
@@ -72,6 +75,21 @@ def test_another_process_writes_the_same(cache_file: Path) -> None:
     database = Database(cache_file)
     here = report_of(database, queries.find_run(database, run), (2, 5))
     assert b"predicted" in here and done.stdout == here
+
+
+def test_what_each_step_of_an_export_gave(cache_file: Path) -> None:
+    database = Database(cache_file)
+    run = queries.find_run(database, store_run(database).run)
+    result, readings = run.result, (Reading(0, None, 99.0), Reading(8, 2.0, 44.0))
+    assert result is not None and b"step by step" not in report_of(database, run, (2, 5))
+    healing = Healing("<b>notes</b>", "0123456789abcdef", 100, 8, 8, readings, 66.5)
+    treated = Treatment(result.protocol, 11.0, 88.0, None, healing, 33.5)
+    Store(database).record_traits(result.model, encode(without(len(result.model.players), (2, 5))), treated)
+    page = report_of(database, run, (2, 5)).decode()
+    rows = re.findall(r"<td>([^<]+)</td><td>([^<]+)</td>", page)
+    assert rows == [("whole model", "11.0"), ("after the cut", "88.0"), ("after 8 steps of training", "33.5")]
+    assert "&lt;b&gt;notes" in page and "<b>notes" not in page
+    assert b"step by step" not in report_of(database, run, (2,))
 
 
 def test_no_path_of_this_machine(finished: Finished, spec: RunSpec, cache_file: Path, tiny: Path) -> None:

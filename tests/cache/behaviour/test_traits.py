@@ -15,8 +15,9 @@ from core.records.behaviour.mended import MendedLosses, ScaledPath
 from core.records.behaviour.speeds import Pace, Paces, Ratio, Speed, SpeedProtocol, Speedup, Spread
 from core.records.behaviour.task_scores import Metric, TaskScore
 from core.records.behaviour.traits import measured_by
+from core.records.behaviour.treatments import Treatment
 from core.records.behaviour.writes import Agreement, Behaviour, Predicts, Share, Writes
-from core.records.mends import Mend
+from core.records.mends import Compensation, Healing, Mend, Reading
 from tests.support.stored import MODEL, PROTOCOL
 
 PREDICTS = Predicts(
@@ -32,19 +33,41 @@ SPEED = Speed(
 MENDED = MendedLosses("refit", PROTOCOL, 6, PROTOCOL, (2.5,) * PROTOCOL.sequences, (Mend(1, 1, 0.3, 3.0, 2.5, True),))
 PATH = ScaledPath("prune-comp", PROTOCOL, PROTOCOL, (3, 1), (1.25, 0.5))
 SCORE = TaskScore("piqa", "1", 0, "validation", 50, "file", (Metric("acc", 0.6, 0.07), Metric("acc_norm", 0.5, None)))
+READINGS = Reading(0, None, 9.0), Reading(1, 2.5, math.inf), Reading(2, 2.0, 8.0)
+HEALING = Healing("a text", "0123456789abcdef", 100, 8, 2, READINGS, 12.0)
+COMPENSATION = Compensation("refit", PROTOCOL, 2, (Mend(1, 1, 0.3, 2.0, 1.5, True), Mend(3, 4, 0.3, 2.0, 2.5, False)))
+TREATMENT = Treatment(PROTOCOL, 5.0, 20.0, COMPENSATION, HEALING, 10.0)
 
 
 def test_each_kind_comes_back_as_it_was(cache_file: Path) -> None:
-    Store(Database(cache_file)).record_traits(MODEL, "101111", PREDICTS, BEHAVIOUR, SPEED, SCORE, MENDED, PATH)
+    every = PREDICTS, BEHAVIOUR, SPEED, SCORE, MENDED, PATH, TREATMENT
+    Store(Database(cache_file)).record_traits(MODEL, "101111", *every)
     found = Store(Database(cache_file)).traits(MODEL, ["111111", "101111"])
     assert repr(found["101111"].predicts) == repr({measured_by(PREDICTS): PREDICTS})
     assert repr(found["101111"].writes) == repr({measured_by(BEHAVIOUR): BEHAVIOUR})
     assert found["101111"].speed == {measured_by(SPEED): SPEED} and found["101111"].task == {measured_by(SCORE): SCORE}
     assert found["101111"].path == {measured_by(PATH): PATH}
     assert found["101111"].mended == {MENDED.measured_by: MENDED}
+    assert found["101111"].treated == {measured_by(TREATMENT): TREATMENT}
     assert not any(vars(found["111111"]).values()), "nothing is known of the whole model"
     other = Store(Database(cache_file)).traits(replace(MODEL, dtype="bfloat16"), ["101111"])
     assert not any(vars(other["101111"]).values()), "another dtype is another model"
+
+
+def test_steps_are_those_that_changed_something() -> None:
+    nothing = replace(HEALING, readings=READINGS[:2])
+    refused = replace(COMPENSATION, cuts=COMPENSATION.cuts[1:])
+    refit, trained = ("after refit at 1 of 2 cuts", 12.0), ("after 2 steps of training", 10.0)
+    for fitted, healed, steps in (
+        (COMPENSATION, HEALING, (refit, trained)),
+        (refused, HEALING, (trained,)),
+        (None, HEALING, (trained,)),
+        (COMPENSATION, nothing, ((refit[0], 10.0),)),
+        (COMPENSATION, None, ((refit[0], 10.0),)),
+        (refused, nothing, ()),
+    ):
+        found = replace(TREATMENT, compensation=fitted, healing=healed).steps()
+        assert found == (("whole model", 5.0), ("after the cut", 20.0), *steps)
 
 
 def test_the_newest_measurement_of_a_way_replaces_and_other_ways_stay(cache_file: Path) -> None:

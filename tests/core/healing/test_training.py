@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from core.errors import CorpusError, HealingError
 from core.healing import training
 from core.healing.adapters import Adapters
 from core.healing.checkpoints import saved
-from core.healing.examples import Example, Material, loss_of, of_windows
+from core.healing.examples import Example, Material, logits_of, loss_of, of_windows, predicted
 from core.healing.training import batch_of, rate_at, train
 from core.model.model import LoadedModel
+from core.records.events import Training
 from core.records.mends import Heal, Healing
 from core.records.spec import TextProtocol, TextSpec
 from core.text.corpora import read
@@ -96,7 +98,7 @@ def test_the_best_state_is_kept_not_the_last(tiny_loaded: LoadedModel, material:
 def test_one_that_was_stopped_ends_with_the_same_bits(
     stopped: int, tiny_loaded: LoadedModel, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "_SECONDS", -1)  # a state after each step
+    monkeypatch.setattr(training, "OFTEN", -1)  # a state after each step
     _, whole = trained(tiny_loaded, material, HEAL, tmp_path / "whole.pt")
     step, made = training._step, []
 
@@ -113,9 +115,38 @@ def test_one_that_was_stopped_ends_with_the_same_bits(
     state = saved(file, Adapters(tiny_loaded, MASK, {}, HEAL).weights)
     assert state is not None and state.step == stopped
     done, best = trained(tiny_loaded, material, HEAL, file, finish=True)
-    assert done.steps == stopped and bool(best) == (done.kept.step > 0)
+    assert done.steps == done.readings[-1].step == stopped and bool(best) == (done.kept.step > 0)
+    for found in (done.kept, done.readings[-1]):
+        weights = best if found is done.kept else _merged(tiny_loaded, state.weights)
+        assert np.log(found.perplexity) == pytest.approx(held_out_loss(tiny_loaded, material, weights), rel=1e-4)
     _, found = trained(tiny_loaded, material, HEAL, file)
     assert found.keys() == whole.keys() and all(torch.equal(found[name], whole[name]) for name in whole)
+
+
+def _merged(loaded: LoadedModel, weights: dict[str, torch.Tensor]) -> Patches:
+    adapters = Adapters(loaded, MASK, {}, HEAL)
+    adapters.put(weights)
+    return adapters.merged()
+
+
+def test_every_step_is_told_and_one_that_is_cancelled_is_kept_to_that_step(
+    tiny_loaded: LoadedModel, material: Material, tmp_path: Path
+) -> None:
+    file, heal, losses = tmp_path / "state.pt", replace(HEAL, steps=12), {}
+    for stop in (7, None):  # between two readings, and then to the end
+        told, steps = None, train(tiny_loaded, MASK, {}, material, heal, file, finish=False)
+        for event in steps:
+            told = event.after(told) if isinstance(event, Training) else told
+            if told is not None and len(told.losses) == stop:
+                steps.close()
+        assert told is not None
+        losses[stop] = told.losses
+        assert told.share == len(told.losses) / 12 and told.total == 12
+    assert len(losses[7]) == 7 and len(losses[None]) == 12 and losses[None][:7] == losses[7]
+    state = saved(file, Adapters(tiny_loaded, MASK, {}, heal).weights)
+    assert state is not None and state.losses == losses[None]
+    for before, reading in pairwise(state.readings):
+        assert reading.loss == pytest.approx(np.mean(state.losses[before.step : reading.step]))
 
 
 def test_nothing_to_finish_and_a_foreign_file(tiny_loaded: LoadedModel, material: Material, tmp_path: Path) -> None:
@@ -150,8 +181,8 @@ def test_a_batch_with_answers_alone_has_hugging_faces_loss(tiny_loaded: LoadedMo
         Example(torch.randint(250, (length,), generator=generator), start)
         for length, start in ((9, 4), (14, 13), (6, 1))
     ]
-    total, tokens = loss_of(tiny_loaded.model, examples, "cpu")
-    assert tokens == sum(len(one.ids) - one.start for one in examples)
+    total = loss_of(logits_of(tiny_loaded.model, examples, "cpu"), examples)
+    assert predicted(examples) == sum(len(one.ids) - one.start for one in examples)
     wanted = 0.0
     for one in examples:
         labels = one.ids.clone()
