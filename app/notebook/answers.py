@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -51,6 +52,17 @@ class ExportedModel:
     seconds_whole: float  # the same of the whole model
     uncompensated: float  # the perplexity without compensation; the same where there is none
     gguf: Path | None  # the file for llama.cpp, where one was asked for
+
+
+@dataclass(frozen=True, eq=False)
+class HealedModel(ExportedModel):
+    """One that was trained after the cut."""
+
+    before: float  # the perplexity before training, compensated if that was asked for
+    steps: int  # that were made
+    kept: int  # the step whose state was written; 0: no step lowered the loss of what was held out
+    # step, loss (of training, nats a token), perplexity (of what was held out)
+    readings: pd.DataFrame = field(repr=False)
 
 
 def contribution_table(items: Iterable[Contribution], players: Sequence[str]) -> pd.DataFrame:
@@ -104,17 +116,31 @@ def measurement(found: Measured) -> Measurement:
 
 def exported_model(done: Exported) -> ExportedModel:
     """An export with players by name."""
-    return ExportedModel(
-        path=Path(done.path),
-        removed=_named(done.removed, done.players),
-        perplexity=done.perplexity,
-        deleted=done.deleted,
-        zeroed=done.zeroed,
-        seconds=done.pruned,
-        seconds_whole=done.whole,
-        uncompensated=done.plain,
-        gguf=Path(done.gguf) if done.gguf else None,
+    return ExportedModel(**_exported(done))
+
+
+def healed_model(done: Exported) -> HealedModel:
+    """An export that trained, with players by name."""
+    healed = done.healing
+    assert healed is not None  # it was asked for
+    readings = pd.DataFrame([asdict(reading) for reading in healed.readings]).astype({"loss": float})
+    return HealedModel(
+        **_exported(done), before=healed.before, steps=healed.steps, kept=healed.kept.step, readings=readings
     )
+
+
+def _exported(done: Exported) -> dict[str, Any]:
+    return {
+        "path": Path(done.path),
+        "removed": _named(done.removed, done.players),
+        "perplexity": done.perplexity,
+        "deleted": done.deleted,
+        "zeroed": done.zeroed,
+        "seconds": done.pruned,
+        "seconds_whole": done.whole,
+        "uncompensated": done.plain,
+        "gguf": Path(done.gguf) if done.gguf else None,
+    }
 
 
 def _named(places: Iterable[int], players: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """What a cell gives, as the engine takes it; what cannot be meant is said before anything is loaded."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from core.coalitions.masks import Masks
 from core.errors import BadPath, SelectionError
 from core.paths import user_path
-from core.records.mends import COMPENSATIONS, Compensate
+from core.records.mends import COMPENSATIONS, HEALS, Compensate, Heal
 from core.records.presets import under_preset
 from core.records.spec import RunSpec
 from core.selection.targets import Target
@@ -59,6 +60,36 @@ def compensation_of(how: str) -> Compensate | None:
     if how not in COMPENSATIONS:
         raise SelectionError(f"compensate={how!r} is unknown.", f"Take one of {', '.join(COMPENSATIONS)}.")
     return None if how == "none" else Compensate(how)
+
+
+def heal_of(
+    recipe: str,
+    steps: int | None,
+    rate: float | None,
+    corpus: str | PathLike[str],
+    instructions: str | PathLike[str],
+    distil: float,
+    temperature: float,
+) -> Heal:
+    """The training that is asked for; SelectionError for what the command has no option for."""
+    from app.requests import with_text
+
+    if recipe not in HEALS:
+        raise SelectionError(f"recipe={recipe!r} is unknown.", f"Take one of {', '.join(HEALS)}.")
+    for text, name in ((corpus, "corpus"), (instructions, "instructions")):
+        path_of(text, name)
+    texts = {"corpus": fspath(corpus), "instructions": fspath(instructions)}
+    if all(texts.values()):
+        raise SelectionError("corpus and instructions are two texts to train on.", "Give one of them.")
+    numbers = {"rate": HEALS[recipe].rate if rate is None else rate, "distil": distil, "temperature": temperature}
+    for name, number in numbers.items():
+        if name != "distil" or number != 0:
+            positive(number, name)
+    found = {name: float(number) for name, number in numbers.items()}
+    heal = replace(HEALS[recipe], rate=found["rate"], distil=found["distil"], temperature=found["temperature"])
+    if steps is not None:
+        heal = replace(heal, steps=integer_of(steps, "steps"), epochs=0)
+    return with_text(heal, **texts)
 
 
 def masks_of(masks: ArrayLike) -> Masks:

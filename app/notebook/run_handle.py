@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from app.notebook import answers, compensated_table
-from app.notebook.behaviour.asked_run import AskedRun
 from app.notebook.given import (
     Players,
     at_least_one,
@@ -18,15 +17,13 @@ from app.notebook.given import (
     positive,
     target_of,
 )
+from app.notebook.healed_run import HealedRun
 from app.notebook.sessions import work
 from cache import evaluations, queries
 from cache.basis import asked, counted, refitted
 from core.coalitions.measurements import Measurements
 from core.coalitions.players import indexes, mask_without
 from core.coalitions.worth import DIVERGENCES, WORTHS
-from core.errors import RunNotFound
-from core.export.recipe import Recipe
-from core.records.results import RunResult
 from core.records.spec import RunSpec
 from core.records.values import INTERACTIONS, VALUES
 from core.selection.targets import Request, usual_units
@@ -37,7 +34,7 @@ if TYPE_CHECKING:
     from core.records.audits import Audit
 
 
-class Run(AskedRun):
+class Run(HealedRun):
     """A run in a results file, finished or so far. `quorum.run` and `quorum.load` give one.
 
     Players are named as they are shown: "3" (or 3) is block 3, "3a" its attention, "3m" its MLP, "8-11" a group.
@@ -194,17 +191,8 @@ class Run(AskedRun):
         `compensate` is none, scale or refit: weights beside each cut are changed, fitted on calibration text.
         With `gguf`, a file for llama.cpp is written beside: its converter must be installed.
         """
-        from app.requests import located
-
-        target, fit = path_of(out, "out"), compensation_of(compensate)
-        result, run = self._result(), self._stored()
-        if run.status != "finished":
-            raise RunNotFound(f"Run {run.run} is {run.status}, not finished.", "Finish it first: start it again.")
-        places = indexes(result.model.players, at_least_one(remove))
-        mask_without(result.model.players, places)
-        recipe = Recipe.of(result, run.resolved, places)
-        recipe = replace(recipe, spec=located(recipe.spec), compensate=fit, gguf=gguf)
-        done, _ = work(self._database, "export", recipe, target)
+        recipe = replace(self._recipe(remove), compensate=compensation_of(compensate), gguf=gguf)
+        done, _ = work(self._database, "export", recipe, path_of(out, "out"))
         return answers.exported_model(done)
 
     def audit(self) -> "Audit":
@@ -221,12 +209,6 @@ class Run(AskedRun):
         result = self._result()
         title = {"text": untagged(str(result.protocol)), "font": {"size": 12}}
         return contribution_bars(result).figure.update_layout(title=title, margin_t=50)
-
-    def _result(self) -> RunResult:
-        run = self._stored()
-        if run.result is None:
-            raise RunNotFound(f"Run {run.run} is {run.status} and has found nothing yet.", "Start it again to go on.")
-        return run.result
 
     def _asked(self, refit: bool) -> queries.StoredRun:
         return refitted(self._database, self._stored()) if refit else self._stored()
