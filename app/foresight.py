@@ -86,7 +86,7 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     if rates:
         head, best = shape.head if shape else 0.0, max(rates, key=lambda run: _said(run).measured)
         work = forecast.work(_blocks(masks, players, layers), missing, head) * scale * spec.sequences * spec.window
-        answer = replace(answer, seconds=work / _work_a_second(best, head), rate_of=best.run)
+        answer = replace(answer, seconds=work / work_a_second(best, head), rate_of=best.run)
     return answer
 
 
@@ -159,7 +159,7 @@ def _blocks(masks: Masks, players: Sequence[str], layers: int) -> Masks:
     return computed(kept(switches(players, layers), masks))
 
 
-def _work_a_second(run: StoredRun, head: float) -> float:
+def work_a_second(run: StoredRun, head: float) -> float:
     """Block-token evaluations a second that a run made, loading and estimating included."""
     result = run.result
     assert result is not None

@@ -1,7 +1,8 @@
 """The export itself: asked for, watched, and what came of it."""
 
 import re
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import streamlit as st
@@ -9,6 +10,7 @@ import streamlit as st
 from app.dashboard import login, parts
 from app.dashboard.progress import watch
 from app.digits import perplexity
+from app.export.healing_panel import choose_healing, show_stopped, show_training, start
 from app.export.recipe_panel import PLAIN
 from app.export.zipped import offer
 from app.foreign import plain
@@ -19,10 +21,10 @@ from cache.queries import StoredRun
 from core.coalitions.players import dropped
 from core.errors import QuorumError, ToolError
 from core.export.gguf.converter import check_converter
-from core.export.recipe import UNCACHED
+from core.export.recipe import UNCACHED, Recipe
 from core.export.target import named_target
 from core.records.events import Exported
-from core.records.mends import COMPENSATIONS
+from core.records.mends import COMPENSATIONS, Compensate
 from core.records.results import RunResult
 
 _FITS = {
@@ -52,35 +54,34 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
         help="Some weights beside each cut change, so that the rest works as before: minutes of fitting on calibration "
         "text, kept only where it lowers the loss on text that no fit has seen. No new parameters, no training",
     )
+    heals, heal = choose_healing(run, result, removed, whole_layers)
     gguf = _asks_for_gguf()
-    job = shared.newest("export", run.run)
+    job = _newest(shared, run.run)
     # Asked only where an export has been refused for it.
     asked = job is not None and job.status == "failed" and UNCACHED in job.hint
     uncached = asked and st.checkbox("Write it although it generates without a cache alone, and slowly")
     finished = run.status == "finished"
-    if st.button("Export", type="primary", icon=":material/save:", disabled=not (finished and agreed)):
+    label, ready = "Heal and export" if heals else "Export", finished and agreed and (heal is not None or not heals)
+    if st.button(label, type="primary", icon=":material/save:", disabled=not ready):
+        how = Compensate(fit) if whole_layers and fit != "none" else None
+        recipe = replace(Recipe.of(result, run.resolved, removed), compensate=how, heal=heal, gguf=gguf)
         try:
-            out = named_target(name)
+            out = str(named_target(name))
+            if heal:
+                start(shared, recipe, out, uncached)
+            else:
+                details = {"result": asdict(result), "removed": removed, "compensate": how and how.how, "gguf": gguf}
+                told = {"run": run.run, "out": out, "uncached": uncached}
+                shared.task("export", run.resolved, login.visitor(), **details, **told)
         except QuorumError as error:
             parts.show_error(error)
             return
-        shared.task(
-            "export",
-            run.resolved,
-            login.visitor(),
-            run=run.run,
-            result=asdict(result),
-            removed=removed,
-            out=str(out),
-            uncached=uncached,
-            compensate=fit if whole_layers and fit != "none" else None,
-            gguf=gguf,
-        )
         st.rerun()
     if not finished:
         st.caption("A run can be exported when it is finished.")
     if job is not None:
         _show_job(shared, result, job)
+    show_stopped(shared, result)
 
 
 def _asks_for_gguf() -> bool:
@@ -96,12 +97,20 @@ def _asks_for_gguf() -> bool:
     return wanted and not missing
 
 
+def _newest(shared: Jobs, run: str) -> Job | None:
+    """The export or healing of a run that goes on, or the last one that was asked for."""
+    jobs = [job for job in shared.tasks() if job.what in ("export", "heal") and job.of == run]
+    return next((job for job in jobs if job.active), jobs[-1] if jobs else None)
+
+
 def _show_job(shared: Jobs, result: RunResult, job: Job) -> None:
+    heals = job.what == "heal"
     if job.exported is not None:
         _show_done(result, job.exported)
+        show_training(job)
     elif job.active or job.status == "failed":
-        watch(job, shared, "Exporting")
-    else:
+        watch(job, shared, "Healing" if heals else "Exporting", show_training)
+    elif not heals:
         st.info("The export was cancelled; nothing was left at the folder.")
 
 
@@ -111,11 +120,8 @@ def _show_done(result: RunResult, done: Exported) -> None:
         "again with transformers, it has the losses of the masked model; perplexity "
         f"{perplexity(done.perplexity)} (measured) on {plain(done.protocol)}."
     )
-    if (fitted := done.compensation) is not None:
-        how = "Nothing was changed beside the cuts: no fit lowered the loss on text that it had not seen"
-        if fitted.accepted:
-            how = f"{fitted.how.capitalize()} at {fitted.accepted} of {len(fitted.cuts)} cuts"
-        st.caption(plain(f"{how}. Without compensation: perplexity {perplexity(done.plain)} (measured)."))
+    for said in (*_gave(done), *_not_changed(done)):
+        st.caption(plain(said))
     st.caption(plain("; ".join(saved(done)) + "."))
     if Path(done.path).is_dir():
         st.link_button("Download as a zip", offer(Path(done.path)), icon=":material/folder_zip:")
@@ -126,3 +132,26 @@ def _show_done(result: RunResult, done: Exported) -> None:
         language=PLAIN,
         wrap_lines=True,
     )
+
+
+def _gave(done: Exported) -> Iterator[str]:
+    """What each step gave, on text that no step has seen."""
+    fitted, healed = done.compensation, done.healing
+    steps = [f"{perplexity(done.plain)} after the cut"]
+    if fitted is not None and fitted.accepted:
+        before = healed.before if healed is not None else done.perplexity
+        steps.append(f"{perplexity(before)} after {fitted.how} at {fitted.accepted} of {len(fitted.cuts)} cuts")
+    if healed is not None and healed.kept.step:
+        steps.append(f"{perplexity(done.perplexity)} after {healed.kept.step} of {healed.steps} steps of training")
+    if fitted is not None or healed is not None:
+        yield f"Perplexity step by step (measured): {', '.join(steps)}."
+    if healed is not None and healed.kept.step:
+        first, kept = perplexity(healed.readings[0].perplexity), perplexity(healed.kept.perplexity)
+        yield f"Trained on {healed.text}; of what was held out, perplexity {first} before and {kept} after."
+
+
+def _not_changed(done: Exported) -> Iterator[str]:
+    if done.compensation is not None and not done.compensation.accepted:
+        yield "Nothing was changed beside the cuts: no fit lowered the loss on text that it had not seen."
+    if done.healing is not None and not done.healing.kept.step:
+        yield "Training changed nothing: no step lowered the loss of what was held out."

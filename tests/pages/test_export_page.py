@@ -112,7 +112,7 @@ def test_an_export_with_compensation(
     told = json.loads((home() / "exports" / "fitted" / "quorum.json").read_text())
     assert told["compensate"]["how"] == "refit" and told["perplexity"] == job.exported.perplexity
     page.run()
-    assert f"Without compensation: perplexity {perplexity(job.exported.plain)} (measured)" in said(page)
+    assert f"step by step (measured): {perplexity(job.exported.plain)} after the cut" in said(page)
 
 
 def test_recipe_and_report(shared: Jobs, finished: Finished, spec: RunSpec) -> None:

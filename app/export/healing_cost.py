@@ -1,0 +1,47 @@
+"""What a training will take, said before it begins: from its sizes, and from the rate at which its run was measured."""
+
+from app.example import shipped
+from app.foresight import work_a_second
+from app.words import duration
+from cache.queries import StoredRun
+from core.checkpoint.size import admitted_shape
+from core.coalitions.players import dropped
+from core.errors import ModelError
+from core.records.mends import Heal
+from core.records.results import RunResult
+
+# What a token of a step takes, forward and back with additions at work, in forwards of a run's evaluations.
+_STEP = 3.0
+_READINGS = 9  # of the held-out perplexity
+
+
+def seconds_of(run: StoredRun, result: RunResult, removed: tuple[int, ...], heal: Heal) -> float | None:
+    """About how long its steps and readings take; None where no rate of this machine is known.
+
+    Instructions count as long as they may be.
+    """
+    if shipped.is_example(run) or not result.measured:
+        return None
+    try:
+        shape = admitted_shape(run.spec.model)
+    except ModelError:
+        return None
+    head = shape.head if shape else 0.0
+    length = heal.cutoff if heal.instructions else run.spec.window
+    left = result.model.layers - len(dropped(result.model.players, result.model.layers, removed)[0]) + head
+    step = heal.batch * (_STEP * left + (result.model.layers + head if heal.distil else 0.0))
+    work = heal.steps * step + _READINGS * heal.held * left
+    return work * length / work_a_second(run, head)
+
+
+def told(run: StoredRun, result: RunResult, removed: tuple[int, ...], heal: Heal) -> str:
+    """Steps, text and time of a training, in words."""
+    what = (
+        f"instructions of at most {heal.cutoff} tokens" if heal.instructions else f"windows of {run.spec.window} tokens"
+    )
+    seconds = seconds_of(run, result, removed, heal)
+    time = "its time is known after the first steps" if seconds is None else f"about {duration(seconds)} (estimated)"
+    return (
+        f"{heal.steps} steps of {heal.batch} {what}: {time}, then the export. Up to {heal.held} others are held out, "
+        "and the state that is best on them is written. Cancelled, it keeps its best; it survives a stop of Quorum."
+    )
