@@ -1,0 +1,141 @@
+"""Four bits before a cut and after it: what each library's weights take on disk, and what they cost on other text.
+
+The bundled model, whole and without some layers, each as it is and written in four bits by each library
+(`core.quantise`); and the quantised model cut file to file. Every folder is loaded anew and judged by its perplexity on
+the first 40 windows of 128 tokens of each held-out text, in one dtype. Seconds are those of writing alone, measured
+beside whatever else ran: nothing rests on them. Rows of earlier calls stay in the file.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.cli.opening import quiet
+from benchmarks.exhaustive import finished, opened
+from cache.in_memory import InMemory
+from cache.store import Store
+from core.checkpoint.checkpoint import locate
+from core.checkpoint.headers import weight_files
+from core.evaluate.game import Game
+from core.evaluate.perplexity import perplexity
+from core.evaluate.reference import sequence_losses
+from core.export.export import export
+from core.export.recipe import Recipe
+from core.quantise.libraries import LIBRARIES
+from core.quantise.quantising import quantising
+from core.records.spec import RunSpec, TextSpec
+
+OUT = Path("benchmarks/four_bits.json")
+Mask = NDArray[np.bool_]
+JUDGED = 40  # windows of each held-out text
+WHOLE, CUT, QUANTISED, FIRST_CUT, FIRST_BITS = STATES = (
+    "whole",
+    "cut",
+    "quantised",
+    "cut, then quantised",
+    "quantised, then cut",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", help="a text for what fits to one")
+    parser.add_argument("held_out", nargs="+", help="texts to judge on")
+    parser.add_argument("--model", default="bundled")
+    parser.add_argument("--remove", type=int, nargs="+", default=[13, 14, 15, 16, 17, 18])
+    parser.add_argument("--libraries", nargs="+", default=list(LIBRARIES), choices=LIBRARIES)
+    parser.add_argument("--group-size", type=int, default=64)
+    parser.add_argument("--fit", type=int, default=32, help="windows of 128 tokens")
+    parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    quiet()
+    texts = [TextSpec(text, "whole", 128, JUDGED) for text in options.held_out]
+    rows: list[dict[str, Any]] = kept(options.out)["rows"] if options.out.exists() else []
+    spec = RunSpec(options.model, options.text, dtype=options.dtype, device="cpu")
+    games = [opened(Store(InMemory()), spec, text) for text in texts]
+
+    def judge(state: str, library: str, folder: Path | None, work: Callable[[], object] | None = None) -> None:
+        begun = time.monotonic()
+        if work is not None:
+            work()
+        seconds = time.monotonic() - begun
+        source = options.model if folder is None else str(folder)
+        found = judged(source, spec, texts)
+        size = sum(file.stat().st_size for file in weight_files(locate(source).folder).files)
+        row = {"state": state, "library": library, "bytes": size, "perplexity": found, "seconds": seconds}
+        rows[:] = [*(other for other in rows if (other["state"], other["library"]) != (state, library)), row]
+        print(json.dumps(row), flush=True)
+        protocols = [str(game.windows.protocol) for game in games]
+        asked = {"removed": options.remove, "group": options.group_size, "fit": options.fit, "dtype": options.dtype}
+        options.out.write_text(json.dumps({**asked, "held_out": protocols, "rows": rows}, indent=1) + "\n")
+
+    with tempfile.TemporaryDirectory() as held:
+        cut = Path(held) / "cut"
+        judge(WHOLE, "", None)
+        judge(CUT, "", cut, partial(smaller, spec, options.remove, cut))
+        for library in options.libraries:
+            folders = [Path(held) / name for name in ("bits", "cut-bits", "bits-cut")]
+            bits, after, before = folders
+            four = partial(four_bits, spec, library, options.group_size, options.fit)
+            judge(QUANTISED, library, bits, partial(four, options.model, bits))
+            judge(FIRST_CUT, library, after, partial(four, str(cut), after))
+            packed = RunSpec(str(bits), options.text, dtype=options.dtype, device="cpu")
+            judge(FIRST_BITS, library, before, partial(smaller, packed, options.remove, before))
+            for folder in folders:
+                shutil.rmtree(folder)
+    print(table(rows))
+
+
+def kept(out: Path) -> dict[str, Any]:
+    """What earlier calls have measured."""
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+def four_bits(spec: RunSpec, library: str, group: int, fit: int, model: str, out: Path) -> None:
+    asked = RunSpec(model, spec.corpus, dtype=spec.dtype, device="cpu")
+    finished(quantising(asked, library, group, out, fit))
+
+
+def smaller(spec: RunSpec, removed: list[int], out: Path) -> None:
+    """Cut file to file, loaded again and found equal to the masked model, as any export is."""
+    game: Game = opened(Store(InMemory()), spec, spec.text("evaluation"))
+    info = game.loaded.info
+    export(game.loaded, game.windows, Recipe(spec, info.fingerprint, info.layers, tuple(map(str, removed)), ""), out)
+
+
+def judged(source: str, spec: RunSpec, texts: list[TextSpec]) -> list[float]:
+    """The perplexities on each held-out text."""
+    asked = RunSpec(source, spec.corpus, dtype=spec.dtype, device="cpu")
+    games = (opened(Store(InMemory()), asked, text) for text in texts)
+    return [perplexity(sequence_losses(one.loaded, one.windows.ids, everyone(one))) for one in games]
+
+
+def everyone(game: Game) -> Mask:
+    return np.ones(len(game.loaded.info.players), dtype=np.bool_)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Sizes and perplexities of every state, by each library."""
+    found = {(row["state"], row["library"]): row for row in rows}
+    lines = []
+    for library in dict.fromkeys(row["library"] for row in rows):
+        for state in STATES:
+            if row := found.get((state, library)):
+                values = " / ".join(f"{value:.1f}" for value in row["perplexity"])
+                lines.append(f"| {library or '–'} | {state} | {row['bytes'] / 2**20:.1f} | {values} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
