@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from cache import labels, queries
+from cache import labels, other_texts, queries
 from cache.behaviour import compensated_rows, plan_traits, task_answers, task_needs
 from cache.database import Database
 from cache.keys import game_key, run_key
@@ -106,6 +106,10 @@ class Store:
         """Keeps evaluations for ever, losses and divergences in one transaction; what is already there stays."""
         with self._database.writing() as connection:
             insert(connection, game, measured)
+
+    def rises_elsewhere(self, game: str) -> dict[str, float]:
+        """By mask, how much the mean loss of a game's model rises on other texts, nats a token."""
+        return other_texts.rises_elsewhere(self._database, game)
 
     def answers(self, model: ModelInfo, mask: str, items: Sequence[str]) -> dict[str, Answer]:
         """What is stored of a model with the players of `mask`, by the digests of items."""

@@ -52,6 +52,9 @@ def add_select(command: Callable[..., argparse.ArgumentParser]) -> None:
         type=float,
         help="compute; 1 is SLEB's path to 2/5 of the layers (default: as much as the last search, or 1)",
     )
+    select.add_argument(
+        "--earlier", action="store_true", help="begin with what was measured of this model on other texts"
+    )
     add_compensation(select)
     add_machines(select)
     select.add_argument(

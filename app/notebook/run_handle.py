@@ -146,6 +146,7 @@ class Run(HealedRun):
         units: float | None = None,
         nested: bool = False,
         compensate: str = "none",
+        earlier: bool = False,
     ) -> pd.DataFrame:
         """Searches for the best players to remove; a search that was as large is not made again.
 
@@ -157,6 +158,7 @@ class Run(HealedRun):
             units: compute; 1 is SLEB's path to two fifths of the layers. None: what the last search had, or 1.
             nested: instead, plans of which each holds the one before.
             compensate: scale or refit takes the plans that are best after it, of a few finalists of each count.
+            earlier: begins with what was measured of this model on other texts.
 
         Returns:
             count, removed, parameters, perplexity, low, high, ratio, ratio_low, ratio_high, source, uncached; the
@@ -170,7 +172,7 @@ class Run(HealedRun):
         compute = usual_units(found) if units is None else units
         positive(compute, "units")
         upto = None if most is None else integer_of(most, "most")
-        request = Request(float(compute), upto, protected).reaching(target, len(players))
+        request = Request(float(compute), upto, protected, earlier).reaching(target, len(players))
         how, left = compensation_of(compensate), request.after(found)
         if how is not None:
             compensated_table.check(self._database, run, how, request.units, nested)

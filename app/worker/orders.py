@@ -60,7 +60,7 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             events = engine.run(spec, search=command.get("search", False), machines=machines)
             return _owned(events, store, command.get("owner"))
         case "select":
-            request = Request(command["units"], protected=tuple(command["protected"]))
+            request = Request(command["units"], None, tuple(command["protected"]), command.get("earlier", False))
             return engine.select(command["run"], command["game"], spec, request)
         case "compensate":
             return compensating(engine, store, spec, command)

@@ -88,12 +88,14 @@ class Selection:
     units: float  # compute that was asked for, and `spent`: SLEB's path to two fifths of the layers is 1
     spent: float  # with each shared prefix computed once, as a budget is spent
     plain: float | None = None  # the same by forwards that share nothing; None of searches of earlier releases
+    earlier: int = 0  # removals measured on other texts, with which it began
 
     @property
     def compute(self) -> str:
-        """What was computed, both ways, in words."""
+        """What was computed, both ways, in words, and what it began with."""
         alone = "" if self.plain is None else f" ({self.plain:.2f} by forwards that share nothing)"
-        return f"{self.spent:.2f} units with shared prefixes{alone}"
+        begun = f", begun with {self.earlier} removals measured on other texts" if self.earlier else ""
+        return f"{self.spent:.2f} units with shared prefixes{alone}{begun}"
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,10 @@ class Store(Interface):
         """Keeps evaluations, losses and divergences in one transaction; what is there already stays as it is."""
         ...
 
+    def rises_elsewhere(self, game: str) -> dict[str, float]:
+        """By mask, how much the mean loss of a game's model rises on other texts, nats a token."""
+        ...
+
     def answers(self, model: ModelInfo, mask: str, items: Sequence[str]) -> dict[str, Answer]:
         """What is stored of a model without some players, by the digests of items."""
         ...

@@ -20,6 +20,7 @@ from core.records.events import Event, Searching, Stage
 from core.records.plans import Plan, Selection
 from core.records.spec import TextSpec
 from core.records.storage import Evaluation, Store
+from core.selection.earlier import Earlier, earlier_of
 from core.selection.removal_paths import nested
 from core.selection.search import Search
 from core.selection.targets import Request
@@ -56,8 +57,12 @@ def plan(
     meter = metered(
         store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between, evaluators=evaluators
     )
-    yield Stage("Searching")
-    search = yield from explore(game, meter, raced, request, seed, part=1 - _PATH)
+    earlier = None
+    if request.earlier:
+        earlier = earlier_of(store.rises_elsewhere(base.key), request.check(meter.players), request.protected)
+        begun = f"from {len(earlier.masks)} removals measured" if earlier else "with nothing known"
+    yield Stage(f"Searching, {begun} on other texts" if request.earlier else "Searching")
+    search = yield from explore(game, meter, raced, request, seed, 1 - _PATH, earlier)
     deep = np.array([mask for count in search.tried for mask in search.ranked(count, raced)])
     before = store.known(base.key, deep)
     fresh = [
@@ -83,6 +88,7 @@ def plan(
         units=request.units,
         spent=meter.spent / meter.unit(raced),
         plain=meter.plain / meter.unit(raced),
+        earlier=0 if earlier is None else len(earlier.masks),
     )
 
 
@@ -128,16 +134,16 @@ def keep_measured(
 
 
 def explore(
-    game: Game, meter: Meter, raced: int, request: Request, seed: int, part: float = 1.0
+    game: Game, meter: Meter, raced: int, request: Request, seed: int, part: float = 1.0, earlier: Earlier | None = None
 ) -> Generator[Searching, None, Search]:
     """The search itself, within its budget: one forward of the whole model for the distances, and the rest.
 
-    It is `part` of what is reported on.
+    It is `part` of what is reported on; `earlier` is what it may begin with.
     """
     ids, begun = game.windows.ids[:raced], meter.spent
     meter.charge(game.loaded.info.layers * ids.numel(), ids.numel())
     distances = np.asarray(1 - similarity(game.loaded, ids).cosine)
-    search = Search(meter, distances, request.check(meter.players), raced, request.protected, seed)
+    search = Search(meter, distances, request.check(meter.players), raced, request.protected, seed, earlier)
     for share in search.run(request.units * meter.unit(raced) - (meter.spent - begun)):
         yield Searching(part * share**_EARLY)
     return search

@@ -2,7 +2,8 @@
 
 The target is log(1 + rise of the loss), in which single removals nearly add up. The regression knows three things of a
 coalition: what its removals cost one by one, how far the hidden state moves across each run of skipped blocks
-(`model.similarity`), and how many players are gone. The process, on layers and on pairs of neighbours, learns the rest:
+(`model.similarity`), and how many players are gone; and a fourth, what is expected of it on other texts, where that is
+known. The process, on layers and on pairs of neighbours, learns the rest:
 the loss of a contiguous run is often far below what its single removals suggest.
 """
 
@@ -30,13 +31,15 @@ class Basis:
     singles: Floats  # rises of single removals, (players,)
     distances: Floats  # of the hidden states between blocks, (blocks + 1, blocks + 1)
     switches: Switches  # what each player switches off, (players, blocks, 2)
+    elsewhere: "Expectation | None" = None  # on other texts
 
     def __call__(self, masks: Masks) -> Floats:
-        """The regressors of masks (masks, n), (masks, 3)."""
+        """The regressors of masks (masks, n), (masks, 3 or 4)."""
         stay = computed(kept(self.switches, masks))
         moved = np.array([sum(self.distances[begin, end] for begin, end in runs(blocks)) for blocks in stay])
         alone = np.log1p(np.maximum(self.singles, 0)) @ (~masks).T
-        return np.stack([alone, moved, (~masks).sum(axis=1)], axis=1)
+        there = () if self.elsewhere is None else (self.elsewhere.predict(masks)[0],)
+        return np.stack([alone, moved, (~masks).sum(axis=1), *there], axis=1)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,15 @@ def expect(basis: Basis, masks: Masks, rises: Floats, kernel: Kernel | None = No
     missed = targets - regression.predict(basis(masks))
     features = with_neighbours(masks)
     return Expectation(basis, regression, condition(kernel or learn(features, missed), features, missed))
+
+
+def singles_of(masks: Masks, rises: Floats) -> Floats:
+    """The rises of single removals (players,) among masks; of a player who is never removed alone, the greatest."""
+    alone = (~masks).sum(axis=1) == 1
+    singles = np.full(masks.shape[1], np.nan)
+    singles[np.argmin(masks[alone], axis=1)] = rises[alone]
+    singles[np.isnan(singles)] = np.nanmax(singles)
+    return singles
 
 
 def with_neighbours(masks: Masks) -> Masks:

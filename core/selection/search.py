@@ -1,9 +1,10 @@
 """The search for the best removals of every count at once: propose, screen, race, and sweep over the counts.
 
 A visit of a count k takes as candidates one more removal from the best of k - 1, one restored from the best of k + 1,
-and swaps of the best of k; an expectation learnt from all that was measured screens them, and a race decides: all that
-pass begin on a few sequences, and only those that the leader has not clearly beaten go on to more. Sweeps up and down
-the counts repeat this until the budget is spent. The finalists of each count are settled on further text.
+swaps of the best of k, and what was best on other texts, where that is asked for; an expectation learnt from all that
+was measured screens them, and a race decides: all that pass begin on a few sequences, and only those that the leader
+has not clearly beaten go on to more. Sweeps up and down the counts repeat this until the budget is spent. The finalists
+of each count are settled on further text.
 
 The scheme is a beam over counts with surrogate screening; racing is that of Maron and Moore (1994), on paired losses.
 """
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 from core.coalitions.masks import Masks, removed, without
 from core.coalitions.measurements import Floats
 from core.evaluate.meter import Meter
-from core.selection.screening import Basis, Expectation, expect
+from core.selection.earlier import Earlier
+from core.selection.screening import Basis, Expectation, expect, singles_of
 from core.surrogate.gaussian_process import Kernel
 
 # Bests of a count whose neighbours are looked at.
@@ -49,6 +51,7 @@ class Search:
     raced: int  # the sequences that races run to, one of the meter's stages; finalists are settled on all
     protected: Sequence[int] = ()
     seed: int = 0
+    earlier: Earlier | None = None  # what is known from other texts
     tried: dict[int, list[NDArray[np.bool_]]] = field(default_factory=dict)
     best: dict[int, NDArray[np.bool_]] = field(default_factory=dict)  # of each count
 
@@ -62,6 +65,7 @@ class Search:
         self._rng = np.random.default_rng(self.seed)
         self._free = [layer for layer in range(self.meter.players) if layer not in set(self.protected)]
         self._kernel: tuple[int, Kernel] | None = None
+        self._elsewhere = self._expected_elsewhere()
         begun = self.meter.spent
         self._dense = self._costs(self.meter.whole[None], self.meter.stages[-1])[0]
         self._width = max(6, round(14 * (budget / self.meter.unit(self.raced)) ** 0.5))
@@ -137,6 +141,8 @@ class Search:
             other[list(flip)] ^= True
             found.setdefault(other.tobytes(), other)
 
+        for mask in self.earlier.best(count, _BEAM) if self.earlier else ():
+            add(mask)
         for mask in self.ranked(count - 1, self.raced)[:_BEAM]:
             for layer in self._kept(mask):
                 add(mask, layer)
@@ -220,14 +226,17 @@ class Search:
             finalists = max(2, finalists // 2)
 
     def _expectation(self) -> Expectation:
-        masks = [mask for count in sorted(self.tried) for mask in self.tried[count]]
+        masks = np.array([mask for count in sorted(self.tried) for mask in self.tried[count]])
         rises = np.array([self.rise(mask) for mask in masks])
-        singles = np.full(self.meter.players, np.nan)
-        for mask in self.tried[1]:
-            singles[~mask] = self.rise(mask)
-        singles[np.isnan(singles)] = np.nanmax(singles)  # a protected layer is never removed
         kernel = self._kernel[1] if self._kernel and len(masks) < _RELEARN * self._kernel[0] else None
-        found = expect(Basis(singles, self.distances, self.meter.switches), np.array(masks), rises, kernel)
+        basis = Basis(singles_of(masks, rises), self.distances, self.meter.switches, self._elsewhere)
+        found = expect(basis, masks, rises, kernel)
         if kernel is None:
             self._kernel = len(masks), found.process.kernel
         return found
+
+    def _expected_elsewhere(self) -> Expectation | None:
+        if self.earlier is None:
+            return None
+        masks, rises = self.earlier.masks, self.earlier.rises
+        return expect(Basis(singles_of(masks, rises), self.distances, self.meter.switches), masks, rises)

@@ -15,6 +15,7 @@ class Request:
     units: float = 1.0  # of compute: SLEB's path to two fifths of the layers is 1
     most: int | None = None  # layers to remove; None takes half of them
     protected: tuple[int, ...] = ()
+    earlier: bool = False  # begin with what was measured of the model on other texts
 
     def reaching(self, target: "Target", layers: int) -> "Request":
         """The request for plans of as many counts as the target needs, all settled.

@@ -90,6 +90,7 @@ def _as_then(answer: dict[str, Any]) -> dict[str, Any]:
         assert answer.pop("plain") is None, "nobody counted it then"
         assert answer.pop("draft") is None and answer.pop("limits") == [], "nothing of that was asked"
         assert answer.pop("compensated") is None, "nor that"
+        assert answer.pop("earlier") == 0, "nor other texts"
     if "name" in answer:
         nothing = {"name": "", "note": "", "archived": False, "deleted": None}
         assert {key: answer.pop(key) for key in nothing} == nothing, "runs had no labels"

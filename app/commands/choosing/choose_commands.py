@@ -87,7 +87,7 @@ def select(options: argparse.Namespace) -> int:
     protected = indexes(players, options.protect)
     found = queries.selection(database, run.run, protected)
     units = usual_units(found) if options.units is None else options.units
-    request = Request(units, options.most, protected).reaching(target, len(players))
+    request = Request(units, options.most, protected, options.earlier).reaching(target, len(players))
     how, engine = asked_compensation(options), cache(partial(engine_on, database))
     if how is not None:
         check_compensated(options, engine(), run, how, request.units)

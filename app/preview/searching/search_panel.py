@@ -33,9 +33,20 @@ def show_search(
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="search-units", help=UNIT)
     players = result.model.players
     protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
+    earlier = st.checkbox(
+        "Begin with what was measured on other texts",
+        help="The best removals that this file knows of this model from other texts are candidates here, too.",
+    )
     if st.button("Search" if found is None else "Search again", icon=":material/search:"):
         shared.task(
-            "select", run.resolved, login.visitor(), run=run.run, game=run.game, units=units, protected=protected
+            "select",
+            run.resolved,
+            login.visitor(),
+            run=run.run,
+            game=run.game,
+            units=units,
+            protected=protected,
+            earlier=earlier,
         )
         st.rerun()
     if found is not None:
