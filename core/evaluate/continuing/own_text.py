@@ -24,6 +24,7 @@ from core.unfinished import unfinished
 
 _SEED = 0
 _STEPS = 64  # after which it is told how far the text is
+_TOGETHER = 20  # prompts that are written after at a time: who is killed loses at most these
 _FEWEST = 16  # positions behind a prompt, for a text that is one
 _BETWEEN = "\n\n"
 
@@ -41,33 +42,45 @@ def own_corpus(loaded: LoadedModel, text: TextSpec, prompts: Sequence[str]) -> G
         NotWritable, DiskFull: it cannot be kept.
     """
     asked = json.dumps([loaded.info.fingerprint, list(prompts), EACH, _SEED])
-    file = home() / "written" / f"{hashlib.sha256(asked.encode()).hexdigest()[:24]}.txt"
-    if not file.is_file():
-        found = yield from _sampled(loaded, [prompt_ids(loaded, prompt) for prompt in prompts])
-        with unfinished(file) as part, write_errors(file):
-            part.write_text(_joined(loaded, found), encoding="utf-8", newline="")
-    with write_errors(file):
-        content = file.read_text(encoding="utf-8")
+    folder = home() / "written" / hashlib.sha256(asked.encode()).hexdigest()[:24]
+    files = {first: folder / f"{first:05d}.txt" for first in range(0, len(prompts), _TOGETHER)}
+    if not all(file.is_file() for file in files.values()):
+        starts = [prompt_ids(loaded, prompt) for prompt in prompts]
+        room = _room(loaded, starts)
+        for first, file in files.items():
+            if not file.is_file():
+                found = yield from _sampled(loaded, starts, range(len(starts))[first : first + _TOGETHER], room)
+                with unfinished(file) as part, write_errors(file):
+                    part.write_text(_joined(loaded, found), encoding="utf-8", newline="")
+    with write_errors(folder):
+        content = _BETWEEN.join(file.read_text(encoding="utf-8") for file in files.values())
     name = name_of(text.corpus)
     if not content.strip():
         raise CorpusError(f"{loaded.info.source} writes nothing after the prompts of {name}.", "Give other prompts.")
     return Corpus(name, text.split, content, halved=text.split != "whole", between=_BETWEEN)
 
 
-def _sampled(loaded: LoadedModel, starts: Sequence[list[int]]) -> Generator[Event, None, list[list[list[int]]]]:
-    """What was written after each prompt: one text or more, of EACH tokens together, or of none at all."""
-    everybody, longest = np.ones(len(loaded.info.players), dtype=np.bool_), max(map(len, starts))
-    positions = loaded.checkpoint.positions
+def _room(loaded: LoadedModel, starts: Sequence[list[int]]) -> int:
+    """Tokens that find room behind the longest prompt, up to EACH."""
+    longest, positions = max(map(len, starts)), loaded.checkpoint.positions
     room = EACH if positions is None or positions <= 0 else min(EACH, positions - longest)
     if room < _FEWEST:
         raise CorpusError(
             f"A prompt has {longest} tokens, and {loaded.info.source} {positions} positions.", "Give shorter prompts."
         )
-    draws = [torch.Generator().manual_seed(_SEED + place) for place in range(len(starts))]
-    found: list[list[list[int]]] = [[] for _ in starts]
-    while missing := [place for place, texts in enumerate(found) if sum(map(len, texts)) < EACH]:
-        before = sum(len(text) for texts in found for text in texts)
-        told = f"{loaded.info.source} writes its text: {{:,}} of {EACH * len(starts):,} tokens"
+    return room
+
+
+def _sampled(
+    loaded: LoadedModel, starts: Sequence[list[int]], places: Sequence[int], room: int
+) -> Generator[Event, None, list[list[list[int]]]]:
+    """What was written after the prompts at some places: one text or more after each, of EACH tokens together."""
+    everybody = np.ones(len(loaded.info.players), dtype=np.bool_)
+    told = f"{loaded.info.source} writes its text: {{:,}} of {EACH * len(starts):,} tokens"
+    draws = {place: torch.Generator().manual_seed(_SEED + place) for place in places}
+    found: dict[int, list[list[int]]] = {place: [] for place in places}
+    while missing := [place for place, texts in found.items() if sum(map(len, texts)) < EACH]:
+        before = EACH * places[0] + sum(len(text) for texts in found.values() for text in texts)
         tokens = min(room, EACH - min(sum(map(len, found[place])) for place in missing))
         drawn = _drawing([draws[place] for place in missing])
         fresh: list[list[int]] = []
@@ -76,7 +89,7 @@ def _sampled(loaded: LoadedModel, starts: Sequence[list[int]]) -> Generator[Even
                 yield Stage(told.format(before + sum(map(len, fresh))))
         for place, text in zip(missing, fresh, strict=True):
             found[place].append(text[: EACH - sum(map(len, found[place]))])
-    return found
+    return [*found.values()]
 
 
 def _drawing(draws: Sequence[torch.Generator]) -> Callable[[Sequence[int], torch.Tensor], list[int]]:

@@ -1,5 +1,6 @@
 """A text of a model's own is drawn from plain transformers' distribution, written once, and read by every command."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ from core.evaluate.game import Games
 from core.model.model import LoadedModel
 from core.paths import own_name
 from core.records.looks import Refusal, TextSeen
-from core.records.spec import RunSpec
+from core.records.spec import RunSpec, TextSpec
 from core.run.look import look
 from core.text.self_written.prompt_file import EACH, check_prompts, prompts_of
 from core.text.self_written.prompts import PROMPTS
@@ -60,7 +61,7 @@ def opened(spec: RunSpec, split: str = "calibration") -> Any:
 def test_each_token_is_drawn_as_plain_forwards_would_draw_it(tiny: Path, tiny_loaded: LoadedModel) -> None:
     """A text of its own, with the generator of its prompt; a text that ends, or fills all positions, begins anew."""
     starts = [prompt_ids(tiny_loaded, prompt) for prompt in ("The 7th traveller", "Winter", "A tale of long ago")]
-    found = returned(own_text._sampled(tiny_loaded, starts))
+    found = returned(own_text._sampled(tiny_loaded, starts, range(3), own_text._room(tiny_loaded, starts)))
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
     for place, (start, texts) in enumerate(zip(starts, found, strict=True)):
         assert sum(map(len, texts)) == EACH and len(texts) > 1, "256 positions hold no text of 768 tokens"
@@ -78,7 +79,7 @@ def test_it_is_written_once_and_halves_are_apart(
     spec: RunSpec, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = opened(spec)
-    [file] = (own_home / "written").iterdir()
+    [file] = (own_home / "written").glob("*/*.txt")
     assert first.windows.protocol.corpus == "self:prompts.txt"
 
     def again(*_: object) -> NoReturn:
@@ -98,11 +99,32 @@ def test_it_is_written_once_and_halves_are_apart(
             opened(spec)
 
 
+def test_stopped_in_the_middle_it_goes_on(
+    tiny_loaded: LoadedModel, prompts: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, times, text = own_text._sampled, [0], TextSpec(f"self:{prompts}", "whole")
+    monkeypatch.setattr(own_text, "_TOGETHER", 2)
+    whole = returned(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain"))).text
+    shutil.rmtree(own_home / "written")
+
+    def stopped(*asked: Any) -> Any:
+        times[0] += 1
+        if times[0] == 2:
+            raise KeyboardInterrupt
+        return plain(*asked)
+
+    monkeypatch.setattr(own_text, "_sampled", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        returned(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain")))
+    assert returned(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain"))).text == whole
+    assert times == [3], "what was written is not written again"
+
+
 def test_run_perplexity_and_select_read_it(cli: Cli, tiny: Path, prompts: Path, own_home: Path) -> None:
     text = ("--model", tiny, "--dtype", "float32", "--corpus", f"self:{prompts}", "--window", 16)
     status, run, errors = cli("run", *text, "--sequences", 4, "--masks", 40, "--no-search")
     assert status == 0, errors
-    [file] = (own_home / "written").iterdir()
+    [file] = (own_home / "written").glob("*/*.txt")
     written = file.stat()
     assert run["protocol"]["corpus"] == "self:prompts.txt"
     status, found, errors = cli("perplexity", *text, "--windows", 3)
