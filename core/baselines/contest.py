@@ -1,9 +1,11 @@
 """What every rival is given, under one protocol."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
+from core.compensation.projections import Projection, projections
 from core.evaluate.meter import Meter
 from core.model.model import LoadedModel
 from core.pauses import Pause, nothing
@@ -30,6 +32,11 @@ class Contest:
     def fitted(self) -> torch.Tensor:
         """The sequences of fits, (sequences, length)."""
         return self.ids if self.fit is None else self.fit
+
+    @cached_property
+    def projections(self) -> list[Projection]:
+        """Those of all blocks, each confirmed by forwards, once."""
+        return projections(self.loaded, list(range(len(self.loaded.blocks))), True)
 
     @property
     def most(self) -> int:

@@ -16,6 +16,7 @@ from cache.exchange.parquet import export_evaluations
 from cache.store import Store
 from core.errors import CacheUnreadable
 from core.records.diagnostics import Diagnostics
+from core.records.mends import CompensatedPlan
 from core.records.plans import Comparison, MethodResult, Plan, Scores, Selection
 from tests.support.stored import store_run
 
@@ -102,6 +103,15 @@ def test_what_is_of_another_game_than_its_run_is_refused(cache_file: Path) -> No
     result, store = store_run(database, count=20), Store(database)
     other = replace(result.model, layers=9, players=tuple(map(str, range(9))))
     store.save_selection(result.run, Selection(other, result.protocol, 7.5, (), (PLAN,), (), 10, 1.0, 0.9))
+    store.save_comparison(result.run, Comparison(other, result.protocol, result.protocol, 7.5, ()))
+    words = Comparison(result.model, result.protocol, result.protocol, 7.5, (), "<b>refit</b>")
+    gone = CompensatedPlan((9,), 8.0, 7.0, 6.0, 8.0, ())
+    after = MethodResult("sleb", (), 1, 1, 1.0, 1.0, (gone,))
+    beyond = Comparison(result.model, result.protocol, result.protocol, 7.5, (after,), "refit", result.protocol)
+    for told, cause in ((words, "a compensation '<b>"), (beyond, "9 is a removed player")):
+        store.save_comparison(result.run, told)
+        with pytest.raises(CacheUnreadable, match=cause):
+            queries.comparison(database, result.run)
     store.save_comparison(result.run, Comparison(other, result.protocol, result.protocol, 7.5, ()))
     store.save_scores(result.run, Scores(result.protocol, {"taylor": (0.5,)}))
     store.save_diagnostics(result.run, Diagnostics(("0111",), (0.5,), (), (), None))

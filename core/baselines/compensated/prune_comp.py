@@ -17,7 +17,7 @@ from core.baselines.criteria import Spans, block_influence
 from core.coalitions.masks import without
 from core.coalitions.players import spans
 from core.compensation.hidden_states import growth
-from core.compensation.projections import Patches, Projection, patched, projections
+from core.compensation.projections import Patches, patched
 from core.model.masked import playing
 from core.model.similarity import similarity
 
@@ -27,14 +27,14 @@ Path = list[tuple[int, float]]
 def prune_comp(contest: Contest) -> Plans:
     """The players of its path, as many as each count asks for."""
     loaded = contest.loaded
-    where, of = spans(loaded.info.players), projections(loaded, list(range(len(loaded.blocks))), True)
+    where = spans(loaded.info.players)
     for count in range(contest.most):
         gone = [player for player, _ in contest.path[:count]]
         stays = np.ones(len(loaded.blocks), dtype=np.bool_)
         for player in gone:
             stays[slice(*where[player])] = False
         if count == len(contest.path):
-            contest.path.append(_turn(contest, gone, where, of))
+            contest.path.append(_turn(contest, gone, where))
             contest.keep()
         contest.meter.charge(float(stays.sum()) * contest.ids.numel(), contest.ids.numel())
         contest.pass_to(*(float(stays[:block].sum()) for block in where[contest.path[count][0]]))
@@ -43,25 +43,24 @@ def prune_comp(contest: Contest) -> Plans:
 
 def repair(contest: Contest, removed: tuple[int, ...]) -> Repair:
     """The weights after the turns that removed these players."""
-    loaded = contest.loaded
-    of = projections(loaded, list(range(len(loaded.blocks))), True)
-    return Repair(_scaled(of, contest.path[: len(removed)], spans(loaded.info.players)))
+    return Repair(_scaled(contest, contest.path[: len(removed)]))
 
 
-def _turn(contest: Contest, gone: list[int], where: Spans, of: list[Projection]) -> tuple[int, float]:
+def _turn(contest: Contest, gone: list[int], where: Spans) -> tuple[int, float]:
     """The next player to go, and its scale."""
-    loaded = contest.loaded
-    mask = without(len(where), gone)
-    with playing(loaded, mask), patched(loaded.model, _scaled(of, contest.path, where)):
+    loaded, mask = contest.loaded, without(len(where), gone)
+    changed = _scaled(contest, contest.path)  # all blocks are looked at: before some are skipped
+    with playing(loaded, mask), patched(loaded.model, changed):
         scores = block_influence(similarity(loaded, contest.ids), where)
         player = int(np.where(mask, scores, np.inf).argmin())
         return player, growth(loaded, contest.fitted, *where[player])
 
 
-def _scaled(of: list[Projection], path: Path, where: Spans) -> Patches:
+def _scaled(contest: Contest, path: Path) -> Patches:
     """What is added behind removed players, divided by the product of their scales."""
     changed: Patches = {}
-    for projection in of:
+    where = spans(contest.loaded.info.players)
+    for projection in contest.projections:
         by = float(np.prod([scale for player, scale in path if where[player][0] <= projection.block]))
         if by != 1:
             changed |= projection.divided(by)

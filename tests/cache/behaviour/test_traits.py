@@ -104,13 +104,19 @@ def test_rows_that_nobody_wrote_are_refused(cache_file: Path, column: str, value
         ("speed", replace(SPEED, speedups=()), "0 timings of 1 batches"),
         ("speed", replace(SPEED, protocol=SpeedProtocol(batches=())), "1 timings of 0 batches"),
         ("writes", replace(BEHAVIOUR, removed=(7,)), "texts of a model without"),
+        ("mended", replace(MENDED, losses=(2.5,)), "1 losses after a compensation"),
+        ("mended", replace(MENDED, losses=(math.inf,) * PROTOCOL.sequences), "that are no numbers"),
+        ("path", replace(PATH, players=(3, 9)), "9 is a removed player"),
+        ("path", replace(PATH, players=(3, 3)), "named twice"),
+        ("path", replace(PATH, scales=(1.0,)), "1 scales of a path"),
+        ("path", replace(PATH, scales=(1.0, 0.0)), "no positive numbers"),
         ("writes", replace(BEHAVIOUR, model=replace(MODEL, layers=2, players=("0", "1"))), "players that are not"),
     ],
 )
 def test_records_of_another_model_or_half_a_record_are_refused(
     cache_file: Path, kind: str, record: object, cause: str
 ) -> None:
-    Store(Database(cache_file)).record_traits(MODEL, "101111", SPEED, BEHAVIOUR)
+    Store(Database(cache_file)).record_traits(MODEL, "101111", SPEED, BEHAVIOUR, MENDED, PATH)
     with duckdb.connect(cache_file) as connection:
         connection.execute("UPDATE traits SET record = ? WHERE kind = ?", [json.dumps(asdict(record)), kind])
     with pytest.raises(CacheUnreadable, match=cause):
