@@ -7,10 +7,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Page
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.worker import client
 from app.worker.client import Jobs
+from benchmarks.byte_tokenizer import save_tokenizer
 from core.checkpoint.checkpoint import locate
 from core.model.model import LoadedModel, load
 from core.records.spec import RunSpec
@@ -18,7 +21,7 @@ from tests.support import commands
 from tests.support.browser import Server, chromium, own_home, serving, visitor
 from tests.support.commands import Cli
 from tests.support.finished import Archive, Finished
-from tests.support.models import save_model
+from tests.support.models import SMALL, randomised, save_model
 from tests.support.once import Once
 from tests.support.workers import Nursery
 
@@ -42,6 +45,16 @@ def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
 def tiny(once: Once) -> Path:
     """A folder with a random Llama of eight layers."""
     return once.made("tiny", save_model)
+
+
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    """A random Llama of its own, whose rows have 64 and 128 weights, as groups of four bits need them."""
+    torch.manual_seed(0)
+    folder, config = tmp_path / "wide", LlamaConfig(**{**SMALL, "hidden_size": 64, "intermediate_size": 128})
+    randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

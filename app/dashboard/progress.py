@@ -25,6 +25,7 @@ _KINDS = {
     "needs": "Task",
     "export": "Export",
     "heal": "Healing",
+    "quantise": "Four bits",
 }
 _MOST_SIZES = 6  # of which the best so far is told
 

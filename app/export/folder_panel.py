@@ -10,6 +10,7 @@ import streamlit as st
 from app.dashboard import login, parts
 from app.dashboard.progress import watch
 from app.digits import perplexity
+from app.export.bits_panel import show_bits
 from app.export.healing_panel import choose_healing, show_stopped, show_training, start
 from app.export.recipe_panel import PLAIN
 from app.export.zipped import offer
@@ -108,6 +109,7 @@ def _show_job(shared: Jobs, result: RunResult, job: Job) -> None:
     if job.exported is not None:
         _show_done(result, job.exported)
         show_training(job)
+        show_bits(shared, job, job.exported)
     elif job.active or job.status == "failed":
         watch(job, shared, "Healing" if heals else "Exporting", show_training)
     elif not heals:

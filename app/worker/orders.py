@@ -1,6 +1,6 @@
 """What the server asks of the worker, and what the engine does about it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from core.baselines.compare import Match
 from core.cluster.machines import Machines
 from core.errors import QuorumError, SelectionError
 from core.export.recipe import Recipe
+from core.quantise.quantising import quantising
 from core.records.behaviour.speeds import SpeedProtocol
 from core.records.behaviour.task_scores import SUMS
 from core.records.events import Answered, Event, Progress, Searching, Selected, Stage, Started
@@ -83,6 +84,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
         case "heal":
             recipe, out = from_fields(Recipe, command["recipe"]), Path(command["out"])
             return engine.export(recipe, out, uncached=command["uncached"], finish=command["finish"])
+        case "quantise":
+            return as_answered(quantising(spec, command["library"], None, Path(command["out"])))
         case "continue":
             return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
         case "time":
@@ -95,6 +98,12 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return iter([look(spec)])
         case _:
             assert_never(do)
+
+
+def as_answered(work: Generator[Event, None, object]) -> Iterator[Event]:
+    """Work whose findings lie in the folder that it writes."""
+    yield from work
+    yield Answered()
 
 
 def compensating(engine: Engine, store: Store, spec: RunSpec, command: Command) -> Iterator[Event]:

@@ -25,7 +25,7 @@ def group_size(config: Any, asked: int | None, only: int | None = None) -> int:
     Args:
         config: the checkpoint's.
         asked: None for the largest.
-        only: the one size that a library knows, whatever the rows.
+        only: the one size that a library knows.
 
     Raises:
         UnsupportedModel: the size does not divide the rows of every linear layer, or none does.
@@ -39,16 +39,14 @@ def group_size(config: Any, asked: int | None, only: int | None = None) -> int:
             f"{config.model_type} cannot be quantised: its matrices are no linear layers (GPT-2's are Conv1D).",
             "Quantise a model such as Llama, Qwen or Mistral.",
         )
-    if only is not None:
-        if asked in (None, only):
-            return only
+    if only is not None and asked not in (None, only):
         raise UnsupportedModel(f"This library shares scales among {only} weights.", f"Use --group-size {only}.")
-    fitting = [size for size in _SIZES if gcd(*widths) % size == 0]
+    fitting = [size for size in (_SIZES if only is None else (only,)) if gcd(*widths) % size == 0]
     if asked in fitting:
         return asked
     rows = f"Rows of its linear layers have {', '.join(map(str, widths))} weights"
     if not fitting:
-        raise UnsupportedModel(f"{rows}, which groups of none of {_SIZES} divide.", "Quantise another model.")
+        raise UnsupportedModel(f"{rows}, which no groups of this library divide.", "Use another library or model.")
     if asked is None:
         return next((size for size in fitting if size <= _USUAL), fitting[-1])
     raise UnsupportedModel(

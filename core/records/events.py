@@ -148,7 +148,7 @@ class Behaved(_Event):
 
 @dataclass(frozen=True)
 class Answered(_Event):
-    """The last event of what coalitions were asked, about a text or items; the store has what came of it."""
+    """The last event of what coalitions were asked, or of four bits; the store, or the folder, has what came of it."""
 
 
 @dataclass(frozen=True)

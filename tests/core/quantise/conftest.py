@@ -1,28 +1,12 @@
-"""A model whose rows groups divide, and the libraries that make test installs beside."""
+"""The libraries that make test installs beside, in a home of a test's own."""
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
-
-from benchmarks.byte_tokenizer import save_tokenizer
-from tests.support.models import SMALL, randomised
 
 _INSTALLED = Path(sys.prefix) / "tools"
-_WIDTH, _INNER = 64, 128
-
-
-@pytest.fixture
-def wide(tmp_path: Path) -> Path:
-    """A random Llama whose rows have 64 and 128 weights."""
-    torch.manual_seed(0)
-    folder, config = tmp_path / "wide", LlamaConfig(**{**SMALL, "hidden_size": _WIDTH, "intermediate_size": _INNER})
-    randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).save_pretrained(folder)
-    save_tokenizer(folder)
-    return folder
 
 
 @pytest.fixture

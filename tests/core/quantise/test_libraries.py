@@ -101,6 +101,14 @@ def test_blocks_of_another_size_are_refused(
     assert status == 1 and "among 64 weights" in answer["error"]["message"] and "Measuring" not in errors
 
 
+def test_rows_that_its_blocks_do_not_divide(
+    cli: Cli, installed: Callable[[str], None], tiny: Path, tmp_path: Path
+) -> None:
+    installed("bitsandbytes")
+    status, answer, errors = cli("quantise", tiny, "--library", "bitsandbytes", "--out", tmp_path / "four")
+    assert status == 1 and "32, 48 weights" in answer["error"]["message"] and "Measuring" not in errors
+
+
 def test_a_text_too_short_to_fit_to(
     cli: Cli, installed: Callable[[str], None], wide: Path, text_file: Path, tmp_path: Path
 ) -> None:
