@@ -5,10 +5,16 @@ from importlib.util import find_spec
 
 from core.tools.side_folder import side_folder
 
+LENT = ("auto-round", "bitsandbytes", "gptqmodel")
+
 
 def lend(package: str) -> None:
-    """Lets this process import a package that is installed beside, if it is, and not among Quorum's own."""
-    folder = side_folder(package)
-    module = package.replace("-", "_")
+    """Lets this process import one of LENT that is installed beside, if it is, and not among Quorum's own.
+
+    Any other name changes nothing: it may be what a checkpoint of somebody else says.
+    """
+    if package not in LENT:
+        return
+    folder, module = side_folder(package), package.replace("-", "_")
     if find_spec(module) is None and (folder / module).is_dir():
         sys.path.append(str(folder))
