@@ -117,9 +117,11 @@ def _show_job(shared: Jobs, result: RunResult, job: Job) -> None:
 
 
 def _show_done(result: RunResult, done: Exported) -> None:
+    steps = ("masked", True), ("fitted", done.compensation), ("trained", done.healing)
+    kind = " and ".join(word for word, step in steps if step)
     st.success(
         f"**{plain(done.path)}**: layers {plain(named(result.model.players, done.removed))} removed. Loaded "
-        "again with transformers, it has the losses of the masked model; perplexity "
+        f"again with transformers, it has the losses of the {plain(kind)} model; perplexity "
         f"{perplexity(done.perplexity)} (measured) on {plain(done.protocol)}."
     )
     for said in (*_gave(done), *_not_changed(done)):

@@ -128,7 +128,11 @@ def show_training(job: Job) -> None:
 
 def show_stopped(shared: Jobs, result: RunResult) -> None:
     """The trainings of a run that were stopped, each with what is known of it and the ways to go on."""
+    # One that was just asked for holds its state only once its model is loaded.
+    going = [job.details["recipe"] for job in shared.tasks() if job.what == "heal" and job.active]
     for name, asked in stopped(result.run).items():
+        if asdict(asked.recipe) in going:
+            continue
         with st.container(border=True, key=f"stopped-{name}"):
             gone = named(result.model.players, indexes(result.model.players, asked.recipe.removed))
             where = f"at step {len(asked.training.losses):,} of {asked.training.total:,}"

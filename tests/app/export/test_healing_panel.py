@@ -92,7 +92,7 @@ def test_cancelled_it_keeps_its_best_and_killed_it_goes_on(shared: Jobs, run: st
     assert job.status == "failed" and "was stopped" in said(page) and list(stopped(run))
     button(page, "Go on").click().run()
     again = shared.newest("heal", run)
-    assert again is not None and again is not job
+    assert again is not None and again is not job and "was stopped" not in said(page)
     wait(lambda: again.training is not None and len(again.training.losses) > len(job.training.readings))
     assert len(again.training.losses) >= again.training.readings[-1].step > 0, "not from the beginning"
     shared.cancel(again)
