@@ -24,7 +24,7 @@ from core.unfinished import unfinished
 
 _SEED = 0
 _STEPS = 64  # after which it is told how far the text is
-_TOGETHER = 20  # prompts that are written after at a time: who is killed loses at most these
+_TOGETHER = 4  # prompts that are written after at a time: who is killed loses at most these
 _FEWEST = 16  # positions behind a prompt, for a text that is one
 _BETWEEN = "\n\n"
 
