@@ -10,6 +10,7 @@ from core.coalitions.players import check
 from core.records.behaviour.mended import MendedLosses, ScaledPath
 from core.records.behaviour.needs import ANSWERS, TaskNeeds
 from core.records.behaviour.speeds import Speed
+from core.records.behaviour.treatments import Treatment
 from core.records.behaviour.writes import Behaviour
 from core.records.diagnostics import Diagnostics
 from core.records.mends import COMPENSATIONS, CompensatedPlans
@@ -90,6 +91,8 @@ def check_trait(record: object, players: Sequence[str], mask: str) -> None:
             _check_count(record.scales, len(record.players), "scales of a path")
             if not all(0 < scale < math.inf for scale in record.scales):
                 raise ValueError("scales of a path that are no positive numbers")
+        case Treatment():
+            _check_treatment(record)
 
 
 def check_needs(needs: TaskNeeds, players: int) -> None:
@@ -112,6 +115,17 @@ def check_mask(mask: str, players: int) -> None:
     """ValueError for what is no mask over so many players."""
     if len(mask) != players or mask.strip("01"):
         raise ValueError(f"{mask[:100]!r} is no mask over {players} players")
+
+
+def _check_treatment(record: Treatment) -> None:
+    """Perplexities of what is left may be infinite, where it is ruined."""
+    healed = record.healing
+    readings = () if healed is None else tuple(reading.perplexity for reading in healed.readings)
+    if healed is not None and not readings:
+        raise ValueError("a training without a reading")
+    left = (record.cut, record.perplexity, *(() if healed is None else (healed.before, *readings)))
+    if not 0 < record.whole < math.inf or not all(perplexity > 0 for perplexity in left):
+        raise ValueError("an export with perplexities that are no positive numbers")
 
 
 def _check_result(result: RunResult, players: int) -> None:

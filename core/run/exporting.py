@@ -86,7 +86,9 @@ def exporting(
             beside = yield from write_gguf(out, int(left.sum()), config.get_text_config(decoder=True).vocab_size)
         if recipe.compensate is not None or healed is not None:
             whole, cut, after = map(perplexity, (smaller.whole, smaller.plain, smaller.losses))
-            treated = Treatment(game.windows.protocol, whole, cut, fit[0], healed, after)
+            # Its text is named by the training, without a folder of this machine.
+            bare = heal and replace(heal, corpus="", instructions="")
+            treated = Treatment(game.windows.protocol, whole, cut, fit[0], healed, after, bare)
             store.record_traits(game.loaded.info, encode(mask), treated)
         yield Stage("Timing both models in turn")
         took = seconds(game.loaded, game.windows.ids[:1], mask)

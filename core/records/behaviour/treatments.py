@@ -1,8 +1,8 @@
 """What each step after a cut gave: compensation, training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from core.records.mends import Compensation, Healing
+from core.records.mends import HEALS, Compensation, Heal, Healing
 from core.records.spec import TextProtocol
 
 
@@ -16,6 +16,7 @@ class Treatment:
     compensation: Compensation | None
     healing: Healing | None
     perplexity: float  # after all of it
+    heal: Heal | None = None  # what of the training was asked for, without its text; None of earlier releases
 
     def steps(self) -> tuple[tuple[str, float], ...]:
         """The whole model and each step that changed anything, in words, with the perplexity after it."""
@@ -37,5 +38,16 @@ class Treatment:
         if fitted is not None:
             parts.append(f"{fitted.how} fitted on {fitted.fitted}")
         if healed is not None:
-            parts.append(f"trained for {healed.steps} steps on {healed.text}, tokens {healed.tokens}")
+            parts.append(f"trained for {healed.steps} steps on {healed.text}, tokens {healed.tokens}{self._settings()}")
         return "; ".join(parts)
+
+    def _settings(self) -> str:
+        """What of the training was asked for otherwise than usual."""
+        heal, usual = self.heal, HEALS["short"]
+        if heal is None or self.healing is None:
+            return ""
+        named = [field.name for field in fields(Heal) if field.name not in ("steps", "corpus", "instructions")]
+        other = [f"{name} {getattr(heal, name)}" for name in named if getattr(heal, name) != getattr(usual, name)]
+        if not heal.epochs and heal.steps != self.healing.steps:
+            other.insert(0, f"stopped before {heal.steps}")
+        return f" ({', '.join(other)})" if other else ""

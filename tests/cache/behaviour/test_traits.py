@@ -17,7 +17,7 @@ from core.records.behaviour.task_scores import Metric, TaskScore
 from core.records.behaviour.traits import measured_by
 from core.records.behaviour.treatments import Treatment
 from core.records.behaviour.writes import Agreement, Behaviour, Predicts, Share, Writes
-from core.records.mends import Compensation, Healing, Mend, Reading
+from core.records.mends import HEALS, Compensation, Healing, Mend, Reading
 from tests.support.stored import MODEL, PROTOCOL
 
 PREDICTS = Predicts(
@@ -70,6 +70,28 @@ def test_steps_are_those_that_changed_something() -> None:
         assert found == (("whole model", 5.0), ("after the cut", 20.0), *steps)
 
 
+def test_trainings_with_other_settings_stand_beside_each_other(cache_file: Path) -> None:
+    usual = HEALS["short"]
+    asked = (
+        replace(usual, steps=2),
+        replace(usual, steps=2, rate=1e-4),
+        replace(usual, steps=2, distil=0.5),
+        replace(usual, steps=2, distil=0.5, temperature=2.0),
+        replace(usual, steps=2, batch=4),
+        replace(usual, steps=2, rank=4),
+        replace(usual, steps=2, seed=1),
+        usual,
+    )
+    every = [replace(TREATMENT, heal=heal) for heal in asked]
+    store = Store(Database(cache_file))
+    store.record_traits(MODEL, "101111", TREATMENT, *every)
+    found = store.traits(MODEL, ["101111"])["101111"].treated
+    assert list(found.values()) == every, "the usual one is that of earlier releases, which it replaces"
+    words = list(found)
+    assert words[0] == str(TREATMENT) and words[3].endswith("(distil 0.5, temperature 2.0)")
+    assert words[1].endswith("(rate 0.0001)") and words[-1].endswith("(stopped before 64)")
+
+
 def test_the_newest_measurement_of_a_way_replaces_and_other_ways_stay(cache_file: Path) -> None:
     store = Store(Database(cache_file))
     again = replace(SCORE, metrics=(Metric("acc", 0.7, 0.06),))
@@ -110,13 +132,19 @@ def test_rows_that_nobody_wrote_are_refused(cache_file: Path, column: str, value
         ("path", replace(PATH, players=(3, 3)), "named twice"),
         ("path", replace(PATH, scales=(1.0,)), "1 scales of a path"),
         ("path", replace(PATH, scales=(1.0, 0.0)), "no positive numbers"),
+        ("treated", replace(TREATMENT, healing=replace(HEALING, readings=())), "a training without a reading"),
+        ("treated", replace(TREATMENT, whole=math.inf), "no positive numbers"),
+        ("treated", replace(TREATMENT, cut=math.nan), "no positive numbers"),
+        ("treated", replace(TREATMENT, perplexity=-5.0), "no positive numbers"),
+        ("treated", replace(TREATMENT, healing=replace(HEALING, before=math.nan)), "no positive numbers"),
+        ("treated", replace(TREATMENT, healing=replace(HEALING, readings=(Reading(0, None, -1.0),))), "no positive"),
         ("writes", replace(BEHAVIOUR, model=replace(MODEL, layers=2, players=("0", "1"))), "players that are not"),
     ],
 )
 def test_records_of_another_model_or_half_a_record_are_refused(
     cache_file: Path, kind: str, record: object, cause: str
 ) -> None:
-    Store(Database(cache_file)).record_traits(MODEL, "101111", SPEED, BEHAVIOUR, MENDED, PATH)
+    Store(Database(cache_file)).record_traits(MODEL, "101111", SPEED, BEHAVIOUR, MENDED, PATH, TREATMENT)
     with duckdb.connect(cache_file) as connection:
         connection.execute("UPDATE traits SET record = ? WHERE kind = ?", [json.dumps(asdict(record)), kind])
     with pytest.raises(CacheUnreadable, match=cause):
