@@ -154,6 +154,11 @@ def test_what_compensation_gives_back() -> None:
         for texts in ([0, 1, 2], [2]):
             ratio = compensation.ratio(found["rows"], ("ours", way), ("ours", "none"), texts)
             assert f"{ratio:.3f}".removeprefix("0") in page
+    refitted = ("ours", "refit")
+    against = [("sleb", way, texts) for way, texts in (("none", [0, 1, 2]), ("none", [2]), ("scale", [0, 1, 2]))]
+    for method, way, texts in [*against, ("sleb", "refit", [0, 1, 2])]:
+        assert short(compensation.ratio(found["rows"], refitted, (method, way), texts)) in page
+    assert short(compensation.ratio(found["rows"], ("ours, for refit", "refit"), ("sleb", "none"), [0, 1, 2])) in page
     assert " / ".join(f"{value:.1f}" for value in found["dense"]) in page and found["fitted"].split()[-1] in page
     assert found["dtype"] in page
 
