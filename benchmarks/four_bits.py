@@ -3,7 +3,8 @@
 The bundled model, whole and without some layers, each as it is and written in four bits by each library
 (`core.quantise`); and the quantised model cut file to file. Every folder is loaded anew and judged by its perplexity on
 the first 40 windows of 128 tokens of each held-out text, in one dtype. Seconds are those of writing alone, measured
-beside whatever else ran: nothing rests on them. Rows of earlier calls stay in the file.
+beside whatever else ran: nothing rests on them. Rows of earlier calls that asked for the same stay
+in the file.
 """
 
 import argparse
@@ -60,9 +61,13 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     texts = [TextSpec(text, "whole", 128, JUDGED) for text in options.held_out]
-    rows: list[dict[str, Any]] = kept(options.out)["rows"] if options.out.exists() else []
     spec = RunSpec(options.model, options.text, dtype=options.dtype, device="cpu")
-    games = [opened(Store(InMemory()), spec, text) for text in texts]
+    protocols = [str(opened(Store(InMemory()), spec, text).windows.protocol) for text in texts]
+    asked = {"removed": options.remove, "group": options.group_size, "fit": options.fit, "dtype": options.dtype}
+    asked["held_out"] = protocols
+    stored = kept(options.out) if options.out.exists() else {}
+    # What was measured in another way does not stand beside this.
+    rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
 
     def judge(state: str, library: str, folder: Path | None, work: Callable[[], object] | None = None) -> None:
         begun = time.monotonic()
@@ -75,9 +80,7 @@ def main() -> None:
         row = {"state": state, "library": library, "bytes": size, "perplexity": found, "seconds": seconds}
         rows[:] = [*(other for other in rows if (other["state"], other["library"]) != (state, library)), row]
         print(json.dumps(row), flush=True)
-        protocols = [str(game.windows.protocol) for game in games]
-        asked = {"removed": options.remove, "group": options.group_size, "fit": options.fit, "dtype": options.dtype}
-        options.out.write_text(json.dumps({**asked, "held_out": protocols, "rows": rows}, indent=1) + "\n")
+        options.out.write_text(json.dumps({**asked, "rows": rows}, indent=1) + "\n")
 
     with tempfile.TemporaryDirectory() as held:
         cut = Path(held) / "cut"

@@ -1,4 +1,4 @@
-"""What was measured of a game's model on other texts."""
+"""What runs have measured of a game's model on other texts."""
 
 import json
 from collections.abc import Mapping
@@ -6,34 +6,39 @@ from typing import Any
 
 from cache.database import Database
 
-# Of a protocol, what makes another text or other windows of it; its first sequences, or more of them, are the same.
-_TEXT = ("corpus", "split", "window", "stride", "bos", "seed", "field", "preset")
-_MEANS = """
-    SELECT mask, avg_rise FROM (
-        SELECT mask, sum(len(losses) * (list_avg(losses) - whole)) / sum(len(losses)) AS avg_rise
-        FROM evaluations JOIN (
-            SELECT game, list_avg(losses) AS whole FROM evaluations WHERE game IN (SELECT unnest(?)) AND mask = ?
-        ) USING (game)
-        GROUP BY mask
-    ) WHERE isfinite(avg_rise)
+# Of a text, each mask in the game that has most sequences of it: its first ones, or other windows, are games too.
+_RISES = """
+    SELECT text, mask, arg_max(list_avg(losses) - whole, len(losses)) AS rise
+    FROM evaluations
+    JOIN (SELECT game, list_avg(losses) AS whole FROM evaluations WHERE mask = $whole) USING (game)
+    JOIN (SELECT unnest($games) AS game, unnest($texts) AS text) USING (game)
+    WHERE isfinite(list_avg(losses) - whole)
+    GROUP BY text, mask
 """
 
 
-def rises_elsewhere(database: Database, game: str) -> dict[str, float]:
-    """By mask, how much the mean loss rises on other texts, mean over their sequences, nats a token."""
+def rises_elsewhere(database: Database, game: str) -> list[dict[str, float]]:
+    """For each other text, by mask, how much the mean loss rises on its calibration half, nats a token.
+
+    Other windows of the game's own text are none: those that judge a choice must not take part in it.
+    """
     with database.reading() as connection:
-        games = connection.execute("SELECT game, model, protocol FROM games").fetchall()
-        known = {name: (json.loads(model), json.loads(protocol)) for name, model, protocol in games}
+        rows = connection.execute("SELECT game, model, protocol FROM games").fetchall()
+        known = {name: (json.loads(model), json.loads(protocol)) for name, model, protocol in rows}
         if game not in known:
-            return {}
-        own, text = known[game]
-        others = [
-            name
-            for name, (model, protocol) in known.items()
-            if _players(model) == _players(own) and not _same_text(protocol, text)
-        ]
-        whole = "1" * len(own["players"])
-        return dict(connection.execute(_MEANS, [others, whole]).fetchall())
+            return []
+        model, protocol = known[game]
+        own = _text(protocol)
+        others = {
+            name: _text(other)
+            for name, (whose, other) in known.items()
+            if _players(whose) == _players(model) and other["split"] == "calibration" and _text(other) != own
+        }
+        asked = {"games": list(others), "texts": list(others.values()), "whole": "1" * len(model["players"])}
+        found: dict[str, dict[str, float]] = {}
+        for text, mask, rise in connection.execute(_RISES, asked).fetchall():
+            found.setdefault(text, {})[mask] = rise
+    return [found[text] for text in sorted(found)]
 
 
 def _players(model: Mapping[str, Any]) -> tuple[object, ...]:
@@ -41,5 +46,5 @@ def _players(model: Mapping[str, Any]) -> tuple[object, ...]:
     return model["fingerprint"], tuple(model["players"])
 
 
-def _same_text(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(one.get(part) == other.get(part) for part in _TEXT)
+def _text(protocol: Mapping[str, Any]) -> str:
+    return json.dumps([protocol["corpus"], protocol.get("field", "")])

@@ -107,8 +107,8 @@ class Store:
         with self._database.writing() as connection:
             insert(connection, game, measured)
 
-    def rises_elsewhere(self, game: str) -> dict[str, float]:
-        """By mask, how much the mean loss of a game's model rises on other texts, nats a token."""
+    def rises_elsewhere(self, game: str) -> list[dict[str, float]]:
+        """For each other text that was calibrated on, by mask, how much the mean loss of a game's model rises."""
         return other_texts.rises_elsewhere(self._database, game)
 
     def answers(self, model: ModelInfo, mask: str, items: Sequence[str]) -> dict[str, Answer]:

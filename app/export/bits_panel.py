@@ -16,15 +16,16 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.memory import amount
 from core.errors import QuorumError, ToolError
-from core.export.target import named_target
 from core.quantise.libraries import LIBRARIES
 from core.records.events import Exported
+from core.text.self_written.prompt_file import is_self_written
 from core.tools.side_folder import check_package
+
+_LONGEST = 118  # letters of a folder's name and a library's
 
 
 def show_bits(shared: Jobs, made_by: Job, done: Exported) -> None:
     """A library and a button; then both sizes and perplexities. `made_by` has written the folder of `done`."""
-    job = next((one for one in reversed(shared.tasks()) if one.what == "quantise" and _source(one) == done.path), None)
     st.markdown("**Four bits**")
     name = st.selectbox(
         "Library",
@@ -33,34 +34,38 @@ def show_bits(shared: Jobs, made_by: Job, done: Exported) -> None:
         format_func=lambda one: f"{one}: {LIBRARIES[one].method}",
         help="Writes the folder's weights in four bits, in a process of its own; another one loads and measures them",
     )
-    missing, going = _missing(name), job is not None and job.active
+    out = _target(Path(done.path), name)
+    jobs = [one for one in shared.tasks() if one.what == "quantise" and one.details["out"] == str(out)]
+    job = jobs[-1] if jobs else None
+    missing = _missing(name, made_by.spec.corpus)
     if missing:
         st.caption(plain(missing))
-    if st.button("Write in four bits", icon=":material/compress:", disabled=bool(missing) or going):
+    going = job is not None and job.active
+    if st.button("Write in four bits", icon=":material/compress:", disabled=bool(missing) or going or out.exists()):
         spec = replace(made_by.spec, model=done.path, players="block", protect=())
         try:
-            out = str(named_target(f"{Path(done.path).name}-{name}"))
-            shared.task("quantise", spec, login.visitor(), run=made_by.of, library=name, source=done.path, out=out)
+            shared.task("quantise", spec, login.visitor(), run=made_by.of, library=name, out=str(out))
         except QuorumError as error:
             parts.show_error(error)
             return
         st.rerun()
-    if job is None:
-        return
-    if job.status == "finished":
-        _show_cost(Path(job.details["out"]))
-    elif job.active or job.status == "failed":
+    if out.exists():
+        _show_cost(out)
+    elif job is not None and (job.active or job.status == "failed"):
         watch(job, shared, "Four bits")
-    else:
-        st.info("The writing of four bits was cancelled; nothing was left at the folder.")
+    elif job is not None:
+        st.info("Nothing is at the folder: the writing of four bits was cancelled, or it is not there any more.")
 
 
-def _source(job: Job) -> str:
-    return str(job.details.get("source"))
+def _target(exported: Path, library: str) -> Path:
+    """Beside the exported folder, by a name that the dashboard would take itself."""
+    return exported.with_name(f"{exported.name[: _LONGEST - len(library)]}-{library}")
 
 
-def _missing(library: str) -> str:
-    """What is not installed; the command names folders of this machine, so that those who log in do not see it."""
+def _missing(library: str, corpus: str) -> str:
+    """Why it cannot be asked for; commands name folders of this machine, so that those who log in do not see them."""
+    if is_self_written(corpus):
+        return "Four bits are measured on a text that is there before the model: a run on another text has one."
     try:
         check_package(library, library, LIBRARIES[library].version)
     except ToolError as error:
@@ -72,7 +77,7 @@ def _show_cost(folder: Path) -> None:
     try:
         told: dict[str, Any] = json.loads((folder / "quantised.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        st.info("The folder of four bits is not there any more.")
+        st.info(f"{plain(str(folder))} exists already, and is no folder of four bits: rename it or remove it.")
         return
     rows = [("as exported", "before"), (f"{told['bits']} bits, groups of {told['group']}", "after")]
     table = [

@@ -14,6 +14,7 @@ from cache.store import Store
 from core.baselines.compare import Match
 from core.cluster.machines import Machines
 from core.errors import QuorumError, SelectionError
+from core.evaluate.game import Games
 from core.export.recipe import Recipe
 from core.quantise.quantising import quantising
 from core.records.behaviour.speeds import SpeedProtocol
@@ -85,7 +86,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             recipe, out = from_fields(Recipe, command["recipe"]), Path(command["out"])
             return engine.export(recipe, out, uncached=command["uncached"], finish=command["finish"])
         case "quantise":
-            return as_answered(quantising(spec, command["library"], None, Path(command["out"])))
+            work = quantising(spec, command["library"], None, Path(command["out"]))
+            return engine.lend(partial(as_answered, work=work))
         case "continue":
             return engine.continue_(spec, command["removed"], command["prompt"], command["tokens"])
         case "time":
@@ -100,8 +102,9 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             assert_never(do)
 
 
-def as_answered(work: Generator[Event, None, object]) -> Iterator[Event]:
-    """Work whose findings lie in the folder that it writes."""
+def as_answered(store: Store, games: Games, work: Generator[Event, None, object]) -> Generator[Event, None, None]:
+    """Work of other processes with models of their own, for which ours makes room; a folder holds what it finds."""
+    games.forget()
     yield from work
     yield Answered()
 

@@ -142,6 +142,11 @@ class Games:
         check(loaded.info.players)
         return loaded
 
+    def forget(self) -> None:
+        """Gives back the memory of the model and its game; they are opened again when they are asked for."""
+        self._game = self._model = None
+        give_back()
+
     def _request(self, checkpoint: Checkpoint, spec: RunSpec) -> object:
         return checkpoint.folder, checkpoint.stamp, *weights_of(spec)[1:]
 

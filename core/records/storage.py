@@ -55,8 +55,8 @@ class Store(Interface):
         """Keeps evaluations, losses and divergences in one transaction; what is there already stays as it is."""
         ...
 
-    def rises_elsewhere(self, game: str) -> dict[str, float]:
-        """By mask, how much the mean loss of a game's model rises on other texts, nats a token."""
+    def rises_elsewhere(self, game: str) -> list[dict[str, float]]:
+        """For each other text that was calibrated on, by mask, how much the mean loss of a game's model rises."""
         ...
 
     def answers(self, model: ModelInfo, mask: str, items: Sequence[str]) -> dict[str, Answer]:

@@ -23,30 +23,39 @@ class Earlier:
     """Removals measured on other texts, of each count the best ones, best first."""
 
     masks: Masks  # (removals, players)
-    rises: Floats  # of the mean loss, means over the texts, nats a token, (removals,)
+    rises: Floats  # of the mean loss, means over the texts, each in units of its own, nats a token, (removals,)
 
     def best(self, count: int, most: int) -> list[NDArray[np.bool_]]:
         """The `most` best masks without `count` players."""
         return list(self.masks[(~self.masks).sum(axis=1) == count][:most])
 
 
-def earlier_of(rises: Mapping[str, float], most: int, protected: Sequence[int] = ()) -> Earlier | None:
+def earlier_of(texts: Sequence[Mapping[str, float]], most: int, protected: Sequence[int] = ()) -> Earlier | None:
     """The removals of up to `most` players, none of them protected, that a search can begin with; None without any.
 
+    A text on which all costs more would hide the others: each is counted in its mean rise of a single removal, and a
+    text without single removals does not count.
+
     Args:
-        rises: of the mean loss, by mask, as `Store.rises_elsewhere` gives them.
+        texts: for each, rises of the mean loss by mask, as `Store.rises_elsewhere` gives them.
         most: players that the search removes.
         protected: players that stay.
     """
-    every = [(decode(mask), rise) for mask, rise in sorted(rises.items(), key=lambda item: item[1])]
-    found: dict[int, list[tuple[NDArray[np.bool_], float]]] = {}
-    for mask, rise in every:
-        count = int((~mask).sum())
-        if 1 <= count <= most and mask[list(protected)].all() and np.isfinite(rise):
-            found.setdefault(count, []).append((mask, rise))
-    singles = found.get(1, [])
-    if not singles:
+    scales, found = [], dict[bytes, list[float]]()
+    for rises in texts:
+        masks = np.array([decode(mask) for mask in rises])
+        costs, gone = np.array(list(rises.values())), (~masks).sum(axis=1)
+        scale = costs[gone == 1].mean() if (gone == 1).any() else 0.0
+        if not scale > 0:
+            continue
+        scales.append(scale)
+        usable = (gone >= 1) & (gone <= most) & masks[:, list(protected)].all(axis=1)
+        for mask, cost in zip(masks[usable], costs[usable] / scale, strict=True):
+            found.setdefault(mask.tobytes(), []).append(float(cost))
+    if not found:
         return None
-    kept = [*singles, *(one for count in sorted(found) if count > 1 for one in found[count][:_EACH])]
-    masks, costs = zip(*kept, strict=True)
-    return Earlier(np.array(masks), np.array(costs))
+    masks = np.array([np.frombuffer(mask, dtype=np.bool_) for mask in found])
+    means = np.array([np.mean(costs) for costs in found.values()]) * np.mean(scales)
+    gone, order = (~masks).sum(axis=1), np.argsort(means, kind="stable")
+    kept = [row for count in range(1, most + 1) for row in order[gone[order] == count][: None if count == 1 else _EACH]]
+    return Earlier(masks[kept], means[kept]) if (gone[kept] == 1).any() else None

@@ -45,7 +45,8 @@ def plan(
     """Searches, and gives the best plan of each count and a nested path.
 
     Args:
-        store: keeps what is measured, so that a search that was stopped goes on, with the same result.
+        store: keeps what is measured, so that a search that was stopped goes on, with the same result; one that begins
+            with other texts, if nothing was measured of those meanwhile.
         base: the run's game. Races run to its sequences, and what they measure is kept for it, too.
         game: on the sequences of `base` and further ones, on which the finalists are settled.
         request: the budget, and what may be removed.

@@ -32,13 +32,15 @@ class Request:
     def after(self, found: Selection | None) -> "Request | None":
         """What is left to search for, no less than what was, after a search; None where it found all of it.
 
-        Of a request that says how many layers it goes up to, as `reaching` gives it.
+        Of a request that says how many layers it goes up to, as `reaching` gives it. One that begins with other texts
+        is made anew where the last one did not.
         """
         if found is None:
             return self
         have, most = (found.units, len(found.plans)), self.most or 0
         wanted = max(found.units, self.units), max(len(found.plans), most)
-        return replace(self, units=wanted[0], most=wanted[1]) if wanted != have else None
+        fresh = wanted != have or (self.earlier and not found.earlier)
+        return replace(self, units=wanted[0], most=wanted[1]) if fresh else None
 
     def check(self, layers: int) -> int:
         """The largest number of layers to remove, or SelectionError."""
