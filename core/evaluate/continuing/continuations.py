@@ -131,14 +131,14 @@ def _in_step(
     reader = TokenReader(loaded, mask, cached)
     texts: list[list[int]] = [[] for _ in starts]
     for _ in range(steps):
-        if any(len(text) < tokens and not (text and text[-1] in ended) for text in texts):
+        going = [place for place, text in enumerate(texts) if len(text) < tokens and not (text and text[-1] in ended)]
+        if going:
             here, logits = ids.shape[1], reader.read(ids)[:, -1]
             column = [start[here] if here < len(start) else 0 for start in starts]
-            writing = [place for place, start in enumerate(starts) if here >= len(start)]
+            # What has ended is not picked for: a way that draws would draw on, as long as others are written.
+            writing = [place for place in going if here >= len(starts[place])]
             for place, token in zip(writing, pick(writing, logits[writing]), strict=True):
                 column[place] = token
+                texts[place].append(token)
             ids = torch.cat([ids, torch.tensor(column, device=ids.device)[:, None]], dim=1)
-            for text, start, token in zip(texts, starts, column, strict=True):
-                if here >= len(start) and len(text) < tokens and not (text and text[-1] in ended):
-                    text.append(token)
         yield texts

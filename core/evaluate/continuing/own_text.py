@@ -41,7 +41,7 @@ def own_corpus(loaded: LoadedModel, text: TextSpec, prompts: Sequence[str]) -> G
         CorpusError: a prompt is too long for the model, has tokens that it does not embed, or nothing is written.
         NotWritable, DiskFull: it cannot be kept.
     """
-    asked = json.dumps([loaded.info.fingerprint, list(prompts), EACH, _SEED])
+    asked = json.dumps([loaded.info.fingerprint, list(prompts), EACH, _SEED, _TOGETHER])
     folder = home() / "written" / hashlib.sha256(asked.encode()).hexdigest()[:24]
     files = {first: folder / f"{first:05d}.txt" for first in range(0, len(prompts), _TOGETHER)}
     if not all(file.is_file() for file in files.values()):

@@ -120,6 +120,22 @@ def test_stopped_in_the_middle_it_goes_on(
     assert times == [3], "what was written is not written again"
 
 
+def test_texts_do_not_depend_on_which_others_are_written_beside_them(
+    tiny_loaded: LoadedModel, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do the second ones after a prompt, which go on with its generator where the first ones ended."""
+    prompts = ("The 7th traveller told a longer tale", "Winter", "A tale of long ago")
+    starts = [prompt_ids(tiny_loaded, prompt) for prompt in prompts]
+    room = own_text._room(tiny_loaded, starts)
+    beside = returned(own_text._sampled(tiny_loaded, starts, range(3), room))
+    alone = [text for p in range(3) for text in returned(own_text._sampled(tiny_loaded, starts, range(p, p + 1), room))]
+    assert beside == alone and all(len(texts) > 1 for texts in alone)
+    text = TextSpec("self:", "whole")
+    four = returned(own_text.own_corpus(tiny_loaded, text, prompts)).text
+    monkeypatch.setattr(own_text, "_TOGETHER", 2)
+    assert returned(own_text.own_corpus(tiny_loaded, text, prompts)).text == four, "files of four are none of two"
+
+
 def test_run_perplexity_and_select_read_it(cli: Cli, tiny: Path, prompts: Path, own_home: Path) -> None:
     text = ("--model", tiny, "--dtype", "float32", "--corpus", f"self:{prompts}", "--window", 16)
     status, run, errors = cli("run", *text, "--sequences", 4, "--masks", 40, "--no-search")
