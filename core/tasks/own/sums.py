@@ -2,7 +2,8 @@
 
 Thirty additions, subtractions and multiplications each, in turn, drawn once from a fixed seed. Three solved ones stand
 before each, so that a model knows the form. The right answer stands among three wrong ones of as many digits and near
-it; that it is the likeliest of them counts (acc), and that it is what the model would write (exact_match).
+it; that it is the likeliest of them counts (acc), and that it is what the model would write (exact_match). Each answer
+ends its line, as the solved ones do: where tokens are single digits, a wrong 42 begins as 4 does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from core.tasks.named_task import NamedTask, Request
 
-_EACH, _SEED, _VERSION = 30, 18, "1"
+_EACH, _SEED, _VERSION = 30, 18, "2"
 _SOLVED = ("4 + 5 = 9", "13 - 6 = 7", "3 * 8 = 24")  # none of them is asked
 _NEAR, _WRONG = 12, 3  # how far wrong answers are at most, and how many there are
 _OPERATIONS: Mapping[str, tuple[int, int, Callable[[int, int], int]]] = {  # from, to, what it gives
@@ -29,7 +30,7 @@ class Sums:
         before = "\n".join(_SOLVED)
         self.documents = _list()[:limit]
         self.instances = [
-            Request(number, place, document, (f"{before}\n{document['sum']} =", f" {choice}"))
+            Request(number, place, document, (f"{before}\n{document['sum']} =", f" {choice}\n"))
             for number, document in enumerate(self.documents)
             for place, choice in enumerate(document["choices"])
         ]

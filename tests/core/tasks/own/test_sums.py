@@ -40,10 +40,20 @@ def test_every_sum_is_right_among_wrong_ones_and_the_list_stays_what_it_is() -> 
         assert len({len(str(choice)) for choice in choices}) == 1, "no answer is likelier for being shorter"
     prompts = [request.args for request in task.built.instances]
     said = hashlib.sha256(json.dumps(prompts).encode()).hexdigest()[:16]
-    assert (task.version, said) == ("1", "33c77c12a1e0989c"), (
+    assert (task.version, said) == ("2", "c731fda98362ebb0"), (
         "answers are kept by version: a change of the list needs another"
     )
     assert all(f"\n{document['sum']} =" not in prompts[0][0] for document in documents[1:])
+
+
+def test_no_answer_is_the_beginning_of_another_number(tiny_loaded: LoadedModel) -> None:
+    """A model that writes 42 does not write 4, though every byte is a token of its own."""
+    [task] = tasks_named(["sums"], None, None, None)
+    encode_all = tiny_loaded.checkpoint.tokenizer
+    for item in items_of(task, tiny_loaded.checkpoint):
+        for choice, (_, tokens) in zip(item.document["choices"], item.tokens, strict=True):
+            longer = [encode_all(f" {choice}{digit}\n", add_special_tokens=False)["input_ids"] for digit in range(10)]
+            assert not any(tuple(other[: len(tokens)]) == tokens for other in longer)
 
 
 def test_scores_and_margins_are_those_of_plain_forwards(tiny: Path, tiny_loaded: LoadedModel) -> None:
@@ -67,7 +77,7 @@ def test_scores_and_margins_are_those_of_plain_forwards(tiny: Path, tiny_loaded:
             begin = len(tokenizer(context)["input_ids"])
             likely, greedy = [], []
             for choice in document["choices"]:
-                ids = torch.tensor([tokenizer(f"{context} {choice}")["input_ids"]])
+                ids = torch.tensor([tokenizer(f"{context} {choice}\n")["input_ids"]])
                 with torch.no_grad():
                     logits = model(ids, use_cache=False).logits[0, begin - 1 : -1].log_softmax(-1)
                 likely.append(float(logits.gather(-1, ids[0, begin:, None]).sum()))
