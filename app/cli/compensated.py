@@ -4,6 +4,7 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from core.errors import SelectionError
 from core.records.mends import COMPENSATIONS, Compensate, Compensation, Healing
 
 
@@ -18,7 +19,12 @@ def add_compensation(parser: argparse.ArgumentParser) -> None:
 
 
 def asked_compensation(options: argparse.Namespace) -> Compensate | None:
-    return None if options.compensate == "none" else Compensate(options.compensate, options.fit)
+    """What the options ask for; SelectionError for windows of a fit that nobody asks for."""
+    if options.compensate != "none":
+        return Compensate(options.compensate, options.fit)
+    if options.fit is not None:
+        raise SelectionError("--fit is of a compensation, and there is none.", "Add --compensate refit, or scale.")
+    return None
 
 
 def compensation_object(done: Compensation, perplexity: float) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from core.records.mends import HEALS, Heal
 from core.records.results import RunResult
 
 _OWN, _TEXT, _ROWS = "own", "text", "rows"
-_TEXTS = {_OWN: "The run's own, unseen half", _TEXT: "Another text", _ROWS: "Instructions"}
+_TEXTS = {_OWN: "The run's own", _TEXT: "Another text", _ROWS: "Instructions"}
 
 
 def choose_healing(
@@ -60,7 +60,13 @@ def choose_healing(
 def _chosen() -> Heal | None:
     """The fields of a training; None while its text cannot be used."""
     usual = HEALS["short"]
-    kind = st.segmented_control("Text to train on", list(_TEXTS), format_func=_TEXTS.__getitem__, default=_OWN)
+    kind = st.segmented_control(
+        "Text to train on",
+        list(_TEXTS),
+        format_func=_TEXTS.__getitem__,
+        default=_OWN,
+        help="Of the run's own, the half on which it has measured and chosen; the export is judged on the other half",
+    )
     name = "" if kind in (_OWN, None) else _named_text(kind == _ROWS)
     steps, rate, share = st.columns(3)
     count = steps.number_input("Steps", 1, 100_000, usual.steps)

@@ -55,11 +55,14 @@ def at_least_one(players: Players) -> list[str]:
     return found
 
 
-def compensation_of(how: str) -> Compensate | None:
-    """What is asked to be fitted after a cut; SelectionError for another word."""
+def compensation_of(how: str, fit: int | None = None) -> Compensate | None:
+    """What is asked to be fitted after a cut, on how many windows; SelectionError for what cannot be meant."""
     if how not in COMPENSATIONS:
         raise SelectionError(f"compensate={how!r} is unknown.", f"Take one of {', '.join(COMPENSATIONS)}.")
-    return None if how == "none" else Compensate(how)
+    windows = None if fit is None else integer_of(fit, "fit")
+    if how == "none" and windows is not None:
+        raise SelectionError(f"fit={fit} is of a compensation, and there is none.", 'Add compensate="refit".')
+    return None if how == "none" else Compensate(how, windows)
 
 
 def heal_of(

@@ -5,7 +5,7 @@ from os import PathLike
 
 from app.notebook import answers
 from app.notebook.behaviour.asked_run import AskedRun
-from app.notebook.given import Players, at_least_one, compensation_of, heal_of, integer_of, path_of
+from app.notebook.given import Players, at_least_one, compensation_of, heal_of, path_of
 from app.notebook.sessions import work
 from core.coalitions.players import indexes, mask_without
 from core.errors import RunNotFound
@@ -42,7 +42,8 @@ class HealedRun(AskedRun):
             steps: of the optimiser; None: as `recipe` says.
             rate: the highest learning rate; None: as `recipe` says.
             recipe: short (64 steps of 8), or paper (2 passes in steps of 64, for a GPU).
-            corpus: a text to train on, by name or file; without it the run's own unseen half.
+            corpus: a text to train on, by name or file; without it the half of the run's own on which the run has
+                measured and chosen; the export is judged on the other half.
             instructions: in its place, a file with rows of instruction, input and output: loss of the answers alone.
             distil: share of the loss, 0 to 1, that is KL from the whole model's predictions.
             temperature: by which the logits of both are divided for that.
@@ -51,9 +52,7 @@ class HealedRun(AskedRun):
             finish: no more steps: writes the best state of a training that was stopped.
         """
         heal = heal_of(recipe, steps, rate, corpus, instructions, distil, temperature)
-        fitted = compensation_of(compensate)
-        if fitted is not None and fit is not None:
-            fitted = replace(fitted, windows=integer_of(fit, "fit"))
+        fitted = compensation_of(compensate, fit)
         asked = replace(self._recipe(remove), compensate=fitted, heal=heal)
         done, _ = work(self._database, "export", asked, path_of(out, "out"), finish=bool(finish))
         return answers.healed_model(done)

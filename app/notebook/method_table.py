@@ -6,7 +6,7 @@ from os import PathLike
 import pandas as pd
 
 from app.notebook.answers import plan_rows
-from app.notebook.given import compensation_of, integers_of, positive, spec_of, texts_of
+from app.notebook.given import compensation_of, integer_of, integers_of, positive, spec_of, texts_of
 from app.notebook.sessions import Cache, open_results, work
 from core.errors import SelectionError
 from core.records.plans import USUAL_METHODS, MethodResult, methods_for
@@ -76,7 +76,7 @@ def compare(
     if not chosen:
         raise SelectionError("No method would be compared.", 'Name one or more: methods=["quorum", "sleb"].')
     how = compensation_of(compensate)
-    windows = None if fit is None else integers_of(fit, "fit")[0]
+    windows = None if fit is None else integer_of(fit, "fit")
     match = Match(
         chosen,
         None if counts is None else integers_of(counts, "counts"),

@@ -149,9 +149,10 @@ def _line(
 def rivals(found: Comparison) -> Chart:
     """Every method's perplexity on text that none of them has seen, by number of removed layers.
 
-    After the comparison's compensation, if it has one.
+    After the comparison's compensation, if it has one that leaves any choice.
     """
-    figure, after = go.Figure(), "" if found.compensation == "none" else f" after {found.compensation}"
+    fits = any(method.compensated for method in found.methods)
+    figure, after = go.Figure(), f" after {found.compensation}" if fits else ""
     plans = {method.method: method.compensated if after else method.plans for method in found.methods}
     others = [method for method in found.methods if method.method != OURS]
     for index, method in enumerate(sorted(found.methods, key=lambda method: method.method != OURS)):
@@ -178,9 +179,16 @@ def rivals(found: Comparison) -> Chart:
     best = min(ends, key=lambda name: ends[name])
     alt = (
         f"Curves: perplexity{after} of {len(others)} methods of the literature and ours against the number of removed "
-        f"layers, on other text. With {most} removed, {best} has the least: {ends[best]:.1f}."
+        f"layers, on other text. With {most} removed, {best} has the least: {ends[best]:.1f}.{ruined_by(found)}"
     )
     return Chart(figure, alt)
+
+
+def ruined_by(found: Comparison) -> str:
+    """Says so where the comparison's compensation ruins every choice, so that only what is without it is drawn."""
+    if found.compensation == "none" or any(method.compensated for method in found.methods):
+        return ""
+    return f" Every choice is ruined by {found.compensation}, and drawn without it."
 
 
 def _axes(figure: go.Figure, title: str, most: int) -> None:

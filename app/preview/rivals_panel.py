@@ -7,7 +7,7 @@ from app.dashboard.progress import watch
 from app.dashboard.tables import draw_table, methods_table
 from app.digits import perplexity
 from app.foreign import plain
-from app.preview.curve import rivals
+from app.preview.curve import rivals, ruined_by
 from app.preview.searching.search_panel import UNIT
 from app.worker.client import Jobs
 from cache.queries import StoredRun
@@ -27,6 +27,8 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
         watch(job, shared, "Comparing methods")
     if found is not None:
         parts.show_chart(rivals(found), key="rivals")
+        if ruined := ruined_by(found):
+            st.caption(plain(ruined.strip()))
         table = methods_table(found)
         draw_table(table, "Perplexity of each method at each number of removed layers", f"methods-{run.run}")
         with st.popover("How measured"):
@@ -48,7 +50,8 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     methods = st.multiselect("Methods", methods_for(kind), methods_for(kind, USUAL_METHODS))
     state.begin("compare-units", 1.0)
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
-    halves = are_halves(result.model.players)
+    if halves := are_halves(result.model.players):  # none can be fitted, whatever was chosen for a run of blocks
+        state.set_widget("compare-compensate", "none")
     how = st.selectbox("Compensation", COMPENSATIONS, key="compare-compensate", help=_FITS, disabled=halves)
     name = "Compare" if found is None else "Compare again"
     slow = "Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was."

@@ -53,6 +53,10 @@ class Match:
             )
         if self.fits:
             check_asked(kind, self.fit)
+        elif self.fit is not None:
+            raise SelectionError(
+                "Windows to fit on are named, and nothing is fitted.", "Ask for a compensation: refit or scale."
+            )
         everyone = len(players)
         counts = self.counts or tuple(sorted({max(1, round(share * everyone)) for share in (0.1, 0.2, 0.3, 0.4)}))
         for count in counts:

@@ -116,7 +116,7 @@ class MethodResult:
 
     @property
     def exportable(self) -> bool:
-        """Whether plain `from_pretrained` can have what it leaves."""
+        """Whether a plain model could have what it leaves; `export` knows no compensation that is part of a method."""
         method = METHODS.get(self.method)
         return method is None or not method.runtime
 

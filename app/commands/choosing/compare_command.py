@@ -53,7 +53,11 @@ def _lines(found: Comparison) -> list[str]:
         lines.append(f"{method.method:12s}{row}  {method.coalitions:10d}  {method.plain:8.2f}  {method.shared:8.2f}")
     for method in found.methods:
         if method.mends:
-            beside = "its own compensation" if method.exportable else "a matrix at run time, which nothing can export"
+            beside = (
+                "its own compensation, without which `export` writes its choices"
+                if method.exportable
+                else "a matrix at run time, which nothing can export"
+            )
             lines.append(f"{method.method} is measured with {beside}")
     if found.compensation != "none":
         lines += ["", f"after {found.compensation} of the same choices, fitted on {found.fitted}", head]

@@ -61,6 +61,9 @@ def test_what_cannot_be_compensated_is_refused_by_name(cli: Cli, tiny: Path, tex
         status, answer, errors = cli(*ask, *options)
         assert status == 1 and words in answer["error"]["message"], options
         assert "Compensating" not in errors, "before any fit"
+    for command in (("perplexity", "--remove", "3"), ("compare", "--methods", "random", "--counts", "1")):
+        status, answer, errors = cli(*command, *ask[1:5], "--fit", 32)
+        assert status == 1 and "compensat" in answer["error"]["message"] + answer["error"]["hint"], command
 
 
 def test_a_search_takes_what_is_best_after_it(cli: Cli, spec: RunSpec, finished: Finished) -> None:

@@ -68,6 +68,8 @@ def test_it_is_what_the_command_writes(run: quorum.Run, cli: Cli, tmp_path: Path
         (lambda run, out: run.heal([2], out, corpus="none.txt"), "no text none.txt"),
         (lambda run, out: run.heal([2], out, instructions=3), "instructions=3"),
         (lambda run, out: run.heal([2], out, compensate="magic"), "compensate='magic'"),
+        (lambda run, out: run.heal([2], out, fit=16), "fit=16 is of a compensation"),
+        (lambda run, out: run.heal([2], out, compensate="scale", fit=[8, 99]), "one whole number"),
         (lambda run, out: run.heal([2], out, finish=True), "no such training"),
     ],
 )

@@ -96,6 +96,10 @@ def test_methods_are_compared_as_on_the_command_line(spec: RunSpec, cli: Cli, ca
         assert 2 in [len(losses[mask]) for losses in known if mask in losses]
     with pytest.raises(quorum.QuorumError, match="chance"):
         quorum.compare("chance", spec.model, spec.corpus, **asked)
+    with pytest.raises(quorum.QuorumError, match="one whole number"):
+        quorum.compare("random", spec.model, spec.corpus, compensate="scale", fit=[8, 99], **asked)
+    with pytest.raises(quorum.QuorumError, match="nothing is fitted"):
+        quorum.compare("random", spec.model, spec.corpus, fit=8, **asked)
 
 
 def test_an_interrupt_lets_go_of_the_run() -> None:
