@@ -133,11 +133,14 @@ def show_training(job: Job) -> None:
 
 
 def show_stopped(shared: Jobs, result: RunResult) -> None:
-    """The trainings of a run that were stopped, each with what is known of it and the ways to go on."""
+    """The trainings of a run that were stopped and that whoever is looking may go on with, with what is known of them.
+
+    Where people log in, each sees one's own: somebody may have uploaded the text.
+    """
     # One that was just asked for holds its state only once its model is loaded.
     going = [job.details["recipe"] for job in shared.tasks() if job.what == "heal" and job.active]
     for name, asked in stopped(result.run).items():
-        if asdict(asked.recipe) in going:
+        if asdict(asked.recipe) in going or not login.may_end(asked.owner):
             continue
         with st.container(border=True, key=f"stopped-{name}"):
             gone = named(result.model.players, indexes(result.model.players, asked.recipe.removed))
@@ -152,13 +155,21 @@ def show_stopped(shared: Jobs, result: RunResult) -> None:
                 if st.button("Write the best so far", key=f"finish-{name}", icon=":material/save:"):
                     _again(*told, finish=True)
                 if login.visitor() is None and st.button("Forget it", key=f"forget-{name}", icon=":material/delete:"):
-                    forget(name)
-                    st.rerun()
+                    _dropped(name)
 
 
 def _again(shared: Jobs, recipe: Recipe, out: str, uncached: bool, *, finish: bool) -> None:
     try:
         start(shared, recipe, out, uncached, finish=finish)
+    except QuorumError as error:
+        parts.show_error(error)
+    else:
+        st.rerun()
+
+
+def _dropped(name: str) -> None:
+    try:
+        forget(name)
     except QuorumError as error:
         parts.show_error(error)
     else:

@@ -84,7 +84,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return engine.export(recipe, Path(command["out"]), uncached=command.get("uncached", False))
         case "heal":
             recipe, out = from_fields(Recipe, command["recipe"]), Path(command["out"])
-            return engine.export(recipe, out, uncached=command["uncached"], finish=command["finish"])
+            how = {name: command[name] for name in ("uncached", "finish", "owner")}
+            return engine.export(recipe, out, **how)
         case "quantise":
             work = quantising(spec, command["library"], None, Path(command["out"]))
             return engine.lend(partial(as_answered, work=work))

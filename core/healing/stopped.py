@@ -30,6 +30,7 @@ class Asked:
     out: str
     uncached: bool
     training: Training  # where it was, with the losses of all its steps
+    owner: str | None = None  # who asked for it, where people log in
 
 
 def folder() -> Path:
@@ -51,11 +52,20 @@ def stopped(run: str) -> dict[str, Asked]:
 
 
 def forget(name: str) -> None:
-    """Drops a training, its state with it."""
+    """Drops a training that was stopped, its state with it.
+
+    Raises:
+        HealingError: a process goes on with it again.
+        NotWritable, DiskFull.
+    """
+    with alone(name):
+        drop(name)
+
+
+def drop(name: str) -> None:
+    """The same by whoever holds it. Its lock stays, an empty file: others may wait for it."""
     for suffix in (_NOTE, STATE):
         (folder() / f"{name}{suffix}").unlink(missing_ok=True)
-    with suppress(OSError):  # where a file that is open cannot go, it stays, and is empty
-        (folder() / f"{name}{_LOCK}").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -83,7 +93,7 @@ def alone(name: str) -> Iterator[None]:
 
 
 def noted(
-    events: Generator[Event, None, Any], name: str, recipe: Recipe, out: Path, uncached: bool
+    events: Generator[Event, None, Any], name: str, recipe: Recipe, out: Path, uncached: bool, owner: str | None = None
 ) -> Generator[Event, None, Any]:
     """The events of a training, with a note kept as often as its state is; and what the training returns.
 
@@ -98,7 +108,7 @@ def noted(
             if isinstance(event, Training):
                 now = event.after(now)
                 if len(now.readings) != readings or time.monotonic() - last > OFTEN:
-                    _put(name, Asked(recipe, str(out), uncached, now))
+                    _put(name, Asked(recipe, str(out), uncached, now, owner))
                     readings, last = len(now.readings), time.monotonic()
             yield event
     except StopIteration as end:
@@ -106,7 +116,7 @@ def noted(
     except GeneratorExit:  # somebody has cancelled it
         if now is not None:
             with suppress(QuorumError):  # on a full disk the last note stays
-                _put(name, Asked(recipe, str(out), uncached, now))
+                _put(name, Asked(recipe, str(out), uncached, now, owner))
         raise
     finally:
         events.close()

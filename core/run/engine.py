@@ -177,16 +177,24 @@ class Engine:
             yield from all_divergences(self._store, opened.key, opened.evaluator)
 
     def export(
-        self, recipe: Recipe, out: Path, *, uncached: bool = False, most: float | None = None, finish: bool = False
+        self,
+        recipe: Recipe,
+        out: Path,
+        *,
+        uncached: bool = False,
+        most: float | None = None,
+        finish: bool = False,
+        owner: str | None = None,
     ) -> Iterator[Event]:
         """Writes a recipe's model without its layers, and measures it on text that choosing them has not used.
 
-        Of a recipe that trains, `finish` writes the best state of a training that was stopped.
+        Of a recipe that trains, `finish` writes the best state of a training that was stopped, and `owner`, a person
+        who has logged in, is who may go on with it.
 
         Raises:
             QuorumError: a wrong request before anything is written; a failure later leaves nothing at `out`.
         """
-        yield from exporting(self._store, self._games, recipe, out, uncached, most, finish)
+        yield from exporting(self._store, self._games, recipe, out, uncached, most, finish, owner)
 
     def select(
         self, run: str, game: str, spec: RunSpec, request: Request, machines: Machines | None = None

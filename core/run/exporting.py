@@ -25,7 +25,7 @@ from core.healing.checkpoints import any_state, checkpoint_of
 from core.healing.examples import Material
 from core.healing.library import check_peft
 from core.healing.material import check_asked, check_same, material_of
-from core.healing.stopped import alone, forget, noted
+from core.healing.stopped import alone, drop, noted
 from core.healing.training import train
 from core.records.behaviour.treatments import Treatment
 from core.records.events import Event, Stage
@@ -38,7 +38,14 @@ Mask = NDArray[np.bool_]
 
 
 def exporting(
-    store: Store, games: Games, recipe: Recipe, out: Path, uncached: bool, most: float | None, finish: bool
+    store: Store,
+    games: Games,
+    recipe: Recipe,
+    out: Path,
+    uncached: bool,
+    most: float | None,
+    finish: bool,
+    owner: str | None,
 ) -> Iterator[Event]:
     """The events of `Engine.export`, the last of which is Exported."""
     heal = recipe.heal
@@ -76,7 +83,7 @@ def exporting(
             held.enter_context(alone(file.stem))
             check_target(out, recipe if file.exists() else None)
             training = _healed(game, recipe, mask, fit[1], material, file, finish)
-            healed, patches = yield from noted(training, file.stem, recipe, out, uncached)
+            healed, patches = yield from noted(training, file.stem, recipe, out, uncached, owner)
             fit = fit[0], patches
         yield Stage(f"Writing, reloading and measuring {out.name}")
         smaller = export(game.loaded, game.windows, recipe, out, uncached=uncached, most=most, fit=fit, healed=healed)
@@ -93,7 +100,7 @@ def exporting(
         yield Stage("Timing both models in turn")
         took = seconds(game.loaded, game.windows.ids[:1], mask)
         if file is not None:
-            forget(file.stem)
+            drop(file.stem)
     yield exported(game.loaded, game.windows, recipe, out, smaller, (fit[0], healed), took, beside)
 
 

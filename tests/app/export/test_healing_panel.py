@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.dashboard import login
 from app.digits import perplexity
 from app.export.training_chart import training_chart
 from app.worker.client import Jobs
@@ -111,13 +112,19 @@ def test_cancelled_it_keeps_its_best_and_killed_it_goes_on(shared: Jobs, run: st
     assert told["healing"]["steps"] == last.exported.healing.steps == len(kept.training.losses)
 
 
-def test_a_stopped_training_is_forgotten(shared: Jobs, run: str) -> None:
+def test_a_stopped_training_is_its_owners_and_is_forgotten(
+    shared: Jobs, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(login, "visitor", lambda: "ada")
     job = asked(opened(run, 4000), shared, run, "healed")
     wait(lambda: job.training is not None and len(job.training.losses) > 2)
     shared.cancel(job)
     wait(lambda: not job.active)
-    page = open_page("export", run=run, remove="3")
-    assert "A training without 2, 5 was stopped" in said(page)
+    assert [found.owner for found in stopped(run).values()] == ["ada"]
+    for visitor in ("bob", "ada", None):
+        monkeypatch.setattr(login, "visitor", lambda visitor=visitor: visitor)
+        page = open_page("export", run=run, remove="3")
+        assert ("A training without 2, 5 was stopped" in said(page)) == (visitor != "bob")
     button(page, "Forget it").click().run()
     assert "was stopped" not in said(page) and not stopped(run)
 
