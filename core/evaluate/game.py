@@ -22,7 +22,7 @@ from core.records.storage import Store
 from core.text.corpora import Corpus, check_length, is_local, read, stamp
 from core.text.self_written.prompt_file import check_prompts, is_self_written, prompts_of
 from core.text.tokens import check_known
-from core.text.windows import Windows, cutting, excerpts
+from core.text.windows import Windows, check_cut, cutting, excerpts
 
 _TOLD = 8  # pieces of a long text, after which it is told how far it is
 
@@ -104,7 +104,10 @@ class Games:
         checkpoint = yield from finding(spec.model)
         if checkpoint.layers is not None:
             check(players_of(checkpoint.layers, spec.players, spec.protect))
-        if not prompts:
+        if prompts:  # to be written by the loaded model, which takes minutes
+            bos, _ = check_cut(checkpoint.tokenizer, text, halved=text.split != "whole")
+            check_length(text.window + (bos == "window"), checkpoint.positions, checkpoint.source)
+        else:
             yield Stage(f"Reading the text {text.corpus}")
             windows = yield from _windows(corpus or _read(text), checkpoint, text)
         self._game = None
@@ -165,6 +168,13 @@ class Games:
             loaded = loaded.played_by(players)
             self._model = request, loaded  # with the halves of its blocks, if it had to look for them
         return loaded
+
+
+def check_written(*texts: TextSpec) -> None:
+    """CorpusError where the model would write some of these texts and they cannot be had: before it writes any."""
+    for text in texts:
+        if is_self_written(text.corpus):
+            asked_prompts(text)
 
 
 def asked_prompts(text: TextSpec) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from core.coalitions.masks import encode
 from core.coalitions.players import computed
 from core.compensation.compensate import check_compensation
 from core.compensation.projections import Patches, patched
-from core.evaluate.game import Game, Games
+from core.evaluate.game import Game, Games, check_written
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.export.export import check_export, export, exported
@@ -58,6 +58,8 @@ def exporting(
         check_peft()
         check_asked(heal)
     text = recipe.spec.text("evaluation")
+    if recipe.compensate is not None:
+        check_written(fitted_on(text, recipe.compensate.windows))
     game = yield from games.open(recipe.spec, text, recipe.check_players)
     recipe.check(game.loaded.info)
     mask = check_export(game.loaded, recipe, uncached)

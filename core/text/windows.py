@@ -47,17 +47,7 @@ def cut(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> W
 def cutting(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> Generator[int, None, Windows]:
     """As `cut`; tells how many tokens there are so far, since a long text takes a while."""
     window, sequences = spec.window, spec.sequences
-    if window < 2 or (sequences is not None and sequences < 1):
-        raise CorpusError(
-            f"{sequences} sequences of {window} tokens cannot be measured.",
-            "Use at least 1 sequence of at least 2 tokens.",
-        )
-    if spec.bos == "corpus" and (spec.seed is not None or corpus.halved):
-        raise CorpusError(
-            "One BOS in front of the corpus needs the whole text in order, and a run draws its windows.",
-            "Use --bos window, none or auto.",
-        )
-    bos, bos_id = settle_bos(tokenizer, spec)
+    bos, bos_id = check_cut(tokenizer, spec, corpus.halved)
     in_order = spec.seed is None and not corpus.halved
     if in_order and sequences is None and not corpus.ended:
         raise CorpusError(
@@ -110,6 +100,21 @@ def excerpts(tokenizer: PreTrainedTokenizerBase, windows: Windows) -> tuple[str,
 def fingerprint(ids: torch.Tensor) -> str:
     """Names token ids by their content: sequences with one name are the same text."""
     return hashlib.sha256(ids.numpy().tobytes()).hexdigest()[:16]
+
+
+def check_cut(tokenizer: PreTrainedTokenizerBase, spec: TextSpec, halved: bool) -> tuple[str, int]:
+    """What needs no text to be seen: CorpusError for windows that cannot be cut; else the BOS, as `settle_bos`."""
+    if spec.window < 2 or (spec.sequences is not None and spec.sequences < 1):
+        raise CorpusError(
+            f"{spec.sequences} sequences of {spec.window} tokens cannot be measured.",
+            "Use at least 1 sequence of at least 2 tokens.",
+        )
+    if spec.bos == "corpus" and (spec.seed is not None or halved):
+        raise CorpusError(
+            "One BOS in front of the corpus needs the whole text in order, and a run draws its windows.",
+            "Use --bos window, none or auto.",
+        )
+    return settle_bos(tokenizer, spec)
 
 
 def settle_bos(tokenizer: PreTrainedTokenizerBase, spec: TextSpec) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core.coalitions.players import mask_without
 from core.compensation.compensate import LEAST, compensate
 from core.compensation.projections import Patches, patched
-from core.evaluate.game import Game, Games
+from core.evaluate.game import Game, Games, check_written
 from core.evaluate.reference import check_finite, sequence_losses
 from core.records.events import Event, Stage
 from core.records.mends import Compensate, Compensation
@@ -44,8 +44,10 @@ def mended(
         QuorumError: before any forward if the request is wrong.
     """
     check = partial(mask_without, removed=removed)
+    fitted = fitted_on(text, how.windows)
+    check_written(fitted)
     yield from games.open(spec, unseen(text), check)
-    game = yield from games.open(spec, fitted_on(text, how.windows), check)
+    game = yield from games.open(spec, fitted, check)
     mask = mask_without(game.loaded.info.players, removed)
     return (yield from compensate(game.loaded, game.windows, mask, how.how))
 

@@ -71,7 +71,7 @@ def check_prompts(corpus: str, split: str, prompts: int, sequences: int | None, 
             f"{prompts:,} prompts of {name_of(corpus)} give {prompts * EACH:,} tokens at most,{halves} and "
             f"{sequences or 1:,} x {window} = {needed:,} are needed.",
             f"Give {-(-needed * parts // EACH) + 1:,} prompts or more, one in each line, or ask for fewer or shorter "
-            "sequences (--sequences, --windows, --window).",
+            "sequences (--sequences, --windows, --window; --fit where a compensation is fitted).",
         )
 
 

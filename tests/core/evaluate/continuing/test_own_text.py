@@ -171,11 +171,23 @@ def test_what_cannot_be_written_is_refused_before_the_weights_are_read(
         (f"self:{tmp_path}", (), "self:"),
         (f"self:{tmp_path}/one.txt", ("--field", "text"), "no field"),
         (f"self:{tmp_path}/one.txt", ("--sequences", 10, "--window", 128), "Give 5 prompts or more"),
+        (f"self:{tmp_path}/one.txt", ("--sequences", 1, "--window", 300, "--masks", 40), "256 positions"),
+        (f"self:{tmp_path}/one.txt", ("--sequences", 1, "--window", 64, "--bos", "corpus", "--masks", 40), "One BOS"),
     ):
         status, answer, _ = cli("run", "--model", tiny, "--corpus", corpus, *options)
         error = answer["error"]
         assert status == 1 and error["kind"] == "CorpusError", error
         assert says in f"{error['message']} {error['hint']}" or says == "self:", error
+
+
+def test_too_few_prompts_for_a_fit_are_refused_before_anything_is_written(cli: Cli, tiny: Path, own_home: Path) -> None:
+    """The stored prompts give 7,680 tokens to fit on; 12,288 are taken unless --fit says otherwise."""
+    text = ("--model", tiny, "--dtype", "float32", "--corpus", "self:", "--compensate", "scale", "--window", 128)
+    for command in (("perplexity", *text, "--windows", 3, "--remove", "1"), ("compare", *text, "--sequences", 4)):
+        status, answer, errors = cli(*command)
+        assert status == 1, errors
+        assert "96 x 128" in answer["error"]["message"] and "--fit" in answer["error"]["hint"]
+        assert not (own_home / "written").exists()
 
 
 @pytest.mark.parametrize(("split", "needed"), [("calibration", 1280), ("whole", 1280), ("evaluation", 5 * EACH)])
