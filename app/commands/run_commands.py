@@ -51,7 +51,11 @@ def run(options: argparse.Namespace, spec: RunSpec) -> None:
     plans, text = plans_of(finished.result, queries.selection(database, run, ()))
     answer, text = result_object(finished.result) | plans, f"{result_text(finished.result)}\n\n{text}"
     if worth is not None:
-        found = worth.needed(database, run, lend)
+        try:
+            found = worth.needed(database, run, lend)
+        except QuorumError as error:
+            error.hint += f" The run itself is finished and kept: python -m app show {run}"
+            raise
         needs, told = need_answer(database, queries.find_run(database, run), VALUE, worth.answers, found)
         answer, text = {**answer, "needs": needs}, f"{text}\n\n{told}"
     say(options.json, answer, text)

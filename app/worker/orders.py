@@ -123,10 +123,10 @@ def compensating(engine: Engine, store: Store, spec: RunSpec, command: Command) 
 
 
 def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> Iterator[Event]:
-    """What plans predict of as many unseen windows as the run has, and how they do small sums."""
+    """What plans predict of as many unseen windows as the run has, and how those that give numbers do small sums."""
     yield from engine.lend(partial(predicting, spec=spec, removals=removals, windows=spec.sequences))
     yield Stage("Asking every plan small sums")
-    summing = partial(answered, spec=spec, questions=Questions((SUMS,)), removals=[(), *removals])
+    summing = partial(answered, spec=spec, questions=Questions((SUMS,)), removals=[(), *removals], spare=True)
     yield from as_shares(engine.lend(summing))
     yield Answered()
 

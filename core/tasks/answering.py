@@ -41,7 +41,7 @@ class Questions:
 
 
 def answered(
-    store: Store, games: Games, spec: RunSpec, questions: Questions, removals: Sequence[Names]
+    store: Store, games: Games, spec: RunSpec, questions: Questions, removals: Sequence[Names], *, spare: bool = False
 ) -> Generator[Event, None, tuple[ModelInfo, list[ModelScores]]]:
     """What a model scores on tasks without some players, one removal after the other.
 
@@ -52,6 +52,7 @@ def answered(
         questions: the tasks and their items.
         removals: players to switch off, by name or by their places in a mask; none gives the whole model's. The same
             players twice are asked once.
+        spare: a removal without numbers is told and left out, and is no error.
 
     Raises:
         QuorumError: before any forward if the request is wrong; what has been stored stays in any case.
@@ -63,7 +64,11 @@ def answered(
 
     loaded, tasks, items = yield from asked(games, spec, questions, masks)
     every = masks(loaded.info.players)
-    found = yield from answers(store, loaded, items, every)
+    found = yield from answers(store, loaded, items, every, spare=spare)
+    whole = [all(item.digest in one for some in items for item in some) for one in found]
+    if not all(whole):
+        yield Stage(f"{loaded.info.source} gives no numbers after {whole.count(False)} of {len(whole)} removals")
+    every, found = every[np.array(whole)], [one for one, all_there in zip(found, whole, strict=True) if all_there]
     scores = [tuple(map(score, tasks, items, [one] * len(tasks))) for one in found]
     for mask, of_mask in zip(every, scores, strict=True):
         store.record_traits(loaded.info, encode(mask), *of_mask)

@@ -52,6 +52,8 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
             disabled=own,
             help="With a file TASK.jsonl, a row for each item; empty takes the task's own data set from the Hub",
         ).strip()
+    if own:  # the field keeps what was typed for another task
+        folder = ""
     left, right = st.columns(2)
     answers = left.selectbox(
         "Worth",
@@ -77,7 +79,7 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
                 login.visitor(),
                 run=run.run,
                 tasks=[str(task)],
-                data=str(user_path(folder).resolve()) if folder and not own else None,
+                data=str(user_path(folder).resolve()) if folder else None,
                 limit=int(limit),
                 value=kind,
                 answers=answers,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 
+from core.errors import TaskError
 from core.evaluate.game import Game, Games
 from core.model.model import LoadedModel
 from core.records.behaviour.task_scores import AGREEMENT
@@ -16,6 +17,8 @@ from core.records.spec import RunSpec
 from core.tasks.items import Item
 from core.tasks.likelihood import Likelihoods
 from core.tasks.named_task import NamedTask
+
+_MOST = 2**26  # token ids in all contexts, since each token has its own; they take half a GiB
 
 
 class Agreeing:
@@ -36,9 +39,11 @@ def opening(
     """The model on so many unseen windows of the run's text, as many as the run has if no number is given.
 
     Raises:
+        TaskError: so many windows have contexts that memory is not meant for.
         QuorumError: as `Games.open`.
     """
     text = replace(spec.text("evaluation"), sequences=windows or spec.sequences)
+    _check_size(text.sequences or 1, text.window)
     return (yield from games.open(spec, text, check))
 
 
@@ -48,6 +53,17 @@ def agreement_items(game: Game) -> Generator[Event, None, tuple[NamedTask, list[
     ways, rows = Likelihoods(game.loaded), [tuple(map(int, row)) for row in game.windows.ids]
     items = [_item(ways, game.loaded, row) for row in rows]
     return NamedTask(AGREEMENT, Agreeing(), "evaluation", str(game.windows.protocol), "1", 0), items
+
+
+def _check_size(windows: int, window: int) -> None:
+    each = window * (window - 1) // 2
+    if windows * each > _MOST:
+        most = _MOST // each
+        raise TaskError(
+            f"Agreement on {windows:,} windows of {window:,} tokens has {windows * each:,} tokens in its contexts, and "
+            f"{_MOST:,} are the most.",
+            f"Ask for {most:,} windows or fewer: --limit {most}." if most else "Ask a run with shorter windows.",
+        )
 
 
 def _item(ways: Likelihoods, loaded: LoadedModel, row: tuple[int, ...]) -> Item:

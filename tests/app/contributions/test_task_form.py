@@ -58,6 +58,10 @@ def test_sums_need_no_folder_and_a_task_that_nobody_knows_is_said(
 ) -> None:
     [run] = finished(spec)
     page = open_page("contributions", run=run, tab="tasks", value="shapley")
+    box(page, "Task").set_value("copa").run()
+    page.text_input(key="task-data").set_value("/no/folder")
+    page.run()
+    box(page, "Task").set_value("sums").run()
     assert box(page, "Task").value == "sums" and page.text_input(key="task-data").disabled
     page.number_input(key="task-items").set_value(4)
     page.run()

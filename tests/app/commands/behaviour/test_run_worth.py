@@ -1,6 +1,7 @@
 """A run with a task as a worth is the run, then `needs` of it: the same numbers, refused early, and resumed."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_what_cannot_be_asked_is_told_before_the_run(
     assert status == 1 and answer["error"]["hint"]
     assert says in f"{answer['error']['message']} {answer['error']['hint']}", errors
     assert not queries.runs(Database(cache_file))
+
+
+def test_where_the_task_fails_the_finished_run_is_named(
+    cli: Cli, small: tuple[object, ...], folder: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Likelihoods.answers
+
+    def broken(self: Likelihoods, item: Item, masks: Masks) -> Iterator[tuple[int, Answer]]:
+        for row, found in plain(self, item, masks):
+            yield row, found._replace(likelihoods=(math.nan,) * len(found.likelihoods))
+
+    monkeypatch.setattr(Likelihoods, "answers", broken)
+    status, answer, _ = cli(*small, "--no-search", "--worth", "margin:copa", "--data", folder)
+    [run] = queries.runs(Database(cache_file))
+    assert status == 1 and run.status == "finished" and "no numbers" in answer["error"]["message"]
+    assert answer["error"]["hint"].endswith(f"python -m app show {run.run}")
 
 
 def test_stopped_among_the_items_it_goes_on(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -97,3 +97,19 @@ def test_a_run_goes_on_to_it(cli: Cli, tiny: Path, text_file: Path) -> None:
     [task] = answer["needs"]["tasks"]
     assert (task["task"], task["answers"], task["items"]) == ("agreement", "accuracy", 6)
     assert answer["needs"]["correlations"]["of"] == ["text", "agreement"]
+
+
+def test_more_contexts_than_memory_is_meant_for_are_refused_first(
+    spec: RunSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loaded(*_: object) -> NoReturn:
+        raise AssertionError("the model is loaded")
+
+    monkeypatch.setattr("core.evaluate.game.load", loaded)
+    monkeypatch.setattr("core.tasks.own.agreeing._MOST", 4 * sum(range(12)))
+    store = Store(InMemory())
+    with pytest.raises(TaskError, match="5 windows of 12 tokens has 330 tokens") as refused:
+        returned(answered(store, Games(store), spec, Questions(("agreement",)), [()]))
+    assert "--limit 4" in refused.value.hint
+    with pytest.raises(AssertionError, match="is loaded"):
+        returned(answered(store, Games(store), spec, Questions(("agreement",), limit=4), [()]))
