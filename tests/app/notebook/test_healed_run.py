@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import pytest
 import quorum
 
 from app.notebook import progress_bar
+from cache import queries
+from cache.database import Database
+from cache.store import Store
 from core.errors import QuorumError
 from core.records.events import Training
+from core.records.mends import HEALS
 from core.records.spec import RunSpec
 from tests.support.commands import Cli
 from tests.support.finished import Finished
@@ -29,7 +34,7 @@ def run(
     return quorum.load(name, cache=cache_file)
 
 
-def test_it_is_what_the_command_writes(run: quorum.Run, cli: Cli, tmp_path: Path) -> None:
+def test_it_is_what_the_command_writes(run: quorum.Run, cli: Cli, tmp_path: Path, cache_file: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("\n".join(json.dumps({"instruction": f"Say {n}.", "output": f"{n}!"}) for n in range(20)))
     for name, options, given in (
@@ -51,6 +56,12 @@ def test_it_is_what_the_command_writes(run: quorum.Run, cli: Cli, tmp_path: Path
         assert list(done.readings.loss)[1:] == [reading["loss"] for reading in readings[1:]]
         for file in FILES:
             assert (done.path / file).read_bytes() == (tmp_path / name / file).read_bytes(), file
+    result = queries.find_run(Database(cache_file), run.name).result
+    assert result is not None
+    refitted, paper = Store(Database(cache_file)).traits(result.model, ["11011011"])["11011011"].treated.values()
+    assert refitted.heal == replace(HEALS["short"], steps=3) and refitted.compensation is not None
+    assert paper.heal == replace(HEALS["paper"], distil=0.5, temperature=2.0, rate=1e-3), "without its path"
+    assert "epochs 2" in str(paper) and "distil 0.5" in str(paper) and str(tmp_path) not in repr(paper)
 
 
 @pytest.mark.parametrize(
