@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from app.commands.behaviour.run_worth import task_worth
 from app.example import shipped
 from app.notebook.given import integer_of, path_of, spec_of
 from app.notebook.run_handle import Run
@@ -72,6 +71,7 @@ def run(
     Raises:
         QuorumError: before any evaluation if the request is wrong.
     """
+    from app.commands.behaviour.run_worth import task_worth
     from core.sampling.samplers import check_size
 
     spec = spec_of(

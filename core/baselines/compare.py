@@ -37,7 +37,7 @@ class Match:
     @property
     def fits(self) -> bool:
         """Whether anything is fitted."""
-        return self.compensate != "none" or any(METHODS[name].mends for name in self.methods)
+        return self.compensate != "none" or any(METHODS[name].mends for name in self.methods if name in METHODS)
 
     def check(self, players: Sequence[str], kind: str) -> tuple[int, ...]:
         """The counts, or SelectionError: for players of a kind."""

@@ -58,7 +58,9 @@ def _literal(value: object) -> str:
 def test_run_takes_what_a_run_is_asked_for_with_the_same_defaults() -> None:
     parameters = inspect.signature(quorum.run).parameters
     assert parameters["search"].default is True
-    assert {name: item.default for name, item in parameters.items() if name not in ("cache", "search")} == {
+    task = ("worth", "data", "limit")
+    assert all(parameters[name].default is None for name in task)
+    assert {name: item.default for name, item in parameters.items() if name not in ("cache", "search", *task)} == {
         field.name: field.default for field in fields(RunSpec)
     }
     for function in (quorum.evaluate, quorum.compare):
