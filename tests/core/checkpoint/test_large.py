@@ -71,7 +71,7 @@ def test_export_of_an_offloaded_model(
     spread = offloaded(tiny, monkeypatch)
     text = TextSpec(str(text_file), "evaluation", 16, 4)
     windows = cut(read(str(text_file), "evaluation"), spread.checkpoint.tokenizer, text)
-    _, losses, _ = export(spread, windows, recipe_of(spread, (1, 5)), tmp_path / "out")
+    losses = export(spread, windows, recipe_of(spread, (1, 5)), tmp_path / "out").losses
     mask = np.array([layer not in (1, 5) for layer in range(8)])
     assert losses == pytest.approx(sequence_losses(tiny_loaded, windows.ids, mask), rel=1e-6)
     del spread
