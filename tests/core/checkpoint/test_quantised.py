@@ -146,7 +146,7 @@ def test_whole_layers_are_exported_and_halves_refused(quantised: LoadedModel, te
         with pytest.raises(ExportError, match="metadata of its own"):
             export(quantised, windows, recipe_of(quantised, (2, 5)), tmp_path / "out")
         return
-    _, losses, _ = export(quantised, windows, recipe_of(quantised, (2, 5)), tmp_path / "out")
+    losses = export(quantised, windows, recipe_of(quantised, (2, 5)), tmp_path / "out").losses
     mask = np.array([layer not in (2, 5) for layer in range(8)])
     assert losses == pytest.approx(sequence_losses(quantised, windows.ids, mask), rel=1e-5)
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "out")

@@ -70,8 +70,8 @@ def test_export_can_be_pruned_again(tiny: Path, text_file: Path, tmp_path: Path)
     )
 
     def exported(model: LoadedModel, removed: tuple[int, ...], name: str) -> tuple[int, list[float]]:
-        parameters, losses, _ = export(model, windows, recipe_of(model, removed), tmp_path / name)
-        return parameters, losses.tolist()
+        smaller = export(model, windows, recipe_of(model, removed), tmp_path / name)
+        return smaller.parameters, smaller.losses.tolist()
 
     assert exported(loaded, (1, 4), "once") == exported(loaded, (4, 1), "same")
     again = load(locate(str(tmp_path / "once")), "float32", "cpu")
