@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 
 from app.root import ROOT
-from benchmarks import accelerator, attribution, cluster, compensation, healing, predictions, selection, trained
+from benchmarks import (
+    accelerator,
+    attribution,
+    cluster,
+    compensation,
+    four_bits,
+    healing,
+    predictions,
+    selection,
+    trained,
+)
 from benchmarks.games import games
 
 TRAINED = ("mamba", "rwkv")
@@ -171,6 +181,19 @@ def test_what_training_after_a_cut_gives() -> None:
         assert line in page, line
     assert {text["sequences"] for text in found["held_out"].values()} == {healing.JUDGED}
     assert found["model"]["dtype"] in page and found["text"]["tokens"] in page
+
+
+def test_four_bits_before_a_cut_and_after_it() -> None:
+    page, found = said("Four bits before a cut and after it"), four_bits.kept(ROOT / four_bits.OUT)
+    lines = four_bits.table(found["rows"]).splitlines()
+    assert len(lines) == 2 + 3 * 3
+    for line in lines:
+        assert line in page, line
+    assert f"groups of {found['group']}" in page and f"{found['fit']} x 128 tokens" in page and found["dtype"] in page
+    rows = {(row["state"], row["library"]): np.array(row["perplexity"]) for row in found["rows"]}
+    for library in dict.fromkeys(row["library"] for row in found["rows"] if row["library"]):
+        apart = np.abs(rows[four_bits.FIRST_BITS, library] / rows[four_bits.FIRST_CUT, library] - 1)
+        assert (apart < 0.025).all() and (apart.any() == (library == "gptqmodel"))
 
 
 def test_many_machines() -> None:

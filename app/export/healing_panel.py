@@ -21,7 +21,7 @@ from cache.queries import StoredRun
 from core.coalitions.players import indexes
 from core.errors import HealingError, NotAllowed, QuorumError
 from core.export.recipe import Recipe
-from core.healing.library import check_peft
+from core.healing.installed_peft import check_peft
 from core.healing.stopped import forget, stopped
 from core.records.events import Training
 from core.records.mends import HEALS, Heal

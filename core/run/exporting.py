@@ -23,7 +23,7 @@ from core.export.target import check_target
 from core.healing.adapters import check_healing
 from core.healing.checkpoints import any_state, checkpoint_of
 from core.healing.examples import Material
-from core.healing.library import check_peft
+from core.healing.installed_peft import check_peft
 from core.healing.material import check_asked, check_same, material_of
 from core.healing.stopped import alone, drop, noted
 from core.healing.training import train
