@@ -58,3 +58,16 @@ def button(app: AppTest, label: str) -> object:
 
 def box(app: object, label: str) -> object:
     return next(element for element in app.selectbox if element.label == label)
+
+
+def agreed_export(run: str, remove: str) -> AppTest:
+    """The page Export with a removal that is measured, and agreed to however much worse it is."""
+    page = open_page("export", run=run, remove=remove)
+    if "job-preview" in page.session_state:
+        measured = page.session_state["job-preview"]
+        wait(lambda: not measured.active)
+        page.run()
+    for box in page.checkbox:
+        if not box.disabled and "GGUF" not in box.label:
+            box.check().run()
+    return page

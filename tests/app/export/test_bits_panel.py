@@ -13,7 +13,7 @@ from app.worker.client import Jobs
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import wait
-from tests.support.pages import button, open_page, said
+from tests.support.pages import agreed_export, button, said
 
 TOOL = Path(sys.prefix) / "tools" / "bitsandbytes"
 
@@ -28,14 +28,7 @@ def exported(
     monkeypatch.setattr("app.worker.client.subprocess", subprocess)
     spec = RunSpec(model=str(wide), corpus=str(text_file), sequences=4, window=16, masks=50, dtype="float32")
     [run] = finished(spec)
-    page = open_page("export", run=run, remove="2,5")
-    if "job-preview" in page.session_state:
-        measured = page.session_state["job-preview"]
-        wait(lambda: not measured.active)
-        page.run()
-    for box in page.checkbox:
-        if not box.disabled and "GGUF" not in box.label:
-            box.check().run()
+    page = agreed_export(run, "2,5")
     page.text_input[0].set_value("smaller").run()
     button(page, "Export").click().run()
     job = shared.newest("export", run)

@@ -22,7 +22,7 @@ from core.records.spec import RunSpec
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 from tests.support.jobs import wait
-from tests.support.pages import button, open_page, said
+from tests.support.pages import agreed_export, button, open_page, said
 
 FILES = ("model.safetensors", "README.md", "config.json")
 
@@ -40,14 +40,7 @@ def run(finished: Finished, tiny: Path, text_file: Path, tmp_path: Path, monkeyp
 
 def opened(run: str, steps: int) -> AppTest:
     """The page with a removal that is agreed to, and a training of so many steps to ask for."""
-    page = open_page("export", run=run, remove="2,5")
-    if "job-preview" in page.session_state:
-        measured = page.session_state["job-preview"]
-        wait(lambda: not measured.active)
-        page.run()
-    for box in page.checkbox:
-        if not box.disabled and "GGUF" not in box.label:
-            box.check().run()
+    page = agreed_export(run, "2,5")
     page.toggle[0].set_value(True).run()
     field(page, "Steps").set_value(steps).run()
     return page
