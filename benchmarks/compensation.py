@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from app.cli.opening import quiet
-from benchmarks.exhaustive import finished, opened
+from benchmarks.exhaustive import opened
 from cache import queries
 from cache.database import Database
 from cache.store import Store
@@ -30,6 +30,7 @@ from core.compensation.projections import Patches, patched
 from core.evaluate.game import Game
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
+from core.pauses import come
 from core.records.mends import Compensate
 from core.records.spec import RunSpec, TextSpec
 from core.run.compensating.compensated_choice import choosing_compensated
@@ -108,7 +109,7 @@ def ours(how: str | None, counts: tuple[int, ...], database: Database, spec: Run
     """The plans of a search, or those that are best after compensation."""
     store = Store(database)
     engine = Engine(store)
-    finished(engine.run(spec, search=True))
+    come(engine.run(spec, search=True))
     run = queries.find_run(database, "latest")
     found = store.selection(run.run, ())
     assert found is not None
@@ -118,7 +119,7 @@ def ours(how: str | None, counts: tuple[int, ...], database: Database, spec: Run
     for count in counts:
         asked = partial(choosing_compensated, run=run.run, game=run.game, spec=run.resolved, found=found)
         work = engine.lend(partial(asked, how=Compensate(how), target=Target(count=count)))
-        _, [plans[count]] = finished(work)
+        _, [plans[count]] = come(work)
     return {count: plan.removed for count, plan in plans.items()}
 
 
@@ -130,7 +131,7 @@ def rival(name: str, counts: tuple[int, ...], database: Database, spec: RunSpec,
 def patches_of(fit: Game, removed: Removal, how: str) -> Patches:
     if how == "none":
         return {}
-    return finished(compensate(fit.loaded, fit.windows, without(len(fit.loaded.info.players), removed), how))[1]
+    return come(compensate(fit.loaded, fit.windows, without(len(fit.loaded.info.players), removed), how))[1]
 
 
 def judged(base: Game, removed: Removal, judges: list[Game], patches: Patches) -> list[float]:

@@ -8,7 +8,6 @@ goes on where it was.
 """
 
 import argparse
-from collections.abc import Generator
 from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +20,7 @@ from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import Masks, everything, without
 from core.evaluate.game import Game, Games
+from core.pauses import come
 from core.records.spec import RunSpec, TextSpec
 
 DATA = Path(__file__).parent / "data"
@@ -72,16 +72,7 @@ def main() -> None:
 
 def opened(store: Store, spec: RunSpec, text: TextSpec | None = None) -> Game:
     """The game of a run specification, on its calibration windows or another text."""
-    return finished(Games(store).open(spec, text or spec.text(), check=lambda _: None))
-
-
-def finished(events: Generator[object, None, Result]) -> Result:
-    """What a generator of events returns at its end."""
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            return end.value
+    return come(Games(store).open(spec, text or spec.text(), check=lambda _: None))
 
 
 def measured(game: Game, masks: Masks) -> np.ndarray:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cli.opening import quiet
-from benchmarks.exhaustive import finished, opened
+from benchmarks.exhaustive import opened
 from cache.in_memory import InMemory
 from cache.store import Store
 from core.checkpoint.checkpoint import locate
@@ -31,6 +31,7 @@ from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.export.export import export
 from core.export.recipe import Recipe
+from core.pauses import come
 from core.quantise.libraries import LIBRARIES
 from core.quantise.quantising import quantising
 from core.records.spec import RunSpec, TextSpec
@@ -107,7 +108,7 @@ def kept(out: Path) -> dict[str, Any]:
 
 def four_bits(spec: RunSpec, library: str, group: int, fit: int, model: str, out: Path) -> None:
     asked = RunSpec(model, spec.corpus, dtype=spec.dtype, device="cpu")
-    finished(quantising(asked, library, group, out, fit))
+    come(quantising(asked, library, group, out, fit))
 
 
 def smaller(spec: RunSpec, removed: list[int], out: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from app.cli.opening import quiet
-from benchmarks.exhaustive import LAYERS, REMOVALS, finished, measured, opened
+from benchmarks.exhaustive import LAYERS, REMOVALS, measured, opened
 from cache.database import Database
 from cache.store import Store
 from core.baselines.contest import Contest, Plans
@@ -31,6 +31,7 @@ from core.evaluate.cached import cached
 from core.evaluate.game import Game
 from core.evaluate.meter import Meter
 from core.evaluate.perplexity import perplexity
+from core.pauses import come
 from core.records.spec import RunSpec, TextSpec
 from core.selection.plan import explore, further, metered, stages
 from core.selection.targets import Request
@@ -167,7 +168,7 @@ def methods(options: argparse.Namespace, game: Game, seed: int) -> Iterator[tupl
 def ours(game: Game, seed: int, units: float, store: Store) -> tuple[Plans, dict[str, float]]:
     wider = further(TextSpec("", "", sequences=SEQUENCES), units).sequences
     meter = metered(store, game, stages(SEQUENCES, wider), divergences=True)
-    search = finished(explore(game, meter, SEQUENCES, Request(units, MOST), seed))
+    search = come(explore(game, meter, SEQUENCES, Request(units, MOST), seed))
     return {count: removed(mask) for count, mask in search.best.items()}, costs(meter)
 
 

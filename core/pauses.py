@@ -11,7 +11,7 @@ def nothing() -> None:
     """What happens in a pause if nobody asks for anything."""
 
 
-def come(steps: Generator[float, None, _Found]) -> _Found:
+def come(steps: Generator[object, None, _Found]) -> _Found:
     """What steps come to, where nobody asks how far they are."""
     while True:
         try:

@@ -1,5 +1,6 @@
 """What tests are given: small models and a text made once, commands, servers, browsers, and the server's jobs."""
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -55,6 +56,15 @@ def wide(tmp_path: Path) -> Path:
     randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32)).save_pretrained(folder)
     save_tokenizer(folder)
     return folder
+
+
+@pytest.fixture
+def copa(tmp_path: Path) -> Path:
+    """A folder with six items of the task copa."""
+    row = {"choices": ["of clouds", "of iron"]}
+    rows = [{**row, "context": f"{number} days it rained because", "answer": number % 2} for number in range(6)]
+    (tmp_path / "copa.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """Four bits after the cut: asked for with an exported folder, watched, and what they cost on text that nothing saw."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,11 +10,13 @@ from app.dashboard import login, parts
 from app.dashboard.progress import watch
 from app.digits import perplexity
 from app.foreign import plain
+from app.words import GRID
 from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.memory import amount
 from core.errors import QuorumError, ToolError
 from core.quantise.libraries import LIBRARIES
+from core.quantise.quantised import read_quantised
 from core.records.events import Exported
 from core.text.self_written.prompt_file import is_self_written
 from core.tools.side_folder import check_package
@@ -74,18 +74,16 @@ def _missing(library: str, corpus: str) -> str:
 
 
 def _show_cost(folder: Path) -> None:
-    try:
-        told: dict[str, Any] = json.loads((folder / "quantised.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    told = read_quantised(folder)
+    if told is None:
         st.info(f"{plain(str(folder))} exists already, and is no folder of four bits: rename it or remove it.")
         return
-    rows = [("as exported", "before"), (f"{told['bits']} bits, groups of {told['group']}", "after")]
-    table = [
-        {"weights": name, "size": amount(told[f"bytes_{when}"]), "perplexity": perplexity(told[when])}
-        for name, when in rows
-    ]
+    rows = (
+        ("as exported", told.bytes_before, told.before),
+        (f"{told.bits} bits, groups of {told.group}", told.bytes_after, told.after),
+    )
+    table = [{"weights": name, "size": amount(size), "perplexity": perplexity(value)} for name, size, value in rows]
     st.success(f"**{plain(str(folder))}**: loaded again in a process of its own, and measured.")
     st.table(pd.DataFrame(table).set_index("weights"))
-    protocol = told["protocol"]
-    windows = f"{protocol['sequences']} x {protocol['window']} tokens of {protocol['corpus']} ({protocol['split']})"
-    st.caption(plain(f"Perplexity measured on {windows}, {told['dtype']}; by {told['library']} {told['version']}."))
+    measured = f"Perplexity measured on {told.protocol}, {told.dtype}; by {told.library} {told.version}."
+    st.caption(plain(f"{measured} {GRID}" if told.grid else measured))

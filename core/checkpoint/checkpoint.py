@@ -22,6 +22,7 @@ from core.errors import UnsupportedModel
 from core.hub.fetch import fetch
 from core.hub.hub_id import HubId
 from core.paths import user_path
+from core.pauses import come
 from core.records.events import Event
 from core.records.spec import BUNDLED
 
@@ -77,13 +78,7 @@ class Checkpoint:
 
 def locate(source: str) -> Checkpoint:
     """Finds a model's files, as `finding` does, without telling how far it is."""
-    events = finding(source)
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            found: Checkpoint = end.value
-            return found
+    return come(finding(source))
 
 
 def finding(source: str) -> Generator[Event, None, Checkpoint]:

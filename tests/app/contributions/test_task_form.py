@@ -1,10 +1,7 @@
 """A task is asked from the page: by the process that computes, with the numbers of the command line."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from app.contributions.tasks.task_form import _cost
 from app.worker.client import Jobs
@@ -17,26 +14,18 @@ from tests.support.jobs import wait
 from tests.support.pages import box, button, open_page, said
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    row = {"context": "It rained because", "choices": ["of clouds", "of iron"]}
-    rows = [{**row, "context": f"{number} days it rained because", "answer": number % 2} for number in range(6)]
-    (tmp_path / "copa.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return tmp_path
-
-
 def test_a_task_with_a_folder_is_asked_and_shown(
-    cli: Cli, shared: Jobs, finished: Finished, spec: RunSpec, folder: Path, tmp_path: Path
+    cli: Cli, shared: Jobs, finished: Finished, spec: RunSpec, copa: Path, tmp_path: Path
 ) -> None:
     [run] = finished(spec)
     page = open_page("contributions", run=run, tab="tasks", value="shapley")
     assert "No task has been asked yet" in said(page) and "answers at most" in said(page)
     box(page, "Task").set_value("copa").run()
-    page.text_input(key="task-data").set_value(str(folder / "nowhere"))
+    page.text_input(key="task-data").set_value(str(copa / "nowhere"))
     page.run()
     button(page, "Ask").click().run()
     assert "There is no folder" in said(page) and shared.newest("needs", run) is None
-    page.text_input(key="task-data").set_value(str(folder))
+    page.text_input(key="task-data").set_value(str(copa))
     page.number_input(key="task-items").set_value(5)
     page.run()
     button(page, "Ask").click().run()
@@ -48,7 +37,7 @@ def test_a_task_with_a_folder_is_asked_and_shown(
     assert found.pairs is not None and not found.plans
     page = open_page("contributions", run=run, tab="tasks", value="shapley")
     assert "copa" in said(page) and any(one.label == "Ask" for one in page.button)
-    status, shown, errors = cli("needs", run, "--tasks", "copa", "--data", folder, "--limit", 5, "--pairs")
+    status, shown, errors = cli("needs", run, "--tasks", "copa", "--data", copa, "--limit", 5, "--pairs")
     assert status == 0, errors
     assert [row["value"] for row in shown["tasks"][0]["values"]] == [item.value for item in found.values.values]
 

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.digits import perplexity
+from app.words import GRID
 from app.worker.client import Jobs
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
@@ -67,3 +68,9 @@ def test_four_bits_of_what_was_exported(shared: Jobs, exported: AppTest, tmp_pat
     table = exported.table[-1].value
     assert list(table["perplexity"]) == [perplexity(told["before"]), perplexity(told["after"])]
     assert str(folder) in said(exported)
+    assert GRID not in said(exported)
+    (folder / "quantised.json").write_text(json.dumps({**told, "grid": True}))
+    assert GRID in said(exported.run()), "of weights that lay on a grid before"
+    for other in ("{}", "not JSON", "[1]"):
+        (folder / "quantised.json").write_text(other)
+        assert not exported.run().exception and "is no folder of four bits" in said(exported)

@@ -1,6 +1,6 @@
 """Compensation against numpy on the full activations, and against plain transformers with the changed weights."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from core.compensation.projections import Patches, patched, projections
 from core.errors import CorpusError, QuorumError, SelectionError
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
-from core.records.mends import Compensation
+from core.pauses import come
 from core.records.spec import TextSpec
 from core.text.corpora import read
 from core.text.windows import Windows, cut
@@ -46,15 +46,6 @@ def loaded_of(folder: Path, config: PreTrainedConfig) -> LoadedModel:
 def windows_of(loaded: LoadedModel, text_file: Path, number: int = 16) -> Windows:
     spec = TextSpec(str(text_file), "calibration", 16, number, seed=0)
     return cut(read(str(text_file), "calibration"), loaded.checkpoint.tokenizer, spec)
-
-
-def ended(steps: Generator[Any, None, tuple[Compensation, Patches]]) -> tuple[Compensation, Patches]:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: tuple[Compensation, Patches] = end.value
-            return found
 
 
 def mask_of(removed: tuple[int, ...]) -> np.ndarray:
@@ -92,7 +83,7 @@ def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
     loaded = loaded_of(tmp_path, FAMILIES[family]())
     windows, mask = windows_of(loaded, text_file), mask_of(REMOVED)
     before = {name: value.clone() for name, value in loaded.model.named_parameters()}
-    done, patches = ended(compensate(loaded, windows, mask, how))
+    done, patches = come(compensate(loaded, windows, mask, how))
     assert all(torch.equal(before[name], value) for name, value in loaded.model.named_parameters()), "left as found"
     assert [(cut.first, cut.last) for cut in done.cuts] == [(2, 3), (6, 6)]
     losses = []
@@ -117,7 +108,7 @@ def test_a_refit_is_the_least_squares_of_the_full_activations(
     monkeypatch.setattr(compensation, "_loss", lambda *given: -len(given[-1]))  # accepted, whatever it is worth
     loaded = load(locate(str(save_model(tmp_path, family))), "float32", "cpu")
     windows, mask = windows_of(loaded, text_file, 32), mask_of((3, 4))
-    done, patches = ended(compensate(loaded, windows, mask, "refit"))
+    done, patches = come(compensate(loaded, windows, mask, "refit"))
     assert done.accepted == 1
     model = AutoModelForCausalLM.from_pretrained(loaded.checkpoint.folder, dtype=torch.float32).eval()
     seen: list[torch.Tensor] = []
@@ -150,7 +141,7 @@ def test_a_scale_is_that_of_the_hidden_states_and_exact(tmp_path: Path, text_fil
     """Dividing what later blocks add is multiplying the hidden state at the cut, since norms know no scale."""
     loaded = load(locate(str(save_model(tmp_path))), "float32", "cpu")
     windows, mask = windows_of(loaded, text_file, 32), mask_of((0, 4))
-    done, _ = ended(compensate(loaded, windows, mask, "scale"))
+    done, _ = come(compensate(loaded, windows, mask, "scale"))
     with torch.inference_mode():
         states = loaded.model(input_ids=windows.ids[: -done.held], output_hidden_states=True).hidden_states
     for mend, (before, behind) in zip(done.cuts, [(0, 1), (4, 5)], strict=True):
@@ -173,12 +164,12 @@ def test_a_scale_is_that_of_the_hidden_states_and_exact(tmp_path: Path, text_fil
 
 @pytest.mark.parametrize("how", ["scale", "refit"])
 def test_nothing_removed_changes_nothing(how: str, tiny_loaded: LoadedModel, text_file: Path) -> None:
-    done, patches = ended(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of(()), how))
+    done, patches = come(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of(()), how))
     assert not done.cuts and not patches
 
 
 def test_before_the_first_block_there_is_nothing_to_refit(tiny_loaded: LoadedModel, text_file: Path) -> None:
-    done, patches = ended(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of((0, 1)), "refit"))
+    done, patches = come(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of((0, 1)), "refit"))
     assert not patches and [(cut.strength, cut.accepted, cut.before == cut.after) for cut in done.cuts] == [
         (0, False, True)
     ]

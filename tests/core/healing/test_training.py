@@ -1,6 +1,5 @@
 """Training on examples that are made here: what is trained on, what a step does, and what is kept."""
 
-from collections.abc import Generator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.healing.checkpoints import saved
 from core.healing.examples import Example, Material, logits_of, loss_of, of_windows, predicted
 from core.healing.training import batch_of, rate_at, train
 from core.model.model import LoadedModel
+from core.pauses import come
 from core.records.events import Training
 from core.records.mends import Heal, Healing
 from core.records.spec import TextProtocol, TextSpec
@@ -41,19 +41,10 @@ def material(tiny_loaded: LoadedModel, text_file: Path) -> Material:
     return of_windows(cut(read(str(text_file), "calibration"), tiny_loaded.checkpoint.tokenizer, spec), HEAL)
 
 
-def ended(steps: Generator[Any, None, tuple[Healing, Patches]]) -> tuple[Healing, Patches]:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: tuple[Healing, Patches] = end.value
-            return found
-
-
 def trained(
     loaded: LoadedModel, material: Material, heal: Heal, file: Path, finish: bool = False
 ) -> tuple[Healing, Patches]:
-    return ended(train(loaded, MASK, {}, material, heal, file, finish=finish))
+    return come(train(loaded, MASK, {}, material, heal, file, finish=finish))
 
 
 def held_out_loss(loaded: LoadedModel, material: Material, patches: Patches) -> float:

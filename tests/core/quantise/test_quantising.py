@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config
 
-from app.commands.quantise.quantise_commands import GRID
 from app.root import ROOT
+from app.words import GRID
 from core.checkpoint.checkpoint import locate
 from core.errors import UnsupportedModel
 from core.evaluate.perplexity import perplexity

@@ -24,6 +24,7 @@ from core.coalitions.players import players_of
 from core.errors import EvaluationError, TaskError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
+from core.pauses import come
 from core.records.behaviour.needs import ACCURACY, MARGIN, TaskNeeds
 from core.records.behaviour.task_scores import Answer
 from core.records.spec import ModelInfo, RunSpec
@@ -68,11 +69,7 @@ def spec(tiny: Path) -> RunSpec:
 
 
 def ended(work: Iterator[Any]) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value[1]
+    return come(work)[1]
 
 
 def needs_of(

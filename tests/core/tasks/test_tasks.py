@@ -19,6 +19,7 @@ from core.coalitions.masks import Masks, encode
 from core.errors import EvaluationError, TaskError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
+from core.pauses import come
 from core.records.behaviour.task_scores import Answer, ModelScores
 from core.records.events import Event, Progress
 from core.records.spec import RunSpec
@@ -53,12 +54,7 @@ def asked(folder: Path, *names: str, shots: int | None = None) -> list[NamedTask
 
 def done(store: Store, spec: RunSpec, questions: Questions, *removals: Sequence[int]) -> list[ModelScores]:
     work = answered(store, Games(store), spec, questions, removals or [()])
-    while True:
-        try:
-            next(work)
-        except StopIteration as ended:
-            found: list[ModelScores] = ended.value[1]
-            return found
+    return come(work)[1]
 
 
 @pytest.mark.parametrize("name", NAMES)

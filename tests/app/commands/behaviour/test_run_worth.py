@@ -1,6 +1,5 @@
 """A run with a task as a worth is the run, then `needs` of it: the same numbers, refused early, and resumed."""
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -19,25 +18,17 @@ from tests.support.commands import Cli
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    row = {"context": "It rained because", "choices": ["of clouds", "of iron"]}
-    rows = [{**row, "context": f"{number} days it rained because", "answer": number % 2} for number in range(6)]
-    (tmp_path / "copa.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    return tmp_path
-
-
-@pytest.fixture
 def small(tiny: Path, text_file: Path) -> tuple[object, ...]:
     """A run of few coalitions on the tiny model."""
     model = ("--model", tiny, "--dtype", "float32", "--corpus", text_file)
     return ("run", *model, "--sequences", 4, "--window", 16, "--masks", 40)
 
 
-def test_it_is_the_run_and_then_its_needs(cli: Cli, small: tuple[object, ...], folder: Path, tmp_path: Path) -> None:
-    worth = ("--worth", "margin:copa", "--data", folder, "--limit", 5)
+def test_it_is_the_run_and_then_its_needs(cli: Cli, small: tuple[object, ...], copa: Path, tmp_path: Path) -> None:
+    worth = ("--worth", "margin:copa", "--data", copa, "--limit", 5)
     status, together, errors = cli(*small, *worth)
     assert status == 0, errors
-    asked, other = ("--tasks", "copa", "--data", folder, "--limit", 5), tmp_path / "other.duckdb"
+    asked, other = ("--tasks", "copa", "--data", copa, "--limit", 5), tmp_path / "other.duckdb"
     alone = cli(*small, cache=other)[1]
     sizes = [plan["count"] for plan in alone["plans"]]
     assert sizes
@@ -49,8 +40,8 @@ def test_it_is_the_run_and_then_its_needs(cli: Cli, small: tuple[object, ...], f
     assert {**together, **dict.fromkeys(took)} == {**alone, **dict.fromkeys(took)}, "the run is what it is without"
 
 
-def test_a_run_without_a_search_has_no_plans_for_the_task(cli: Cli, small: tuple[object, ...], folder: Path) -> None:
-    status, answer, errors = cli(*small, "--no-search", "--worth", "accuracy:copa", "--data", folder)
+def test_a_run_without_a_search_has_no_plans_for_the_task(cli: Cli, small: tuple[object, ...], copa: Path) -> None:
+    status, answer, errors = cli(*small, "--no-search", "--worth", "accuracy:copa", "--data", copa)
     assert status == 0, errors
     [task] = answer["needs"]["tasks"]
     assert task["answers"] == "accuracy" and task["plans"] == [] and task["pairs"]["kind"] == "shapley"
@@ -72,16 +63,16 @@ def test_a_run_without_a_search_has_no_plans_for_the_task(cli: Cli, small: tuple
     ],
 )
 def test_what_cannot_be_asked_is_told_before_the_run(
-    cli: Cli, small: tuple[object, ...], folder: Path, cache_file: Path, wrong: tuple[object, ...], says: str
+    cli: Cli, small: tuple[object, ...], copa: Path, cache_file: Path, wrong: tuple[object, ...], says: str
 ) -> None:
-    status, answer, errors = cli(*small, "--data", folder, *wrong)
+    status, answer, errors = cli(*small, "--data", copa, *wrong)
     assert status == 1 and answer["error"]["hint"]
     assert says in f"{answer['error']['message']} {answer['error']['hint']}", errors
     assert not queries.runs(Database(cache_file))
 
 
 def test_where_the_task_fails_the_finished_run_is_named(
-    cli: Cli, small: tuple[object, ...], folder: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, small: tuple[object, ...], copa: Path, cache_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = Likelihoods.answers
 
@@ -90,14 +81,14 @@ def test_where_the_task_fails_the_finished_run_is_named(
             yield row, found._replace(likelihoods=(math.nan,) * len(found.likelihoods))
 
     monkeypatch.setattr(Likelihoods, "answers", broken)
-    status, answer, _ = cli(*small, "--no-search", "--worth", "margin:copa", "--data", folder)
+    status, answer, _ = cli(*small, "--no-search", "--worth", "margin:copa", "--data", copa)
     [run] = queries.runs(Database(cache_file))
     assert status == 1 and run.status == "finished" and "no numbers" in answer["error"]["message"]
     assert answer["error"]["hint"].endswith(f"python -m app show {run.run}")
 
 
 def test_stopped_among_the_items_it_goes_on(
-    cli: Cli, small: tuple[object, ...], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, small: tuple[object, ...], copa: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, measured, most = Likelihoods.answers, Counter[tuple[str, str]](), [60]
 
@@ -109,7 +100,7 @@ def test_stopped_among_the_items_it_goes_on(
             yield row, found
 
     monkeypatch.setattr(Likelihoods, "answers", counted)
-    worth = (*small, "--worth", "margin:copa", "--data", folder)
+    worth = (*small, "--worth", "margin:copa", "--data", copa)
     assert cli(*worth)[0] == 130
     most[0] = -1
     status, answer, errors = cli(*worth)

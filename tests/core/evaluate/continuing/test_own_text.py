@@ -20,6 +20,7 @@ from core.evaluate.continuing.continuations import prompt_ids
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
 from core.paths import own_name
+from core.pauses import come
 from core.records.looks import Refusal, TextSeen
 from core.records.spec import RunSpec, TextSpec
 from core.run.look import look
@@ -46,22 +47,14 @@ def spec(tiny: Path, prompts: Path) -> RunSpec:
     return RunSpec(str(tiny), f"self:{prompts}", sequences=4, window=16, masks=40, dtype="float32", device="cpu")
 
 
-def returned(work: Any) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def opened(spec: RunSpec, split: str = "calibration") -> Any:
-    return returned(Games(Store(InMemory())).open(spec, spec.text(split), lambda _: None))
+    return come(Games(Store(InMemory())).open(spec, spec.text(split), lambda _: None))
 
 
 def test_each_token_is_drawn_as_plain_forwards_would_draw_it(tiny: Path, tiny_loaded: LoadedModel) -> None:
     """A text of its own, with the generator of its prompt; a text that ends, or fills all positions, begins anew."""
     starts = [prompt_ids(tiny_loaded, prompt) for prompt in ("The 7th traveller", "Winter", "A tale of long ago")]
-    found = returned(own_text._sampled(tiny_loaded, starts, range(3), own_text._room(tiny_loaded, starts)))
+    found = come(own_text._sampled(tiny_loaded, starts, range(3), own_text._room(tiny_loaded, starts)))
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
     for place, (start, texts) in enumerate(zip(starts, found, strict=True)):
         assert sum(map(len, texts)) == EACH and len(texts) > 1, "256 positions hold no text of 768 tokens"
@@ -104,7 +97,7 @@ def test_stopped_in_the_middle_it_goes_on(
 ) -> None:
     plain, times, text = own_text._sampled, [0], TextSpec(f"self:{prompts}", "whole")
     monkeypatch.setattr(own_text, "_TOGETHER", 2)
-    whole = returned(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain"))).text
+    whole = come(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain"))).text
     shutil.rmtree(own_home / "written")
 
     def stopped(*asked: Any) -> Any:
@@ -115,8 +108,8 @@ def test_stopped_in_the_middle_it_goes_on(
 
     monkeypatch.setattr(own_text, "_sampled", stopped)
     with pytest.raises(KeyboardInterrupt):
-        returned(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain")))
-    assert returned(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain"))).text == whole
+        come(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain")))
+    assert come(own_text.own_corpus(tiny_loaded, text, ("A tale", "Winter", "Rain"))).text == whole
     assert times == [3], "what was written is not written again"
 
 
@@ -127,13 +120,13 @@ def test_texts_do_not_depend_on_which_others_are_written_beside_them(
     prompts = ("The 7th traveller told a longer tale", "Winter", "A tale of long ago")
     starts = [prompt_ids(tiny_loaded, prompt) for prompt in prompts]
     room = own_text._room(tiny_loaded, starts)
-    beside = returned(own_text._sampled(tiny_loaded, starts, range(3), room))
-    alone = [text for p in range(3) for text in returned(own_text._sampled(tiny_loaded, starts, range(p, p + 1), room))]
+    beside = come(own_text._sampled(tiny_loaded, starts, range(3), room))
+    alone = [text for p in range(3) for text in come(own_text._sampled(tiny_loaded, starts, range(p, p + 1), room))]
     assert beside == alone and all(len(texts) > 1 for texts in alone)
     text = TextSpec("self:", "whole")
-    four = returned(own_text.own_corpus(tiny_loaded, text, prompts)).text
+    four = come(own_text.own_corpus(tiny_loaded, text, prompts)).text
     monkeypatch.setattr(own_text, "_TOGETHER", 2)
-    assert returned(own_text.own_corpus(tiny_loaded, text, prompts)).text == four, "files of four are none of two"
+    assert come(own_text.own_corpus(tiny_loaded, text, prompts)).text == four, "files of four are none of two"
 
 
 def test_run_perplexity_and_select_read_it(cli: Cli, tiny: Path, prompts: Path, own_home: Path) -> None:

@@ -15,6 +15,7 @@ from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import everything, without
 from core.errors import CorpusError, TaskError
 from core.evaluate.game import Games
+from core.pauses import come
 from core.records.behaviour.needs import ACCURACY, MARGIN
 from core.records.spec import RunSpec
 from core.tasks.answering import Questions, answered
@@ -31,14 +32,6 @@ def spec(tiny: Path, text_file: Path) -> RunSpec:
     return RunSpec(model=str(tiny), corpus=str(text_file), sequences=5, window=12, dtype="float32", device="cpu")
 
 
-def returned(work: Any) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def plain(tiny: Path, spec: RunSpec, removed: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """The likeliest tokens by transformers' own model without layers, (windows, tokens - 1)."""
     text = replace(spec.text("evaluation"), sequences=5)
@@ -52,7 +45,7 @@ def plain(tiny: Path, spec: RunSpec, removed: tuple[int, ...]) -> np.ndarray[Any
 
 def test_it_is_the_share_of_tokens_for_which_plain_models_say_the_same(tiny: Path, spec: RunSpec) -> None:
     store = Store(InMemory())
-    _, found = returned(answered(store, Games(store), spec, Questions(("agreement",)), [(), REMOVED]))
+    _, found = come(answered(store, Games(store), spec, Questions(("agreement",)), [(), REMOVED]))
     whole, pruned = ([metric for metric in one.tasks[0].metrics if metric.name == "acc"] for one in found)
     same = (plain(tiny, spec, ()) == plain(tiny, spec, REMOVED)).mean(axis=1)
     assert 0 < same.mean() < 1
@@ -66,7 +59,7 @@ def test_values_add_up_to_the_agreement_that_all_layers_bring(tiny: Path, spec: 
     spec, store = replace(spec, players="group:2"), Store(InMemory())
     masks = everything(4)[:-1]
     wanted = Estimates("shapley", ACCURACY, (1, 2, 3))
-    _, [found] = returned(needing(store, Games(store), spec, Questions(("agreement",)), masks, wanted))
+    _, [found] = come(needing(store, Games(store), spec, Questions(("agreement",)), masks, wanted))
     none = (plain(tiny, spec, ()) == plain(tiny, spec, tuple(range(8)))).mean()
     assert sum(item.value for item in found.values.values) == pytest.approx(1 - none)
     assert encodes_both(found.worth)
@@ -84,10 +77,10 @@ def test_what_it_cannot_be_asked_for_is_said_first(spec: RunSpec) -> None:
         (replace(spec, corpus="/nowhere.txt"), Questions(("agreement",)), CorpusError, "no corpus"),
     ):
         with pytest.raises(kind, match=says):
-            returned(checking(store, Games(store), wrong, questions, ACCURACY))
+            come(checking(store, Games(store), wrong, questions, ACCURACY))
     with pytest.raises(TaskError, match="no margin"):
         masks, wanted = without(8, (1,))[None], Estimates("shapley", MARGIN, (4,))
-        returned(needing(store, Games(store), spec, Questions(("agreement",)), masks, wanted))
+        come(needing(store, Games(store), spec, Questions(("agreement",)), masks, wanted))
 
 
 def test_a_run_goes_on_to_it(cli: Cli, tiny: Path, text_file: Path) -> None:
@@ -109,7 +102,7 @@ def test_more_contexts_than_memory_is_meant_for_are_refused_first(
     monkeypatch.setattr("core.tasks.own.agreeing._MOST", 4 * sum(range(12)))
     store = Store(InMemory())
     with pytest.raises(TaskError, match="5 windows of 12 tokens has 330 tokens") as refused:
-        returned(answered(store, Games(store), spec, Questions(("agreement",)), [()]))
+        come(answered(store, Games(store), spec, Questions(("agreement",)), [()]))
     assert "--limit 4" in refused.value.hint
     with pytest.raises(AssertionError, match="is loaded"):
-        returned(answered(store, Games(store), spec, Questions(("agreement",), limit=4), [()]))
+        come(answered(store, Games(store), spec, Questions(("agreement",), limit=4), [()]))

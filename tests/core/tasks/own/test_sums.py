@@ -17,6 +17,7 @@ from core.coalitions.masks import encode, without
 from core.errors import TaskError
 from core.evaluate.game import Games
 from core.model.model import LoadedModel
+from core.pauses import come
 from core.records.behaviour.needs import MARGIN
 from core.records.spec import RunSpec
 from core.tasks.answering import Questions, answered
@@ -60,12 +61,7 @@ def test_scores_and_margins_are_those_of_plain_forwards(tiny: Path, tiny_loaded:
     store, spec = Store(InMemory()), RunSpec(model=str(tiny), dtype="float32", device="cpu")
     [task] = tasks_named(["sums"], None, None, 8)
     work = answered(store, Games(store), spec, Questions(("sums",), limit=8), [(), REMOVED])
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            info, found = end.value
-            break
+    info, found = come(work)
     tokenizer = AutoTokenizer.from_pretrained(tiny)
     for removed, scores in zip(((), REMOVED), found, strict=True):
         model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
