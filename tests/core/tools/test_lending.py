@@ -1,5 +1,7 @@
 """Which libraries of side folders a process takes, and which names it does not even look at."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,3 +32,39 @@ def test_what_quorum_has_is_not_taken_from_beside(tmp_path: Path, monkeypatch: p
     before = list(sys.path)
     lend("numpy")
     assert sys.path == before
+
+
+_ASKED_BEFORE = """
+import sys
+from core.tools.lending import lend
+from transformers.utils import import_utils
+
+asked = getattr(import_utils, f"is_{sys.argv[2]}_available")
+before = asked()
+lend(sys.argv[1])
+print(before, asked())
+"""
+
+
+@pytest.mark.parametrize(
+    ("library", "package"),
+    [
+        ("auto-round", "auto_round"),
+        ("bitsandbytes", "bitsandbytes"),
+        ("gptqmodel", "gptqmodel"),
+        ("gptqmodel", "optimum"),  # which transformers asks for beside it
+    ],
+)
+def test_transformers_sees_a_library_that_it_did_not_find_before(library: str, package: str, tmp_path: Path) -> None:
+    for module in {library.replace("-", "_"), package}:
+        folder = tmp_path / "tools" / library / module
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text('__version__ = "99.0"')
+    told = subprocess.run(
+        [sys.executable, "-c", _ASKED_BEFORE, library, package],
+        env={**os.environ, "QUORUM_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.split() == ["False", "True"]
