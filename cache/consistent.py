@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from core.coalitions.players import check
+from core.coalitions.worth import LOG_SCORE
 from core.records.behaviour.mended import MendedLosses, ScaledPath
-from core.records.behaviour.needs import ANSWERS, TaskNeeds
+from core.records.behaviour.needs import ADAPTED, ANSWERS, TaskNeeds
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.treatments import Treatment
 from core.records.behaviour.writes import Behaviour
@@ -100,7 +101,7 @@ def check_needs(needs: TaskNeeds, players: int) -> None:
     for values in (needs.values, needs.text):
         if values is not None and [item.layer for item in values.values] != list(range(players)):
             raise ValueError(f"what {needs.task[:40]!r} needs of other players than its own")
-    if needs.answers not in ANSWERS:
+    if needs.answers not in ((LOG_SCORE.name,) if needs.task in ADAPTED else ANSWERS):
         raise ValueError(f"answers that are worth {needs.answers[:40]!r}")
     _check_pairs(needs.pairs, players)
     for plan in needs.plans:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from app.cli.arguments import add_players, add_run, add_weights, integers, names, natural, positive
 from app.commands.behaviour import need_commands, task_commands
-from core.records.behaviour.needs import ANSWERS, MARGIN
+from core.records.behaviour.needs import ADAPTED, ANSWERS, MARGIN
 from core.records.behaviour.task_scores import OWN_TASKS, PAPER_TASKS
 from core.records.values import INTERACTIONS, VALUES
 
@@ -65,8 +65,14 @@ def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
         metavar="K,…",
         help="also K players that each task is thought to miss least, beside the last search's (default: none)",
     )
-    for asking in (tasks, needs):
-        _add_items(asking)
+    needs.add_argument(
+        "--fit",
+        type=positive,
+        metavar="N",
+        help=f"windows that each compensation is fitted on, with {' or '.join(ADAPTED)} (default: 4,096 tokens)",
+    )
+    _add_items(tasks)
+    _add_items(needs, f"; or {' or '.join(ADAPTED)}: the run's own text once the other layers are compensated")
 
 
 def add_worth(run: argparse.ArgumentParser) -> None:
@@ -82,14 +88,14 @@ def add_worth(run: argparse.ArgumentParser) -> None:
     run.add_argument("--data", metavar="FOLDER", help="with its items as JSON lines (default: its own on the Hub)")
 
 
-def _add_items(asking: argparse.ArgumentParser) -> None:
+def _add_items(asking: argparse.ArgumentParser, more: str = "") -> None:
     """Which tasks, and which of their items."""
     asking.add_argument(
         "--tasks",
         type=names,
         default=PAPER_TASKS,
         metavar="NAME,…",
-        help=f"of lm-eval, or {', '.join(OWN_TASKS)}, which need no data (default: {', '.join(PAPER_TASKS)})",
+        help=f"of lm-eval, or {', '.join(OWN_TASKS)}, which need no data{more} (default: {', '.join(PAPER_TASKS)})",
     )
     asking.add_argument("--limit", type=positive, metavar="N", help="the first N items of each task (default: all)")
     asking.add_argument(

@@ -143,7 +143,7 @@ def needing_tasks(engine: Engine, store: Store, command: Command) -> Iterator[Ev
         questions=Questions(tasks, folder, command["limit"]),
         value=command["value"],
         answers=command["answers"],
-        masks=None,
+        masks=command["masks"],
         pairs=command["pairs"],
         plans=command["plans"],
     )

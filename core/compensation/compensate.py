@@ -28,7 +28,7 @@ from core.records.mends import Compensation, Mend
 from core.text.windows import Windows
 
 LEAST = 8  # sequences
-_HELD = 4  # one sequence of so many decides
+_HELD = 8  # one sequence of so many decides
 _FOLDS = 2
 
 Mask = NDArray[np.bool_]
@@ -73,7 +73,7 @@ def compensate(
 
     Args:
         loaded: the model; left as found.
-        windows: text of which three quarters are fitted on, and the last quarter decides.
+        windows: text of which the last eighth decides, and the rest is fitted on.
         mask: (players,), True where a player is kept.
         how: scale or refit.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import TaskError
+from core.records.behaviour.needs import ADAPTED
 from core.records.behaviour.task_scores import OWN_TASKS, PAPER_TASKS, SUMS
 from core.tasks.named_task import NamedTask
 from core.tasks.own.sums import sums
@@ -26,6 +27,11 @@ def tasks_named(names: Sequence[str], data: Path | None, shots: int | None, limi
             "No task, or one twice, is asked for.",
             f"Name some of lm-eval's, or {' or '.join(OWN_TASKS)}: --tasks {','.join(PAPER_TASKS)}",
         )
+    for name in names:
+        if name in ADAPTED:
+            raise TaskError(
+                f"{name} has no items of its own.", f"Ask it of a run's coalitions: needs RUN --tasks {name}."
+            )
     own = [name for name in names if name in OWN_TASKS]
     if own and shots is not None:
         raise TaskError(

@@ -73,7 +73,7 @@ def needing(
         plans = yield from planning(
             store, loaded, task, some, measured, wanted.worth, wanted.plans, wanted.protected, spec.seed
         )
-        needs.append(replace(_needs(task, measured, wanted, spec.seed), plans=plans))
+        needs.append(replace(estimated(task, measured, wanted, spec.seed), plans=plans))
     return loaded.info, needs
 
 
@@ -109,7 +109,15 @@ def _check(tasks: Sequence[NamedTask], items: Sequence[Sequence[Item]], worth: s
             check_worth(task, item, worth)
 
 
-def _needs(task: NamedTask, measured: Measurements, wanted: Estimates, seed: int) -> TaskNeeds:
+def estimated(task: NamedTask, measured: Measurements, wanted: Estimates, seed: int) -> TaskNeeds:
+    """What each layer adds, without plans.
+
+    Args:
+        task: what is asked.
+        measured: the coalitions; an item counts as a sequence.
+        wanted: what is estimated.
+        seed: of halves and folds.
+    """
     items, worth = len(measured.dense), LOG_SCORE.name
     halves = []
     for half in halves_of(items, seed):

@@ -37,6 +37,7 @@ def needs(options: argparse.Namespace) -> None:
         masks=options.masks,
         pairs=options.pairs,
         plans=options.plans,
+        fit=options.fit,
     )
     found = returned(engine_on(database).lend(asked))
     answer, told = need_answer(database, run, options.value, options.answers, found)

@@ -17,8 +17,10 @@ from cache.store import Store
 from core.coalitions.masks import Masks, encode
 from core.coalitions.ranks import rank_correlations
 from core.coalitions.worth import LOG_SCORE
-from core.records.behaviour.needs import TaskNeeds
+from core.errors import TaskError
+from core.records.behaviour.needs import ADAPTED, TaskNeeds
 from core.records.events import Event
+from core.records.mends import Compensate
 from core.records.values import LayerValues
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def needed(
     masks: int | None,
     pairs: str | None,
     plans: Sequence[int],
+    fit: int | None = None,
 ) -> Generator[Event, None, list[TaskNeeds]]:
     """What tasks need, and what the run's text needs over the same coalitions; it is kept. For `Engine.lend`.
 
@@ -49,35 +52,62 @@ def needed(
         games: opens the model.
         database: the store's, and the run's.
         run: whose coalitions answer.
-        questions: the tasks and their items.
+        questions: the tasks and their items; or of ADAPTED.
         value: its kind.
         answers: margin or accuracy.
         masks: of the run's coalitions; None takes all.
         pairs: the interaction of pairs, if any is asked for.
         plans: sizes of plans, of which the run has its own.
+        fit: windows that each compensation is fitted on where a task is one of ADAPTED; None: as many as are usual.
 
     Raises:
         QuorumError: before any forward if the request is wrong; what was answered stays in any case.
     """
     from core.attribution.named_values import layer_values
-    from core.tasks.needing import Estimates, needing  # with torch
+    from core.run.compensating.adapted_needs import adapted_needs  # with torch
+    from core.tasks.needing import Estimates, checking, needing
 
     measured = evaluations.measurements(database, run)
     same = measured[_some(measured.masks, masks, run.spec.seed)]
     same.check_enough()
+    adapted = [name for name in questions.tasks if name in ADAPTED]
+    _check_adapted(adapted, plans, fit)
     own = dict(zip(plans, plans_of(database, run, plans), strict=True))
     protected = queries.find_selection(database, run.run).protected if plans else ()
     wanted = Estimates(value, answers, run.strata, pairs)
+    spec = located(run.resolved)
+    others = replace(questions, tasks=tuple(name for name in questions.tasks if name not in adapted))
     text = layer_values(same, value, LOG_SCORE.name, run.strata, run.spec.seed)
-    asked = partial(needing, store, games, located(run.resolved), questions, same.masks)
-    _, found = yield from asked(wanted=wanted)
-    found = [replace(one, text=text) for one in found]
-    _keep(database, run.run, found)
-    if own:  # which asks sets that nobody has measured, and may give no numbers: all that is known by then stays
-        _, found = yield from asked(wanted=replace(wanted, plans=own, protected=protected))
-        found = [replace(one, text=text) for one in found]
-        _keep(database, run.run, found)
-    return list(found)
+    found: dict[str, TaskNeeds] = {}
+
+    def keep(some: Sequence[TaskNeeds]) -> None:
+        every = [replace(one, text=text) for one in some]
+        found.update({one.task: one for one in every})
+        _keep(database, run.run, every)
+
+    if adapted and others.tasks:
+        yield from checking(store, games, spec, others, answers)
+    for name in adapted:
+        compensated = partial(adapted_needs, store, games, spec=spec, game=run.game, how=Compensate(name, fit))
+        keep([(yield from compensated(masks=same.masks, wanted=replace(wanted, worth=LOG_SCORE.name)))])
+    if others.tasks or not adapted:
+        asked = partial(needing, store, games, spec, others, same.masks)
+        keep((yield from asked(wanted=wanted))[1])
+        if own:  # which asks sets that nobody has measured, and may give no numbers: all that is known by then stays
+            keep((yield from asked(wanted=replace(wanted, plans=own, protected=protected)))[1])
+    return [found[name] for name in questions.tasks]
+
+
+def _check_adapted(adapted: Sequence[str], plans: Sequence[int], fit: int | None) -> None:
+    """TaskError for what the run's text after a compensation, or nothing but that, can be asked."""
+    if adapted and plans:
+        how = adapted[0]
+        raise TaskError(
+            f"The text after {how} has plans of its own.",
+            f"Find them with select --compensate {how}; leave out --plans.",
+        )
+    if fit is not None and not adapted:
+        raise TaskError("Windows to fit on are given, and no compensation.", f"Ask for {' or '.join(ADAPTED)}.")
 
 
 def _keep(database: Database, run: str, found: Sequence[TaskNeeds]) -> None:

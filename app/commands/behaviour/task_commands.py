@@ -14,6 +14,7 @@ from cache.database import Database
 from core.coalitions.players import names
 from core.errors import RunNotFound, TaskError
 from core.paths import user_path
+from core.records.behaviour.needs import ADAPTED
 from core.records.behaviour.task_scores import OWN_TASKS, ModelScores
 from core.records.spec import ModelInfo, RunSpec
 
@@ -41,7 +42,7 @@ def tasks(options: argparse.Namespace) -> None:
 
 def check_installed(tasks: Sequence[str]) -> None:
     """TaskError where lm-eval is not there, and one of the tasks is not our own."""
-    if {*tasks} <= {*OWN_TASKS}:
+    if {*tasks} <= {*OWN_TASKS, *ADAPTED}:
         return
     try:
         version("lm_eval")

@@ -1,6 +1,7 @@
 """A task to ask of a run's coalitions, with what that will take; the process that computes asks it."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 import streamlit as st
 
@@ -10,14 +11,16 @@ from app.foreign import plain
 from app.words import duration
 from app.worker.client import Jobs
 from cache.queries import StoredRun
+from core.coalitions.worth import LOG_SCORE
 from core.errors import QuorumError, TaskError
 from core.paths import user_path
-from core.records.behaviour.needs import ACCURACY, ANSWERS
+from core.records.behaviour.needs import ACCURACY, ADAPTED, ANSWERS, FIT_TOKENS
 from core.records.behaviour.task_scores import AGREEMENT, OWN_TASKS, PAPER_TASKS
 from core.records.results import RunResult
 
 _LIMIT = 50  # items, unless somebody wants others
 _FEWEST = 4  # of which values can be estimated
+_COMPENSATED = 50  # coalitions, unless somebody wants others: each has its cuts fitted
 _SETS = 10  # that answer for each size of a plan, about, half of the items each
 
 
@@ -36,13 +39,14 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
     alone = login.visitor() is None
     task = st.selectbox(
         "Task",
-        (*OWN_TASKS, *PAPER_TASKS),
+        (*OWN_TASKS, *ADAPTED, *PAPER_TASKS),
         key="task",
         accept_new_options=alone,
-        help="sums and agreement with the whole model need no data; the others are lm-eval's"
+        help="sums and agreement with the whole model need no data; refit and scale ask which layers the run's own "
+        "text needs once the rest is compensated; the others are lm-eval's"
         + (", of which any other can be typed" if alone else ""),
     )
-    own = task in OWN_TASKS
+    own, adapted = task in (*OWN_TASKS, *ADAPTED), task in ADAPTED
     folder = ""
     if alone:  # what lies on this machine is its owner's to name
         folder = st.text_input(
@@ -57,19 +61,34 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
     left, right = st.columns(2)
     answers = left.selectbox(
         "Worth",
-        [ACCURACY] if task == AGREEMENT else ANSWERS,
+        [LOG_SCORE.name] if adapted else [ACCURACY] if task == AGREEMENT else ANSWERS,
+        format_func=lambda name: name.replace("_", " "),
         key="task-answers",
         help="margin: how much likelier the right choice is than the best wrong one; accuracy: whether it is right",
     )
-    limit = right.number_input("Items", _FEWEST, 10_000, _LIMIT, key="task-items", help="The first ones of the task")
+    if adapted:
+        limit = run.resolved.sequences
+    else:
+        limit = right.number_input("Items", _FEWEST, 10_000, _LIMIT, key="task-items", help="The task's first ones")
+    masks = right.number_input(
+        "Coalitions",
+        1,
+        result.masks,
+        min(result.masks, _COMPENSATED) if adapted else result.masks,
+        key=f"task-masks-{adapted:d}",
+        help="Of the run's; the same first ones for every task",
+    )
     pairs = left.toggle("Pairs", value=True, key="task-pairs", help="Also how layers interact: from the same answers")
     search = reads.selection(shared.database, run.run)
     sizes = [plan.count for plan in search.plans] if search is not None else []
     plans = right.toggle(
-        "Plans", key="task-plans", disabled=not sizes, help="Also sets that the task misses least, beside the search's"
+        "Plans",
+        key="task-plans",
+        disabled=not sizes or adapted,
+        help="Also sets that the task misses least, beside the search's",
     )
-    sizes = sizes if plans else []
-    st.caption(plain(_cost(run, result, int(limit), sizes)))
+    sizes = sizes if plans and not adapted else []
+    st.caption(plain(_cost(run, result, int(limit), int(masks), sizes, adapted)))
     if st.button("Ask", type="primary", icon=":material/play_arrow:"):
         try:
             _check(folder)
@@ -81,6 +100,7 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
                 tasks=[str(task)],
                 data=str(user_path(folder).resolve()) if folder else None,
                 limit=int(limit),
+                masks=int(masks),
                 value=kind,
                 answers=answers,
                 pairs="shapley" if pairs else None,
@@ -98,11 +118,18 @@ def _check(folder: str) -> None:
         raise TaskError(f"There is no folder {folder}.", "Name one that has a file TASK.jsonl, or leave it empty.")
 
 
-def _cost(run: StoredRun, result: RunResult, items: int, sizes: Sequence[int]) -> str:
+def _cost(run: StoredRun, result: RunResult, items: int, masks: int, sizes: Sequence[int], adapted: bool) -> str:
     """How many answers that takes, and how long, if an item takes as long as a window of the run's text did."""
-    answers = items * (1 + result.masks) + len(sizes) * _SETS * items // 2
+    answers = items * (1 + masks) + len(sizes) * _SETS * items // 2
     said = f"{answers:,} answers at most; those that are known are not asked again."
     if result.measured < result.masks // 2 or not result.seconds:
         return said
     seconds = answers * result.seconds / (result.measured * run.resolved.sequences)
-    return f"{said} About {duration(seconds)}, if an item takes as long as {run.resolved.window} tokens of the run did."
+    about, of = "About", ""
+    if adapted:
+        layers = len(result.model.players)
+        cuts = fmean((layers - kept) * (kept + 1) / layers for kept in run.strata)  # runs of layers drawn at random
+        seconds *= 1 + cuts * FIT_TOKENS / (items * run.resolved.window)
+        about, of = "At least", f", and each of about {cuts:.0f} cuts of a coalition is fitted on {FIT_TOKENS:,}"
+    took = f"{run.resolved.window} tokens of the run did{of}"
+    return f"{said} {about} {duration(seconds)}, if an item takes as long as {took}."

@@ -31,7 +31,7 @@ def show_tasks(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> No
         show_form(shared, run, result, kind)
         return
     most = max(found, key=lambda one: one.masks)
-    columns = {f"{one.task}, {one.answers}{_of(one.masks, most.masks)}": one.values for one in found}
+    columns = {f"{one.title}{_of(one.masks, most.masks)}": one.values for one in found}
     if most.text is not None:
         columns = {"text": most.text, **columns}
     rows = {name: np.array([item.value for item in values.values]) for name, values in columns.items()}
@@ -65,7 +65,7 @@ def _show_pairs(run: StoredRun, found: Sequence[TaskNeeds], players: Players) ->
     with st.popover("Pairs"):
         for one in some:
             assert one.pairs is not None
-            kind, name = one.pairs.kind.capitalize(), f"{one.task}, {one.answers}"
+            kind, name = one.pairs.kind.capitalize(), one.title
             how = "exact" if one.pairs.surrogate is None else "estimated"
             st.markdown(f"{plain(kind)} interactions in {plain(name)} ({how}), the strongest first")
             table = interaction_table(one.pairs, players)
@@ -76,7 +76,7 @@ def _show_plans(run: StoredRun, found: Sequence[TaskNeeds], players: Players) ->
     """Each task's own plans beside the run's, where they were asked for."""
     rows = [
         {
-            "task": f"{one.task}, {one.answers}{', nats' if one.answers == MARGIN else ''}",
+            "task": f"{one.title}{', nats' if one.answers == MARGIN else ''}",
             "removed": named(players, plan.removed),
             "left": str(plan.worth),
             "the run's plan": named(players, plan.of_run),

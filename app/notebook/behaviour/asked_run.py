@@ -42,13 +42,13 @@ class AskedRun:
         """Which layers tasks need, by the run's coalitions, beside the run's text; every answer is kept.
 
         Args:
-            tasks: of lm-eval, by name, or sums.
+            tasks: of lm-eval, by name; sums; or refit or scale: the run's own text once the rest is compensated.
             value: stratified, shapley, banzhaf or local.
             answers: what a coalition is worth: margin, or accuracy.
             masks: of the run's coalitions; None takes all.
             pairs: also interactions of pairs: shapley, faithful, banzhaf or local.
             plans: also a set of each of these sizes that each task is thought to miss least, beside the last search's.
-            items: as of `tasks`.
+            items: as of `tasks`; and `fit`, windows that each compensation is fitted on.
         """
         from app.notebook.behaviour.need_tables import need_tables
 

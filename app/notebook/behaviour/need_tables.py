@@ -46,6 +46,7 @@ def need_tables(
     data: str | PathLike[str] | None = None,
     limit: int | None = None,
     shots: int | None = None,
+    fit: int | None = None,
 ) -> Needs:
     """What tasks need, in tables; arguments as of `AskedRun.needs` and `task_table`.
 
@@ -67,6 +68,7 @@ def need_tables(
         masks=None if masks is None else integer_of(masks, "masks"),
         pairs=pairs,
         plans=() if plans == () else integers_of(plans, "plans"),
+        fit=None if fit is None else integer_of(fit, "fit"),
     )
     found: list[TaskNeeds] = work(database, "lend", asked)[1]
     players, of = queries.players(database, run), columns(found)

@@ -7,6 +7,10 @@ from core.records.values import LayerValues, PairInteractions
 # What of an answer a coalition is worth: how much likelier the right choice is than the best wrong one (of a task
 # without choices, how likely its answer is), in nats, the mean over items; or whether lm-eval's accuracy counts it.
 MARGIN, ACCURACY = ANSWERS = ("margin", "accuracy")
+# In place of a task, the run's own text once the layers that stay were compensated, by the kind of that: a window is
+# an item then, and worth its log score.
+ADAPTED = ("refit", "scale")
+FIT_TOKENS = 4096  # that each cut is fitted on, unless somebody wants others: a coalition has many
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class TaskNeeds:
     split: str
     items: int
     source: str  # of the items
-    answers: str  # margin or accuracy
+    answers: str  # margin or accuracy; of ADAPTED log_score
     masks: int  # coalitions that were asked, besides the whole model
     values: LayerValues
     halves: float  # rank correlation of the values from one random half of the items with those from the other
@@ -54,7 +58,14 @@ class TaskNeeds:
     plans: tuple[TaskPlan, ...] = ()  # likewise, the fewest removed first
 
     @property
+    def title(self) -> str:
+        """The task and what of its answers counts, in a few words."""
+        return f"text after {self.task}" if self.task in ADAPTED else f"{self.task}, {self.answers}"
+
+    @property
     def worth(self) -> str:
         """What a coalition is worth, in words."""
+        if self.task in ADAPTED:
+            return f"log score of the run's text after {self.task}, nats a token ({self.source})"
         what = f"{self.answers} of {self.task} {self.version}" + (", nats" if self.answers == MARGIN else "")
         return f"{what} ({self.split}, {self.shots}-shot, {self.items} items of {self.source})"

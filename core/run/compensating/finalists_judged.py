@@ -1,7 +1,6 @@
 """A search's finalists compensated: which plan of each size is best once the layers that stay may adapt.
 
-The windows of a run's text are drawn in one order: those on which the search has judged its plans come first, and the
-fits take the next ones, so that nothing judges that was fitted on. Each finalist is kept as soon as it is known.
+Each is kept as soon as it is known.
 """
 
 from collections.abc import Collection, Generator, Iterable
@@ -10,14 +9,13 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-import torch
 
 from core.coalitions.masks import without
 from core.coalitions.players import computed
-from core.compensation.compensate import LEAST, check_asked, compensate, held_of
+from core.compensation.compensate import check_asked, compensate, held_of
 from core.compensation.cost import cost
 from core.compensation.projections import patched, projections
-from core.errors import CorpusError, EvaluationError
+from core.errors import EvaluationError
 from core.evaluate.game import Games
 from core.evaluate.meter import head_of, unit_of
 from core.evaluate.perplexity import perplexity, perplexity_interval
@@ -29,11 +27,11 @@ from core.records.plans import Selection
 from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.run.compensating.finalist_pools import pools_of
-from core.run.compensating.one_removal import fitted_on
+from core.run.compensating.own_windows import judged_and_fitted, own_windows
 from core.run.course import alone
 from core.selection.finalists import MOST, Adapting, Plain, Removal, adapting, next_finalist
 from core.selection.plan import further
-from core.text.windows import Windows, fingerprint
+from core.text.windows import Windows
 
 
 def check_finalists(
@@ -55,7 +53,7 @@ def check_finalists(
     check_asked(spec.players, how.windows)
     wider = further(spec.text(), units).sequences
     assert wider is not None
-    yield from _windows(games, spec, how, wider)
+    yield from own_windows(games, spec, how.windows, wider)
     base = yield from games.open(spec, spec.text(), check=lambda _: None)
     yield Stage("Looking whether the model can be compensated")
     projections(base.loaded, list(range(len(base.loaded.blocks))), how.how == "scale")
@@ -96,10 +94,12 @@ def judging_finalists(
     plans = {plan.count: plan.removed for plan in found.plans if plan.count in counts}
     with ExitStack() as held:
         yield from alone(held, store, base)
-        judge, fit = yield from _texts(games, spec, found, how)
+        judge, fit = yield from judged_and_fitted(games, spec, how.windows, found.protocol)
         texts = judge.protocol, fit.protocol
         known = store.compensated(run, found.protected, how.how, *(text.tokens for text in texts))
-        so_far = known or CompensatedPlans(found.model, found.protected, how.how, *texts, held_of(len(fit.ids)), ())
+        so_far = CompensatedPlans(found.model, found.protected, how.how, *texts, held_of(len(fit.ids)), ())
+        if known is not None and known.held == so_far.held:  # an earlier release held out more
+            so_far = known
         pools: dict[int, dict[Removal, Plain]] = {}
         unit, ruined = unit_of(base.loaded) * base.windows.ids.numel(), set[Removal]()
 
@@ -158,42 +158,6 @@ def _adapting(found: Selection, so_far: CompensatedPlans) -> Adapting:
         for values in ([plan.plain for plan in plans], [plan.perplexity for plan in plans])
     )
     return adapting(plain, [len(plan.cuts) for plan in plans], after)
-
-
-def _texts(
-    games: Games, spec: RunSpec, found: Selection, how: Compensate
-) -> Generator[Event, None, tuple[Windows, Windows]]:
-    """The windows on which the search has judged its plans, and the next ones of the same draw, for the fits."""
-    judging = found.protocol.sequences
-    ids, wanted = yield from _windows(games, spec, how, judging)
-    if fingerprint(ids[:judging].clone()) != found.protocol.tokens:
-        raise EvaluationError("The text has changed since this run's plans were chosen.", "Start a new run.")
-    own = ids[judging : judging + wanted].clone()
-    fitted = replace(found.protocol, sequences=len(own), tokens=fingerprint(own))
-    return Windows(ids[:judging], found.protocol), Windows(own, fitted)
-
-
-def _windows(
-    games: Games, spec: RunSpec, how: Compensate, judging: int
-) -> Generator[Event, None, tuple[torch.Tensor, int]]:
-    """The first windows of a run's draw, and how many after those that judge a fit takes; of a short text, fewer."""
-    text, wanted = spec.text(), fitted_on(spec.text(), how.windows).sequences
-    assert wanted is not None
-    try:
-        game = yield from games.open(spec, replace(text, sequences=judging + wanted), check=lambda _: None)
-        return game.windows.ids, wanted
-    except CorpusError:
-        if how.windows is not None:
-            raise
-    game = yield from games.open(spec, replace(text, sequences=None), check=lambda _: None)
-    left = len(game.windows.ids) - judging
-    if left < LEAST:
-        raise CorpusError(
-            f"{game.windows.protocol.corpus} has {len(game.windows.ids)} windows to choose and to fit on; {judging} "
-            f"judge plans, and a fit takes at least {LEAST}.",
-            "Start a run on a longer text, or with fewer --sequences.",
-        )
-    return game.windows.ids, left
 
 
 def _cost(loaded: LoadedModel, fit: Windows, judge: Windows, removal: Removal, how: str) -> float:
