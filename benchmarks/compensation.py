@@ -2,8 +2,8 @@
 
 Ours runs as the product does: coalitions, a search of a third of a unit, finalists of each count compensated and judged
 (`select --compensate refit`). Rivals choose on the same 10 x 128 tokens. Then each plan is compensated by `scale`
-(Prune&Comp's) and by `refit` on the same 96 windows of the calibration half, and every state is judged by its
-perplexity on 40 windows of 128 tokens of each held-out text, in one dtype. Seeds draw the calibration windows.
+(Prune&Comp's) and by `refit` on the same windows of the calibration half, and every state is judged by its perplexity
+on 40 windows of 128 tokens of each held-out text, in one dtype. Seeds draw the windows that are chosen on.
 Evaluations are kept in a results file for each seed: stopped, it goes on.
 """
 
@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
     parser.add_argument("--rivals", nargs="*", default=["sleb", "shortgpt", "one-shot"])
+    parser.add_argument("--fit", type=int, default=96, help="windows of the fits")
     parser.add_argument("--masks", type=int, default=100, help="coalitions of a run")
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/selection"), help="a folder of results files")
     parser.add_argument("--out", type=Path, default=OUT)
@@ -64,31 +66,34 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     texts = [Path(text).stem for text in options.held_out]
     answer = kept(options.out) if options.out.exists() else {}
-    if answer.get("texts") != texts or answer.get("calibration") != Path(options.calibration).stem:
-        answer = {"texts": texts, "calibration": Path(options.calibration).stem, "dtype": options.dtype, "rows": []}
+    asked = {"texts": texts, "calibration": Path(options.calibration).stem, "fit": options.fit, "dtype": options.dtype}
+    if any(answer.get(name) != value for name, value in asked.items()):
+        answer = {**asked, "rows": []}
     done = {(row["seed"], row["method"], row["count"]) for row in answer["rows"]}
-    for seed in options.seeds:
+    for (name, method), seed in product(methods(options), options.seeds):
+        missing = [count for count in options.counts if (seed, name, count) not in done]
+        if not missing:
+            continue
         spec = RunSpec(options.model, options.calibration, dtype=options.dtype, seed=seed, masks=options.masks)
         database = Database(options.cache / f"compensation-{seed}.duckdb")
         store = Store(database)
         base = opened(store, spec)
-        fit = opened(store, spec, fitted_on(spec.text(), None))
+        fit = opened(store, spec, fitted_on(spec.text(), options.fit))
         judges = [opened(store, spec, TextSpec(text, "whole", 128, JUDGED)) for text in options.held_out]
         answer |= {"dense": judged(base, (), judges, {}), "fitted": str(fit.windows.protocol)}
-        for name, method in methods(options):
-            missing = [count for count in options.counts if (seed, name, count) not in done]
-            begun = time.monotonic()
-            plans = method(database, spec, base) if missing else {}
-            seconds = time.monotonic() - begun
-            for count in missing:
-                removed = plans[count]
-                row = {"seed": seed, "method": name, "count": count, "removed": removed, "seconds": seconds}
-                for way in WAYS:
-                    row[way] = judged(base, removed, judges, patches_of(fit, removed, way))
-                answer["rows"].append(row)
-                shown = "  ".join(f"{way} " + " / ".join(f"{value:.1f}" for value in row[way]) for way in WAYS)
-                print(f"{seed} {name:16s} {count:3d}  {shown}  {removed}", flush=True)
-                options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+        begun = time.monotonic()
+        plans = method(database, spec, base)
+        seconds = time.monotonic() - begun
+        for count in missing:
+            removed = plans[count]
+            row = {"seed": seed, "method": name, "count": count, "removed": removed, "seconds": seconds}
+            alike = [other for other in answer["rows"] if tuple(other["removed"]) == removed]
+            for way in WAYS:  # fits and judges are the same for every seed
+                row[way] = alike[0][way] if alike else judged(base, removed, judges, patches_of(fit, removed, way))
+            answer["rows"].append(row)
+            shown = "  ".join(f"{way} " + " / ".join(f"{value:.1f}" for value in row[way]) for way in WAYS)
+            print(f"{seed} {name:16s} {count:3d}  {shown}  {removed}", flush=True)
+            options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     print(table(answer["rows"]))
 
 
@@ -101,11 +106,14 @@ def kept(out: Path) -> dict[str, Any]:
 def methods(options: argparse.Namespace) -> list[tuple[str, Method]]:
     """The names of the methods, and each as a function that gives a plan for each count."""
     counts = tuple(options.counts)
+    refit = Compensate("refit", options.fit)
     rivals = [(name, partial(rival, name, counts)) for name in options.rivals]
-    return [("ours", partial(ours, None, counts)), ("ours, for refit", partial(ours, "refit", counts)), *rivals]
+    return [("ours", partial(ours, None, counts)), *rivals, ("ours, for refit", partial(ours, refit, counts))]
 
 
-def ours(how: str | None, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game) -> dict[int, Removal]:
+def ours(
+    how: Compensate | None, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game
+) -> dict[int, Removal]:
     """The plans of a search, or those that are best after compensation."""
     store = Store(database)
     engine = Engine(store)
@@ -118,9 +126,10 @@ def ours(how: str | None, counts: tuple[int, ...], database: Database, spec: Run
     plans: dict[int, Removal] = {}
     for count in counts:
         asked = partial(choosing_compensated, run=run.run, game=run.game, spec=run.resolved, found=found)
-        work = engine.lend(partial(asked, how=Compensate(how), target=Target(count=count)))
-        _, [plans[count]] = come(work)
-    return {count: plan.removed for count, plan in plans.items()}
+        work = engine.lend(partial(asked, how=how, target=Target(count=count)))
+        _, [plan] = come(work)
+        plans[count] = plan.removed
+    return plans
 
 
 def rival(name: str, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game) -> dict[int, Removal]:

@@ -1,10 +1,9 @@
 """After a removal: for each cut in turn, weights that let the hidden state behind it resemble the whole model's.
 
-`refit` changes the output projection of the MLP before a cut by ridge regression of what is missing of the hidden
-state on what enters that projection. `scale` divides what all later blocks add by one number a cut: norms know no
-scale, so that this is the same as to multiply the hidden state there.
+`refit` changes the output projections of the block before a cut (`core.compensation.refit`). `scale` divides what all
+later blocks add by one number a cut: norms know no scale, so that this is the same as to multiply the hidden state
+there. Each cut has passes of its own over the text, which end at its depth.
 
-In memory are two Gram matrices, or a sum: each cut has a pass of its own over the text, which ends at its depth.
 A fit is accepted where the loss falls on sequences that it has not seen; otherwise its cut stays plain.
 """
 
@@ -16,12 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from core.coalitions.players import computed
-from core.compensation.hidden_states import AT_ONCE, growth, leaving
+from core.compensation.hidden_states import growth
 from core.compensation.projections import Patches, Projection, patched, projections
-from core.compensation.ridge import Gram, cross_validated
+from core.compensation.refit import projections_before, refitted
 from core.errors import CorpusError, SelectionError
 from core.evaluate.reference import sequence_losses
-from core.model.masked import playing
 from core.model.model import LoadedModel
 from core.records.events import Event, Stage
 from core.records.mends import Compensation, Mend
@@ -92,7 +90,7 @@ def compensate(
         )
     layers = [layer for layer in range(len(loaded.blocks)) if layer not in {gone for cut in cuts for gone in cut}]
     before = [cut.start - 1 for cut in cuts if cut.start]
-    of = projections(loaded, before, False) if how == "refit" else projections(loaded, layers, True)
+    of = projections_before(loaded, before) if how == "refit" else projections(loaded, layers, True)
     held = held_of(len(ids))
     fitted_on, unseen = ids[: len(ids) - held], ids[len(ids) - held :]
     patches: Patches = {}
@@ -101,7 +99,7 @@ def compensate(
     for number, cut in enumerate(cuts, 1):
         yield Stage(f"Compensating cut {number} of {len(cuts)}: layers {cut.start} to {cut.stop - 1}")
         if how == "refit":
-            strength, changed = _refitted(loaded, fitted_on, mask, cut, of, patches)
+            strength, changed = refitted(loaded, fitted_on, mask, cut, of, patches)
         else:
             strength, changed = _scaled(loaded, fitted_on, cut, of, patches)
         after = _loss(loaded, unseen, mask, {**patches, **changed}) if changed else loss
@@ -121,29 +119,6 @@ def cuts_of(stays: Mask) -> list[range]:
     """The runs of dropped blocks, by which of them stay (blocks,)."""
     edges = [-1, *map(int, np.flatnonzero(stays)), len(stays)]
     return [range(before + 1, after) for before, after in pairwise(edges) if after > before + 1]
-
-
-def _refitted(
-    loaded: LoadedModel, ids: torch.Tensor, mask: Mask, cut: range, of: list[Projection], patches: Patches
-) -> tuple[float, Patches]:
-    """The ridge's strength, and the projection before a cut with what it takes to make up for it."""
-    found = [projection for projection in of if projection.block == cut.start - 1]
-    if not found:  # before the first block there is none
-        return 0.0, {}
-    [projection] = found
-    folds: list[Gram] = []
-    for number, part in enumerate(torch.split(ids, AT_ONCE)):
-        whole, _ = leaving(loaded, part, cut.stop - 1)
-        with playing(loaded, mask), patched(loaded.model, patches):
-            pruned, entered = leaving(loaded, part, cut.start - 1, projection.module)
-        assert entered is not None
-        x, h, target = (state.reshape(-1, state.shape[-1]).float() for state in (entered, pruned, whole))
-        if not folds:
-            folds = [Gram(x.shape[1], h.shape[1], x.device, projection.has_bias) for _ in range(_FOLDS)]
-        # The first token's state is a hundred times as long as the others', and would be all that counts.
-        folds[number % _FOLDS].add(x, target - h, 1 / h.square().sum(dim=1).clamp_min(1e-12))
-    change, strength = cross_validated(folds, projection.has_bias)
-    return strength, projection.added(torch.from_numpy(change))
 
 
 def _scaled(

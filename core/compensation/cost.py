@@ -21,6 +21,7 @@ def cost(loaded: LoadedModel, mask: Mask, how: str, fitted: int, held: int) -> f
     stays = computed(loaded.kept(mask))
     total, cuts = 0.0, cuts_of(stays)
     for cut in cuts:
-        before = cut.start if how == "scale" else int(np.count_nonzero(stays[: cut.start]))
+        # A refit reads up to the cut once for both projections, and again for the MLP's.
+        before = cut.start if how == "scale" else 2 * int(np.count_nonzero(stays[: cut.start]))
         total += (cut.stop + before) * fitted
     return total + (len(cuts) + bool(cuts)) * (float(stays.sum()) + head_of(loaded)) * held

@@ -1,5 +1,6 @@
 """Hidden states at one depth, by the model's own forward, which ends there."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -16,21 +17,21 @@ class _Enough(Exception):
 
 
 def leaving(
-    loaded: LoadedModel, ids: torch.Tensor, block: int, projection: nn.Module | None = None
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The hidden state that leaves a block, (sequences, length, width), and what enters a matrix in it.
+    loaded: LoadedModel, ids: torch.Tensor, block: int, projections: Sequence[nn.Module] = ()
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """The hidden state that leaves a block, (sequences, length, width), and what enters each of some matrices in it.
 
     Args:
         loaded: the model, under whatever skips blocks of it.
         ids: token ids (sequences, length).
         block: its place.
-        projection: a module of that block.
+        projections: modules of that block.
     """
-    entered: list[torch.Tensor] = []
+    entered: dict[nn.Module, torch.Tensor] = {}
     left: list[torch.Tensor] = []
 
-    def before(_: nn.Module, args: tuple[Any, ...]) -> None:
-        entered.append(args[0])
+    def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+        entered[module] = args[0]
 
     def after(_: nn.Module, __: Any, output: Any) -> None:
         left.append(loaded.blocks.hidden_in(output))
@@ -38,11 +39,11 @@ def leaving(
 
     with ExitStack() as hooked, torch.inference_mode():
         hooked.callback(loaded.blocks.modules[block].register_forward_hook(after).remove)
-        if projection is not None:
+        for projection in projections:
             hooked.callback(projection.register_forward_pre_hook(before).remove)
         with suppress(_Enough):
             loaded.model.base_model(input_ids=ids.to(loaded.info.device), use_cache=False)
-    return left[0], entered[0] if entered else None
+    return left[0], [entered[projection] for projection in projections]
 
 
 def entering(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:

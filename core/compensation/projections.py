@@ -38,6 +38,13 @@ class Projection:
         return self.module.bias is not None
 
     @property
+    def inputs(self) -> int:
+        """The width of what enters."""
+        weight = self.module.weight
+        assert isinstance(weight, torch.Tensor)
+        return int(weight.shape[1 if self._across else 0])
+
+    @property
     def _across(self) -> bool:
         """Whether the weight is (out, in)."""
         return isinstance(self.module, nn.Linear)
@@ -46,9 +53,9 @@ class Projection:
         """The weights with `change` (in, out) added, or (in + 1, out), of which the last row is the bias's."""
         weight = self.module.weight
         assert isinstance(weight, torch.Tensor)
-        matrix = change[: weight.shape[1 if self._across else 0]]
+        matrix = change[: self.inputs]
         found = {f"{self.name}.weight": _moved(weight, matrix.T if self._across else matrix)}
-        if self.has_bias:
+        if len(change) > self.inputs:
             bias = self.module.bias
             assert isinstance(bias, torch.Tensor)
             found[f"{self.name}.bias"] = _moved(bias, change[-1])

@@ -29,8 +29,7 @@ def repair(contest: Contest, removed: tuple[int, ...]) -> Repair:
     xx = xy = torch.zeros(1, 1, dtype=torch.float64)
     for part in torch.split(contest.fitted, AT_ONCE):
         behind, _ = leaving(loaded, part, cut.stop - 1)
-        before, entered = leaving(loaded, part, cut.start - 1, projection.module)
-        assert entered is not None
+        before, [entered] = leaving(loaded, part, cut.start - 1, [projection.module])
         with torch.inference_mode():
             answered = projection.module(entered)
         m, missing = (state.reshape(-1, state.shape[-1]).cpu().double() for state in (answered, behind - before))

@@ -24,6 +24,7 @@ from core.checkpoint.checkpoint import locate
 from core.compensation import compensate as compensation
 from core.compensation.compensate import LEAST, compensate, cuts_of
 from core.compensation.projections import Patches, patched, projections
+from core.compensation.ridge import STRENGTHS
 from core.errors import CorpusError, QuorumError, SelectionError
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
@@ -111,30 +112,53 @@ def test_a_refit_is_the_least_squares_of_the_full_activations(
     done, patches = come(compensate(loaded, windows, mask, "refit"))
     assert done.accepted == 1
     model = AutoModelForCausalLM.from_pretrained(loaded.checkpoint.folder, dtype=torch.float32).eval()
-    seen: list[torch.Tensor] = []
-    blocks = model.model.layers if family == "llama" else model.transformer.h
-    module = blocks[2].mlp.down_proj if family == "llama" else blocks[2].mlp.c_proj
-    module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    llama = family == "llama"
+    blocks = model.model.layers if llama else model.transformer.h
+    modules = (
+        [blocks[2].self_attn.o_proj, blocks[2].mlp.down_proj]
+        if llama
+        else [blocks[2].attn.c_proj, blocks[2].mlp.c_proj]
+    )
+    seen: dict[torch.nn.Module, torch.Tensor] = {}
+    for module in modules:
+        module.register_forward_pre_hook(lambda module, args: seen.update({module: args[0]}))
+    own = {name: value.detach().clone() for name, value in model.named_parameters()}
     with torch.inference_mode():
-        states = model(input_ids=windows.ids[: -done.held], output_hidden_states=True).hidden_states
-    before, behind = (states[place].reshape(-1, 32).double().numpy() for place in (3, 5))
-    x = seen[0].reshape(len(before), -1).double().numpy()
-    if family == "gpt2":
-        x = np.hstack([x, np.ones((len(x), 1))])
-    rows = 1 / np.linalg.norm(before, axis=1, keepdims=True)
-    inputs = x.shape[1] - (family == "gpt2")
-    ridge = np.sqrt(done.cuts[0].strength * ((rows * x) ** 2).sum(axis=0)[:inputs].mean())
-    penalty = np.eye(inputs, x.shape[1]) * ridge
-    tall, right = np.vstack([rows * x, penalty]), np.vstack([rows * (behind - before), np.zeros((inputs, 32))])
-    change = np.linalg.lstsq(tall, right, rcond=None)[0]
-    own = dict(model.named_parameters())
-    [name] = [name for name in patches if name.endswith("weight")]
-    weight, changed = own[name].detach().numpy(), patches[name].numpy()
-    found = (changed - weight).T if family == "llama" else changed - weight
-    assert np.abs(found - change[:inputs]).max() < 1e-4 * np.abs(change).max() + 1e-6
-    if family == "gpt2":
-        [bias] = [name for name in patches if name.endswith("bias")]
-        assert np.allclose(patches[bias].numpy() - own[bias].detach().numpy(), change[-1], atol=1e-3)
+        behind = model(input_ids=windows.ids[: -done.held], output_hidden_states=True).hidden_states[5]
+
+    def fitted(of: list[torch.nn.Module], strength: float) -> Any:
+        """The change by dense least squares, (inputs, outputs), of what enters some projections."""
+        with torch.inference_mode():
+            states = model(input_ids=windows.ids[: -done.held], output_hidden_states=True).hidden_states
+        before, aim = (state.reshape(-1, 32).double().numpy() for state in (states[3], behind))
+        x = np.hstack([seen[module].reshape(len(before), -1).double().numpy() for module in of])
+        inputs = x.shape[1]
+        x = x if llama else np.hstack([x, np.ones((len(x), 1))])
+        rows = 1 / np.linalg.norm(before, axis=1, keepdims=True)
+        penalty = np.eye(inputs, x.shape[1]) * np.sqrt(strength * ((rows * x) ** 2).sum(axis=0)[:inputs].mean())
+        tall, right = np.vstack([rows * x, penalty]), np.vstack([rows * (aim - before), np.zeros((inputs, 32))])
+        return np.linalg.lstsq(tall, right, rcond=None)[0]
+
+    def changed(module: torch.nn.Module) -> Any:
+        """The same as it was found."""
+        [name] = [name for name, one in model.named_modules() if one is module]
+        moved = (patches[f"{name}.weight"] - own[f"{name}.weight"]).double().numpy()
+        return moved.T if llama else moved
+
+    attention, mlp = modules
+    wide = changed(attention).shape[0]
+    together = [fitted(modules, strength)[:wide] for strength in STRENGTHS]
+    assert min(np.abs(changed(attention) - one).max() for one in together) < 3e-4 * np.abs(together[0]).max() + 1e-6
+    for name, value in patches.items():
+        if "attn" in name:
+            model.get_parameter(name).data = value
+    change = fitted([mlp], done.cuts[0].strength)
+    inputs = changed(mlp).shape[0]
+    assert np.abs(changed(mlp) - change[:inputs]).max() < 1e-4 * np.abs(change).max() + 1e-6
+    biases = [name for name in patches if name.endswith("bias")]
+    assert len(biases) == (0 if llama else 1), "the intercept is the MLP's"
+    for bias in biases:
+        assert np.allclose((patches[bias] - own[bias]).numpy(), change[-1], atol=1e-3)
 
 
 def test_a_scale_is_that_of_the_hidden_states_and_exact(tmp_path: Path, text_file: Path) -> None:
