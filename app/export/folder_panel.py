@@ -31,7 +31,7 @@ from core.records.results import RunResult
 _FITS = {
     "none": "None: the weights that stay are the model's own",
     "scale": "Scale: later layers add less",
-    "refit": "Refit: the MLP before each cut makes up for it",
+    "refit": "Refit: the layer before each cut makes up for it",
 }
 
 

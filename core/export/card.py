@@ -132,7 +132,7 @@ def _fitted(done: Compensation) -> str:
     if not done.accepted:
         return f"- Compensation ({done.how}) lowered the loss at no cut, and nothing was changed: {text}."
     what = {
-        "refit": "the MLP's output projection before a cut was fitted anew by ridge regression",
+        "refit": "the output projections before a cut were fitted anew by ridge regression",
         "scale": "all output projections after a cut were divided by one number",
     }[done.how]
     return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts; no step of training. Text: {text}."
