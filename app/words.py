@@ -15,10 +15,6 @@ from core.records.looks import Workers
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo
 from core.text.self_written.prompt_file import is_self_written, name_of
 
-GRID = (
-    "These weights lay on a grid of four bits in groups of 32 already, as those of a Q4 GGUF file do, and this rounds "
-    "them a second time: what it costs is not what four bits cost a model of 16 bits."
-)
 Players = Sequence[str]
 
 KINDS = {

@@ -30,7 +30,7 @@ from core.evaluate.game import Game
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.export.export import export
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.pauses import come
 from core.quantise.libraries import LIBRARIES
 from core.quantise.quantising import quantising

@@ -24,7 +24,7 @@ from cache import queries
 from cache.database import Database
 from cache.exchange.parquet import export_evaluations, import_evaluations
 from cache.store import Store
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.paths import home
 from core.records.results import RunResult
 from core.records.spec import RunSpec

@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from app.cli.compensated import asked_compensation, compensation_object, compensation_text, healing_object, healing_text
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
+from app.commands.quantise.quantise_commands import quantised_lines
+from app.commands.quantise.rounded_export import exported_to, rounded
 from app.requests import located, with_text
 from app.words import poor_writing, saved
 from cache import queries
@@ -15,9 +17,11 @@ from core.coalitions.players import indexes, mask_without, names
 from core.errors import ModelNotFound, RunNotFound
 from core.export.formats import FORMATS
 from core.export.gguf.converter import check_converter
-from core.export.recipe import Recipe, read_recipe
+from core.export.recipes.recipe import Recipe
+from core.export.recipes.recipe_file import read_recipe
 from core.export.target import check_target
 from core.paths import own_name, user_path
+from core.quantise.quantised import Quantised
 from core.records.behaviour.writes import TOKENS, Behaviour
 from core.records.events import Behaved, Exported
 from core.records.mends import Heal
@@ -50,14 +54,29 @@ def export(options: argparse.Namespace) -> None:
     wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)
     if options.format is not None:
         wanted = replace(wanted, gguf=options.format == "gguf")
-    export = engine_on(database).export
-    done = follow(export(wanted, options.out, uncached=options.uncached, most=options.fail_above))
-    assert isinstance(done, Exported)
-    told(options, done, judged)
+    bits, quantised = wanted.bits, None
+    with exported_to(options.out, bits) as folder:
+        export = engine_on(database).export
+        whole = replace(wanted, bits=None)
+        done = follow(export(whole, folder, uncached=options.uncached, most=options.fail_above))
+        assert isinstance(done, Exported)
+        if bits is not None:
+            quantised = rounded(folder, bits, options.out, wanted.spec.corpus)
+            done = replace(done, path=quantised.path)
+    told(options, done, judged, quantised)
 
 
-def told(options: argparse.Namespace, done: Exported, judged: Behaviour | None) -> None:
-    """Says what was written, what it is worth, and what each step of it gave; `judged` is a verdict on its writing."""
+def told(
+    options: argparse.Namespace, done: Exported, judged: Behaviour | None, quantised: Quantised | None = None
+) -> None:
+    """Says what was written, what it is worth, and what each step of it gave.
+
+    Args:
+        options: of the command.
+        done: the export; of one in four bits, before they were rounded, but for the path.
+        judged: a verdict on its writing.
+        quantised: what four bits save and cost.
+    """
     gone, fitted, healed = names(done.players, done.removed), done.compensation, done.healing
     steps = [name for name, step in (("compensation", fitted), ("training", healed)) if step]
     treatments = " and ".join(steps)
@@ -77,6 +96,7 @@ def told(options: argparse.Namespace, done: Exported, judged: Behaviour | None) 
         "protocol": asdict(done.protocol),
         "parameters": {"deleted": done.deleted, "zeroed": done.zeroed},
         "gguf": done.gguf or None,
+        "bits": quantised and asdict(quantised),
         "seconds": {"whole": done.whole, "exported": done.pruned},
     }
     lines = [
@@ -87,6 +107,7 @@ def told(options: argparse.Namespace, done: Exported, judged: Behaviour | None) 
         *([healing_text(healed, done.perplexity)] if healed else []),
         str(done.protocol),
         *saved(done),
+        *(["then in four bits:", *quantised_lines(quantised)] if quantised else []),
         *([f"warning: {poor}"] if (poor := poor_writing(judged)) else []),
     ]
     say(options.json, answer, "\n".join(lines))

@@ -10,7 +10,7 @@ from app.cli.terminal import follow
 from app.commands.export_commands import chosen, finished, told
 from app.requests import located, with_text
 from core.errors import SelectionError
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.records.events import Exported
 from core.records.mends import HEALS, Heal
 

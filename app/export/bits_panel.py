@@ -10,13 +10,12 @@ from app.dashboard import login, parts
 from app.dashboard.progress import watch
 from app.digits import perplexity
 from app.foreign import plain
-from app.words import GRID
 from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.memory import amount
 from core.errors import QuorumError, ToolError
 from core.quantise.libraries import LIBRARIES
-from core.quantise.quantised import read_quantised
+from core.quantise.quantised import GRID, read_quantised
 from core.records.events import Exported
 from core.text.self_written.prompt_file import is_self_written
 from core.tools.side_folder import check_package

@@ -22,7 +22,7 @@ from cache.queries import StoredRun
 from core.coalitions.players import dropped
 from core.errors import QuorumError, ToolError
 from core.export.gguf.converter import check_converter
-from core.export.recipe import UNCACHED, Recipe
+from core.export.recipes.recipe import UNCACHED, Recipe
 from core.export.target import named_target
 from core.records.events import Exported
 from core.records.mends import COMPENSATIONS, Compensate

@@ -20,7 +20,7 @@ from app.worker.job import Job
 from cache.queries import StoredRun
 from core.coalitions.players import indexes
 from core.errors import HealingError, NotAllowed, QuorumError
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.healing.installed_peft import check_peft
 from core.healing.stopped import forget, stopped
 from core.records.events import Training

@@ -7,7 +7,7 @@ from app.words import named
 from cache.queries import StoredRun
 from core.errors import SelectionError
 from core.export.formats import evopress, llama_quantize, mergekit, whole_layers
-from core.export.recipe import COMMAND, recipe
+from core.export.recipes.recipe import COMMAND, recipe
 from core.records.results import RunResult
 
 # Not highlighted: half of the colours that Streamlit gives code cannot be read on its paper. Wrapped: what scrolls

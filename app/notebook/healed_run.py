@@ -9,7 +9,7 @@ from app.notebook.given import Players, at_least_one, compensation_of, heal_of, 
 from app.notebook.sessions import work
 from core.coalitions.players import indexes, mask_without
 from core.errors import RunNotFound
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.records.results import RunResult
 
 

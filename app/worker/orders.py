@@ -15,7 +15,7 @@ from core.baselines.compare import Match
 from core.cluster.machines import Machines
 from core.errors import QuorumError, SelectionError
 from core.evaluate.game import Games
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.quantise.quantising import quantising
 from core.records.behaviour.speeds import SpeedProtocol
 from core.records.behaviour.task_scores import SUMS

@@ -15,7 +15,7 @@ from core.coalitions.masks import without
 from core.errors import QuorumError
 from core.evaluate.evaluator import Evaluator
 from core.export.export import export
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.model.model import LoadedModel, load
 from core.model.skipping import skipping
 from core.records.spec import RunSpec, TextSpec

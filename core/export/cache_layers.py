@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from core.errors import ExportError
-from core.export.recipe import UNCACHED
+from core.export.recipes.recipe import UNCACHED
 from core.model.cached_attention import cached_attention
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from core import __version__
 from core.coalitions.players import dropped, indexes
 from core.errors import ModelNotFound
-from core.export.recipe import COMMAND, Recipe
+from core.export.recipes.recipe import COMMAND, Recipe
 from core.hub.hub_id import HubId
 from core.records.behaviour.treatments import Treatment
 from core.records.mends import Compensation, Heal, Healing

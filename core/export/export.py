@@ -20,7 +20,7 @@ from core.export.card import Outcome, card
 from core.export.carried import copy_generation, copy_terms
 from core.export.copy_weights import as_stored, check_copying, write_weights
 from core.export.delete_blocks import delete_blocks
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.export.target import check_target, is_complete
 from core.export.zero_sublayers import check_zeroing, is_halved, read_zeroed, save
 from core.model.masked import missing_projections

@@ -9,7 +9,7 @@ import numpy as np
 
 from core.coalitions.players import dropped, switches
 from core.errors import SelectionError
-from core.export.recipe import recipe
+from core.export.recipes.recipe import recipe
 from core.paths import user_path
 from core.records.results import RunResult
 from core.records.spec import BUNDLED, BUNDLED_HUB, ModelInfo, RunSpec

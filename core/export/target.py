@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.errors import BadPath, ExportError, QuorumError
-from core.export.recipe import Recipe, read_recipe
+from core.export.recipes.recipe import Recipe
+from core.export.recipes.recipe_file import read_recipe
 from core.paths import home, own_name, user_path, write_errors
 from core.unfinished import Unfinished
 

@@ -11,7 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from core.errors import HealingError, QuorumError
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.paths import home, write_errors
 from core.records.events import Event, Training
 from core.records.reader import from_fields

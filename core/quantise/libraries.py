@@ -10,6 +10,7 @@ class Library(NamedTuple):
     version: str
     script: str
     method: str  # in words
+    loads: str  # what transformers needs to load such a folder
     fits: bool = False  # on windows of a text
     group: int | None = None  # weights that share a scale, where it leaves no choice; None: what divides every row
 
@@ -18,10 +19,12 @@ LIBRARIES = {
     one.package: one
     for one in (
         # Frantar et al. 2023, with the columns in the order of their activations.
-        Library("gptqmodel", "7.6.0", "gptq.py", "GPTQ in the order of activations", fits=True),
-        Library("auto-round", "0.16.1", "round_to_nearest.py", "rounded to nearest"),
+        Library(
+            "gptqmodel", "7.6.0", "gptq.py", "GPTQ in the order of activations", "gptqmodel with optimum", fits=True
+        ),
+        Library("auto-round", "0.16.1", "round_to_nearest.py", "rounded to nearest", "auto-round"),
         # Dettmers et al. 2023; its blocks run through a matrix, whatever its rows.
-        Library("bitsandbytes", "0.50.2", "normal_float.py", "NF4 with scales of 8 bits", group=64),
+        Library("bitsandbytes", "0.50.2", "normal_float.py", "NF4 with scales of 8 bits", "bitsandbytes", group=64),
     )
 }
 AUTO = "auto"

@@ -8,6 +8,10 @@ from core.records.reader import from_fields
 from core.records.spec import TextProtocol
 
 TOLD = "quantised.json"
+GRID = (
+    "These weights lay on a grid of four bits in groups of 32 already, as those of a Q4 GGUF file do, and this rounds "
+    "them a second time: what it costs is not what four bits cost a model of 16 bits."
+)
 
 
 @dataclass(frozen=True)

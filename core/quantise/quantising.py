@@ -16,11 +16,13 @@ from core.errors import ExportError, ToolError, UnsupportedModel
 from core.export.carried import copy_terms
 from core.export.target import check_target
 from core.paths import own_name
+from core.quantise.folder_records import CARD, RECIPE, write_records
 from core.quantise.groups import BITS, group_size, is_on_grid
 from core.quantise.known_windows import known_windows
 from core.quantise.libraries import Library, library_of
 from core.quantise.quantised import TOLD, Quantised
 from core.records.events import Event, Stage
+from core.records.mends import FourBits
 from core.records.reader import from_fields
 from core.records.spec import RunSpec, TextProtocol
 from core.text.corpora import read
@@ -34,7 +36,7 @@ _NOTHING = "Nothing was left at the target."
 _ROOT = Path(__file__).parents[2]
 _WORST = 10.0  # times the perplexity: four bits cost far less, and weights that were packed wrongly far more
 # What says how another model was made, or what it weighs.
-_OF_THE_PARENT = ("README.md", "quorum.json", TOLD)
+_OF_THE_PARENT = (CARD, RECIPE, TOLD)
 
 
 def quantising(
@@ -80,9 +82,8 @@ def quantising(
         how = str(out), name, made_of, library, version, chosen.method
         fitted = windows.protocol if windows is not None else None
         done = Quantised(*how, BITS, group, *sizes, *costs, protocol, after["dtype"], grid, fitted)
-        copy_terms(checkpoint.folder, folder)
-        told = {key: value for key, value in asdict(done).items() if key != "path"}
-        (folder / TOLD).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        bits = FourBits(library, version, group, fit if chosen.fits else 0, spec)
+        write_records(checkpoint.folder, folder, done, bits, copy_terms(checkpoint.folder, folder))
     return done
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.records.spec import ModelInfo, TextProtocol
+from core.records.spec import ModelInfo, RunSpec, TextProtocol
 
 COMPENSATIONS = ("none", "scale", "refit")
 
@@ -71,6 +71,17 @@ class Heal:
 WARMEST = 100.0  # temperature of a distillation
 # The paper's (arXiv 2602.07804), with instructions: 4 x 16 in a step, of which four are in memory at once.
 HEALS = {"short": Heal(rate=5e-4), "paper": Heal(epochs=2, batch=64, warmup=100, held=2000)}
+
+
+@dataclass(frozen=True)
+class FourBits:
+    """What is asked for: weights in four bits, by a library in a side folder."""
+
+    library: str
+    version: str
+    group: int  # weights that share a scale
+    fit: int  # windows of the calibration half that it is fitted to; 0 where the library needs none
+    asked: RunSpec  # names the text, its windows, the dtype and the device; the model is the folder that is rounded
 
 
 @dataclass(frozen=True)

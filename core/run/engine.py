@@ -27,7 +27,7 @@ from core.evaluate.cached import all_divergences, all_losses, divergence_of
 from core.evaluate.game import Game, Games
 from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.pauses import Pause, nothing
 from core.records.behaviour.speeds import SpeedProtocol
 from core.records.events import Event, Measured, Scored, Selected, Started

@@ -18,7 +18,7 @@ from core.evaluate.reference import sequence_losses
 from core.export.export import check_export, export, exported
 from core.export.gguf.converter import check_converter
 from core.export.gguf.written import write_gguf
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.export.target import check_target
 from core.healing.adapters import check_healing
 from core.healing.checkpoints import any_state, checkpoint_of

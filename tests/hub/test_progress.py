@@ -13,7 +13,8 @@ from app.worker.client import Jobs
 from app.worker.job import Job
 from core.checkpoint.checkpoint import finding, locate
 from core.export.card import Outcome, card
-from core.export.recipe import Recipe, read_recipe
+from core.export.recipes.recipe import Recipe
+from core.export.recipes.recipe_file import read_recipe
 from core.model.model import load
 from core.records.events import Downloading
 from core.records.spec import RunSpec, TextProtocol

@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from benchmarks.byte_tokenizer import save_tokenizer
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.model.model import LoadedModel
 from core.records.spec import RunSpec
 

@@ -12,7 +12,7 @@ from core.checkpoint.digests import digest
 from core.checkpoint.gguf_header import GgufHeader, read_header
 from core.errors import ExportError
 from core.export.gguf.converter import PACKAGE, VERSION, convert
-from core.export.recipe import COMMAND
+from core.export.recipes.recipe import COMMAND
 from core.paths import write_errors
 from core.records.events import Stage
 from core.unfinished import unfinished

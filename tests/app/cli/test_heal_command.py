@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.root import ROOT
-from core.export.recipe import read_recipe
+from core.export.recipes.recipe_file import read_recipe
 from core.records.mends import HEALS
 from core.records.spec import RunSpec
 from core.run import exporting

@@ -15,7 +15,7 @@ from core.compensation.projections import Patches, patched, projections
 from core.errors import ExportError, NotRecipe
 from core.export.copy_weights import as_stored
 from core.export.export import export
-from core.export.recipe import read_recipe
+from core.export.recipes.recipe_file import read_recipe
 from core.model.masked import playing
 from core.model.model import LoadedModel, load
 from core.records.mends import Compensate, Compensation, Mend

@@ -19,7 +19,7 @@ from core.export.export import export
 from core.checkpoint.memory import give_back
 from core.checkpoint.checkpoint import locate
 from core.model.model import load
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.evaluate.reference import sequence_losses
 from core.records.spec import RunSpec, TextSpec
 from core.text.windows import cut

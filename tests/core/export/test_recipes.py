@@ -16,7 +16,8 @@ from app.example import shipped
 from core.coalitions.players import indexes, players_of
 from core.errors import NotRecipe, SelectionError
 from core.export.formats import FORMATS, evopress, llama_quantize, mergekit, runs_kept
-from core.export.recipe import Recipe, read_recipe, recipe
+from core.export.recipes.recipe import Recipe, recipe
+from core.export.recipes.recipe_file import read_recipe
 from core.paths import own_name
 from core.records.spec import ModelInfo, RunSpec
 from tests.support.commands import Cli

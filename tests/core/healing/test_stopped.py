@@ -11,7 +11,7 @@ import pytest
 
 from app.root import ROOT
 from core.errors import HealingError
-from core.export.recipe import Recipe
+from core.export.recipes.recipe import Recipe
 from core.healing.stopped import alone, folder, forget, noted, stopped
 from core.records.events import Event, Stage, Training
 from core.records.mends import HEALS, Compensate, Heal, Reading

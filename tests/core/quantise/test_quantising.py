@@ -12,7 +12,6 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config
 
 from app.root import ROOT
-from app.words import GRID
 from core.checkpoint.checkpoint import locate
 from core.errors import UnsupportedModel
 from core.evaluate.perplexity import perplexity
@@ -20,6 +19,7 @@ from core.evaluate.reference import sequence_losses
 from core.model.model import load
 from core.quantise.groups import group_size, is_on_grid
 from core.quantise.libraries import LIBRARIES, library_of
+from core.quantise.quantised import GRID
 from core.records.spec import RunSpec
 from core.text.corpora import read
 from core.text.windows import cut
@@ -52,7 +52,9 @@ def test_weights_are_rounded_to_their_grid(
         assert error.max() < 1.02 and error.quantile(0.97) < 0.51, "to the nearest but at the end of the range"
     assert answer["bytes_before"] == (wide / "model.safetensors").stat().st_size
     assert answer["bytes_after"] == (out / "model.safetensors").stat().st_size < answer["bytes_before"] / 2
-    assert sorted(file.name for file in out.iterdir() if file.name in ("README.md", "LICENSE")) == ["LICENSE"]
+    card = (out / "README.md").read_text()
+    assert "so many bytes" not in card and f"{answer['after']:.3f}" in card and "apply: LICENSE" in card
+    assert not (out / "quorum.json").exists(), "no recipe makes what Quorum has not cut"
     told = json.loads((out / "quantised.json").read_text())
     assert told == {key: value for key, value in answer.items() if key != "path"} and not answer["grid"]
 

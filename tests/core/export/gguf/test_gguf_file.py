@@ -17,7 +17,7 @@ from core.checkpoint.checkpoint import locate
 from core.coalitions.players import players_of
 from core.errors import ToolError
 from core.evaluate.reference import sequence_losses
-from core.export.recipe import read_recipe
+from core.export.recipes.recipe_file import read_recipe
 from core.model.model import LoadedModel, load
 from core.records.events import Exported
 from core.records.mends import Compensate

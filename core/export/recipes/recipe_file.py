@@ -1,113 +1,27 @@
-"""Which layers of which model are removed, and how that was found: what does an export again, anywhere."""
+"""A recipe's file, which may have been written by anybody."""
 
 import json
-import math
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
-from core import __version__
 from core.coalitions.masks import removed as removed_by
-from core.coalitions.players import indexes, mask_without, names, players_of
-from core.errors import ExportError, ModelNotFound, NotRecipe
+from core.coalitions.players import mask_without, players_of
+from core.errors import ModelNotFound, NotRecipe
+from core.export.recipes.recipe import Recipe
 from core.files import json_of
 from core.hub.hub_id import COMMIT, HubId
 from core.paths import own_name, user_path
-from core.records.mends import COMPENSATIONS, WARMEST, Compensate, Heal
+from core.records.mends import COMPENSATIONS, WARMEST, Compensate, FourBits, Heal
 from core.records.reader import from_fields
-from core.records.results import RunResult
-from core.records.spec import SAMPLERS, ModelInfo, RunSpec
+from core.records.spec import SAMPLERS, RunSpec
+from core.tools.lending import LENT
 
-COMMAND = "python -m app export --recipe FILE --out DIR"
-# The option by which somebody agrees to a model that generates without a cache alone.
-UNCACHED = "--uncached"
 # A recipe has one or two thousand bytes; no model has so many layers, and no text so many windows.
 _LARGEST, _LAYERS, _NUMBER, _TEXT = 2**20, 10_000, 10**9, 4096
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _Asked = TypeVar("_Asked", RunSpec, Heal)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """An export that can be done again."""
-
-    spec: RunSpec  # of the run that found it: names the model and the text
-    fingerprint: str  # of the model
-    layers: int  # of the model
-    removed: tuple[str, ...]  # players, by name
-    run: str
-    compensate: Compensate | None = None  # what is fitted after they are gone, anew each time
-    heal: Heal | None = None  # what is trained after that, anew each time
-    gguf: bool = False  # whether a GGUF file is written beside
-    trained: str = ""  # fingerprint of the tokens that it was trained on, where it was
-
-    @classmethod
-    def of(cls, result: RunResult, spec: RunSpec, removed: Sequence[int]) -> "Recipe":
-        """The recipe of players, by their places in a mask, that were chosen with a run."""
-        model = result.model
-        return cls(
-            spec, model.fingerprint, model.layers, tuple(model.players[place] for place in sorted(removed)), result.run
-        )
-
-    def check(self, model: ModelInfo) -> None:
-        """Raises ExportError if `model` is another one than that of the recipe."""
-        if model.fingerprint != self.fingerprint:
-            raise ExportError(
-                f"The model {model.source} has changed since run {self.run} measured it, or is another one: its "
-                f"fingerprint is {model.fingerprint}, not {self.fingerprint}.",
-                "Name the model that was measured, or start a run of this one.",
-            )
-
-    def check_players(self, players: Sequence[str]) -> None:
-        """Raises ExportError if a model with these players is another one, and SelectionError if all would go."""
-        if tuple(players) != players_of(self.layers, self.spec.players, self.spec.protect):
-            raise ExportError(
-                f"The model {self.spec.model} is another one than that of the recipe, which has {self.layers} layers.",
-                "Name the model that was measured: --model.",
-            )
-        mask_without(players, self.removed)
-
-    @property
-    def named_heal(self) -> Heal | None:
-        """What is trained, with the names of its text's and instructions' files alone."""
-        heal = self.heal
-        return heal and replace(heal, corpus=own_name(heal.corpus), instructions=own_name(heal.instructions))
-
-    def text(self, model: ModelInfo, **measured: object) -> str:
-        """The file, as JSON, with the model and what was measured, for whoever reads it.
-
-        Models and texts of this machine go by the names of their folder and file: where those lie is nobody's business.
-        """
-        spec = replace(self.spec, model=own_name(self.spec.model), corpus=own_name(self.spec.corpus))
-        entries = {
-            "quorum": __version__,
-            "model": asdict(replace(model, source=own_name(model.source))),
-            "removed": names(model.players, indexes(model.players, self.removed)),
-            "run": self.run,
-            "found_by": asdict(spec),
-            **({"compensate": asdict(self.compensate)} if self.compensate else {}),
-            **({"heal": asdict(self.named_heal)} if self.named_heal else {}),
-            **measured,
-            "command": COMMAND,
-        }
-        return json.dumps(_told(entries), indent=2, allow_nan=False) + "\n"
-
-
-def _told(value: Any) -> Any:
-    """The same with null for what is no finite number, which JSON has none of: a training may diverge."""
-    if isinstance(value, dict):
-        return {name: _told(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_told(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def recipe(result: RunResult, spec: RunSpec, removed: Sequence[int]) -> str:
-    """What was removed from which model, how that was found, and the command that does it again, as JSON."""
-    measured = {"protocol": asdict(result.protocol), "dense_perplexity": result.dense_perplexity}
-    return Recipe.of(result, spec, removed).text(result.model, **measured)
 
 
 def read_recipe(file: Path, model: str | None = None, corpus: str | None = None) -> Recipe:
@@ -149,7 +63,8 @@ def read_recipe(file: Path, model: str | None = None, corpus: str | None = None)
     trained = _trained(file, entries.get("healing")) if heal is not None else ""
     named = tuple(players[place] for place in places)
     gguf = isinstance(entries.get("gguf"), dict)
-    return Recipe(spec, fingerprint, layers, named, run, compensate, heal, gguf, trained)
+    bits = _bits(file, entries.get("bits"))
+    return Recipe(spec, fingerprint, layers, named, run, compensate, heal, gguf, trained, bits)
 
 
 def _object(file: Path) -> dict[str, Any]:
@@ -210,6 +125,18 @@ def _heal(file: Path, asked: object) -> Heal | None:
     if any(own_name(name) != name or ".." in name for name in (heal.corpus, heal.instructions)):
         raise _not_recipe(file, "heal names its text by a path, where names alone are ever written")
     return heal
+
+
+def _bits(file: Path, asked: object) -> FourBits | None:
+    if asked is None:
+        return None
+    found = asked if isinstance(asked, dict) else {}
+    library, version, group, fit, spec = (found.get(field.name) for field in fields(FourBits))
+    if library not in LENT or not isinstance(version, str) or not isinstance(spec, dict):
+        raise _not_recipe(file, "bits names no library that writes them, or no text")
+    if not (_is_number(group) and _is_number(fit)) or group < 1 or fit < 0:
+        raise _not_recipe(file, "bits has numbers that no rounding can have")
+    return FourBits(library, version, group, fit, _fields(file, "bits", RunSpec(), {**spec, "model": RunSpec().model}))
 
 
 def _trained(file: Path, done: object) -> str:

@@ -1,0 +1,1 @@
+"""What does an export again: the recipe, and its file."""
