@@ -6,14 +6,16 @@
     fit(masks, losses, dense)         a Surrogate of losses that were measured anywhere
     compare(methods)                  ours and the literature's methods, as a table
     draft(model, removed)             a model of transformers without layers, that drafts for it and shares its weights
+    quantise(folder, out)             a folder in four bits, measured beside the one that it was made of
 
 An expected failure is a QuorumError: `message` names the cause, `hint` the next step. docs/api.md has all of it.
 """
 
-from app.notebook.draft_model import draft
 from app.notebook.fitted_surrogate import Surrogate, fit
 from app.notebook.mask_losses import evaluate
 from app.notebook.method_table import compare
+from app.notebook.models.draft_model import draft
+from app.notebook.models.quantised_folder import quantise
 from app.notebook.named_runs import load, run, runs
 from app.notebook.run_handle import Run
 from core import __version__
@@ -31,6 +33,7 @@ __all__ = [
     "evaluate",
     "fit",
     "load",
+    "quantise",
     "run",
     "runs",
 ]

@@ -17,7 +17,7 @@ from app.notebook.given import (
     positive,
     target_of,
 )
-from app.notebook.healed_run import HealedRun
+from app.notebook.models.healed_run import HealedRun
 from app.notebook.sessions import work
 from cache import evaluations, queries
 from cache.basis import asked, counted, refitted

@@ -39,7 +39,7 @@ def test_every_member_is_documented(name: str) -> None:
     assert documented - members <= {"name", "players"}, "set by the constructor"
 
 
-@pytest.mark.parametrize("name", ["run", "runs", "load", "evaluate", "fit", "compare", "draft"])
+@pytest.mark.parametrize("name", ["run", "runs", "load", "evaluate", "fit", "compare", "draft", "quantise"])
 def test_documented_arguments_are_those_of_the_function(name: str) -> None:
     part = API.split(f"## `quorum.{name}`")[1].split("\n## ")[0]
     found = re.search(rf"\b{name}\((.*?)\) -> ", part, re.DOTALL)

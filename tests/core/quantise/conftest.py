@@ -1,12 +1,12 @@
-"""The libraries that make test installs beside, in a home of a test's own."""
+"""A home of a test's own, and what is installed beside in it."""
 
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-_INSTALLED = Path(sys.prefix) / "tools"
+from tests.support.packed.side_folders import put_library
 
 
 @pytest.fixture
@@ -19,12 +19,5 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def installed(home: Path) -> Callable[[str], None]:
-    """Puts a library into the side folders of a home of its own, or skips the test where there is none."""
-
-    def put(library: str) -> None:
-        tool = _INSTALLED / library
-        if not any(tool.glob(f"{library.replace('-', '_')}-*.dist-info")):
-            pytest.skip(f"pip install --no-deps --target .venv/tools/{library} -r requirements-{library}.txt")
-        (home / "tools" / library).symlink_to(tool)
-
-    return put
+    """Puts a library into the side folders of that home, or skips the test where there is none."""
+    return partial(put_library, home)
