@@ -69,7 +69,7 @@ def add_tasks(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--fit",
         type=positive,
         metavar="N",
-        help=f"windows that each compensation is fitted on, with {' or '.join(ADAPTED)} (default: 4,096 tokens)",
+        help=f"windows of each fit, with {' or '.join(ADAPTED)} (default: 4,096 tokens of them, and 8 at least)",
     )
     _add_items(tasks)
     _add_items(needs, f"; or {' or '.join(ADAPTED)}: the run's own text once the other layers are compensated")

@@ -7,12 +7,13 @@ from app.cli.compensated import asked_compensation, compensation_object, compens
 from app.cli.opening import database_of, engine_on
 from app.cli.terminal import follow, say
 from app.commands.quantise.quantise_commands import quantised_lines
-from app.commands.quantise.rounded_export import exported_to, rounded
+from app.commands.quantise.rounded_export import before_bits, rounded
 from app.requests import located, with_text
 from app.words import poor_writing, saved
 from cache import queries
 from cache.behaviour import compensated_rows, plan_traits
 from cache.database import Database
+from core.checkpoint.memory import give_back
 from core.coalitions.players import indexes, mask_without, names
 from core.errors import ModelNotFound, RunNotFound
 from core.export.formats import FORMATS
@@ -54,15 +55,15 @@ def export(options: argparse.Namespace) -> None:
     wanted = replace(wanted, spec=located(wanted.spec), compensate=asked_compensation(options) or wanted.compensate)
     if options.format is not None:
         wanted = replace(wanted, gguf=options.format == "gguf")
-    bits, quantised = wanted.bits, None
-    with exported_to(options.out, bits) as folder:
-        export = engine_on(database).export
-        whole = replace(wanted, bits=None)
-        done = follow(export(whole, folder, uncached=options.uncached, most=options.fail_above))
-        assert isinstance(done, Exported)
-        if bits is not None:
-            quantised = rounded(folder, bits, options.out, wanted.spec.corpus)
-            done = replace(done, path=quantised.path)
+    bits, quantised, text = wanted.bits, None, wanted.spec.corpus
+    out = before_bits(options.out, bits, text) if bits is not None else options.out
+    whole = replace(wanted, bits=None)
+    # Nothing keeps the engine, and the model that it has in memory, while others round what it has written.
+    done = follow(engine_on(database).export(whole, out, uncached=options.uncached, most=options.fail_above))
+    assert isinstance(done, Exported)
+    if bits is not None:
+        give_back()
+        quantised = rounded(out, bits, options.out, text)
     told(options, done, judged, quantised)
 
 
@@ -73,7 +74,7 @@ def told(
 
     Args:
         options: of the command.
-        done: the export; of one in four bits, before they were rounded, but for the path.
+        done: the export; of one in four bits, the folder beside before they were rounded.
         judged: a verdict on its writing.
         quantised: what four bits save and cost.
     """
@@ -85,7 +86,7 @@ def told(
     )
     compensated = healed.before if healed else done.perplexity
     answer = {
-        "path": done.path,
+        "path": quantised.path if quantised else done.path,
         "removed": gone,
         "perplexity": done.perplexity,
         "compensation": fitted and compensation_object(fitted, compensated),

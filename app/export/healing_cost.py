@@ -21,7 +21,7 @@ def seconds_of(run: StoredRun, result: RunResult, removed: tuple[int, ...], heal
 
     Instructions count as long as they may be.
     """
-    if shipped.is_example(run) or not result.measured:
+    if shipped.is_example(run) or not result.measured or heal.epochs:  # the text is not counted yet
         return None
     try:
         shape = admitted_shape(run.spec.model)
@@ -42,7 +42,8 @@ def told(run: StoredRun, result: RunResult, removed: tuple[int, ...], heal: Heal
     )
     seconds = seconds_of(run, result, removed, heal)
     time = "its time is known after the first steps" if seconds is None else f"about {duration(seconds)} (estimated)"
+    work = f"{heal.epochs} passes in steps of {heal.batch}" if heal.epochs else f"{heal.steps} steps of {heal.batch}"
     return (
-        f"{heal.steps} steps of {heal.batch} {what}: {time}, then the export. Up to {heal.held} others are held out, "
+        f"{work} {what}: {time}, then the export. Up to {heal.held} others are held out, "
         "and the state that is best on them is written. Cancelled, it keeps its best; it survives a stop of Quorum."
     )

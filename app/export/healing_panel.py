@@ -24,10 +24,11 @@ from core.export.recipes.recipe import Recipe
 from core.healing.installed_peft import check_peft
 from core.healing.stopped import forget, stopped
 from core.records.events import Training
-from core.records.mends import HEALS, Heal
+from core.records.mends import HEALS, WARMEST, Heal
 from core.records.results import RunResult
 
 _OWN, _TEXT, _ROWS = "own", "text", "rows"
+_RECIPES = {"short": "A few minutes", "paper": "The paper's"}
 _TEXTS = {_OWN: "The run's own", _TEXT: "Another text", _ROWS: "Instructions"}
 
 
@@ -51,15 +52,23 @@ def choose_healing(
     if missing or not possible or not wanted:
         return False, None
     with st.container(border=True):
-        heal = _chosen()
+        heal = _chosen(result.model.device)
         if heal is not None:
             st.caption(plain(told(run, result, removed, heal)))
     return True, heal
 
 
-def _chosen() -> Heal | None:
+def _chosen(device: str) -> Heal | None:
     """The fields of a training; None while its text cannot be used."""
-    usual = HEALS["short"]
+    recipe = st.segmented_control(
+        "Recipe",
+        list(_RECIPES),
+        format_func=_RECIPES.__getitem__,
+        default="paper" if device.startswith("cuda") else "short",
+        required=True,
+        help="The paper's: two passes over the text, or over instructions, in steps of 64: for a GPU",
+    )
+    usual = HEALS[recipe]
     kind = st.segmented_control(
         "Text to train on",
         list(_TEXTS),
@@ -68,9 +77,15 @@ def _chosen() -> Heal | None:
         help="Of the run's own, the half on which it has measured and chosen; the export is judged on the other half",
     )
     name = "" if kind in (_OWN, None) else _named_text(kind == _ROWS)
-    steps, rate, share = st.columns(3)
-    count = steps.number_input("Steps", 1, 100_000, usual.steps)
-    highest = rate.number_input("Learning rate", 1e-6, 1.0, usual.rate, step=1e-4, format="%.1e")
+    steps, rate, share, softer = st.columns(4)
+    count = usual.steps
+    if usual.epochs:
+        steps.text_input("Passes", str(usual.epochs), disabled=True)
+    else:
+        count = steps.number_input("Steps", 1, 100_000, usual.steps)
+    highest = rate.number_input(
+        "Learning rate", 1e-6, 1.0, usual.rate, step=1e-4, format="%.1e", key=f"healing-rate-{recipe}"
+    )
     distil = share.number_input(
         "Distillation",
         0.0,
@@ -79,9 +94,24 @@ def _chosen() -> Heal | None:
         step=0.1,
         help="Share of the loss that is KL from the whole model's predictions; the rest is the text's own",
     )
+    temperature = softer.number_input(
+        "Temperature",
+        0.1,
+        WARMEST,
+        usual.temperature,
+        step=0.5,
+        disabled=not distil,
+        help="By which the logits of both are divided for the distillation",
+    )
     if name is None:
         return None
-    heal = replace(usual, steps=int(count), rate=float(highest), distil=float(distil))
+    heal = replace(
+        usual,
+        steps=int(count),
+        rate=float(highest),
+        distil=float(distil),
+        temperature=float(temperature) if distil else 1.0,
+    )
     try:
         return with_text(heal, instructions=name) if kind == _ROWS else with_text(heal, name)
     except QuorumError as error:

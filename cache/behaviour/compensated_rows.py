@@ -9,14 +9,14 @@ from duckdb import DuckDBPyConnection
 from cache.database import Database
 from cache.findings import MODEL
 from cache.stored_records import stored_of
-from core.records.mends import COMPENSATIONS, CompensatedPlans
+from core.records.mends import COMPENSATIONS, FITTING, CompensatedPlans
 from core.records.plans import Selection
 
 
 def known(
     database: Database, run: str, protected: Sequence[int], how: str, judged: str, fitted: str | None = None
 ) -> CompensatedPlans | None:
-    """What is known of a run's finalists compensated in one way, with these players protected.
+    """What is known of a run's finalists compensated in one way, as it is fitted now, with these players protected.
 
     Args:
         database: the results file.
@@ -35,7 +35,8 @@ def known(
             """,
             [run, json.dumps(sorted(set(protected))), how, judged, fitted],
         ).fetchone()
-    return stored_of(CompensatedPlans, row[0], database.file, run, row[1]) if row else None
+    found = stored_of(CompensatedPlans, row[0], database.file, run, row[1]) if row else None
+    return found if found is not None and found.fitting == FITTING else None
 
 
 def of_search(database: Database, run: str, found: Selection) -> tuple[CompensatedPlans, ...]:

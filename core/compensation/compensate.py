@@ -22,12 +22,10 @@ from core.errors import CorpusError, SelectionError
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel
 from core.records.events import Event, Stage
-from core.records.mends import Compensation, Mend
+from core.records.mends import LEAST, Compensation, Mend
 from core.text.windows import Windows
 
-LEAST = 8  # sequences
 _HELD = 8  # one sequence of so many decides
-_FOLDS = 2
 
 Mask = NDArray[np.bool_]
 

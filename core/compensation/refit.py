@@ -23,14 +23,18 @@ _FOLDS = 2
 
 
 def projections_before(loaded: LoadedModel, blocks: list[int]) -> list[Projection]:
-    """The projections of some blocks that a refit changes: attention's and the MLP's, or the MLP's alone.
+    """The projections of some blocks that a refit changes: of each attention's and the MLP's, or the MLP's alone.
 
     Raises:
         UnsupportedModel: not even the MLP's can be changed.
     """
+    return [projection for block in blocks for projection in _of_one(loaded, block)]
+
+
+def _of_one(loaded: LoadedModel, block: int) -> list[Projection]:
     with suppress(UnsupportedModel):
-        return projections(loaded, blocks, True)
-    return projections(loaded, blocks, False)
+        return projections(loaded, [block], True)
+    return projections(loaded, [block], False)
 
 
 def refitted(

@@ -5,18 +5,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from core import __version__
 from core.checkpoint.memory import amount
 from core.errors import QuorumError
+from core.export.gguf.written import HEADING
 from core.export.recipes.recipe_file import read_recipe
-from core.files import json_of
+from core.files import content_of, json_of
 from core.paths import own_name
 from core.quantise.libraries import LIBRARIES
 from core.quantise.quantised import GRID, TOLD, Quantised
 from core.records.mends import FourBits
 
 RECIPE, CARD = "quorum.json", "README.md"
+_LONGEST = 2**20  # bytes of a card
 _FRONT = re.compile(r"---\n(.*?\n)---\n(.*)", re.DOTALL)
 
 
@@ -33,26 +36,28 @@ def write_records(parent: Path, folder: Path, done: Quantised, asked: FourBits, 
     told = {key: value for key, value in asdict(done).items() if key != "path"}
     (folder / TOLD).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     exported = _exported(parent)
-    if exported:
+    if exported is not None:
         bits = asdict(replace(asked, asked=replace(asked.asked, model="", corpus=own_name(asked.asked.corpus))))
-        entries = {**json_of(parent / RECIPE), "bits": bits}
+        entries = {**exported[0], "bits": bits}
         entries.pop("gguf", None)  # a file that lies beside the parent
-        (folder / RECIPE).write_text(json.dumps(entries, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(_card(done, parent if exported else None, licences), encoding="utf-8")
+        (folder / RECIPE).write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(_card(done, exported[1] if exported else "", licences), encoding="utf-8")
 
 
-def _exported(folder: Path) -> bool:
-    """Whether a folder holds a recipe and a card, as exports do."""
+def _exported(folder: Path) -> tuple[dict[str, Any], str] | None:
+    """What a folder's recipe holds, and its card, if it has both as exports do; anybody may have written them."""
     try:
         read_recipe(folder / RECIPE)
-    except QuorumError:
-        return False
-    return (folder / CARD).is_file()
+        entries, card = json_of(folder / RECIPE), content_of(folder / CARD, _LONGEST).decode("utf-8")
+    except (QuorumError, OSError, ValueError):  # of a link, another encoding, too long
+        return None
+    return entries, card
 
 
-def _card(done: Quantised, parent: Path | None, licences: Sequence[str]) -> str:
+def _card(done: Quantised, parent: str, licences: Sequence[str]) -> str:
+    """The card; of the parent's all but what it says of a GGUF file follows."""
     front, rest = ["library_name: transformers", "tags:", "- quorum"], ""
-    if parent is not None and (found := _FRONT.fullmatch((parent / CARD).read_text(encoding="utf-8"))):
+    if found := _FRONT.fullmatch(parent.split(HEADING)[0]):
         front, rest = found[1].splitlines(), re.sub(r"^#", "##", found[2], flags=re.MULTILINE)
     terms = f"The parent's terms apply: {', '.join(licences)}." if licences else "The parent's licence applies."
     return "\n".join(

@@ -7,12 +7,18 @@ from core.records.spec import ModelInfo, RunSpec, TextProtocol
 COMPENSATIONS = ("none", "scale", "refit")
 
 
+LEAST = 8  # sequences that a compensation is fitted on, those that decide among them
+# Of how compensations are fitted: another one gives other weights for the same request.
+FITTING = 2
+
+
 @dataclass(frozen=True)
 class Compensate:
     """What is asked for."""
 
     how: str  # scale or refit
     windows: int | None = None  # calibration windows to fit on; None takes as many as 12,288 tokens give
+    fitting: int = FITTING
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,7 @@ class CompensatedPlans:
     held: int  # so many of them, the last ones, decide whether a fit is accepted
     judged: tuple[CompensatedPlan, ...]  # in the order in which they were compensated
     spent: float = 0.0  # on that, in units of a search's budget
+    fitting: int = 1  # of what an earlier release has kept
 
     def best(self) -> tuple[CompensatedPlan, ...]:
         """Of each count the one whose perplexity after compensation is least, the fewest removed first."""

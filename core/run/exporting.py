@@ -12,6 +12,7 @@ from core.coalitions.masks import encode
 from core.coalitions.players import computed
 from core.compensation.compensate import check_compensation
 from core.compensation.projections import Patches, patched
+from core.errors import ExportError
 from core.evaluate.game import Game, Games, check_written
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
@@ -29,7 +30,7 @@ from core.healing.stopped import alone, drop, noted
 from core.healing.training import train
 from core.records.behaviour.treatments import Treatment
 from core.records.events import Event, Stage
-from core.records.mends import Compensation, Healing
+from core.records.mends import FITTING, Compensate, Compensation, Healing
 from core.records.storage import Store
 from core.run.compensating.one_removal import fitted_on, mended
 from core.speed.latency import seconds
@@ -59,6 +60,7 @@ def exporting(
         check_asked(heal)
     text = recipe.spec.text("evaluation")
     if recipe.compensate is not None:
+        _check_fitting(recipe.compensate)
         check_written(fitted_on(text, recipe.compensate.windows))
     game = yield from games.open(recipe.spec, text, recipe.check_players)
     recipe.check(game.loaded.info)
@@ -104,6 +106,14 @@ def exporting(
         if file is not None:
             drop(file.stem)
     yield exported(game.loaded, game.windows, recipe, out, smaller, (fit[0], healed), took, beside)
+
+
+def _check_fitting(asked: Compensate) -> None:
+    if asked.fitting != FITTING:
+        raise ExportError(
+            f"The recipe's {asked.how} was fitted in another way than this release fits it: its weights cannot be had.",
+            f"Fit it as this release does: --compensate {asked.how}; or use the release that wrote the recipe.",
+        )
 
 
 def _healed(

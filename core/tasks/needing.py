@@ -29,7 +29,7 @@ from core.tasks.named_task import NamedTask
 from core.tasks.task_plans import planning
 from core.tasks.worths import check_worth, halves_of, worths
 
-_FEWEST_ITEMS = 4  # two in each half
+FEWEST_ITEMS = 4  # two in each half
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,15 @@ def _check_agreement(spec: RunSpec, questions: Questions, worth: str) -> None:
         return
     if worth != ACCURACY:
         raise TaskError(f"{AGREEMENT} has no {worth}.", "Use --answers accuracy, or as the worth of a run agreement.")
-    if (windows := questions.limit or spec.sequences) < _FEWEST_ITEMS:
-        raise TaskError(f"{AGREEMENT} has {windows} items here.", f"Give it {_FEWEST_ITEMS} or more: --limit N.")
+    if (windows := questions.limit or spec.sequences) < FEWEST_ITEMS:
+        raise TaskError(f"{AGREEMENT} has {windows} items here.", f"Give it {FEWEST_ITEMS} or more: --limit N.")
 
 
 def _check(tasks: Sequence[NamedTask], items: Sequence[Sequence[Item]], worth: str) -> None:
     """TaskError for a task of too few items, or one whose answers have no such worth."""
     for task, some in zip(tasks, items, strict=True):
-        if len(some) < _FEWEST_ITEMS:
-            raise TaskError(f"{task.name} has {len(some)} items here.", f"Give it {_FEWEST_ITEMS} or more.")
+        if len(some) < FEWEST_ITEMS:
+            raise TaskError(f"{task.name} has {len(some)} items here.", f"Give it {FEWEST_ITEMS} or more.")
         for item in some:
             check_worth(task, item, worth)
 

@@ -70,7 +70,8 @@ def needed(
     measured = evaluations.measurements(database, run)
     same = measured[_some(measured.masks, masks, run.spec.seed)]
     same.check_enough()
-    adapted = [name for name in questions.tasks if name in ADAPTED]
+    # scale changes projections of every layer, and what cannot be changed is said before anything is fitted.
+    adapted = sorted((name for name in questions.tasks if name in ADAPTED), reverse=True)
     _check_adapted(adapted, plans, fit)
     own = dict(zip(plans, plans_of(database, run, plans), strict=True))
     protected = queries.find_selection(database, run.run).protected if plans else ()
@@ -100,6 +101,8 @@ def needed(
 
 def _check_adapted(adapted: Sequence[str], plans: Sequence[int], fit: int | None) -> None:
     """TaskError for what the run's text after a compensation, or nothing but that, can be asked."""
+    if len(set(adapted)) < len(adapted):
+        raise TaskError(f"{adapted[0]} is asked for twice.", "Name it once.")
     if adapted and plans:
         how = adapted[0]
         raise TaskError(

@@ -1,45 +1,44 @@
-"""The four bits of a recipe: where the export goes before it is rounded, and the rounding."""
+"""The four bits of a recipe: an export beside the folder that is asked for, which is rounded into that."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from app.cli.terminal import returned
 from app.requests import located
+from core.checkpoint.device import choose_device, choose_dtype
 from core.errors import ToolError
 from core.export.target import check_target
 from core.paths import own_name
 from core.quantise.libraries import LIBRARIES
 from core.quantise.quantised import Quantised
 from core.records.mends import FourBits
+from core.records.spec import RunSpec
 from core.tools.side_folder import check_package
-from core.unfinished import Unfinished
 
 
-@contextmanager
-def exported_to(out: Path, bits: FourBits | None) -> Iterator[Path]:
-    """The folder itself, or where four bits follow one beside it, which is gone in the end.
+def before_bits(out: Path, bits: FourBits, corpus: str) -> Path:
+    """The folder that is rounded into `out`, once all is there that this needs: it stays, an export of its own.
+
+    A training that was stopped, or a rounding that failed, then goes on from what there is.
 
     Raises:
-        ToolError: the library is not there in the version that wrote the bits.
-        ExportError, NotWritable, DiskFull: as of `check_target`.
+        ToolError: the library is not there in the version that wrote the bits, or fits to something.
+        ModelError, CorpusError, ExportError, NotWritable, DiskFull: the device, the text or the folder cannot be used.
     """
-    if bits is None:
-        yield out
-        return
-    now = LIBRARIES[bits.library].version
-    if bits.version != now:
+    from core.text.corpora import read  # with torch
+
+    now = LIBRARIES[bits.library]
+    if bits.version != now.version or bool(bits.fit) != now.fits:
         raise ToolError(
-            f"The recipe's four bits are {bits.library} {bits.version}'s, and {now} is called here.",
+            f"The recipe's four bits are {bits.library} {bits.version}'s, and {now.version} is called here.",
             "Use the release that wrote the recipe; or take `bits` out of the file, and quantise the folder.",
         )
     check_package(bits.library, bits.library, bits.version)
-    making = Unfinished(check_target(out))
-    try:
-        yield making.path / out.name
-    finally:
-        making.drop()
+    spec = _asked(bits, corpus)
+    choose_dtype(spec.dtype, choose_device(spec.device))
+    read(spec.corpus, "evaluation", spec.field, spec.preset)
+    out = check_target(out)
+    return out.with_name(f"{out.name}-before-bits")
 
 
 def rounded(folder: Path, bits: FourBits, out: Path, corpus: str) -> Quantised:
@@ -53,7 +52,12 @@ def rounded(folder: Path, bits: FourBits, out: Path, corpus: str) -> Quantised:
     """
     from core.quantise.quantising import quantising  # with torch
 
-    text = corpus if own_name(corpus) == bits.asked.corpus else bits.asked.corpus
-    spec = located(replace(bits.asked, model=str(folder), corpus=text))
+    spec = replace(_asked(bits, corpus), model=str(folder))
     fitted = {"fit": bits.fit} if bits.fit else {}
     return returned(quantising(spec, bits.library, bits.group, out, **fitted))
+
+
+def _asked(bits: FourBits, corpus: str) -> RunSpec:
+    """What the bits are measured and fitted on, as it lies on this machine."""
+    text = corpus if own_name(corpus) == bits.asked.corpus else bits.asked.corpus
+    return located(replace(bits.asked, corpus=text))

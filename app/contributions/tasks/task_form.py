@@ -11,10 +11,11 @@ from app.foreign import plain
 from app.words import duration
 from app.worker.client import Jobs
 from cache.queries import StoredRun
+from core.coalitions.measurements import FEWEST_MASKS
 from core.coalitions.worth import LOG_SCORE
 from core.errors import QuorumError, TaskError
 from core.paths import user_path
-from core.records.behaviour.needs import ACCURACY, ADAPTED, ANSWERS, FIT_TOKENS
+from core.records.behaviour.needs import ACCURACY, ADAPTED, ANSWERS, fit_windows
 from core.records.behaviour.task_scores import AGREEMENT, OWN_TASKS, PAPER_TASKS
 from core.records.results import RunResult
 
@@ -72,10 +73,10 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
         limit = right.number_input("Items", _FEWEST, 10_000, _LIMIT, key="task-items", help="The task's first ones")
     masks = right.number_input(
         "Coalitions",
-        1,
+        min(FEWEST_MASKS, result.masks),
         result.masks,
         min(result.masks, _COMPENSATED) if adapted else result.masks,
-        key=f"task-masks-{adapted:d}",
+        key=f"task-masks-{run.run}-{result.masks}-{adapted:d}",
         help="Of the run's; the same first ones for every task",
     )
     pairs = left.toggle("Pairs", value=True, key="task-pairs", help="Also how layers interact: from the same answers")
@@ -128,8 +129,9 @@ def _cost(run: StoredRun, result: RunResult, items: int, masks: int, sizes: Sequ
     about, of = "About", ""
     if adapted:
         layers = len(result.model.players)
+        fitted = fit_windows(run.resolved.window)
         cuts = fmean((layers - kept) * (kept + 1) / layers for kept in run.strata)  # runs of layers drawn at random
-        seconds *= 1 + cuts * FIT_TOKENS / (items * run.resolved.window)
-        about, of = "At least", f", and each of about {cuts:.0f} cuts of a coalition is fitted on {FIT_TOKENS:,}"
+        seconds *= 1 + cuts * fitted / items
+        about, of = "At least", f", and each of about {cuts:.0f} cuts of a coalition is fitted on {fitted} windows"
     took = f"{run.resolved.window} tokens of the run did{of}"
     return f"{said} {about} {duration(seconds)}, if an item takes as long as {took}."

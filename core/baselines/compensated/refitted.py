@@ -8,14 +8,14 @@ import numpy as np
 from core.baselines.compensated.judging import judged
 from core.baselines.compensated.repair import Repair
 from core.coalitions.masks import without
-from core.compensation.compensate import LEAST, compensate, held_of
+from core.compensation.compensate import compensate, held_of
 from core.compensation.projections import projections
 from core.errors import CorpusError
 from core.evaluate.perplexity import perplexity_interval
 from core.model.model import LoadedModel
 from core.pauses import Pause
 from core.records.events import Event, Stage
-from core.records.mends import CompensatedPlan, Mend
+from core.records.mends import LEAST, CompensatedPlan, Mend
 from core.records.plans import Plan
 from core.records.storage import Store
 from core.text.windows import Windows

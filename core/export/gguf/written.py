@@ -18,7 +18,7 @@ from core.records.events import Stage
 from core.unfinished import unfinished
 
 FILE = "model-f16.gguf"
-_HEADING = "\n## GGUF\n"
+HEADING = "\n## GGUF\n"
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"blk\.(\d+)\.")
 _HALF = 1  # the format's type of float16
@@ -40,7 +40,7 @@ def write_gguf(folder: Path, blocks: int, tokens: int) -> Generator[Stage, None,
     file = folder / FILE
     with write_errors(folder):
         entries = json.loads((folder / "quorum.json").read_text(encoding="utf-8"))
-        card = (folder / "README.md").read_text(encoding="utf-8").split(_HEADING)[0]
+        card = (folder / "README.md").read_text(encoding="utf-8").split(HEADING)[0]
         known = entries.get("gguf")
         if isinstance(known, dict) and file.is_file() and digest(file) == known.get("sha256"):
             return file
@@ -83,7 +83,7 @@ def _mention(folder: Path, entries: dict[str, Any], card: str) -> None:
     told = {"file": FILE, "type": "f16", "bytes": file.stat().st_size, "sha256": digest(file)}
     told["converter"] = f"{PACKAGE} {VERSION}"
     card += (
-        f"{_HEADING}\n`{FILE}` ({told['bytes']:,} bytes, SHA-256 `{told['sha256']}`) is the same model for llama.cpp "
+        f"{HEADING}\n`{FILE}` ({told['bytes']:,} bytes, SHA-256 `{told['sha256']}`) is the same model for llama.cpp "
         f"and what is built on it, written by {told['converter']}: matrices in float16, vectors in float32. The "
         "perplexities above are the safetensors'.\n"
     )

@@ -20,6 +20,7 @@ from core.tools.lending import LENT
 
 # A recipe has one or two thousand bytes; no model has so many layers, and no text so many windows.
 _LARGEST, _LAYERS, _NUMBER, _TEXT = 2**20, 10_000, 10**9, 4096
+_VERSION = re.compile(r"[\w.+-]{1,64}", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _Asked = TypeVar("_Asked", RunSpec, Heal)
 
@@ -105,14 +106,13 @@ def _fields(file: Path, entry: str, standard: _Asked, found: object) -> _Asked:
 def _compensate(file: Path, asked: object) -> Compensate | None:
     if asked is None:
         return None
-    windows = asked.get("windows") if isinstance(asked, dict) else None
-    if (
-        not isinstance(asked, dict)
-        or asked.get("how") not in COMPENSATIONS[1:]
-        or not (windows is None or _is_number(windows))
-    ):
+    found = asked if isinstance(asked, dict) else {}
+    windows, fitting = found.get("windows"), found.get("fitting", 1)  # which the first releases did not write
+    if found.get("how") not in COMPENSATIONS[1:] or not (windows is None or _is_number(windows)):
         raise _not_recipe(file, "compensate says neither scale nor refit, or on no number of windows")
-    return Compensate(asked["how"], windows)
+    if not _is_number(fitting):
+        raise _not_recipe(file, "compensate has no usable fitting")
+    return Compensate(found["how"], windows, fitting)
 
 
 def _heal(file: Path, asked: object) -> Heal | None:
@@ -132,8 +132,11 @@ def _bits(file: Path, asked: object) -> FourBits | None:
         return None
     found = asked if isinstance(asked, dict) else {}
     library, version, group, fit, spec = (found.get(field.name) for field in fields(FourBits))
-    if library not in LENT or not isinstance(version, str) or not isinstance(spec, dict):
-        raise _not_recipe(file, "bits names no library that writes them, or no text")
+    if library not in LENT or not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise _not_recipe(file, "bits names no library that writes them")
+    text = spec.get("corpus") if isinstance(spec, dict) else None
+    if not isinstance(spec, dict) or not isinstance(text, str) or own_name(text) != text or ".." in text:
+        raise _not_recipe(file, "bits names no text, or one by a path, where names alone are ever written")
     if not (_is_number(group) and _is_number(fit)) or group < 1 or fit < 0:
         raise _not_recipe(file, "bits has numbers that no rounding can have")
     return FourBits(library, version, group, fit, _fields(file, "bits", RunSpec(), {**spec, "model": RunSpec().model}))

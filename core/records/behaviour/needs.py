@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from core.records.mends import LEAST
 from core.records.values import LayerValues, PairInteractions
 
 # What of an answer a coalition is worth: how much likelier the right choice is than the best wrong one (of a task
@@ -10,7 +11,12 @@ MARGIN, ACCURACY = ANSWERS = ("margin", "accuracy")
 # In place of a task, the run's own text once the layers that stay were compensated, by the kind of that: a window is
 # an item then, and worth its log score.
 ADAPTED = ("refit", "scale")
-FIT_TOKENS = 4096  # that each cut is fitted on, unless somebody wants others: a coalition has many
+_FIT_TOKENS = 4096
+
+
+def fit_windows(window: int) -> int:
+    """How many windows of so many tokens each cut is fitted on, unless somebody wants others: a coalition has many."""
+    return max(LEAST, _FIT_TOKENS // window)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ import numpy as np
 
 from core.coalitions.masks import Masks, encode
 from core.coalitions.measurements import Floats, Measurements
-from core.compensation.compensate import LEAST, check_asked, compensate, held_of
+from core.compensation.compensate import check_asked, compensate, held_of
 from core.compensation.projections import patched, projections
+from core.errors import TaskError
 from core.evaluate.game import Game, Games
 from core.evaluate.reference import check_finite, sequence_losses
-from core.records.behaviour.needs import FIT_TOKENS, TaskNeeds
+from core.records.behaviour.needs import TaskNeeds, fit_windows
 from core.records.behaviour.task_scores import Answer
 from core.records.events import Event, Progress, Stage
 from core.records.mends import Compensate
@@ -30,16 +31,11 @@ from core.records.storage import Store
 from core.run.compensating.own_windows import judged_and_fitted
 from core.run.course import alone
 from core.tasks.named_task import NamedTask
-from core.tasks.needing import Estimates, estimated
+from core.tasks.needing import FEWEST_ITEMS, Estimates, estimated
 from core.text.windows import Windows
 
 _VERSION = "1"  # of what is kept
 _Found = TypeVar("_Found")
-
-
-def fit_windows(window: int) -> int:
-    """How many windows of so many tokens each fit takes, if nobody says."""
-    return max(LEAST, FIT_TOKENS // window)
 
 
 def adapted_needs(
@@ -60,12 +56,17 @@ def adapted_needs(
             or is too short; what has been stored stays in any case.
     """
     check_asked(spec.players, how.windows)
+    if spec.sequences < FEWEST_ITEMS:
+        raise TaskError(
+            f"The run has {spec.sequences} windows, and values are told by two halves of them.",
+            f"Start a run on {FEWEST_ITEMS} or more: --sequences {FEWEST_ITEMS}.",
+        )
     base = yield from games.open(spec, spec.text(), check=lambda _: None)
     base.check_same(game)
     yield Stage("Looking whether the model can be compensated")
     projections(base.loaded, list(range(len(base.loaded.blocks))), how.how == "scale")
-    windows = how.windows or fit_windows(spec.window)
-    judge, fit = yield from judged_and_fitted(games, spec, windows, base.windows.protocol)
+    windows, exactly = how.windows or fit_windows(spec.window), how.windows is not None
+    judge, fit = yield from judged_and_fitted(games, spec, windows, base.windows.protocol, exactly=exactly)
     with ExitStack() as held:
         yield from alone(held, store, base)
         losses = yield from _losses(store, base, judge, fit, how.how, masks)
@@ -84,7 +85,7 @@ def _losses(
     missing = []
     for row, mask in enumerate(every):
         known = store.answers(model, encode(mask), digests)
-        if len(known) == len(digests):
+        if all(digest in known for digest in digests):  # two windows may be alike
             found[row] = [-known[digest].likelihoods[0] for digest in digests]
         else:
             missing.append(row)
@@ -97,7 +98,7 @@ def _losses(
         _, patches = yield from _instead(told, compensate(base.loaded, fit, every[row], how))
         with patched(base.loaded.model, patches):
             found[row] = sequence_losses(base.loaded, judge.ids, every[row])
-            check_finite(base.loaded, judge.ids, every[row], found[row])
+        check_finite(base.loaded, judge.ids, every[row], found[row].astype(np.float32))
         answers = [Answer((-float(loss),), (False,)) for loss in found[row]]
         store.record_answers(model, {encode(every[row]): dict(zip(digests, answers, strict=True))})
     return found

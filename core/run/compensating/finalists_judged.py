@@ -27,6 +27,7 @@ from core.records.plans import Selection
 from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.run.compensating.finalist_pools import pools_of
+from core.run.compensating.one_removal import fitted_on
 from core.run.compensating.own_windows import judged_and_fitted, own_windows
 from core.run.course import alone
 from core.selection.finalists import MOST, Adapting, Plain, Removal, adapting, next_finalist
@@ -53,7 +54,7 @@ def check_finalists(
     check_asked(spec.players, how.windows)
     wider = further(spec.text(), units).sequences
     assert wider is not None
-    yield from own_windows(games, spec, how.windows, wider)
+    yield from own_windows(games, spec, _wanted(spec, how), wider, exactly=how.windows is not None)
     base = yield from games.open(spec, spec.text(), check=lambda _: None)
     yield Stage("Looking whether the model can be compensated")
     projections(base.loaded, list(range(len(base.loaded.blocks))), how.how == "scale")
@@ -94,12 +95,15 @@ def judging_finalists(
     plans = {plan.count: plan.removed for plan in found.plans if plan.count in counts}
     with ExitStack() as held:
         yield from alone(held, store, base)
-        judge, fit = yield from judged_and_fitted(games, spec, how.windows, found.protocol)
+        judge, fit = yield from judged_and_fitted(
+            games, spec, _wanted(spec, how), found.protocol, exactly=how.windows is not None
+        )
         texts = judge.protocol, fit.protocol
         known = store.compensated(run, found.protected, how.how, *(text.tokens for text in texts))
-        so_far = CompensatedPlans(found.model, found.protected, how.how, *texts, held_of(len(fit.ids)), ())
-        if known is not None and known.held == so_far.held:  # an earlier release held out more
-            so_far = known
+        new = CompensatedPlans(
+            found.model, found.protected, how.how, *texts, held_of(len(fit.ids)), (), fitting=how.fitting
+        )
+        so_far = known or new
         pools: dict[int, dict[Removal, Plain]] = {}
         unit, ruined = unit_of(base.loaded) * base.windows.ids.numel(), set[Removal]()
 
@@ -148,6 +152,13 @@ def _judged(
             after = sequence_losses(loaded, judge.ids, mask)
             check_finite(loaded, judge.ids, mask, after)
     return CompensatedPlan(removal, perplexity(plain), *perplexity_interval(after.astype(np.float64)), done.cuts)
+
+
+def _wanted(spec: RunSpec, how: Compensate) -> int:
+    """How many windows a fit takes where the text has them."""
+    windows = fitted_on(spec.text(), how.windows).sequences
+    assert windows is not None
+    return windows
 
 
 def _adapting(found: Selection, so_far: CompensatedPlans) -> Adapting:

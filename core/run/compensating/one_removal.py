@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.coalitions.players import mask_without
-from core.compensation.compensate import LEAST, compensate
+from core.compensation.compensate import compensate
 from core.compensation.projections import Patches, patched
 from core.evaluate.game import Game, Games, check_written
 from core.evaluate.reference import check_finite, sequence_losses
 from core.records.events import Event, Stage
-from core.records.mends import Compensate, Compensation
+from core.records.mends import LEAST, Compensate, Compensation
 from core.records.presets import PRESETS
 from core.records.spec import Losses, RunSpec, TextSpec
 

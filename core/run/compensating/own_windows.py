@@ -9,43 +9,41 @@ from dataclasses import replace
 
 import torch
 
-from core.compensation.compensate import LEAST
 from core.errors import CorpusError, EvaluationError
 from core.evaluate.game import Games
 from core.records.events import Event
+from core.records.mends import LEAST
 from core.records.spec import RunSpec, TextProtocol
-from core.run.compensating.one_removal import fitted_on
 from core.text.windows import Windows, fingerprint
 
 
 def judged_and_fitted(
-    games: Games, spec: RunSpec, windows: int | None, judging: TextProtocol
+    games: Games, spec: RunSpec, windows: int, judging: TextProtocol, *, exactly: bool
 ) -> Generator[Event, None, tuple[Windows, Windows]]:
-    """The windows that have judged, and so many others, or as many as are usual.
+    """The windows that have judged, and so many others; of a short text fewer, unless exactly so many are asked for.
 
     Raises:
         EvaluationError: the text is no longer what has judged.
         CorpusError: it has too few windows.
     """
-    ids, wanted = yield from own_windows(games, spec, windows, judging.sequences)
+    ids, wanted = yield from own_windows(games, spec, windows, judging.sequences, exactly=exactly)
     if fingerprint(ids[: judging.sequences].clone()) != judging.tokens:
-        raise EvaluationError("The text has changed since this run's plans were chosen.", "Start a new run.")
+        raise EvaluationError("The text has changed since this run measured it.", "Start a new run.")
     own = ids[judging.sequences : judging.sequences + wanted].clone()
     fitted = replace(judging, sequences=len(own), tokens=fingerprint(own))
     return Windows(ids[: judging.sequences], judging), Windows(own, fitted)
 
 
 def own_windows(
-    games: Games, spec: RunSpec, windows: int | None, judging: int
+    games: Games, spec: RunSpec, windows: int, judging: int, *, exactly: bool
 ) -> Generator[Event, None, tuple[torch.Tensor, int]]:
     """The first windows of a run's draw, and how many after those that judge a fit takes; of a short text, fewer."""
-    text, wanted = spec.text(), fitted_on(spec.text(), windows).sequences
-    assert wanted is not None
+    text = spec.text()
     try:
-        game = yield from games.open(spec, replace(text, sequences=judging + wanted), check=lambda _: None)
-        return game.windows.ids, wanted
+        game = yield from games.open(spec, replace(text, sequences=judging + windows), check=lambda _: None)
+        return game.windows.ids, windows
     except CorpusError:
-        if windows is not None:
+        if exactly:
             raise
     game = yield from games.open(spec, replace(text, sequences=None), check=lambda _: None)
     left = len(game.windows.ids) - judging

@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.digits import perplexity
-from app.words import GRID
 from app.worker.client import Jobs
+from core.quantise.quantised import GRID
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import wait

@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -15,9 +17,11 @@ from app.digits import perplexity
 from app.export.training_chart import training_chart
 from app.worker.client import Jobs
 from app.worker.job import Job
+from core.export.recipes.recipe import Recipe
 from core.healing.stopped import stopped
 from core.records.events import Training
-from core.records.mends import Reading
+from core.records.mends import HEALS, Reading
+from core.records.reader import from_fields
 from core.records.spec import RunSpec
 from tests.support.commands import Cli
 from tests.support.finished import Finished
@@ -50,6 +54,10 @@ def field(page: AppTest, label: str) -> object:
     return next(field for field in page.number_input if field.label == label)
 
 
+def choice(page: AppTest, label: str) -> Any:
+    return next(choice for choice in page.segmented_control if choice.label == label)
+
+
 def asked(page: AppTest, shared: Jobs, run: str, name: str) -> Job:
     page.text_input[0].set_value(name).run()
     button(page, "Heal and export").click().run()
@@ -74,6 +82,21 @@ def test_a_healed_export_is_that_of_the_command(shared: Jobs, run: str, cli: Cli
     assert cli(*command)[0] == 0
     for file in FILES:
         assert (Path(done.path) / file).read_bytes() == (tmp_path / "same" / file).read_bytes(), file
+
+
+def test_the_papers_recipe_and_a_temperature_are_what_is_asked_for(shared: Jobs, run: str) -> None:
+    page = opened(run, 6)
+    assert field(page, "Temperature").disabled
+    choice(page, "Recipe").set_value("paper").run()
+    field(page, "Distillation").set_value(0.5).run()
+    field(page, "Temperature").set_value(2.0).run()
+    assert "2 passes in steps of 64 windows of 16 tokens" in said(page)
+    assert not any(one.label == "Steps" for one in page.number_input)
+    job = asked(page, shared, run, "healed")
+    shared.cancel(job)
+    wait(lambda: not job.active)
+    heal = from_fields(Recipe, job.details["recipe"]).heal
+    assert heal == replace(HEALS["paper"], distil=0.5, temperature=2.0)
 
 
 def test_cancelled_it_keeps_its_best_and_killed_it_goes_on(shared: Jobs, run: str, tmp_path: Path) -> None:
@@ -126,7 +149,7 @@ def test_what_cannot_be_trained_is_said_before_it_is_asked_for(
     shared: Jobs, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = opened(run, 3)
-    page.segmented_control[0].set_value("rows").run()
+    choice(page, "Text to train on").set_value("rows").run()
     assert button(page, "Heal and export").disabled, "there is no file yet"
     rows = next(box for box in page.selectbox if box.label == "Instructions")
     rows.set_value(str(tmp_path / "none.jsonl")).run()

@@ -54,7 +54,10 @@ def test_the_recipe_makes_the_same_folder_again(
     for name in names - {"README.md", "quantised.json", "quorum.json"}:
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
     assert read_recipe(two / "quorum.json") == read_recipe(one / "quorum.json")
-    assert list(two.parent.iterdir()) == [two], "what lay between is gone"
+    between = two.with_name("four-before-bits")
+    assert set(two.parent.iterdir()) == {two, between}, "what lies between stays"
+    assert (between / "model.safetensors").read_bytes() == (cut / "model.safetensors").read_bytes()
+    assert read_recipe(between / "quorum.json") == read_recipe(cut / "quorum.json")
 
 
 def test_the_card_tells_all_steps(

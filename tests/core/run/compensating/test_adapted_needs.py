@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM
 
 from cache.in_memory import InMemory
 from cache.store import Store
-from core.coalitions.masks import Masks, encode, everything, without
+from core.coalitions.masks import Masks, encode, everything
 from core.compensation.compensate import compensate
-from core.errors import CorpusError, EvaluationError, SelectionError
+from core.errors import CorpusError, EvaluationError, SelectionError, TaskError
 from core.evaluate.game import Game, Games
 from core.pauses import come
 from core.records.behaviour.needs import TaskNeeds
@@ -28,7 +28,7 @@ from core.run.compensating import adapted_needs as adapted
 from core.run.compensating.own_windows import judged_and_fitted
 from core.tasks.needing import Estimates
 
-PLAYERS, FIT = 4, 16
+PLAYERS, FIT = 4, 48
 WANTED = Estimates("shapley", "log_score", (1, 2, 3), "shapley")
 
 
@@ -51,13 +51,14 @@ def opened(games: Games, spec: RunSpec) -> Game:
     return come(games.open(spec, spec.text(), check=lambda _: None))
 
 
-def plain_losses(tiny: Path, spec: RunSpec, how: str, mask: Any) -> list[float]:
+def plain_losses(tiny: Path, spec: RunSpec, how: str, mask: Any, accepted: list[int]) -> list[float]:
     """Of each window, by transformers' own model without layers, with what the fits changed."""
     store = Store(InMemory())
     games = Games(store)
     game = opened(games, spec)
-    judge, fit = come(judged_and_fitted(games, spec, FIT, game.windows.protocol))
-    _, patches = come(compensate(game.loaded, fit, mask, how))
+    judge, fit = come(judged_and_fitted(games, spec, FIT, game.windows.protocol, exactly=True))
+    done, patches = come(compensate(game.loaded, fit, mask, how))
+    accepted.append(done.accepted)
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
     for name, value in patches.items():
         model.get_parameter(name).data = value
@@ -71,12 +72,13 @@ def plain_losses(tiny: Path, spec: RunSpec, how: str, mask: Any) -> list[float]:
 def test_with_every_coalition_values_are_those_of_plain_models_with_the_same_fits(
     tiny: Path, spec: RunSpec, how: str
 ) -> None:
-    masks = everything(PLAYERS)[:-1]
+    masks, accepted = everything(PLAYERS)[:-1], list[int]()
     needs = come(asking(Store(InMemory()), spec, how, masks))
     worth = {
-        frozenset(map(int, np.flatnonzero(mask))): -np.mean(plain_losses(tiny, spec, how, mask))
+        frozenset(map(int, np.flatnonzero(mask))): -np.mean(plain_losses(tiny, spec, how, mask, accepted))
         for mask in everything(PLAYERS)
     }
+    assert any(accepted), "it is another game than the text alone"
     orders = list(permutations(range(PLAYERS)))
     shapley = [
         np.mean(
@@ -99,18 +101,15 @@ def test_with_every_coalition_values_are_those_of_plain_models_with_the_same_fit
         sum(m * w for m, w in zip(moved, (1 / 3, 1 / 6, 1 / 6, 1 / 3), strict=True)), abs=2e-5
     )
     assert (needs.task, needs.answers, needs.items, needs.masks) == (how, "log_score", 6, 15)
-    assert f"after {how}" in needs.worth and "fitted on the next 16 windows, the last 2 deciding" in needs.worth
+    assert f"after {how}" in needs.worth and "fitted on the next 48 windows, the last 6 deciding" in needs.worth
 
 
-def test_it_is_another_game_than_the_text_alone_where_a_fit_gives_something_back(tiny: Path, spec: RunSpec) -> None:
-    mask = without(PLAYERS, (2,))
-    store = Store(InMemory())
-    game = opened(Games(store), spec)
-    judge, fit = come(judged_and_fitted(Games(store), spec, FIT, game.windows.protocol))
+def test_nothing_judges_that_was_fitted_on(spec: RunSpec) -> None:
+    games = Games(Store(InMemory()))
+    game = opened(games, spec)
+    judge, fit = come(judged_and_fitted(games, spec, FIT, game.windows.protocol, exactly=True))
     assert torch.equal(judge.ids, game.windows.ids)
     assert not {tuple(row) for row in judge.ids.tolist()} & {tuple(row) for row in fit.ids.tolist()}
-    done, patches = come(compensate(game.loaded, fit, mask, "refit"))
-    assert done.accepted == len(done.cuts) == 1 and patches
 
 
 def test_stopped_and_asked_again_nothing_is_fitted_twice(spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +149,24 @@ def test_what_cannot_be_asked_is_refused_before_a_fit(spec: RunSpec, monkeypatch
         come(asking(Store(InMemory()), spec, "refit", masks, fit=10**6))
     with pytest.raises(SelectionError, match="halves"):
         come(asking(Store(InMemory()), replace(spec, players="sublayer"), "refit", everything(16)[:20]))
+    with pytest.raises(TaskError, match="3 windows"):
+        come(asking(Store(InMemory()), replace(spec, sequences=3), "refit", masks))
     store = Store(InMemory())
     asked = partial(adapted.adapted_needs, store, Games(store), spec=spec, how=Compensate("refit", FIT))
     with pytest.raises(EvaluationError, match="has changed"):
         come(asked(game="another", masks=masks, wanted=WANTED))
+
+
+def test_a_short_text_is_fitted_on_what_there_is(spec: RunSpec, tmp_path: Path) -> None:
+    """Where nobody says how many windows; and one whose windows are alike is known again."""
+    text = tmp_path / "short.txt"
+    text.write_text("Nobody came. " * 120)
+    short = replace(spec, corpus=str(text), sequences=4)
+    store, masks = Store(InMemory()), everything(PLAYERS)[:-1]
+    needs = come(asking(store, short, "scale", masks, fit=None))
+    fitted = int(needs.source.split("the next ")[1].split()[0])
+    assert 8 <= fitted < 4096 // 16
+    again = [event for event in asking(store, short, "scale", masks, fit=None) if isinstance(event, Progress)]
+    assert not again, "nothing is missing"
+    with pytest.raises(CorpusError):
+        come(asking(store, short, "scale", masks, fit=fitted + 1))
