@@ -18,7 +18,7 @@ from core.export.export import export
 from core.export.recipes.recipe_file import read_recipe
 from core.model.masked import playing
 from core.model.model import LoadedModel, load
-from core.records.mends import Compensate, Compensation, Mend
+from core.records.mends import FITTING, Compensate, Compensation, Mend
 from core.records.spec import TextSpec
 from core.text.corpora import read
 from core.text.windows import Windows, cut
@@ -117,6 +117,25 @@ def test_an_export_and_its_recipe(how: str, cli: Cli, finished: Finished, spec: 
     assert "exists" in cli("export", run, "--remove", "2,5", "--out", tmp_path / "one")[1]["error"]["message"]
 
 
+def test_a_recipe_of_an_earlier_release_says_that_its_fit_cannot_be_had(
+    cli: Cli, finished: Finished, spec: object, tmp_path: Path
+) -> None:
+    [run] = finished(spec)
+    one, recipe = tmp_path / "one", tmp_path / "recipe.json"
+    cli("export", run, "--remove", "2,5", "--compensate", "scale", "--fit", 16, "--out", one)
+    entries = json.loads((one / "quorum.json").read_text())
+    assert entries["compensate"].pop("fitting") == FITTING
+    recipe.write_text(json.dumps(entries))
+    (one / "quorum.json").write_text(json.dumps(entries))
+    status, answer, errors = cli("export", "--recipe", recipe, "--out", tmp_path / "two")
+    assert status == 1 and "fitted in another way" in answer["error"]["message"] and "Compensating" not in errors
+    assert "--compensate scale" in answer["error"]["hint"] and not (tmp_path / "two").exists()
+    status, answer, _ = cli("export", run, "--remove", "2,5", "--compensate", "scale", "--fit", 16, "--out", one)
+    assert status == 1 and "exists already" in answer["error"]["message"], "what lies there is another model"
+    again = "export", "--recipe", recipe, "--compensate", "scale", "--fit", 16, "--out", tmp_path / "two"
+    assert cli(*again)[0] == 0 and read_recipe(tmp_path / "two" / "quorum.json").compensate == Compensate("scale", 16)
+
+
 def test_refused_before_any_fit(cli: Cli, finished: Finished, spec: object, tmp_path: Path) -> None:
     [run] = finished(spec)
     for options, words in ((("--fit", 3), "3 sequences are too few"), (("--fit", 99_999), "99,999 x 16")):
@@ -126,7 +145,17 @@ def test_refused_before_any_fit(cli: Cli, finished: Finished, spec: object, tmp_
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("asked", ["refit", {"how": "magic"}, {"how": "none"}, {"how": "refit", "windows": "many"}, []])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "refit",
+        {"how": "magic"},
+        {"how": "none"},
+        {"how": "refit", "windows": "many"},
+        {"how": "refit", "fitting": "x"},
+        [],
+    ],
+)
 def test_a_recipe_that_asks_for_something_else(
     asked: object, cli: Cli, finished: Finished, spec: object, tmp_path: Path
 ) -> None:

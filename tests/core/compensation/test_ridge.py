@@ -1,0 +1,40 @@
+"""The strength of a ridge is that of a search over all of them by scikit-learn, fold by fold."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+
+from core.compensation.ridge import STRENGTHS, Gram, cross_validated
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3, 3.0, 100.0])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_it_errs_least_on_the_fold_that_is_left_out(seed: int, intercept: bool, noise: float) -> None:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(120, 24)) * np.geomspace(1, 0.05, 24)
+    y = x @ random.normal(size=(24, 5)) + noise * random.normal(size=(120, 5)) + 2 * intercept
+    weight = random.uniform(0.2, 2, size=120)
+    rows = np.arange(120) % 2
+    folds = []
+    for fold in range(2):
+        folds.append(Gram(24, 5, torch.device("cpu"), intercept))
+        folds[-1].add(*(torch.from_numpy(array[rows == fold]) for array in (x, y, weight)))
+
+    def error(strength: float) -> float:
+        total = 0.0
+        for fold in range(2):
+            on, off = rows != fold, rows == fold
+            penalty = strength * (weight[on, None] * x[on] ** 2).sum(axis=0)
+            fitted = Ridge(penalty.mean(), fit_intercept=intercept).fit(x[on], y[on], sample_weight=weight[on])
+            total += float((weight[off, None] * (fitted.predict(x[off]) - y[off]) ** 2).sum())
+        return total
+
+    errors = [error(strength) for strength in STRENGTHS]
+    change, strength = cross_validated(folds, intercept)
+    assert error(strength) == pytest.approx(min(errors), rel=1e-3)
+    penalty = strength * (weight[:, None] * x**2).sum(axis=0).mean()
+    whole = Ridge(penalty, fit_intercept=intercept).fit(x, y, sample_weight=weight)
+    assert np.abs(change[:24] - whole.coef_.T).max() < 1e-3 * np.abs(change).max() + 1e-5
+    assert not intercept or change[24] == pytest.approx(whole.intercept_, abs=1e-3)
