@@ -5,7 +5,6 @@ from pathlib import Path
 
 from app.cli.terminal import returned
 from app.requests import located
-from core.checkpoint.device import choose_device, choose_dtype
 from core.errors import ToolError
 from core.export.target import check_target
 from core.paths import own_name
@@ -25,7 +24,8 @@ def before_bits(out: Path, bits: FourBits, corpus: str) -> Path:
         ToolError: the library is not there in the version that wrote the bits, or fits to something.
         ModelError, CorpusError, ExportError, NotWritable, DiskFull: the device, the text or the folder cannot be used.
     """
-    from core.text.corpora import read  # with torch
+    from core.checkpoint.device import choose_device, choose_dtype  # with torch
+    from core.text.corpora import read
 
     now = LIBRARIES[bits.library]
     if bits.version != now.version or bool(bits.fit) != now.fits:
