@@ -25,7 +25,7 @@ from core.evaluate.reference import check_finite, sequence_losses
 from core.records.behaviour.needs import TaskNeeds, fit_windows
 from core.records.behaviour.task_scores import Answer
 from core.records.events import Event, Progress, Stage
-from core.records.mends import Compensate
+from core.records.mends import FITTING, Compensate
 from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.run.compensating.own_windows import judged_and_fitted
@@ -34,7 +34,6 @@ from core.tasks.named_task import NamedTask
 from core.tasks.needing import FEWEST_ITEMS, Estimates, estimated
 from core.text.windows import Windows
 
-_VERSION = "1"  # of what is kept
 _Found = TypeVar("_Found")
 
 
@@ -71,7 +70,7 @@ def adapted_needs(
         yield from alone(held, store, base)
         losses = yield from _losses(store, base, judge, fit, how.how, masks)
     yield Stage(f"Estimating what the text needs after {how.how}")
-    task = NamedTask(how.how, None, judge.protocol.split, _source(judge, fit), _VERSION, 0)
+    task = NamedTask(how.how, None, judge.protocol.split, _source(judge, fit), str(FITTING), 0)
     return estimated(task, Measurements(masks, losses[1:], losses[0]), wanted, spec.seed)
 
 
@@ -117,7 +116,7 @@ def _instead(told: Event, steps: Generator[Event, None, _Found]) -> Generator[Ev
 
 def _digests(judge: Windows, fit: Windows, how: str) -> list[str]:
     """Under which a window's loss is kept, (sequences,): it hangs on what was fitted, and on what decided."""
-    fitted = how, _VERSION, fit.protocol.tokens, len(fit.ids), held_of(len(fit.ids))
+    fitted = how, FITTING, fit.protocol.tokens, len(fit.ids), held_of(len(fit.ids))
     return [hashlib.sha256(json.dumps([fitted, row]).encode()).hexdigest()[:24] for row in judge.ids.tolist()]
 
 
