@@ -19,6 +19,12 @@ from core.records.behaviour.needs import ACCURACY, ADAPTED, ANSWERS, fit_windows
 from core.records.behaviour.task_scores import AGREEMENT, OWN_TASKS, PAPER_TASKS
 from core.records.results import RunResult
 
+_SAID = {
+    "sums": "sums: small ones",
+    "agreement": "agreement with the whole model",
+    "refit": "refit: the run's text, the rest compensated by it",
+    "scale": "scale: the run's text, the rest compensated by it",
+}
 _LIMIT = 50  # items, unless somebody wants others
 _FEWEST = 4  # of which values can be estimated
 _COMPENSATED = 50  # coalitions, unless somebody wants others: each has its cuts fitted
@@ -42,6 +48,7 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
         "Task",
         (*OWN_TASKS, *ADAPTED, *PAPER_TASKS),
         key="task",
+        format_func=lambda name: _SAID.get(name, name),
         accept_new_options=alone,
         help="sums and agreement with the whole model need no data; refit and scale ask which layers the run's own "
         "text needs once the rest is compensated; the others are lm-eval's"

@@ -75,7 +75,7 @@ def test_the_text_after_a_compensation_is_asked_and_shown(
     page = open_page("contributions", run=run, tab="tasks", value="shapley")
     box(page, "Task").set_value("scale").run()
     assert page.selectbox(key="task-answers").options == ["log score"] and "each of about" in said(page)
-    page.number_input(key="task-masks-1").set_value(12)
+    next(field for field in page.number_input if field.label == "Coalitions").set_value(12)
     page.run()
     button(page, "Ask").click().run()
     asked = shared.newest("needs", run)
