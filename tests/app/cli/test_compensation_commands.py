@@ -26,7 +26,7 @@ def test_both_perplexities_are_told_on_text_that_the_fit_has_not_seen(
     assert status == 0 and "Compensating cut 2 of 2" in errors
     done = answer["compensation"]
     assert answer["protocol"]["split"] == "evaluation" and done["fitted"]["split"] == "calibration"
-    assert done["how"] == how and done["fitted"]["sequences"] == 32 and done["held"] == 8
+    assert done["how"] == how and done["fitted"]["sequences"] == 32 and done["held"] == 4
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32).eval()
     model.model.layers = torch.nn.ModuleList(
         block for index, block in enumerate(model.model.layers) if index not in (1, 4)
@@ -72,7 +72,7 @@ def test_a_search_takes_what_is_best_after_it(cli: Cli, spec: RunSpec, finished:
     status, answer, errors = cli(*ask)
     assert status == 0 and "Compensating finalist 3 of 3 without 2" in errors, errors
     found = answer["compensated"]
-    assert found["how"] == "refit" and found["held"] == 6 and found["fitted"]["sequences"] == 24 and found["spent"] > 0
+    assert found["how"] == "refit" and found["held"] == 3 and found["fitted"]["sequences"] == 24 and found["spent"] > 0
     assert found["protocol"] == answer["protocol"] and found["fitted"]["tokens"] != found["protocol"]["tokens"]
     plans = found["plans"]
     assert len(plans) == 3 and [plan["chosen"] for plan in plans] == [True, False, False]
