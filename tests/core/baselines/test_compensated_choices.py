@@ -42,7 +42,7 @@ def test_each_is_what_its_exported_folder_gives_in_plain_transformers(
 ) -> None:
     [run] = finished(replace(spec, dtype="float32"))
     small = ("--model", spec.model, "--corpus", text_file, "--sequences", 4, "--window", 16, "--dtype", "float32")
-    asked = ("--methods", "shortgpt,sleb", "--counts", "2", "--compensate", how, "--fit", 24)
+    asked = ("--methods", "shortgpt,sleb", "--counts", "3", "--compensate", how, "--fit", 64)
     status, found, errors = cli("compare", *small, *asked)
     assert status == 0, errors
     tokenizer = AutoTokenizer.from_pretrained(spec.model)
@@ -58,7 +58,7 @@ def test_each_is_what_its_exported_folder_gives_in_plain_transformers(
         assert after["removed"] == plain["removed"] and after["plain"] == plain["perplexity"]
         for kind, expected in (("none", after["plain"]), (how, after["perplexity"])):
             out = tmp_path / f"{method['method']}-{kind}"
-            fit = ("--fit", 24) if kind == how else ()
+            fit = ("--fit", 64) if kind == how else ()
             status, _, errors = cli("export", run, "--remove", removed, "--compensate", kind, *fit, "--out", out)
             assert status == 0, errors
             model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).eval()

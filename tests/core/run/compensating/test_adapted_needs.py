@@ -108,8 +108,9 @@ def test_nothing_judges_that_was_fitted_on(spec: RunSpec) -> None:
     games = Games(Store(InMemory()))
     game = opened(games, spec)
     judge, fit = come(judged_and_fitted(games, spec, FIT, game.windows.protocol, exactly=True))
-    assert torch.equal(judge.ids, game.windows.ids)
-    assert not {tuple(row) for row in judge.ids.tolist()} & {tuple(row) for row in fit.ids.tolist()}
+    wider = come(games.open(spec, replace(spec.text(), sequences=spec.sequences + FIT), check=lambda _: None))
+    assert torch.equal(judge.ids, game.windows.ids) and torch.equal(judge.ids, wider.windows.ids[: spec.sequences])
+    assert torch.equal(fit.ids, wider.windows.ids[spec.sequences :]), "the next ones of the same draw"
 
 
 def test_stopped_and_asked_again_nothing_is_fitted_twice(spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
