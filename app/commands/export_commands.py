@@ -56,7 +56,7 @@ def export(options: argparse.Namespace) -> None:
     if options.format is not None:
         wanted = replace(wanted, gguf=options.format == "gguf")
     bits, quantised, text = wanted.bits, None, wanted.spec.corpus
-    out = before_bits(options.out, bits, text) if bits is not None else options.out
+    out = before_bits(options.out, wanted, bits) if bits is not None else options.out
     whole = replace(wanted, bits=None)
     # Nothing keeps the engine, and the model that it has in memory, while others round what it has written.
     done = follow(engine_on(database).export(whole, out, uncached=options.uncached, most=options.fail_above))

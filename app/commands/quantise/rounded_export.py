@@ -5,8 +5,9 @@ from pathlib import Path
 
 from app.cli.terminal import returned
 from app.requests import located
-from core.errors import ToolError
-from core.export.target import check_target
+from core.errors import ExportError, ToolError
+from core.export.recipes.recipe import Recipe
+from core.export.target import check_target, is_complete
 from core.paths import own_name
 from core.quantise.libraries import LIBRARIES
 from core.quantise.quantised import Quantised
@@ -15,7 +16,7 @@ from core.records.spec import RunSpec
 from core.tools.side_folder import check_package
 
 
-def before_bits(out: Path, bits: FourBits, corpus: str) -> Path:
+def before_bits(out: Path, wanted: Recipe, bits: FourBits) -> Path:
     """The folder that is rounded into `out`, once all is there that this needs: it stays, an export of its own.
 
     A training that was stopped, or a rounding that failed, then goes on from what there is.
@@ -34,11 +35,17 @@ def before_bits(out: Path, bits: FourBits, corpus: str) -> Path:
             "Use the release that wrote the recipe; or take `bits` out of the file, and quantise the folder.",
         )
     check_package(bits.library, bits.library, bits.version)
-    spec = _asked(bits, corpus)
+    spec = _asked(bits, wanted.spec.corpus)
     choose_dtype(spec.dtype, choose_device(spec.device))
     read(spec.corpus, "evaluation", spec.field, spec.preset)
     out = check_target(out)
-    return out.with_name(f"{out.name}-before-bits")
+    before = out.with_name(f"{out.name}-before-bits")
+    if wanted.heal is not None and is_complete(replace(wanted, bits=None), before):
+        raise ExportError(
+            f"{before} is trained and written already: four bits alone are missing.",
+            f"Round it: quantise {before} --library {bits.library} --group-size {bits.group} --out {out}",
+        )
+    return before
 
 
 def rounded(folder: Path, bits: FourBits, out: Path, corpus: str) -> Quantised:
