@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from core.errors import SelectionError
+from core.errors import SelectionError, TaskError
 from core.paths import user_path
 from core.records.mends import Heal
 from core.records.spec import BUNDLED, RunSpec
@@ -34,6 +34,21 @@ def integers(text: str) -> tuple[int, ...] | None:
         return tuple(int(part) for part in text.split(",") if part.strip()) or None
     except ValueError as cause:
         raise SelectionError(f"{text} is no list of numbers.", "Write them like this: 28,25,22,19,16") from cause
+
+
+def items_folder(typed: str) -> str | None:
+    """The folder of a task's items, as every process finds it; None for an empty text: they come from the Hub.
+
+    Raises:
+        TaskError: there is none here; nobody is to wait for that.
+    """
+    name = typed.strip()
+    if not name:
+        return None
+    folder = user_path(name)
+    if not folder.is_dir():
+        raise TaskError(f"There is no folder {name}.", "Name one that has a file TASK.jsonl, or leave it empty.")
+    return str(folder.resolve())
 
 
 def _text(corpus: str) -> str:

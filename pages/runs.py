@@ -1,5 +1,7 @@
 """Start a run, watch it, cancel it, resume it; and the runs there have been."""
 
+from typing import Any
+
 import streamlit as st
 
 from app.comparing.compare_runs import compared, show_comparison
@@ -8,7 +10,6 @@ from app.runs.form import show_form
 from app.runs.history import show_history
 from app.runs.newest_panel import show_newest, unfinished
 from app.worker import client
-from core.cluster.machines import Machines
 from core.records.spec import RunSpec
 
 shared = client.shared()
@@ -22,10 +23,10 @@ if not comparing:
     st.markdown("A run switches off random sets of layers, and estimates what each contributes to predicting text.")
 
 
-def submit(spec: RunSpec, search: bool = True, machines: Machines | None = None) -> None:
+def submit(spec: RunSpec, *, search: bool = True, **more: Any) -> None:
     """Asks for a run, which this session then follows."""
     login.check_model(spec)
-    state.remember_job("run", shared.submit(spec, login.visitor(), search=search, machines=machines))
+    state.remember_job("run", shared.submit(spec, login.visitor(), search=search, **more))
     st.rerun()
 
 

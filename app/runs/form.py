@@ -1,7 +1,9 @@
 """The request for a run, with what it will take: defaults that one click starts."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,31 +14,32 @@ from app.foresight import SIZES, foresee, sentences, sized
 from app.requests import integers, located
 from app.runs.looking import show_looks
 from app.runs.machines_fields import asked_machines, choose_machines
-from app.runs.on_this_machine import known_models, told_apart
+from app.runs.on_this_machine import choose_model
+from app.runs.task_fields import asked_task, choose_task, cost
 from app.runs.texts import choose_text, show_refused_upload, show_upload
 from app.worker.client import Jobs
 from cache.database import Database
-from core.cluster.machines import Machines, check
+from core.cluster.machines import check
 from core.errors import ModelError, QuorumError
 from core.records.presets import PRESETS, under_preset
-from core.records.spec import BUNDLED, SAMPLERS, RunSpec
+from core.records.spec import SAMPLERS, RunSpec
 
 _PLAYERS = {"block": "layers", "sublayer": "attention and MLP of each layer", "group": "groups of layers"}
 
 # What a request will take that decides whether one starts it; the rest is a click away.
-_FIRST = ("To measure", "Time")
+_FIRST = ("To measure", "Time", "Then")
 
 
 @st.fragment
-def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool, Machines | None], None], another: bool) -> None:
+def show_form(jobs: Jobs, submit: Callable[..., None], another: bool) -> None:
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
         st.header("Another run" if another else "New run")
-        spec, usable, machines = None, None, None
+        spec, usable, more = None, None, {}
         above, sizes = st.container(), st.container(horizontal=True)
         try:
             with above:
-                model = _choose_model()
+                model = choose_model()
                 below_model = st.container()
             text, upload, right = st.columns((5, 3, 3), vertical_alignment="bottom")
             corpus = choose_text(text)
@@ -45,14 +48,13 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool, Machines | None], Non
             below_text = st.container()
             spec = located(_asked(model, corpus, right))
             login.check_model(spec)
-            machines = asked_machines()
-            check(machines)
+            more = _more()
             usable = show_looks(jobs, spec, below_model, below_text)
         except QuorumError as error:
             parts.show_error(error)
         with sizes:
             _show_sizes(jobs.database, spec)
-        foreseen = spec is not None and usable is not False and _show_forecast(jobs.database, spec)
+        foreseen = spec is not None and usable is not False and _show_forecast(jobs.database, spec, more)
         with st.container(horizontal=True, vertical_alignment="center"):
             label = "Start another run" if another else "Start run"
             started = st.button(
@@ -69,7 +71,7 @@ def show_form(jobs: Jobs, submit: Callable[[RunSpec, bool, Machines | None], Non
             )
         if started and spec is not None:
             try:
-                submit(spec, search, machines)
+                submit(spec, search=search, **more)
             except QuorumError as error:
                 parts.show_error(error)
 
@@ -119,15 +121,18 @@ def _minutes(seconds: float) -> str:
     return "<1 min" if minutes < 1 else f"~{minutes:,} min" if minutes < 120 else f"~{minutes / 60:.0f} h"
 
 
-def _show_forecast(database: Database, spec: RunSpec) -> bool:
+def _show_forecast(database: Database, spec: RunSpec, more: dict[str, Any]) -> bool:
     """Coalitions, time and memory of a request, or what is wrong with it; returns whether nothing is."""
     try:
-        said = sentences(foresee(database, parts.stored_runs(database), spec))
+        found = foresee(database, parts.stored_runs(database), spec)
+        said = sentences(found)
     except ModelError:
         return False  # said below the model
     except QuorumError as error:
         parts.show_error(error)
         return False
+    if "then" in more:
+        said["Then"] = cost(more["then"], found.coalitions or spec.masks, spec, found.seconds)
     lines = {name: f"**{name}:** {plain(sentence)}" for name, sentence in said.items()}
     st.caption("  \n".join(line for name, line in lines.items() if name in _FIRST))
     rest = [name for name in lines if name not in _FIRST]
@@ -137,20 +142,16 @@ def _show_forecast(database: Database, spec: RunSpec) -> bool:
     return True
 
 
-def _choose_model() -> str:
-    """A select box of the models on this machine; any other can be typed."""
-    known = known_models()
-    said = told_apart(known)
-    chosen = st.selectbox(
-        "Model",
-        known,
-        key="model",
-        format_func=lambda name: said.get(name, name),
-        accept_new_options=True,
-        help="Quorum's own, those in the Hub's cache and those in the folder models of Quorum's home. Or type "
-        "owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf file",
-    )
-    return str(chosen or BUNDLED).strip()
+def _more() -> dict[str, Any]:
+    """What else is asked of a run: other machines, and a task for its coalitions; nothing where the form has neither.
+
+    Raises:
+        QuorumError: there are no such machines, or no such folder of items.
+    """
+    machines, then = asked_machines(), asked_task()
+    check(machines)
+    others = {"machines": asdict(machines) if machines is not None else None, "then": then}
+    return {name: one for name, one in others.items() if one}
 
 
 def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
@@ -226,6 +227,7 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
         )
         if login.visitor() is None:  # what else this machine does is its owner's to say
             choose_machines(first, second)
+        choose_task(first, second)
     return RunSpec(
         model=model,
         corpus=corpus,

@@ -28,7 +28,7 @@ def unfinished(job: Job | None, runs: Sequence[StoredRun]) -> tuple[RunSpec, str
     return (runs[0].spec, runs[0].run) if runs and runs[0].status in _UNFINISHED else None
 
 
-def show_newest(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun], submit: Callable[[RunSpec], None]) -> None:
+def show_newest(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun], submit: Callable[..., None]) -> None:
     """Progress while there is some, what has come of it, and a button that goes on with what ended too early."""
     left = unfinished(job, runs)
     with st.container(border=True):
@@ -42,7 +42,7 @@ def show_newest(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun], submit: 
         if left is not None:
             _show_end(job.status if job is not None else runs[0].status, job, runs)
             if st.button("Resume", type="primary", icon=":material/resume:", key="resume-newest"):
-                submit(left[0])
+                submit(left[0], **(job.details if job is not None else {}))  # in the same words
         elif job is not None and job.status == "finished" and job.result is not None:
             result = job.result
             st.success(

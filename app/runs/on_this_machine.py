@@ -1,4 +1,4 @@
-"""The models and data sets that this machine has already: in the Hub's cache and in the folder of models.
+"""The models and data sets that this machine has already, to choose from: the Hub's cache and the folder of models.
 
 Names and small files alone are read, and the Hub is not asked.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
+import streamlit as st
 from huggingface_hub import constants
 
 from app.words import called
@@ -20,6 +21,22 @@ from core.text.corpora import HUB, is_here
 
 _MOST = 200  # of each kind that a list shows
 _PREPARED = "gguf.json"  # in a folder that Quorum has made of a GGUF file
+
+
+def choose_model() -> str:
+    """A select box of the models on this machine; any other can be typed."""
+    known = known_models()
+    said = told_apart(known)
+    chosen = st.selectbox(
+        "Model",
+        known,
+        key="model",
+        format_func=lambda name: said.get(name, name),
+        accept_new_options=True,
+        help="Quorum's own, those in the Hub's cache and those in the folder models of Quorum's home. Or type "
+        "owner/name or owner/name@revision of the Hugging Face Hub, a local folder, or a .gguf file",
+    )
+    return str(chosen or BUNDLED).strip()
 
 
 def known_models() -> list[str]:

@@ -19,9 +19,8 @@ from app.root import ROOT
 from app.worker import ending
 from app.worker.job import Job, Preview, Task, line_up
 from cache.database import Database, default_file
-from core.cluster.machines import Machines
 from core.errors import NotAllowed
-from core.records.events import Cancelled
+from core.records.events import Cancelled, Finished
 from core.records.reader import read_event
 from core.records.spec import RunSpec
 
@@ -42,12 +41,9 @@ class Jobs:
         self._silent = 0  # workers in a row that have begun nothing
         self.measured = 0  # previews that ended with a measurement, new or known
 
-    def submit(
-        self, spec: RunSpec, owner: str | None = None, *, search: bool = False, machines: Machines | None = None
-    ) -> Job:
-        """Asks for a run, for the search that it may end with, and for what measures, if others do."""
-        others = {} if machines is None else {"machines": asdict(machines)}
-        return self.task("run", spec, owner, search=search, **others)
+    def submit(self, spec: RunSpec, owner: str | None = None, *, search: bool = False, **more: Any) -> Job:
+        """Asks for a run, for the search that it may end with, and for more: what measures, and what comes `then`."""
+        return self.task("run", spec, owner, search=search, **more)
 
     def task(self, what: Task, spec: RunSpec, owner: str | None = None, **details: Any) -> Job:
         """Asks for a task, with the details that the worker wants.
@@ -233,7 +229,9 @@ class Jobs:
             if job is None:
                 return  # a preview that a newer one has replaced is forgotten
             try:
-                job.hear(read_event(fields))
+                job.hear(event := read_event(fields))
+                if isinstance(event, Finished) and (then := job.details.get("then")):
+                    self._ask(Job(job.spec, "needs", {"run": job.run, **then}, job.owner))
             except Exception as error:  # a bug; the other jobs go on
                 job.fail(
                     f"What the process that computes says cannot be understood: {error}",

@@ -29,6 +29,7 @@ from core.run.engine import Engine
 from core.run.look import look
 from core.selection.targets import Request, Target
 from core.tasks.answering import Questions, answered
+from core.tasks.needing import checking
 from core.writing.predicting import predicting
 
 Command = dict[str, Any]
@@ -60,7 +61,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             others = command.get("machines")
             machines = from_fields(Machines, others) if others else None
             events = engine.run(spec, search=command.get("search", False), machines=machines)
-            return _owned(events, store, command.get("owner"))
+            events = _owned(events, store, command.get("owner"))
+            return _checked(engine, spec, command["then"], events) if command.get("then") else events
         case "select":
             request = Request(command["units"], None, tuple(command["protected"]), command.get("earlier", False))
             return engine.select(command["run"], command["game"], spec, request)
@@ -133,14 +135,11 @@ def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> 
 
 def needing_tasks(engine: Engine, store: Store, command: Command) -> Iterator[Event]:
     """What tasks need, by the coalitions of a run."""
-    tasks = tuple(command["tasks"])
-    check_installed(tasks)
-    folder = Path(command["data"]) if command["data"] else None
     asked = partial(
         needed,
         database=store.database,
         run=queries.find_run(store.database, command["run"]),
-        questions=Questions(tasks, folder, command["limit"]),
+        questions=_questions(command),
         value=command["value"],
         answers=command["answers"],
         masks=command["masks"],
@@ -149,6 +148,19 @@ def needing_tasks(engine: Engine, store: Store, command: Command) -> Iterator[Ev
     )
     yield from as_shares(engine.lend(asked))
     yield Answered()
+
+
+def _questions(command: Command) -> Questions:
+    """What a command asks; TaskError where that needs what is not installed."""
+    tasks = tuple(command["tasks"])
+    check_installed(tasks)
+    return Questions(tasks, Path(command["data"]) if command["data"] else None, command["limit"])
+
+
+def _checked(engine: Engine, spec: RunSpec, then: Command, events: Iterator[Event]) -> Iterator[Event]:
+    """The events of a run whose coalitions are to be asked a task: what that would refuse ends it before it begins."""
+    yield from engine.lend(partial(checking, spec=spec, questions=_questions(then), worth=then["answers"]))
+    yield from events
 
 
 def as_shares(events: Iterator[Event]) -> Iterator[Event]:

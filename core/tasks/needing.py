@@ -18,7 +18,7 @@ from core.coalitions.ranks import rank_correlation
 from core.coalitions.worth import LOG_SCORE
 from core.errors import TaskError
 from core.evaluate.game import Games
-from core.records.behaviour.needs import ACCURACY, TaskNeeds
+from core.records.behaviour.needs import ACCURACY, FEWEST_ITEMS, TaskNeeds
 from core.records.behaviour.task_scores import AGREEMENT
 from core.records.events import Event, Stage
 from core.records.spec import ModelInfo, RunSpec
@@ -28,8 +28,6 @@ from core.tasks.items import Item
 from core.tasks.named_task import NamedTask
 from core.tasks.task_plans import planning
 from core.tasks.worths import check_worth, halves_of, worths
-
-FEWEST_ITEMS = 4  # two in each half
 
 
 @dataclass(frozen=True)

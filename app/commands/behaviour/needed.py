@@ -42,7 +42,7 @@ def needed(
     answers: str,
     masks: int | None,
     pairs: str | None,
-    plans: Sequence[int],
+    plans: Sequence[int] | None,
     fit: int | None = None,
 ) -> Generator[Event, None, list[TaskNeeds]]:
     """What tasks need, and what the run's text needs over the same coalitions; it is kept. For `Engine.lend`.
@@ -57,7 +57,7 @@ def needed(
         answers: margin or accuracy.
         masks: of the run's coalitions; None takes all.
         pairs: the interaction of pairs, if any is asked for.
-        plans: sizes of plans, of which the run has its own.
+        plans: sizes of plans, of which the run has its own; None: those of its last search, if there was one.
         fit: windows that each compensation is fitted on where a task is one of ADAPTED; None: as many as are usual.
 
     Raises:
@@ -67,6 +67,9 @@ def needed(
     from core.run.compensating.adapted_needs import adapted_needs  # with torch
     from core.tasks.needing import Estimates, checking, needing
 
+    if plans is None:
+        searched = queries.last_selection(database, run.run)
+        plans = [plan.count for plan in searched.plans] if searched is not None else []
     measured = evaluations.measurements(database, run)
     same = measured[_some(measured.masks, masks, run.spec.seed)]
     same.check_enough()

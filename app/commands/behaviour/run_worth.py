@@ -37,8 +37,6 @@ class TaskWorth:
 
     def needed(self, database: Database, run: str, lend: Lend) -> list[TaskNeeds]:
         """Values and pairs of a finished run's layers for the task, and its own plan for each of the last search's."""
-        found = queries.last_selection(database, run)
-        sizes = [plan.count for plan in found.plans] if found is not None else []
         asked = partial(
             needed,
             database=database,
@@ -48,7 +46,7 @@ class TaskWorth:
             answers=self.answers,
             masks=None,
             pairs=PAIRS,
-            plans=sizes,
+            plans=None,
         )
         return list(lend(asked))
 

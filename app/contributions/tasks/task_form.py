@@ -8,14 +8,14 @@ import streamlit as st
 from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
 from app.foreign import plain
+from app.requests import items_folder
 from app.words import duration
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.coalitions.measurements import FEWEST_MASKS
 from core.coalitions.worth import LOG_SCORE
-from core.errors import QuorumError, TaskError
-from core.paths import user_path
-from core.records.behaviour.needs import ACCURACY, ADAPTED, ANSWERS, fit_windows
+from core.errors import QuorumError
+from core.records.behaviour.needs import ACCURACY, ADAPTED, ANSWERS, FEWEST_ITEMS, fit_windows
 from core.records.behaviour.task_scores import AGREEMENT, OWN_TASKS, PAPER_TASKS
 from core.records.results import RunResult
 
@@ -26,7 +26,6 @@ _SAID = {
     "scale": "scale: the run's text, the rest compensated by it",
 }
 _LIMIT = 50  # items, unless somebody wants others
-_FEWEST = 4  # of which values can be estimated
 _COMPENSATED = 50  # coalitions, unless somebody wants others: each has its cuts fitted
 _SETS = 10  # that answer for each size of a plan, about, half of the items each
 
@@ -77,7 +76,9 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
     if adapted:
         limit = run.resolved.sequences
     else:
-        limit = right.number_input("Items", _FEWEST, 10_000, _LIMIT, key="task-items", help="The task's first ones")
+        limit = right.number_input(
+            "Items", FEWEST_ITEMS, 10_000, _LIMIT, key="task-items", help="The task's first ones"
+        )
     masks = right.number_input(
         "Coalitions",
         min(FEWEST_MASKS, result.masks),
@@ -99,14 +100,13 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
     st.caption(plain(_cost(run, result, int(limit), int(masks), sizes, adapted)))
     if st.button("Ask", type="primary", icon=":material/play_arrow:"):
         try:
-            _check(folder)
             shared.task(
                 "needs",
                 run.resolved,
                 login.visitor(),
                 run=run.run,
                 tasks=[str(task)],
-                data=str(user_path(folder).resolve()) if folder else None,
+                data=items_folder(folder),
                 limit=int(limit),
                 masks=int(masks),
                 value=kind,
@@ -118,12 +118,6 @@ def _fill(shared: Jobs, run: StoredRun, result: RunResult, kind: str) -> None:
             parts.show_error(error)
         else:
             st.rerun()
-
-
-def _check(folder: str) -> None:
-    """TaskError for what is no folder here, before anybody waits for it."""
-    if folder and not user_path(folder).is_dir():
-        raise TaskError(f"There is no folder {folder}.", "Name one that has a file TASK.jsonl, or leave it empty.")
 
 
 def _cost(run: StoredRun, result: RunResult, items: int, masks: int, sizes: Sequence[int], adapted: bool) -> str:

@@ -8,6 +8,7 @@ from core.records.values import LayerValues, PairInteractions
 # What of an answer a coalition is worth: how much likelier the right choice is than the best wrong one (of a task
 # without choices, how likely its answer is), in nats, the mean over items; or whether lm-eval's accuracy counts it.
 MARGIN, ACCURACY = ANSWERS = ("margin", "accuracy")
+FEWEST_ITEMS = 4  # of which values can be estimated: two in each half
 # In place of a task, the run's own text once the layers that stay were compensated, by the kind of that: a window is
 # an item then, and worth its log score.
 ADAPTED = ("refit", "scale")

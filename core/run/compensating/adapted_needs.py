@@ -22,7 +22,7 @@ from core.compensation.projections import patched, projections
 from core.errors import TaskError
 from core.evaluate.game import Game, Games
 from core.evaluate.reference import check_finite, sequence_losses
-from core.records.behaviour.needs import TaskNeeds, fit_windows
+from core.records.behaviour.needs import FEWEST_ITEMS, TaskNeeds, fit_windows
 from core.records.behaviour.task_scores import Answer
 from core.records.events import Event, Progress, Stage
 from core.records.mends import FITTING, Compensate
@@ -31,7 +31,7 @@ from core.records.storage import Store
 from core.run.compensating.own_windows import judged_and_fitted
 from core.run.course import alone
 from core.tasks.named_task import NamedTask
-from core.tasks.needing import FEWEST_ITEMS, Estimates, estimated
+from core.tasks.needing import Estimates, estimated
 from core.text.windows import Windows
 
 _Found = TypeVar("_Found")
