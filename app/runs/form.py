@@ -132,7 +132,7 @@ def _show_forecast(database: Database, spec: RunSpec, more: dict[str, Any]) -> b
         parts.show_error(error)
         return False
     if "then" in more:
-        said["Then"] = cost(more["then"], found.coalitions or spec.masks, spec, found.seconds)
+        said["Then"] = cost(more["then"], spec, found)
     lines = {name: f"**{name}:** {plain(sentence)}" for name, sentence in said.items()}
     st.caption("  \n".join(line for name, line in lines.items() if name in _FIRST))
     rest = [name for name in lines if name not in _FIRST]

@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.dashboard import login
+from app.foresight import Forecast
 from app.requests import items_folder
 from app.words import duration
 from core.records.behaviour.needs import ACCURACY, ANSWERS, FEWEST_ITEMS
@@ -38,7 +39,7 @@ def choose_task(left: DeltaGenerator, right: DeltaGenerator) -> None:
         help="margin: how much likelier the right choice is than the best wrong one; accuracy: whether it is right",
     )
     left.number_input("Items", FEWEST_ITEMS, 10_000, _LIMIT, key="then-items", help="The task's first ones")
-    if alone and task not in OWN_TASKS:  # what lies on this machine is its owner's to name
+    if _from_files(task):
         right.text_input(
             "Folder of items",
             placeholder="the Hub",
@@ -58,7 +59,7 @@ def asked_task() -> dict[str, Any] | None:
         return None
     return {
         "tasks": [str(task)],
-        "data": items_folder(st.session_state.get("then-data", "")),
+        "data": items_folder(st.session_state.get("then-data", "")) if _from_files(task) else None,
         "limit": int(st.session_state["then-items"]),
         "answers": st.session_state["then-answers"],
         "value": "shapley",
@@ -68,11 +69,17 @@ def asked_task() -> dict[str, Any] | None:
     }
 
 
-def cost(then: dict[str, Any], coalitions: int, spec: RunSpec, seconds: float | None) -> str:
+def _from_files(task: str) -> bool:
+    """Whether its items may be files: what lies on this machine is its owner's to name."""
+    return login.visitor() is None and task not in OWN_TASKS
+
+
+def cost(then: dict[str, Any], spec: RunSpec, found: Forecast) -> str:
     """How many answers that takes, and how long if an item takes as long as a sequence of the run."""
-    answers = then["limit"] * coalitions
+    coalitions = found.coalitions or spec.masks + 1
+    answers, fresh = then["limit"] * coalitions, coalitions - found.known
     said = f"{answers:,} answers about {then['tasks'][0]}, and those of sets for its own plans"
-    if seconds is None:
+    if found.seconds is None or fresh < coalitions // 2:  # what is known already takes no time, and tells of none
         return f"{said}."
-    about = duration(answers * seconds / (coalitions * spec.sequences))
+    about = duration(answers * found.seconds / (fresh * spec.sequences))
     return f"{said}; at least {about}, if an item takes as long as a sequence of the run."

@@ -32,26 +32,32 @@ class Gram:
         self._xy += x.T @ y
         self._yy += float(y.square().sum())
 
-    def sums(self) -> tuple[Matrix, Matrix, float]:
-        """x'x, x'y and the sum of squares of y, in float64."""
-        return self._xx.cpu().double().numpy(), self._xy.cpu().double().numpy(), self._yy
+    @property
+    def sums(self) -> tuple[torch.Tensor, torch.Tensor, float]:
+        """x'x, x'y and the sum of squares of y, in float32 where the tokens are."""
+        return self._xx, self._xy, self._yy
 
 
-def solve(xx: Matrix, xy: Matrix, strength: float, intercept: bool) -> Matrix:
-    """argmin_W |y - x W|^2 + strength mean(diag x'x) |W|^2, (inputs, outputs); an intercept is not held back."""
-    penalty = np.full(len(xx), strength * np.diag(xx)[: len(xx) - intercept].mean())
-    if intercept:
-        penalty[-1] = 0
-    return np.asarray(np.linalg.solve(xx + np.diag(penalty), xy), dtype=np.float64)
+def solve(xx: torch.Tensor, xy: torch.Tensor, strength: float, intercept: bool) -> torch.Tensor:
+    """argmin_W |y - x W|^2 + strength mean(diag x'x) |W|^2, (inputs, outputs), as exact as its dtype.
+
+    An intercept is not held back. Where rounding, or what is no number, leaves nothing to solve, all of it is NaN.
+    """
+    penalised = xx.clone()
+    inputs = len(xx) - intercept
+    penalised.diagonal()[:inputs] += strength * xx.diagonal()[:inputs].mean()
+    factor, failed = torch.linalg.cholesky_ex(penalised)
+    return torch.full_like(xy, torch.nan) if failed else torch.cholesky_solve(xy, factor)
 
 
 def cross_validated(folds: list[Gram], intercept: bool) -> tuple[Matrix, float]:
     """The solution over all folds, and its strength: that whose fits without a fold err least on it.
 
-    From the middle of STRENGTHS on it goes downhill, and ends where the next one errs more: most are not tried.
+    From the middle of STRENGTHS on it goes downhill, and ends where the next one errs more: most are not tried. Those
+    fits are only compared, and stay in float32 on the device; the solution is one of float64.
     """
-    sums = [fold.sums() for fold in folds]
-    xx, xy = sum((own[0] for own in sums), np.zeros(1)), sum((own[1] for own in sums), np.zeros(1))
+    sums = [fold.sums for fold in folds]
+    xx, xy = torch.stack([own[0] for own in sums]).sum(0), torch.stack([own[1] for own in sums]).sum(0)
 
     @cache
     def error(place: int) -> float:
@@ -61,10 +67,14 @@ def cross_validated(folds: list[Gram], intercept: bool) -> tuple[Matrix, float]:
     for way in (-1, 1):
         while 0 <= place + way < len(STRENGTHS) and error(place + way) < error(place):
             place += way
-    return solve(xx, xy, STRENGTHS[place], intercept), STRENGTHS[place]
+    exact = solve(xx.cpu().double(), xy.cpu().double(), STRENGTHS[place], intercept)
+    return exact.numpy(), STRENGTHS[place]
 
 
-def _error(own: tuple[Matrix, Matrix, float], xx: Matrix, xy: Matrix, strength: float, intercept: bool) -> float:
+def _error(
+    own: tuple[torch.Tensor, torch.Tensor, float], xx: torch.Tensor, xy: torch.Tensor, strength: float, intercept: bool
+) -> float:
     """The sum of squared errors on one fold of the fit on the others."""
     change = solve(xx - own[0], xy - own[1], strength, intercept)
-    return float(own[2] - 2 * (change * own[1]).sum() + (change * (own[0] @ change)).sum())
+    missed = change * (own[0] @ change - 2 * own[1])
+    return own[2] + float(missed.sum(dtype=torch.float64))

@@ -38,3 +38,12 @@ def test_it_errs_least_on_the_fold_that_is_left_out(seed: int, intercept: bool, 
     whole = Ridge(penalty, fit_intercept=intercept).fit(x, y, sample_weight=weight)
     assert np.abs(change[:24] - whole.coef_.T).max() < 1e-3 * np.abs(change).max() + 1e-5
     assert not intercept or change[24] == pytest.approx(whole.intercept_, abs=1e-3)
+
+
+@pytest.mark.parametrize("entered", [0.0, np.inf, np.nan])
+def test_where_nothing_can_be_solved_no_number_comes_of_it(entered: float) -> None:
+    """Such a fit is not accepted: the loss with it is no number."""
+    fold = Gram(6, 3, torch.device("cpu"), intercept=False)
+    fold.add(torch.full((20, 6), entered), torch.ones(20, 3), torch.ones(20))
+    change, _ = cross_validated([fold, fold], intercept=False)
+    assert np.isnan(change).all()
