@@ -50,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     asked = {"items": options.items, "batch": options.batch, "dtype": options.dtype, "lm_eval": lm_eval.__version__}
-    stored = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    stored = kept(options.out) if options.out.exists() else {}
     rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
     store = Store(Database(options.cache))
     games, spec = Games(store), RunSpec("bundled", dtype=options.dtype, device="cpu")
@@ -75,6 +75,7 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), flush=True)
             options.out.write_text(json.dumps({**asked, "rows": rows}, indent=1) + "\n")
+    print(table(rows))
 
 
 def hflm(spec: RunSpec, removed: list[int], task: NamedTask, items: int, batch: int) -> dict[str, Any]:
@@ -99,6 +100,25 @@ def apart(items: Sequence[Item], ours: dict[str, Answer], theirs: Sequence[dict[
         greedy += sum(one != bool(other) for one, (_, other) in zip(found.greedy, responses, strict=True))
         greatest = max(greatest, float(np.max(np.abs(np.array(found.likelihoods) / likelihoods - 1))))
     return {"items": len(items), "choices apart": choices, "greedy apart": greedy, "greatest relative": greatest}
+
+
+def kept(out: Path) -> dict[str, Any]:
+    """What earlier calls have measured."""
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return found
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Every metric of every task, by removal: ours, which is theirs where no choice is apart."""
+    found = {(row["task"], tuple(row["removed"])): row["metrics"] for row in rows}
+    removals = list(dict.fromkeys(removed for _, removed in found))
+    lines = []
+    for task in dict.fromkeys(task for task, _ in found):
+        for metric in found[task, removals[0]]:
+            values = [found[task, removed][metric][0] for removed in removals]
+            cells = (f"{value:.0f}" if metric == "perplexity" else f"{value:.3f}".lstrip("0") for value in values)
+            lines.append(f"| {task} | {metric} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from benchmarks import (
     cluster,
     compensation,
     four_bits,
+    harness,
     healing,
     predictions,
     selection,
@@ -208,3 +209,19 @@ def test_many_machines() -> None:
     assert costs == asdict(cluster.COSTS)
     said_of = f"a layer {1e3 * costs['layer']:.2f} ms, a head {1e3 * costs['head']:.2f} ms"
     assert said_of in page
+
+
+def test_accuracy_is_that_of_lm_eval_item_by_item() -> None:
+    page, found = said("Accuracy on tasks"), harness.kept(ROOT / harness.OUT)
+    rows = found["rows"]
+    for line in harness.table(rows).splitlines():
+        assert line in page, line
+    assert not any(row["choices apart"] or row["greedy apart"] for row in rows)
+    greatest = f"{max(row['greatest relative'] for row in rows):.1e}".replace("e-0", "e-")
+    assert f"{greatest} relative at most" in page
+    for row in rows:
+        for name, (ours, theirs) in row["metrics"].items():
+            assert ours == theirs or (name == "perplexity" and ours == pytest.approx(theirs, rel=1e-5))
+    whole = [row["items"] for row in rows if not row["removed"]]
+    assert f"{sum(whole):,} items" in page and f"the first {found['items']} items" in page
+    assert f"batches of {found['batch']}" in page and found["dtype"] in page and found["lm_eval"] in page
