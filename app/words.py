@@ -40,6 +40,7 @@ PARTS = {
     "coalitions": "Measuring",
     "fit": "Estimating contributions",
     "search": "Searching for the best plans",
+    "predictions": "Asking what plans predict of unseen text",
     "precision": "Comparing with float32",
     "surrogates": "Comparing surrogates",
 }

@@ -23,6 +23,7 @@ _KINDS = {
     "score": "Rivals' scores",
     "agree": "Agreement",
     "needs": "Task",
+    "tasks": "Accuracy",
     "export": "Export",
     "heal": "Healing",
     "quantise": "Four bits",

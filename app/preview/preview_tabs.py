@@ -11,7 +11,7 @@ from app.preview.pareto.pareto_panel import show_pareto
 from app.preview.rivals_panel import show_rivals
 from app.preview.searching.search_panel import show_search
 from app.preview.steps import Rivals, Steps
-from app.preview.writing.verdict_panel import show_verdict
+from app.preview.writing.verdict_panel import show_verdict, verdict
 from app.preview.writing.writing_panel import show_continuations
 from app.words import named
 from app.worker.client import Jobs
@@ -45,7 +45,7 @@ def show_details(
     with [st.container() for _ in TABS][list(TABS).index(tab)]:
         if tab == "writes":
             show_continuations(shared, run.resolved, result.model.players, removed)
-            show_verdict(shared, run.resolved, removed)
+            show_verdict(shared, run, result, removed)
         elif tab == "beside":
             show_beside(shared, run, result, removed, sets)
         elif tab == "rivals":
@@ -53,20 +53,22 @@ def show_details(
         elif tab == "pareto":
             show_pareto(shared, run, result, removed, *curves)
         elif tab == "plans":
-            _show_plans(run.run, result, found)
+            _show_plans(shared, run.run, result, found)
             table = curve_table(result.model.players, *curves)
             show_table(table, "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")
         else:
             show_search(shared, run, result, found, removed)
 
 
-def _show_plans(run: str, result: RunResult, found: Selection | None) -> None:
+def _show_plans(shared: Jobs, run: str, result: RunResult, found: Selection | None) -> None:
     """What the search has found, as a table."""
     if found is None:
         st.info("No search has looked for the best plans yet: see the tab Search.")
         return
     players = result.model.players
     table = plan_table(found.plans, result.model)
+    known = reads.traits(shared.database, result.model, tuple(plan.removed for plan in found.plans))
+    table["writing"] = [verdict(known[plan.removed]) for plan in found.plans]
     draw_table(table, "The best plan of every number of removed layers", f"plans-{run}")
     stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
     st.caption(

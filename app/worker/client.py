@@ -229,8 +229,9 @@ class Jobs:
             if job is None:
                 return  # a preview that a newer one has replaced is forgotten
             try:
+                going = job.status == "running"  # and nobody has cancelled it
                 job.hear(event := read_event(fields))
-                if isinstance(event, Finished) and (then := job.details.get("then")):
+                if going and isinstance(event, Finished) and (then := job.details.get("then")):
                     self._ask(Job(job.spec, "needs", {"run": job.run, **then}, job.owner))
             except Exception as error:  # a bug; the other jobs go on
                 job.fail(

@@ -35,7 +35,9 @@ from core.records.events import (
 from core.records.results import RunResult
 from core.records.spec import RunSpec
 
-Task = Literal["run", "select", "compensate", "compare", "score", "agree", "needs", "export", "heal", "quantise"]
+Task = Literal[
+    "run", "select", "compensate", "compare", "score", "agree", "needs", "tasks", "export", "heal", "quantise"
+]
 Preview = Literal["measure", "continue", "time", "behave", "look"]  # what somebody waits for, ahead of all tasks
 ACTIVE = ("waiting", "running", "cancelling")
 

@@ -78,6 +78,8 @@ def events_of(engine: Engine, store: Store, command: Command) -> Iterator[Event]
             return agreeing(engine, spec, [tuple(removed) for removed in command["removals"]])
         case "needs":
             return needing_tasks(engine, store, command)
+        case "tasks":
+            return scoring(engine, spec, _questions(command), [tuple(removed) for removed in command["removals"]])
         case "export":
             recipe = Recipe.of(from_fields(RunResult, command["result"]), spec, command["removed"])
             recipe = replace(recipe, gguf=command.get("gguf", False))
@@ -128,8 +130,13 @@ def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> 
     """What plans predict of as many unseen windows as the run has, and how those that give numbers do small sums."""
     yield from engine.lend(partial(predicting, spec=spec, removals=removals, windows=spec.sequences))
     yield Stage("Asking every plan small sums")
-    summing = partial(answered, spec=spec, questions=Questions((SUMS,)), removals=[(), *removals], spare=True)
-    yield from as_shares(engine.lend(summing))
+    yield from scoring(engine, spec, Questions((SUMS,)), removals)
+
+
+def scoring(engine: Engine, spec: RunSpec, questions: Questions, removals: list[tuple[int, ...]]) -> Iterator[Event]:
+    """How the whole model and those that give numbers without some players do tasks."""
+    asked = partial(answered, spec=spec, questions=questions, removals=[(), *removals], spare=True)
+    yield from as_shares(engine.lend(asked))
     yield Answered()
 
 

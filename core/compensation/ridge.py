@@ -1,5 +1,6 @@
 """Weighted ridge regression from Gram matrices, with its strength chosen by cross-validation over sequences."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -38,16 +39,18 @@ class Gram:
         return self._xx, self._xy, self._yy
 
 
-def solve(xx: torch.Tensor, xy: torch.Tensor, strength: float, intercept: bool) -> torch.Tensor:
-    """argmin_W |y - x W|^2 + strength mean(diag x'x) |W|^2, (inputs, outputs), as exact as its dtype.
+def solve(xx: Matrix, xy: Matrix, strength: float, intercept: bool) -> Matrix:
+    """argmin_W |y - x W|^2 + strength mean(diag x'x) |W|^2, (inputs, outputs); an intercept is not held back.
 
-    An intercept is not held back. Where rounding, or what is no number, leaves nothing to solve, all of it is NaN.
+    NaN where that has no one solution.
     """
-    penalised = xx.clone()
     inputs = len(xx) - intercept
-    penalised.diagonal()[:inputs] += strength * xx.diagonal()[:inputs].mean()
-    factor, failed = torch.linalg.cholesky_ex(penalised)
-    return torch.full_like(xy, torch.nan) if failed else torch.cholesky_solve(xy, factor)
+    penalty = np.zeros(len(xx))
+    penalty[:inputs] = strength * np.diag(xx)[:inputs].mean()
+    try:
+        return np.asarray(np.linalg.solve(xx + np.diag(penalty), xy), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.full(xy.shape, np.nan)
 
 
 def cross_validated(folds: list[Gram], intercept: bool) -> tuple[Matrix, float]:
@@ -57,24 +60,31 @@ def cross_validated(folds: list[Gram], intercept: bool) -> tuple[Matrix, float]:
     fits are only compared, and stay in float32 on the device; the solution is one of float64.
     """
     sums = [fold.sums for fold in folds]
-    xx, xy = torch.stack([own[0] for own in sums]).sum(0), torch.stack([own[1] for own in sums]).sum(0)
+    xxs, xys = [own[0] for own in sums], [own[1] for own in sums]
+    xx, xy = torch.stack(xxs).sum(0), torch.stack(xys).sum(0)
 
     @cache
     def error(place: int) -> float:
-        return sum(_error(own, xx, xy, STRENGTHS[place], intercept) for own in sums)
+        found = sum(_error(own, xx, xy, STRENGTHS[place], intercept) for own in sums)
+        return found if math.isfinite(found) else math.inf
 
     place = len(STRENGTHS) // 2
     for way in (-1, 1):
         while 0 <= place + way < len(STRENGTHS) and error(place + way) < error(place):
             place += way
-    exact = solve(xx.cpu().double(), xy.cpu().double(), STRENGTHS[place], intercept)
-    return exact.numpy(), STRENGTHS[place]
+    every_xx, every_xy = (np.sum([own.cpu().double().numpy() for own in part], axis=0) for part in (xxs, xys))
+    return solve(every_xx, every_xy, STRENGTHS[place], intercept), STRENGTHS[place]
 
 
 def _error(
     own: tuple[torch.Tensor, torch.Tensor, float], xx: torch.Tensor, xy: torch.Tensor, strength: float, intercept: bool
 ) -> float:
-    """The sum of squared errors on one fold of the fit on the others."""
-    change = solve(xx - own[0], xy - own[1], strength, intercept)
+    """The sum of squared errors on one fold of the fit on the others; NaN where float32 cannot tell."""
+    penalised, target, inputs = xx - own[0], xy - own[1], len(xx) - intercept
+    penalised.diagonal()[:inputs] += strength * penalised.diagonal()[:inputs].mean()
+    factor, failed = torch.linalg.cholesky_ex(penalised)
+    if failed:
+        return math.nan
+    change = torch.cholesky_solve(target, factor)
     missed = change * (own[0] @ change - 2 * own[1])
-    return own[2] + float(missed.sum(dtype=torch.float64))
+    return own[2] + float(missed.double().sum())

@@ -1,12 +1,12 @@
 """What a run does once its coalitions are measured: it ends with contributions, plans, and how far both can be trusted.
 
 Contributions finish it: from there on it is a finished run, whatever becomes of the rest. The search follows, and what
-nobody waits for comes last: what 16 bits cost, and how other surrogates compare.
+nobody waits for comes last: what its plans predict of unseen text, what 16 bits cost, and how other surrogates compare.
 """
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 
@@ -22,11 +22,14 @@ from core.records.results import Precision, RunResult
 from core.records.storage import Store
 from core.run.estimate import final_result
 from core.run.outlook import Outlook
+from core.run.remaining import Part
 from core.run.tally import Tally
 from core.surrogate.diagnose import TOTAL_COST, diagnosing
 from core.surrogate.validation import Validation, validated, with_rivals
 
 Search = Callable[[], Generator[Event, None, Selection]]
+Predict = Callable[[Selection], Generator[Event, None, None]]
+_Found = TypeVar("_Found")
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Closing:
     tally: Tally
     outlook: Outlook
     search: Search | None  # None: it is not asked for, or made already
+    predict: Predict  # what its plans predict of unseen text
     between: Pause
     finished: RunResult | None = None  # once it is stored as that
 
@@ -71,23 +75,24 @@ class Closing:
         yield self.outlook.progress("search")
         self.game.release()  # the search has its own packed weights and hidden states
         try:
-            found = yield from self._searched(search())
+            found = yield from self._as_part("search", search())
         except QuorumError as error:
             yield Stage(f"There are no plans: {error.message}")
             return
         yield Planned(tuple(plan.count for plan in found.plans))
+        yield from self._as_part("predictions", self.predict(found))
 
-    def _searched(self, events: Generator[Event, None, Selection]) -> Generator[Event, None, Selection]:
-        """The events of a search as progress of the run."""
+    def _as_part(self, part: Part, events: Generator[Event, None, _Found]) -> Generator[Event, None, _Found]:
+        """The events of other work as progress of the run."""
         share = 0.0
         while True:
             try:
                 event = next(events)
             except StopIteration as end:
-                found: Selection = end.value
+                found: _Found = end.value
                 return found
             share = event.share if isinstance(event, Searching) else share
-            yield self.outlook.progress("search", share) if isinstance(event, Searching | Stage) else event
+            yield self.outlook.progress(part, share) if isinstance(event, Searching | Stage) else event
 
     def _precision(self) -> Generator[Progress, None, Precision | None]:
         """What 16 bits cost, measured once for a game."""

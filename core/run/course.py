@@ -18,7 +18,7 @@ from core.run.closing import Closing
 from core.run.measure import Measuring
 from core.run.outlook import Outlook
 from core.run.remaining import Clock
-from core.run.searching import searching
+from core.run.searching import predicting_plans, searching
 from core.run.tally import Tally
 from core.selection.targets import Request
 
@@ -52,7 +52,8 @@ class Course:
         told = {} if self._spread is None else {"workers": self._spread.workers}
         self._outlook = Outlook(tally, game, self._clock, units=units, precision=missing, **told)
         search = None if request is None else partial(self._searching, games, request, pause)
-        self._closing = Closing(store, game, tally, self._outlook, search, pause)
+        predict = partial(predicting_plans, store, games, tally.spec)
+        self._closing = Closing(store, game, tally, self._outlook, search, predict, pause)
 
     @property
     def finished(self) -> RunResult | None:

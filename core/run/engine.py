@@ -38,7 +38,7 @@ from core.run.comparing import comparing
 from core.run.compensating.one_removal import mended, unseen, with_patches
 from core.run.course import Course, alone, claimed
 from core.run.exporting import exporting
-from core.run.searching import left_to_search, searching
+from core.run.searching import left_to_search, predicting_plans, searching
 from core.run.tally import Tally
 from core.sampling.samplers import begin, check_seed, check_size
 from core.selection.targets import Request
@@ -202,7 +202,7 @@ class Engine:
         """Searches for the best removals of every count, for a run and the key of its game.
 
         Races run on the run's own windows; finalists are settled on further windows of the same text, if it has them;
-        `machines` measure, or this process.
+        `machines` measure, or this process. What the plans predict of unseen text comes last.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.
@@ -214,6 +214,7 @@ class Engine:
             yield from alone(held, self._store, base)
             evaluators = kept_by(held.enter_context(replicas(base, spec.model, machines)), self._between)
             found = yield from searching(self._store, self._games, base, run, spec, request, self._between, evaluators)
+        yield from predicting_plans(self._store, self._games, spec, found)
         yield Selected(found)
 
     def compare(self, spec: RunSpec, match: Match, run: str | None = None) -> Iterator[Event]:

@@ -28,6 +28,7 @@ from core.surrogate.paper_network import seconds_of_fit
 # them, beside one of the run's; an evaluation in float32 by the model's own forward, its loading counted in; and the
 # final fit beside an estimate on the way.
 _SEARCH, _FLOAT32, _FIT = 1.5, 4.0, 6.0
+_KEPT = 0.75  # of the layers, by the plans of a search on average, which removes up to half of them
 
 
 class Outlook:
@@ -57,7 +58,7 @@ class Outlook:
         self._workers = workers
         self._head, self._costs = head_of(game.loaded), np.zeros(0)
         self._begun, self._measuring = clock.now(), 0.0  # seconds
-        wanted = {"search": units is not None, "precision": precision}
+        wanted = {"search": units is not None, "predictions": units is not None, "precision": precision}
         self._remaining = Remaining([part for part in PARTS if wanted.get(part, True)], clock)
         self._remaining.expect("surrogates", TOTAL_COST * seconds_of_fit(len(tally.masks), tally.masks.shape[1]))
 
@@ -99,6 +100,8 @@ class Outlook:
             second = done / self._measuring  # block evaluations of all sequences
             if self._units is not None:
                 self._remaining.expect("search", _SEARCH * self._units * unit_of(self._loaded) / second)
+                layers = self._loaded.info.layers
+                self._remaining.expect("predictions", layers / 2 * (_KEPT * layers + 2 * self._head) / second)
             forwards = MASKS * SEQUENCES / tally.protocol.sequences
             self._remaining.expect("precision", _FLOAT32 * forwards * (self._loaded.info.layers + self._head) / second)
         return done / every if every > 0 else 1.0

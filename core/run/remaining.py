@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
-Part = Literal["coalitions", "fit", "search", "precision", "surrogates"]
-PARTS: tuple[Part, ...] = ("coalitions", "fit", "search", "precision", "surrogates")
+Part = Literal["coalitions", "fit", "search", "predictions", "precision", "surrogates"]
+PARTS: tuple[Part, ...] = ("coalitions", "fit", "search", "predictions", "precision", "surrogates")
 # Nobody waits for these: they give way to whatever somebody asks for meanwhile.
-LAST_PARTS: tuple[Part, ...] = ("precision", "surrogates")
+LAST_PARTS: tuple[Part, ...] = ("predictions", "precision", "surrogates")
 
 _PRIOR = 0.1  # of a part's work: what an expectation counts like
 _LEAST = 1.0  # seconds that are left while anything is

@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from contextlib import suppress
 
-from core.errors import CorpusError, SelectionError
+from core.errors import CorpusError, QuorumError, SelectionError
 from core.evaluate.cached import Evaluators, cached
 from core.evaluate.game import Game, Games
 from core.pauses import Pause
@@ -13,6 +13,7 @@ from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.selection.plan import further, keep_measured, plan
 from core.selection.targets import Request, Target
+from core.writing.predicting import predicting
 
 # What every run ends with: a third of what SLEB takes finds plans that one sweep over the counts would miss, and takes
 # a third of the time that a run of 300 coalitions does.
@@ -55,3 +56,15 @@ def searching(
         keep_measured(store, base, [one.removed for one in found.plans], between, evaluators)
     store.save_selection(run, found)  # last: how many can go is known with what is measured
     return found
+
+
+def predicting_plans(store: Store, games: Games, spec: RunSpec, found: Selection) -> Generator[Event, None, None]:
+    """What the plans of a search predict of as many windows as the run has, which none has seen; it is kept.
+
+    One evaluation each. Where that cannot be, as on a text that has no other half, it is said, and is no error: the
+    plans stand.
+    """
+    try:
+        yield from predicting(store, games, spec, [one.removed for one in found.plans], spec.sequences)
+    except QuorumError as error:
+        yield Stage(f"What the plans predict of unseen text is not known: {error.message}")

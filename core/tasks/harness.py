@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from core.errors import TaskError
 from core.records.behaviour.task_scores import OWN_TASKS, PAPER_TASKS
 from core.tasks.local_items import Local, local_items
 from core.tasks.named_task import NamedTask
+from core.text.patience import patiently
 
 _SEED = 1234  # lm-eval's own, of the examples before an item
 _CHOOSING = ("multiple_choice", "loglikelihood")
@@ -88,9 +89,10 @@ def _built(name: str, definition: dict[str, Any], file: Local | None, shots: int
                 f"{file.name} has {len(file.items)} items, too few for {config['num_fewshot']} examples before each.",
                 "Ask for fewer with --shots, or give the file more items.",
             )
+    build = partial(ConfigurableTask, config=config)
     try:
         with _quietly():
-            built = ConfigurableTask(config=config)
+            built = build() if file is not None else patiently(build, str(config.get("dataset_path")))
     except Exception as cause:  # of datasets, the Hub's client, the network; or of templates that rows do not suit
         if file is not None:
             raise _unsuited(name, file.name, cause) from cause

@@ -1,6 +1,7 @@
 """The page Preview: the slider, the strip, what is measured, and what a search adds."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -197,7 +198,15 @@ def test_search_comparison_continuation_and_speed(shared: Jobs, finished: Finish
     [verdict] = [element for element in page.markdown if "of 20 texts end in a loop" in element.value]
     assert f"same likeliest token {found.predicts.agreement.top1.value:.0%}" in verdict.value
     assert f"distinct-2 {found.pruned.distinct2:.2f}" in verdict.help
-    assert any(found.prompts[3] + found.pruned.texts[3] == element.value for element in page.text)
+    told = [element.value for element in page.markdown if element.value.startswith("*The pruned one:*")]
+    assert len(told) == 20 and any("**" in text for text in told), "what the whole model does not write is marked"
+    shown = re.sub(r"[\W_]", "", told[3].removeprefix("*The pruned one:*"))
+    assert shown == re.sub(r"[\W_]", "", found.pruned.texts[3])
+    again = open_page("preview", run=run, tab="writes", remove=",".join(map(str, plans[1].removed)))
+    assert any("of 20 texts end in a loop" in element.value for element in again.markdown), "it is not judged twice"
+    frames = [frame.value for frame in open_page("preview", run=run, tab="plans").dataframe]
+    table = next(frame for frame in frames if "writing" in frame)
+    assert list(table["writing"])[:3] == ["not judged", found.pruned.verdict, "not judged"]
     button(page, "Measure the speed").click().run()
     timed = page.session_state["job-time"]
     wait(lambda: not timed.active)

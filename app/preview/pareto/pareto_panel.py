@@ -3,15 +3,16 @@
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import login, parts, reads
-from app.dashboard.progress import watch
+from app.dashboard import parts, reads
 from app.dashboard.tables import draw_table, show_table
 from app.digits import RUINED, significant
-from app.foreign import code, plain
+from app.foreign import plain
 from app.preview.controls import taking
 from app.preview.pareto.measures import Measure, Removed, measures
+from app.preview.pareto.offers import show_offers
 from app.preview.pareto.pareto_figure import Chosen, pareto
 from app.preview.steps import Rivals, Steps
+from app.preview.writing.verdict_panel import verdict
 from app.words import Players, named
 from app.worker.client import Jobs
 from cache.queries import StoredRun
@@ -31,14 +32,22 @@ def show_pareto(
     known = reads.traits(shared.database, result.model, tuple(every))
     found = measures(result, perplexities, known)
     if found:
-        _draw(run, result, found, chosen, removed)
-        _show_row(run.run, result.model.players, found, removed)
+        verdicts = {one: verdict(traits) for one, traits in known.items() if traits.judgement is not None}
+        _draw(run, result, found, chosen, removed, verdicts)
+        _show_row(run.run, result.model.players, found, removed, verdicts)
     else:
         st.info("Nothing is measured yet but the whole model. Search for plans first, in the tab Search.")
-    _offer(shared, run, [step.removed for step in best.values()])
+    show_offers(shared, run, result, [step.removed for step in best.values()], removed)
 
 
-def _draw(run: StoredRun, result: RunResult, found: dict[str, Measure], chosen: Chosen, removed: Removed) -> None:
+def _draw(
+    run: StoredRun,
+    result: RunResult,
+    found: dict[str, Measure],
+    chosen: Chosen,
+    removed: Removed,
+    verdicts: dict[Removed, str],
+) -> None:
     """The chart of two measures, and all of them as a table."""
     left, right = st.columns(2)
     titles = {name: measure.title for name, measure in found.items()}
@@ -52,13 +61,11 @@ def _draw(run: StoredRun, result: RunResult, found: dict[str, Measure], chosen: 
         for name in dict.fromkeys((across, up)):
             st.markdown(f"{plain(titles[name])}: {plain(found[name].how)}.")
         st.markdown("The front: plans that none beats in both measures.")
-        accuracy = f"python -m app tasks {run.run} --remove {named(result.model.players, removed, ',') or 'I,J'}"
-        st.markdown(f"Further measures: *Measure the speed* above; accuracy by {code(accuracy)}.")
-    table = _table(result.model.players, found, chosen)
+    table = _table(result.model.players, found, chosen, verdicts)
     show_table(table, "Every plan with all that is known of it", f"pareto-{run.run}")
 
 
-def _table(players: Players, found: dict[str, Measure], chosen: Chosen) -> pd.DataFrame:
+def _table(players: Players, found: dict[str, Measure], chosen: Chosen, verdicts: dict[Removed, str]) -> pd.DataFrame:
     """A row for the whole model and each plan."""
     by: dict[Removed, str] = {(): "whole model"}
     for name, plans in chosen.items():
@@ -70,6 +77,7 @@ def _table(players: Players, found: dict[str, Measure], chosen: Chosen) -> pd.Da
             "removed": len(removed),
             "layers": named(players, removed),
             **{measure.title: measure.values.get(removed) for measure in found.values()},
+            "writing": verdicts.get(removed),
         }
         for removed, name in by.items()
         if any(removed in measure.values for measure in found.values())
@@ -77,7 +85,9 @@ def _table(players: Players, found: dict[str, Measure], chosen: Chosen) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def _show_row(run: str, players: Players, found: dict[str, Measure], removed: Removed) -> None:
+def _show_row(
+    run: str, players: Players, found: dict[str, Measure], removed: Removed, verdicts: dict[Removed, str]
+) -> None:
     """What is known of the set on show, beside the whole model."""
 
     def told(measure: Measure, of: Removed) -> str:
@@ -91,18 +101,6 @@ def _show_row(run: str, players: Players, found: dict[str, Measure], removed: Re
         }
         for measure in found.values()
     ]
+    judged = verdicts.get(removed, "not judged")
+    rows.append({"measure": "writing", "whole model": "", f"without {named(players, removed)}": judged})
     draw_table(pd.DataFrame(rows), "What is known of the set on show", f"measures-{run}")
-
-
-def _offer(shared: Jobs, run: StoredRun, plans: list[Removed]) -> None:
-    """What can be measured of all plans here."""
-    job = shared.newest("agree", run.run)
-    if job is not None and (job.active or job.status == "failed"):
-        watch(job, shared, "Predicting unseen text by every plan, and small sums")
-        if job.active:
-            return
-    cost = f"{len(plans) + 1} evaluations of {run.spec.sequences} windows, and as many of a list of small sums"
-    if st.button("Measure agreement of all plans", icon=":material/join_inner:", disabled=not plans, help=cost):
-        removals = [list(plan) for plan in plans]
-        shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=removals)
-        st.rerun()

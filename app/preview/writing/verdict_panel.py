@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts, reads, state
 from app.dashboard.progress import show_stage
 from app.foreign import plain
+from app.preview.writing.writing_panel import marked
 from app.worker.client import Jobs
 from app.worker.job import Job
+from cache.queries import StoredRun
+from core.records.behaviour.traits import Traits
 from core.records.behaviour.writes import TOKENS, Behaviour, Share
-from core.records.spec import RunSpec
+from core.records.results import RunResult
 
 _VERDICTS = {
     "writes": "It still writes",
@@ -17,8 +20,14 @@ _VERDICTS = {
 }
 
 
-def show_verdict(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) -> None:
-    """A button, and what came of it."""
+def verdict(known: Traits) -> str:
+    """In one word, with the layers that are gone: what `judgement` says of what it writes."""
+    return known.judgement.pruned.verdict if known.judgement is not None else "not judged"
+
+
+def show_verdict(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
+    """A button, and what came of it, or of an earlier one."""
+    spec = run.resolved
     what = f"20 stored prompts, {TOKENS} tokens each by both models, and unseen text: minutes on a CPU"
     if st.button("Judge its writing", icon=":material/gavel:", disabled=not removed, help=what):
         asked = shared.ahead(f"{state.session()}-behave", "behave", spec, removed=removed, tokens=TOKENS)
@@ -26,6 +35,8 @@ def show_verdict(shared: Jobs, spec: RunSpec, removed: tuple[int, ...]) -> None:
     job = state.remembered_job("behave")
     if job is not None and (job.spec, job.removed) == (spec, removed):
         st.fragment(_found, run_every=0.5 if job.active else None)(job)
+    elif (before := reads.traits(shared.database, result.model, (removed,))[removed].judgement) is not None:
+        _show(before)
 
 
 def _found(job: Job) -> None:
@@ -52,9 +63,13 @@ def _show(found: Behaviour) -> None:
         f"{whole.surprise:.2f}). Unseen text: {plain(seen.protocol)}; ± is a standard error over windows. "
         "`python -m app behaviour` says more.",
     )
-    with st.expander(f"The {len(found.prompts)} texts"):
-        for prompt, text in zip(found.prompts, pruned.texts, strict=True):
-            st.text(prompt + text)
+    with st.expander(f"The {len(found.prompts)} texts of both, with what differs in bold"):
+        for prompt, one, other in zip(found.prompts, whole.texts, pruned.texts, strict=True):
+            st.caption(plain(prompt))
+            for column, title, text in zip(
+                st.columns(2), ("The whole model", "The pruned one"), marked(one.split(), other.split()), strict=True
+            ):
+                column.markdown(f"*{title}:* {text}")
 
 
 def _told(share: Share) -> str:

@@ -17,7 +17,7 @@ from core.records.behaviour.traits import Traits, measured_by
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import wait
-from tests.support.pages import button, open_page, said
+from tests.support.pages import box, button, open_page, said
 from tests.support.stored import store_run
 
 
@@ -25,7 +25,7 @@ def score(value: float, items: int = 50) -> TaskScore:
     return TaskScore("piqa", "1", 0, "validation", items, "file", (Metric("acc", value, 0.07),))
 
 
-def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec: RunSpec, copa: Path) -> None:
     [run] = finished(spec)
     page = open_page("preview", run=run, tab="search")
     button(page, "Search").click().run()
@@ -33,12 +33,15 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     wait(lambda: not search.active)
     plans = queries.find_selection(shared.database, run).plans
     page = open_page("preview", run=run, tab="pareto", remove=",".join(map(str, plans[1].removed)))
-    assert "same likeliest token" not in str(page.selectbox(key="up").options)
-    button(page, "Measure agreement of all plans").click().run()
+    store, model = Store(shared.database), queries.find_run(shared.database, run).result.model
+    every = [encode(without(len(model.players), plan.removed)) for plan in plans]
+    assert all(len(traits.predicts) == 1 for traits in store.traits(model, every).values()), "with the search"
+    assert "same likeliest token" in str(page.selectbox(key="up").options)
+    button(page, "Agreement of all plans").click().run()
     asked = shared.newest("agree", run)
     wait(lambda: not asked.active)
     assert asked.status == "finished", asked.message
-    store, model = Store(shared.database), queries.find_run(shared.database, run).result.model
+    assert all(len(traits.predicts) == 1 for traits in store.traits(model, every).values()), "and not once more"
     masks = [encode(without(len(model.players), removed)) for removed in ((), plans[1].removed)]
     for mask, value in zip(masks, (0.7, 0.6), strict=True):
         store.record_traits(model, mask, score(value))
@@ -54,6 +57,21 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     assert list(row.loc["piqa, acc, %"]) == ["70.0", "60.0"]
     unseen = store.traits(model, masks[1:])[masks[1]].predicts
     assert measured_by(next(iter(unseen.values()))) in said(page), "how it was measured"
+    assert row.loc["writing"].tolist() == ["", "not judged"]
+
+    box(page, "Task").set_value("copa").run()
+    page.text_input(key="plan-task-data").set_value(str(copa / "nowhere")).run()
+    assert "There is no folder" in page.error[0].value
+    page.text_input(key="plan-task-data").set_value(str(copa))
+    page.number_input(key="plan-task-items").set_value(5).run()
+    assert "10 items, of both models" in said(page)
+    button(page, "Ask").click().run()
+    asked = shared.newest("tasks", run)
+    wait(lambda: not asked.active)
+    assert asked.status == "finished", asked.message
+    for found in store.traits(model, masks).values():
+        [copied] = [one for one in found.task.values() if one.task == "copa"]
+        assert (copied.items, copied.source) == (5, "copa.jsonl")
 
 
 def test_an_address_that_asks_for_an_unknown_measure_is_told_so(

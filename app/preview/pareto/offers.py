@@ -1,0 +1,58 @@
+"""What can be measured of plans here, with how long that takes where an earlier measurement tells."""
+
+import streamlit as st
+
+from app.dashboard import login
+from app.dashboard.progress import watch
+from app.preview.pareto.measures import Removed
+from app.runs.task_fields import asked_questions, choose_questions
+from app.words import duration
+from app.worker.client import Jobs
+from cache.queries import StoredRun
+from core.errors import QuorumError
+from core.records.results import RunResult
+
+_SUMS = 90  # of the list
+_FEW = 20  # coalitions, of which the seconds are mostly those of loading
+_KEY = "plan-task"
+
+
+def show_offers(shared: Jobs, run: StoredRun, result: RunResult, plans: list[Removed], removed: Removed) -> None:
+    """Agreement and sums of all plans or of the set on show, and any task of that one; what of it goes on."""
+    for kind, name in (("agree", "Predicting unseen text, and small sums"), ("tasks", "Asking the task")):
+        job = shared.newest(kind, run.run)
+        if job is not None and (job.active or job.status == "failed"):
+            watch(job, shared, name)
+            if job.active:
+                return
+    with st.container(horizontal=True):
+        for label, sets in (("Agreement of all plans", plans), ("Agreement of this one", [removed] if removed else [])):
+            windows = (len(sets) + 1) * run.spec.sequences
+            what = f"{windows:,} windows of unseen text, and {len(sets) + 1} times {_SUMS} small sums"
+            told = f"{what}{_about(run, result, windows + (len(sets) + 1) * _SUMS)}"
+            if st.button(label, icon=":material/join_inner:", disabled=not sets, help=told):
+                shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=[list(one) for one in sets])
+                st.rerun()
+        with st.popover("Accuracy of this one", icon=":material/quiz:", disabled=not removed):
+            _ask(shared, run, result, removed)
+
+
+def _ask(shared: Jobs, run: StoredRun, result: RunResult, removed: Removed) -> None:
+    """A task for the whole model and for the set on show."""
+    choose_questions(st.container(), st.container(), _KEY)
+    try:
+        asked = asked_questions(_KEY)
+    except QuorumError as error:
+        st.error(f"{error.message} {error.hint}")
+        return
+    st.caption(f"{2 * asked['limit']:,} items, of both models{_about(run, result, 2 * asked['limit'])}.")
+    if st.button("Ask", type="primary", icon=":material/play_arrow:"):
+        shared.task("tasks", run.resolved, login.visitor(), run=run.run, removals=[list(removed)], **asked)
+        st.rerun()
+
+
+def _about(run: StoredRun, result: RunResult, items: int) -> str:
+    """How long so many take, if each takes as long as a window of the run did; nothing where that was not measured."""
+    if result.measured < _FEW or not result.seconds:
+        return ""
+    return f": about {duration(items * result.seconds / (result.measured * run.spec.sequences))} (extrapolated)"
