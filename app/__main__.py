@@ -33,12 +33,13 @@ def main(arguments: list[str] | None = None, program: str = PROGRAM) -> int:
     0 is done, 1 an expected failure, 2 wrong usage, 3 a target that was missed, 130 interrupted.
     """
     from app.cli.parser import parser
-    from app.cli.terminal import complain
+    from app.cli.terminal import answers_alone, complain
     from app.panics import named_panics
 
     options = parser(program).parse_args(arguments)
     try:
-        return int(named_panics()(options.command)(options) or 0)
+        with answers_alone():
+            return int(named_panics()(options.command)(options) or 0)
     except QuorumError as error:
         complain(options.json, error)
         return int(options.missed) if isinstance(error, TargetMissed) else 1

@@ -4,8 +4,10 @@ import json
 import math
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -18,6 +20,19 @@ from core.records.events import Downloading, Event, Partial, Progress, Searching
 from core.records.results import RunResult
 
 T = TypeVar("T")
+
+_answers: ContextVar[TextIO | None] = ContextVar("answers", default=None)
+
+
+@contextmanager
+def answers_alone() -> Iterator[None]:
+    """Has standard output for answers: what libraries print meanwhile, as gptqmodel does, goes to standard error."""
+    before = _answers.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _answers.reset(before)
 
 
 def follow(events: Iterator[Event]) -> Event:
@@ -99,7 +114,7 @@ def announce(sentences: dict[str, str]) -> None:
 
 def say(as_json: bool, answer: dict[str, Any], text: str) -> None:
     """The answer to a command on standard output: one JSON object, or text."""
-    print(json.dumps(_strict(answer), indent=2) if as_json else text)
+    print(json.dumps(_strict(answer), indent=2) if as_json else text, file=_answers.get())
 
 
 def complain(as_json: bool, error: QuorumError) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from app.dashboard import parts
+from app.dashboard import login, parts
 from app.dashboard.progress import cancel_button, show_progress
 from app.example import shipped
 from app.foreign import code, plain
@@ -42,7 +42,8 @@ def show_newest(jobs: Jobs, job: Job | None, runs: Sequence[StoredRun], submit: 
         if left is not None:
             _show_end(job.status if job is not None else runs[0].status, job, runs)
             if st.button("Resume", type="primary", icon=":material/resume:", key="resume-newest"):
-                submit(left[0], **(job.details if job is not None else {}))  # in the same words
+                # In the same words; but machines and folders are their owner's to name.
+                submit(left[0], **(job.details if job is not None and job.owner == login.visitor() else {}))
         elif job is not None and job.status == "finished" and job.result is not None:
             result = job.result
             st.success(

@@ -1,6 +1,7 @@
 """`speed`: a model without layers, and the folder that an export of them wrote, beside the whole one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from app.__main__ import main
 from core.records.spec import RunSpec
 from tests.support.commands import Cli
 from tests.support.finished import Finished
+from tests.support.packed.side_folders import put_library
 
 QUICK = ("--tokens", 3, "--runs", 3, "--warm-up", 1)
 
@@ -33,6 +35,32 @@ def test_an_exported_folder_is_as_large_as_the_model_that_is_timed_in_its_place(
     assert (here["protocol"]["prompt"], here["protocol"]["runs"], here["machine"]["device"]) == (10, 3, "cpu")
     for whole, smaller, ratio in zip(here["whole"]["paces"], here["smaller"]["paces"], here["speedups"], strict=True):
         assert ratio["decode"]["value"] == pytest.approx(whole["decode"]["mean"] / smaller["decode"]["mean"])
+
+
+@pytest.mark.parametrize(("library", "group"), [("auto-round", 32), ("gptqmodel", 32), ("bitsandbytes", 64)])
+def test_a_folder_in_four_bits_is_timed_as_it_is(
+    cli: Cli,
+    finished: Finished,
+    spec: RunSpec,
+    wide: Path,
+    text_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    library: str,
+    group: int,
+) -> None:
+    """With the weights that it has, packed: fewer bytes than the whole model's, which has as many parameters."""
+    monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
+    put_library(tmp_path / "home", library)
+    [run] = finished(replace(spec, model=str(wide), dtype="float32", device="cpu"))
+    out, text = tmp_path / "four", ("--corpus", text_file, "--sequences", 4, "--window", 16)
+    status, _, errors = cli("quantise", wide, "--library", library, "--group-size", group, "--out", out, *text)
+    assert status == 0, errors
+    status, timed, errors = cli("speed", run, "--folder", out, *QUICK)
+    assert status == 0, errors
+    whole, four = timed["whole"], timed["smaller"]
+    assert four["weight_bytes"] < whole["weight_bytes"] and four["parameters"] == whole["parameters"]
+    assert four["paces"][0]["decode"]["mean"] > 0
 
 
 def test_a_person_reads_a_table(

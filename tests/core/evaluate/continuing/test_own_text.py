@@ -141,6 +141,12 @@ def test_run_perplexity_and_select_read_it(cli: Cli, tiny: Path, prompts: Path, 
     assert found["protocol"]["corpus"] == "self:prompts.txt" and np.isfinite(found["perplexity"])
     status, found, errors = cli("select", run["run"], "--most", 2, "--units", 0.1)
     assert status == 0 and found["plans"], errors
+    agreeing = ("--worth", "agreement", "--limit", 4, "--no-search")
+    status, agreed, errors = cli("run", *text, "--sequences", 4, "--masks", 40, *agreeing)
+    assert status == 0 and agreed["run"] == run["run"], errors
+    [task] = agreed["needs"]["tasks"]
+    assert (task["task"], task["answers"], task["items"]) == ("agreement", "accuracy", 4)
+    assert "self:prompts.txt" in task["source"], "of the half that no run reads"
     status, stored, errors = cli("run", *text[:5], "self:", "--window", 16, "--sequences", 4, "--masks", 10)
     assert status == 0, errors
     assert stored["protocol"]["corpus"] == "self" and stored["run"] != run["run"]
