@@ -227,7 +227,7 @@ def _asked(model: str, corpus: str, beside: DeltaGenerator) -> RunSpec:
         )
         if login.visitor() is None:  # what else this machine does is its owner's to say
             choose_machines(first, second)
-        choose_task(first, second)
+        choose_task(*st.columns(2))
     return RunSpec(
         model=model,
         corpus=corpus,

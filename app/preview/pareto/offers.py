@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.dashboard import login
 from app.dashboard.progress import watch
+from app.example import shipped
 from app.preview.pareto.measures import Removed
 from app.runs.task_fields import asked_questions, choose_questions
 from app.words import duration
@@ -52,7 +53,7 @@ def _ask(shared: Jobs, run: StoredRun, result: RunResult, removed: Removed) -> N
 
 
 def _about(run: StoredRun, result: RunResult, items: int) -> str:
-    """How long so many take, if each takes as long as a window of the run did; nothing where that was not measured."""
-    if result.measured < _FEW or not result.seconds:
+    """How long so many take, if each takes as long as a window of the run did; nothing where none took any here."""
+    if shipped.is_example(run) or result.measured < _FEW or not result.seconds:
         return ""
     return f": about {duration(items * result.seconds / (result.measured * run.spec.sequences))} (extrapolated)"
