@@ -35,8 +35,9 @@ class Gram:
 
     @property
     def sums(self) -> tuple[torch.Tensor, torch.Tensor, float]:
-        """x'x, x'y and the sum of squares of y, in float32 where the tokens are."""
-        return self._xx, self._xy, self._yy
+        """x'x, x'y and the sum of squares of y, in float32 where the tokens are, if one can solve with them there."""
+        where = torch.device("cpu") if self._xx.device.type == "mps" else self._xx.device
+        return self._xx.to(where), self._xy.to(where), self._yy
 
 
 def solve(xx: Matrix, xy: Matrix, strength: float, intercept: bool) -> Matrix:
@@ -61,7 +62,7 @@ def cross_validated(folds: list[Gram], intercept: bool) -> tuple[Matrix, float]:
     """
     sums = [fold.sums for fold in folds]
     xxs, xys = [own[0] for own in sums], [own[1] for own in sums]
-    xx, xy = torch.stack(xxs).sum(0), torch.stack(xys).sum(0)
+    xx, xy = (sum(part[1:], part[0]) for part in (xxs, xys))
 
     @cache
     def error(place: int) -> float:
@@ -72,7 +73,7 @@ def cross_validated(folds: list[Gram], intercept: bool) -> tuple[Matrix, float]:
     for way in (-1, 1):
         while 0 <= place + way < len(STRENGTHS) and error(place + way) < error(place):
             place += way
-    every_xx, every_xy = (np.sum([own.cpu().double().numpy() for own in part], axis=0) for part in (xxs, xys))
+    every_xx, every_xy = (sum((own.cpu().double().numpy() for own in part), np.zeros(1)) for part in (xxs, xys))
     return solve(every_xx, every_xy, STRENGTHS[place], intercept), STRENGTHS[place]
 
 

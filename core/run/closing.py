@@ -5,8 +5,9 @@ nobody waits for comes last: what its plans predict of unseen text, what 16 bits
 """
 
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, replace
-from typing import NoReturn, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NoReturn
 
 import numpy as np
 
@@ -28,8 +29,7 @@ from core.surrogate.diagnose import TOTAL_COST, diagnosing
 from core.surrogate.validation import Validation, validated, with_rivals
 
 Search = Callable[[], Generator[Event, None, Selection]]
-Predict = Callable[[Selection], Generator[Event, None, None]]
-_Found = TypeVar("_Found")
+Predict = Callable[[Callable[[Event], Event]], Iterator[Event]]
 
 
 @dataclass
@@ -41,9 +41,10 @@ class Closing:
     tally: Tally
     outlook: Outlook
     search: Search | None  # None: it is not asked for, or made already
-    predict: Predict  # what its plans predict of unseen text
+    predict: Predict | None  # what the plans of a search predict of unseen text; None: no search is asked for
     between: Pause
     finished: RunResult | None = None  # once it is stored as that
+    shares: dict[Part, float] = field(default_factory=dict)  # of other work, that are done
 
     def events(self) -> Generator[Event, None, RunResult]:
         """Progress, and what is found on the way; the result is returned, and stored as finished.
@@ -61,6 +62,8 @@ class Closing:
         yield Estimated(result)
         if self.search is not None:
             yield from self._planned(self.search)
+        if self.predict is not None:
+            yield from self.predict(partial(self._as_part, "predictions"))
         sixteen = known or (yield from self._precision())
         every = yield from self._compared(measured, found)
         return self._settle(replace(result, others=every.others, precision=sixteen))
@@ -75,24 +78,29 @@ class Closing:
         yield self.outlook.progress("search")
         self.game.release()  # the search has its own packed weights and hidden states
         try:
-            found = yield from self._as_part("search", search())
+            found = yield from self._searched(search())
         except QuorumError as error:
             yield Stage(f"There are no plans: {error.message}")
             return
         yield Planned(tuple(plan.count for plan in found.plans))
-        yield from self._as_part("predictions", self.predict(found))
 
-    def _as_part(self, part: Part, events: Generator[Event, None, _Found]) -> Generator[Event, None, _Found]:
-        """The events of other work as progress of the run."""
-        share = 0.0
+    def _searched(self, events: Generator[Event, None, Selection]) -> Generator[Event, None, Selection]:
+        """The events of a search as progress of the run."""
         while True:
             try:
                 event = next(events)
             except StopIteration as end:
-                found: _Found = end.value
+                found: Selection = end.value
                 return found
-            share = event.share if isinstance(event, Searching) else share
-            yield self.outlook.progress(part, share) if isinstance(event, Searching | Stage) else event
+            yield self._as_part("search", event)
+
+    def _as_part(self, part: Part, event: Event) -> Event:
+        """What is told of the run where other work, which is a part of it, tells of itself."""
+        if isinstance(event, Searching):
+            self.shares[part] = event.share
+        return (
+            self.outlook.progress(part, self.shares.get(part, 0.0)) if isinstance(event, Searching | Stage) else event
+        )
 
     def _precision(self) -> Generator[Progress, None, Precision | None]:
         """What 16 bits cost, measured once for a game."""

@@ -1,7 +1,7 @@
 """A claimed run from its coalitions to its end, one part after the other, on a clock that knows its own work alone."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from functools import partial
 
@@ -17,7 +17,7 @@ from core.records.storage import Store
 from core.run.closing import Closing
 from core.run.measure import Measuring
 from core.run.outlook import Outlook
-from core.run.remaining import Clock
+from core.run.remaining import Clock, Part
 from core.run.searching import predicting_plans, searching
 from core.run.tally import Tally
 from core.selection.targets import Request
@@ -35,10 +35,13 @@ class Course:
         request: Request | None,
         between: Pause,
         spread: Spread | None,
+        *,
+        predicted: bool,
     ) -> None:
         """`request` is what is left to search for, None if nothing is; `between` is called in every pause.
 
-        `spread` measures the coalitions, also those of the search; None: this process does.
+        `spread` measures the coalitions, also those of the search; None: this process does. `predicted`: whether what
+        the plans of a search predict is asked for, of this one's or of an earlier one's.
         """
         self._clock = Clock()
         self._store, self._game, self._tally, self._spread = store, game, tally, spread
@@ -50,9 +53,10 @@ class Course:
         missing = precision.comparable(game.loaded) and store.precision(game.key) is None
         units = None if request is None else request.units
         told = {} if self._spread is None else {"workers": self._spread.workers}
-        self._outlook = Outlook(tally, game, self._clock, units=units, precision=missing, **told)
+        wanted: dict[Part, bool] = {"predictions": predicted, "precision": missing}
+        self._outlook = Outlook(tally, game, self._clock, units=units, wanted=wanted, **told)
         search = None if request is None else partial(self._searching, games, request, pause)
-        predict = partial(predicting_plans, store, games, tally.spec)
+        predict = partial(self._predicting, games) if predicted else None
         self._closing = Closing(store, game, tally, self._outlook, search, predict, pause)
 
     @property
@@ -93,6 +97,12 @@ class Course:
         found = yield from searching(self._store, games, self._game, run, spec, request, pause, evaluators)
         self._dismiss()
         return found
+
+    def _predicting(self, games: Games, tell: Callable[[Event], Event]) -> Iterator[Event]:
+        """What the plans of its search predict, if there was one that found some."""
+        found = self._store.selection(self._tally.run, ())
+        if found is not None:
+            yield from predicting_plans(self._store, games, self._tally.spec, found, tell)
 
     def _dismiss(self) -> None:
         if self._spread is not None:

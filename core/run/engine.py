@@ -30,7 +30,7 @@ from core.evaluate.reference import check_finite, check_whole
 from core.export.recipes.recipe import Recipe
 from core.pauses import Pause, nothing
 from core.records.behaviour.speeds import SpeedProtocol
-from core.records.events import Event, Measured, Scored, Selected, Started
+from core.records.events import Event, Measured, Planned, Scored, Selected, Started
 from core.records.mends import Compensate
 from core.records.spec import RunSpec, TextSpec
 from core.records.storage import Store
@@ -86,7 +86,8 @@ class Engine:
             tally = Tally(run, info, protocol, strata, spec, masks, known, layers, started)
             yield Started(run, tally.total)
             request = left_to_search(self._store, run, len(info.players)) if search else None
-            yield from self._whole(tally, game, request, spread)
+            course = Course(self._store, self._games, game, tally, request, self._between, spread, predicted=search)
+            yield from self._whole(course, run)
 
     def measure(
         self, spec: RunSpec, text: TextSpec, removed: Names, *, kl: bool = False, compensate: Compensate | None = None
@@ -214,6 +215,7 @@ class Engine:
             yield from alone(held, self._store, base)
             evaluators = kept_by(held.enter_context(replicas(base, spec.model, machines)), self._between)
             found = yield from searching(self._store, self._games, base, run, spec, request, self._between, evaluators)
+        yield Planned(tuple(one.count for one in found.plans))
         yield from predicting_plans(self._store, self._games, spec, found)
         yield Selected(found)
 
@@ -233,17 +235,16 @@ class Engine:
         opened.check_same(game)
         yield Scored((yield from score(self._store, opened, run, self._between)))
 
-    def _whole(self, tally: Tally, game: Game, request: Request | None, spread: Spread | None) -> Iterator[Event]:
+    def _whole(self, course: Course, run: str) -> Iterator[Event]:
         """A claimed run from its coalitions to its end, which is put down in the store whatever it is."""
-        course = Course(self._store, self._games, game, tally, request, self._between, spread)
         try:
             yield from course.events()
         except (GeneratorExit, KeyboardInterrupt):
             if course.finished is None:
-                self._store.close(tally.run, "cancelled")
+                self._store.close(run, "cancelled")
             raise
         except BaseException as failure:  # a panic of a library in Rust is no Exception
             message = failure.message if isinstance(failure, QuorumError) else repr(failure)
             if course.finished is None:
-                self._store.close(tally.run, "failed", message)
+                self._store.close(run, "failed", message)
             raise

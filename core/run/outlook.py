@@ -6,7 +6,7 @@ comparison of surrogates is counted in fits of its costliest kind, of which a fe
 is follows as rough multiples of what is timed, which the parts themselves correct once they are under way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ from core.surrogate.paper_network import seconds_of_fit
 # them, beside one of the run's; an evaluation in float32 by the model's own forward, its loading counted in; and the
 # final fit beside an estimate on the way.
 _SEARCH, _FLOAT32, _FIT = 1.5, 4.0, 6.0
-_KEPT = 0.75  # of the layers, by the plans of a search on average, which removes up to half of them
+# Of the layers, by the plans of a search on average, which removes up to half of them, and the whole model's for four.
+_A_PLAN = 0.75 + 0.25
 
 
 class Outlook:
@@ -41,7 +42,7 @@ class Outlook:
         clock: Clock,
         *,
         units: float | None,
-        precision: bool,
+        wanted: Mapping[Part, bool],
         workers: Callable[[], Workers | None] = lambda: None,
     ) -> None:
         """Looks at what is missing.
@@ -51,14 +52,14 @@ class Outlook:
             game: its game.
             clock: stands still while others are served.
             units: of the search that is still to be made; None: there is none.
-            precision: whether 16 bits are still to be held against float32.
+            wanted: whether what the plans predict is asked for, and 16 bits are still to be held against float32.
             workers: tells of those who measure, if others do.
         """
         self._tally, self._loaded, self._clock, self._units = tally, game.loaded, clock, units
         self._workers = workers
         self._head, self._costs = head_of(game.loaded), np.zeros(0)
         self._begun, self._measuring = clock.now(), 0.0  # seconds
-        wanted = {"search": units is not None, "predictions": units is not None, "precision": precision}
+        wanted = {**wanted, "search": units is not None}
         self._remaining = Remaining([part for part in PARTS if wanted.get(part, True)], clock)
         self._remaining.expect("surrogates", TOTAL_COST * seconds_of_fit(len(tally.masks), tally.masks.shape[1]))
 
@@ -100,8 +101,8 @@ class Outlook:
             second = done / self._measuring  # block evaluations of all sequences
             if self._units is not None:
                 self._remaining.expect("search", _SEARCH * self._units * unit_of(self._loaded) / second)
-                layers = self._loaded.info.layers
-                self._remaining.expect("predictions", layers / 2 * (_KEPT * layers + 2 * self._head) / second)
+            layers, plans = self._loaded.info.layers, len(self._loaded.info.players) // 2
+            self._remaining.expect("predictions", plans * (_A_PLAN * layers + 2 * self._head) / second)
             forwards = MASKS * SEQUENCES / tally.protocol.sequences
             self._remaining.expect("precision", _FLOAT32 * forwards * (self._loaded.info.layers + self._head) / second)
         return done / every if every > 0 else 1.0

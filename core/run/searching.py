@@ -1,13 +1,13 @@
 """The search of a run, on its own windows and further ones of the same text; what it finds is kept for the run."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 
 from core.errors import CorpusError, QuorumError, SelectionError
 from core.evaluate.cached import Evaluators, cached
 from core.evaluate.game import Game, Games
 from core.pauses import Pause
-from core.records.events import Event, Stage
+from core.records.events import Event, Searching, Stage
 from core.records.plans import Selection
 from core.records.spec import RunSpec
 from core.records.storage import Store
@@ -58,13 +58,28 @@ def searching(
     return found
 
 
-def predicting_plans(store: Store, games: Games, spec: RunSpec, found: Selection) -> Generator[Event, None, None]:
+def done(event: Event) -> Event:
+    """What comes after a search takes nothing away from what that has said it has done."""
+    return Searching(1.0) if isinstance(event, Searching) else event
+
+
+def predicting_plans(
+    store: Store, games: Games, spec: RunSpec, found: Selection, tell: Callable[[Event], Event] = done
+) -> Iterator[Event]:
     """What the plans of a search predict of as many windows as the run has, which none has seen; it is kept.
 
-    One evaluation each. Where that cannot be, as on a text that has no other half, it is said, and is no error: the
-    plans stand.
+    One evaluation each, of those that are not known yet. Where that cannot be, as on a text that has no other half, it
+    is said, and is no error: the plans stand.
+
+    Args:
+        store: keeps what is found, and is asked first.
+        games: opens the model, and the text.
+        spec: of the run.
+        found: by its search.
+        tell: makes of an event on the way what is told.
     """
     try:
-        yield from predicting(store, games, spec, [one.removed for one in found.plans], spec.sequences)
+        for event in predicting(store, games, spec, [one.removed for one in found.plans], spec.sequences):
+            yield tell(event)
     except QuorumError as error:
         yield Stage(f"What the plans predict of unseen text is not known: {error.message}")

@@ -23,6 +23,7 @@ from core.tasks.local_items import Local, local_items
 from core.tasks.named_task import NamedTask
 from core.text.patience import patiently
 
+SILENCE = 120.0  # seconds without a new byte: a data set that has come is then written in another form
 _SEED = 1234  # lm-eval's own, of the examples before an item
 _CHOOSING = ("multiple_choice", "loglikelihood")
 
@@ -92,7 +93,7 @@ def _built(name: str, definition: dict[str, Any], file: Local | None, shots: int
     build = partial(ConfigurableTask, config=config)
     try:
         with _quietly():
-            built = build() if file is not None else patiently(build, str(config.get("dataset_path")))
+            built = build() if file is not None else patiently(build, str(config.get("dataset_path")), SILENCE)
     except Exception as cause:  # of datasets, the Hub's client, the network; or of templates that rows do not suit
         if file is not None:
             raise _unsuited(name, file.name, cause) from cause

@@ -14,8 +14,13 @@ _TICK = 0.2
 Answer = TypeVar("Answer")
 
 
-def patiently(ask: Callable[[], Answer], repository: str) -> Answer:
+def patiently(ask: Callable[[], Answer], repository: str, silence: float | None = None) -> Answer:
     """What `ask` gives, which may take as long as something arrives in the repository's cache.
+
+    Args:
+        ask: the question.
+        repository: a data set's.
+        silence: seconds without anything new that are waited; None: SILENCE.
 
     Raises:
         TimeoutError: nothing has for a while; `ask` is left to itself.
@@ -37,8 +42,8 @@ def patiently(ask: Callable[[], Answer], repository: str) -> Answer:
         thread.join(_TICK)
         if (now := _arrived(repository)) != before:
             heard, before = time.monotonic(), now
-        if thread.is_alive() and time.monotonic() - heard > SILENCE:
-            raise TimeoutError(f"no answer for {SILENCE:.0f} s")
+        if thread.is_alive() and time.monotonic() - heard > (silence or SILENCE):
+            raise TimeoutError(f"no answer for {silence or SILENCE:.0f} s")
     if failures:
         raise failures[0]
     return answers[0]

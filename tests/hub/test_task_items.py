@@ -11,9 +11,9 @@ from cache.store import Store
 from core.errors import TaskError
 from core.records.spec import RunSpec
 from core.run.engine import Engine
+from core.tasks import harness
 from core.tasks.answering import Questions, answered
 from core.tasks.naming import tasks_named
-from core.text import patience
 from tests.support.hub.repositories import Repository
 from tests.support.hub.server import Fault, Hub
 
@@ -60,7 +60,7 @@ def test_a_task_reads_its_own_data_set(hub: Hub) -> None:
 def test_without_an_answer_it_ends_in_words_before_any_forward(
     hub: Hub, tiny: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault | None, said: str
 ) -> None:
-    monkeypatch.setattr(patience, "SILENCE", 1.0)
+    monkeypatch.setattr(harness, "SILENCE", 1.0)
     if fault is not None:
         hub.add(openbookqa())
         hub.faults = [fault]

@@ -1,5 +1,7 @@
 """What can be measured of plans here, with how long that takes where an earlier measurement tells."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from app.dashboard import login
@@ -11,6 +13,8 @@ from app.words import duration
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.errors import QuorumError
+from core.records.behaviour.task_scores import SUMS
+from core.records.behaviour.traits import Traits
 from core.records.results import RunResult
 
 _SUMS = 90  # of the list
@@ -18,7 +22,14 @@ _FEW = 20  # coalitions, of which the seconds are mostly those of loading
 _KEY = "plan-task"
 
 
-def show_offers(shared: Jobs, run: StoredRun, result: RunResult, plans: list[Removed], removed: Removed) -> None:
+def show_offers(
+    shared: Jobs,
+    run: StoredRun,
+    result: RunResult,
+    known: Mapping[Removed, Traits],
+    plans: list[Removed],
+    removed: Removed,
+) -> None:
     """Agreement and sums of all plans or of the set on show, and any task of that one; what of it goes on."""
     for kind, name in (("agree", "Predicting unseen text, and small sums"), ("tasks", "Asking the task")):
         job = shared.newest(kind, run.run)
@@ -28,9 +39,10 @@ def show_offers(shared: Jobs, run: StoredRun, result: RunResult, plans: list[Rem
                 return
     with st.container(horizontal=True):
         for label, sets in (("Agreement of all plans", plans), ("Agreement of this one", [removed] if removed else [])):
-            windows = (len(sets) + 1) * run.spec.sequences
-            what = f"{windows:,} windows of unseen text, and {len(sets) + 1} times {_SUMS} small sums"
-            told = f"{what}{_about(run, result, windows + (len(sets) + 1) * _SUMS)}"
+            lacking = sum(not known[one].predicts for one in sets)
+            windows = (lacking + 1) * run.spec.sequences if lacking else 0
+            items = sum(all(score.task != SUMS for score in known[one].task.values()) for one in [(), *sets]) * _SUMS
+            told = f"{windows:,} windows of unseen text, and {items:,} small sums{_about(run, result, windows + items)}"
             if st.button(label, icon=":material/join_inner:", disabled=not sets, help=told):
                 shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=[list(one) for one in sets])
                 st.rerun()

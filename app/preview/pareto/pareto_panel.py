@@ -37,7 +37,7 @@ def show_pareto(
         _show_row(run.run, result.model.players, found, removed, verdicts)
     else:
         st.info("Nothing is measured yet but the whole model. Search for plans first, in the tab Search.")
-    show_offers(shared, run, result, [step.removed for step in best.values()], removed)
+    show_offers(shared, run, result, known, [step.removed for step in best.values()], removed)
 
 
 def _draw(

@@ -49,9 +49,10 @@ def test_a_run_ends_with_plans_and_then_with_what_nobody_waits_for(cache_file: P
         if isinstance(event, Progress):
             [run] = queries.runs(database)
             stored.setdefault(event.part, (run.status, queries.last_selection(database, run.run) is not None))
-    assert parts(events) == ["coalitions", "fit", "search", "surrogates"], "float32 is not held against itself"
+    every = ["coalitions", "fit", "search", "predictions", "surrogates"]
+    assert parts(events) == every, "float32 is not held against itself"
     assert stored["fit"][0] == "running"
-    assert stored["search"] == ("finished", False) and stored["surrogates"] == ("finished", True)
+    assert stored["search"] == ("finished", False) and stored["predictions"] == ("finished", True)
     last = events[-1]
     assert isinstance(last, Finished)
     [final, planned] = [event for event in events if isinstance(event, Estimated | Planned)][-2:]
