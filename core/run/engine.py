@@ -19,12 +19,12 @@ from core.baselines.compare import Match
 from core.baselines.scoring import score
 from core.cluster.kept import kept_by
 from core.cluster.machines import Machines, check
-from core.cluster.spread import Spread, replicas
+from core.cluster.spread import replicas
 from core.coalitions.masks import Masks, check_fit
 from core.coalitions.players import indexes, mask_without
 from core.errors import QuorumError
 from core.evaluate.cached import all_divergences, all_losses, divergence_of
-from core.evaluate.game import Game, Games
+from core.evaluate.game import Games
 from core.evaluate.perplexity import perplexity, running
 from core.evaluate.reference import check_finite, check_whole
 from core.export.recipes.recipe import Recipe

@@ -11,8 +11,9 @@ import torch
 from cache import evaluations, queries
 from cache.database import Database
 from cache.store import Store
+from core.coalitions.masks import encode, without
 from core.errors import EvaluationError
-from core.records.events import Estimated, Event, Finished, Planned, Progress, Stage
+from core.records.events import Estimated, Event, Finished, Planned, Progress, Selected, Stage
 from core.records.spec import RunSpec
 from core.run.closing import Closing
 from core.run.engine import Engine
@@ -68,6 +69,28 @@ def test_a_run_ends_with_plans_and_then_with_what_nobody_waits_for(cache_file: P
         assert "".join("0" if layer in plan.removed else "1" for layer in range(8)) in here, "and measured on the run's"
     by_select = list(Engine(Store(database)).select(asked.run, asked.game, asked.resolved, OF_A_RUN))[-1]
     assert replace(by_select.selection, spent=0, plain=0) == replace(found, spent=0, plain=0)
+
+
+def test_what_plans_predict_follows_when_a_run_goes_on(cache_file: Path, small: RunSpec) -> None:
+    """Left while it asks the first of them; run again, every one is known, by one evaluation, as `select` leaves it."""
+    store = Store(Database(cache_file))
+    events = Engine(store).run(small, search=True)
+    for event in events:
+        if isinstance(event, Progress) and event.part == "predictions":
+            break
+    events.close()
+    [*again, last] = Engine(store).run(small, search=True)
+    assert "predictions" in parts(again) and "search" not in parts(again) and isinstance(last, Finished)
+    found = queries.selection(store.database, last.result.run, ())
+    assert found is not None and len(found.plans) > 1
+    every = [encode(without(8, plan.removed)) for plan in found.plans]
+    known = store.traits(last.result.model, every)
+    [how] = {how for traits in known.values() for how in traits.predicts}
+    assert all(len(traits.predicts) == 1 for traits in known.values()) and "evaluation" in how
+    asked = queries.find_run(store.database, last.result.run)
+    [*_, planned, selected] = Engine(store).select(asked.run, asked.game, asked.resolved, OF_A_RUN)
+    assert isinstance(planned, Planned | Stage) and isinstance(selected, Selected)
+    assert store.traits(last.result.model, every) == known
 
 
 def test_shares_grow_and_nothing_is_left_out(cache_file: Path, small: RunSpec) -> None:
