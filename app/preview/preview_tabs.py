@@ -11,7 +11,7 @@ from app.preview.pareto.pareto_panel import show_pareto
 from app.preview.rivals_panel import show_rivals
 from app.preview.searching.search_panel import show_search
 from app.preview.steps import Rivals, Steps
-from app.preview.writing.verdict_panel import show_verdict, verdict
+from app.preview.writing.verdict_panel import show_verdict, verdicts
 from app.preview.writing.writing_panel import show_continuations
 from app.words import named
 from app.worker.client import Jobs
@@ -68,7 +68,8 @@ def _show_plans(shared: Jobs, run: str, result: RunResult, found: Selection | No
     players = result.model.players
     table = plan_table(found.plans, result.model)
     known = reads.traits(shared.database, result.model, tuple(plan.removed for plan in found.plans))
-    table["writing"] = [verdict(known[plan.removed]) for plan in found.plans]
+    if judged := verdicts(known):
+        table["writing"] = [judged.get(plan.removed, "") for plan in found.plans]
     draw_table(table, "The best plan of every number of removed layers", f"plans-{run}")
     stayed = f"Layers that had to stay: {named(players, found.protected)}." if found.protected else ""
     st.caption(

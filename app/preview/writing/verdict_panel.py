@@ -1,5 +1,7 @@
 """Whether the chosen model still writes: a verdict on many texts, and how often it agrees with the whole one."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
 from app.dashboard import parts, reads, state
@@ -20,9 +22,9 @@ _VERDICTS = {
 }
 
 
-def verdict(known: Traits) -> str:
-    """In one word, with the layers that are gone: what `judgement` says of what it writes."""
-    return known.judgement.pruned.verdict if known.judgement is not None else "not judged"
+def verdicts(known: Mapping[tuple[int, ...], Traits]) -> dict[tuple[int, ...], str]:
+    """In one word how each of some removals writes, of those that were judged."""
+    return {gone: one.judgement.pruned.verdict for gone, one in known.items() if one.judgement is not None}
 
 
 def show_verdict(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...]) -> None:
