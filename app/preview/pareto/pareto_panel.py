@@ -12,7 +12,7 @@ from app.preview.pareto.measures import Measure, Removed, measures
 from app.preview.pareto.offers import show_offers
 from app.preview.pareto.pareto_figure import Chosen, pareto
 from app.preview.steps import Rivals, Steps
-from app.preview.writing.verdict_panel import verdict
+from app.preview.writing.verdict_panel import verdicts
 from app.words import Players, named
 from app.worker.client import Jobs
 from cache.queries import StoredRun
@@ -32,9 +32,9 @@ def show_pareto(
     known = reads.traits(shared.database, result.model, tuple(every))
     found = measures(result, perplexities, known)
     if found:
-        verdicts = {one: verdict(traits) for one, traits in known.items() if traits.judgement is not None}
-        _draw(run, result, found, chosen, removed, verdicts)
-        _show_row(run.run, result.model.players, found, removed, verdicts)
+        judged = verdicts(known)
+        _draw(run, result, found, chosen, removed, judged)
+        _show_row(run.run, result.model.players, found, removed, judged.get(removed))
     else:
         st.info("Nothing is measured yet but the whole model. Search for plans first, in the tab Search.")
     show_offers(shared, run, result, known, [step.removed for step in best.values()], removed)
@@ -46,7 +46,7 @@ def _draw(
     found: dict[str, Measure],
     chosen: Chosen,
     removed: Removed,
-    verdicts: dict[Removed, str],
+    judged: dict[Removed, str],
 ) -> None:
     """The chart of two measures, and all of them as a table."""
     left, right = st.columns(2)
@@ -61,11 +61,11 @@ def _draw(
         for name in dict.fromkeys((across, up)):
             st.markdown(f"{plain(titles[name])}: {plain(found[name].how)}.")
         st.markdown("The front: plans that none beats in both measures.")
-    table = _table(result.model.players, found, chosen, verdicts)
+    table = _table(result.model.players, found, chosen, judged)
     show_table(table, "Every plan with all that is known of it", f"pareto-{run.run}")
 
 
-def _table(players: Players, found: dict[str, Measure], chosen: Chosen, verdicts: dict[Removed, str]) -> pd.DataFrame:
+def _table(players: Players, found: dict[str, Measure], chosen: Chosen, judged: dict[Removed, str]) -> pd.DataFrame:
     """A row for the whole model and each plan."""
     by: dict[Removed, str] = {(): "whole model"}
     for name, plans in chosen.items():
@@ -77,7 +77,7 @@ def _table(players: Players, found: dict[str, Measure], chosen: Chosen, verdicts
             "removed": len(removed),
             "layers": named(players, removed),
             **{measure.title: measure.values.get(removed) for measure in found.values()},
-            "writing": verdicts.get(removed),
+            **({"writing": judged.get(removed)} if judged else {}),
         }
         for removed, name in by.items()
         if any(removed in measure.values for measure in found.values())
@@ -85,9 +85,7 @@ def _table(players: Players, found: dict[str, Measure], chosen: Chosen, verdicts
     return pd.DataFrame(rows)
 
 
-def _show_row(
-    run: str, players: Players, found: dict[str, Measure], removed: Removed, verdicts: dict[Removed, str]
-) -> None:
+def _show_row(run: str, players: Players, found: dict[str, Measure], removed: Removed, judged: str | None) -> None:
     """What is known of the set on show, beside the whole model."""
 
     def told(measure: Measure, of: Removed) -> str:
@@ -101,6 +99,6 @@ def _show_row(
         }
         for measure in found.values()
     ]
-    judged = verdicts.get(removed, "not judged")
-    rows.append({"measure": "writing", "whole model": "", f"without {named(players, removed)}": judged})
+    if judged is not None:
+        rows.append({"measure": "writing", "whole model": "", f"without {named(players, removed)}": judged})
     draw_table(pd.DataFrame(rows), "What is known of the set on show", f"measures-{run}")

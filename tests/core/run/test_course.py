@@ -107,7 +107,7 @@ def test_a_search_that_was_made_is_not_made_again(cache_file: Path, small: RunSp
     [*_, last] = Engine(Store(database)).run(small, search=True)
     before = evaluations.count_evaluations(database)
     again = list(Engine(Store(database)).run(small, search=True))
-    assert parts(again) == ["coalitions", "fit", "surrogates"]
+    assert parts(again) == ["coalitions", "fit", "predictions", "surrogates"]
     assert evaluations.count_evaluations(database) == before
     store, run = Store(database), last.result.run
     assert left_to_search(store, run, 8) is None
