@@ -37,17 +37,26 @@ def show_offers(
             watch(job, shared, name)
             if job.active:
                 return
-    with st.container(horizontal=True):
+    with st.popover("Measure more", icon=":material/add_chart:"):
         for label, sets in (("Agreement of all plans", plans), ("Agreement of this one", [removed] if removed else [])):
-            lacking = sum(not known[one].predicts for one in sets)
-            windows = (lacking + 1) * run.spec.sequences if lacking else 0
-            items = sum(all(score.task != SUMS for score in known[one].task.values()) for one in [(), *sets]) * _SUMS
-            told = f"{windows:,} windows of unseen text, and {items:,} small sums{_about(run, result, windows + items)}"
-            if st.button(label, icon=":material/join_inner:", disabled=not sets, help=told):
-                shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=[list(one) for one in sets])
-                st.rerun()
-        with st.popover("Accuracy of this one", icon=":material/quiz:", disabled=not removed):
+            _agree(shared, run, result, known, label, sets)
+        if removed:
             _ask(shared, run, result, removed)
+
+
+def _agree(
+    shared: Jobs, run: StoredRun, result: RunResult, known: Mapping[Removed, Traits], label: str, sets: list[Removed]
+) -> None:
+    """What is not known yet of what some sets predict, and of their small sums."""
+    lacking = sum(not known[one].predicts for one in sets)
+    windows = (lacking + 1) * run.spec.sequences if lacking else 0
+    items = sum(all(score.task != SUMS for score in known[one].task.values()) for one in [(), *sets]) * _SUMS
+    if st.button(label, icon=":material/join_inner:", disabled=not sets):
+        shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=[list(one) for one in sets])
+        st.rerun()
+    if sets:
+        about = _about(run, result, windows + items)
+        st.caption(f"{windows:,} windows of unseen text, and {items:,} small sums{about}.")
 
 
 def _ask(shared: Jobs, run: StoredRun, result: RunResult, removed: Removed) -> None:
@@ -58,10 +67,10 @@ def _ask(shared: Jobs, run: StoredRun, result: RunResult, removed: Removed) -> N
     except QuorumError as error:
         st.error(f"{error.message} {error.hint}")
         return
-    st.caption(f"{2 * asked['limit']:,} items, of both models{_about(run, result, 2 * asked['limit'])}.")
-    if st.button("Ask", type="primary", icon=":material/play_arrow:"):
+    if st.button("Accuracy of this one", icon=":material/quiz:"):
         shared.task("tasks", run.resolved, login.visitor(), run=run.run, removals=[list(removed)], **asked)
         st.rerun()
+    st.caption(f"{2 * asked['limit']:,} items, of both models{_about(run, result, 2 * asked['limit'])}.")
 
 
 def _about(run: StoredRun, result: RunResult, items: int) -> str:

@@ -65,7 +65,7 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     page.text_input(key="plan-task-data").set_value(str(copa))
     page.number_input(key="plan-task-items").set_value(5).run()
     assert "10 items, of both models" in said(page)
-    button(page, "Ask").click().run()
+    button(page, "Accuracy of this one").click().run()
     asked = shared.newest("tasks", run)
     wait(lambda: not asked.active)
     assert asked.status == "finished", asked.message
