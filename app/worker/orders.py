@@ -17,7 +17,7 @@ from core.errors import QuorumError, SelectionError
 from core.evaluate.game import Games
 from core.export.recipes.recipe import Recipe
 from core.quantise.quantising import quantising
-from core.records.behaviour.speeds import SpeedProtocol
+from core.records.behaviour.speeds import GLANCE
 from core.records.behaviour.task_scores import SUMS
 from core.records.events import Answered, Event, Progress, Searching, Selected, Stage, Started
 from core.records.mends import Compensate
@@ -33,8 +33,6 @@ from core.tasks.needing import checking
 from core.writing.predicting import predicting
 
 Command = dict[str, Any]
-# How speed is timed where somebody waits for it.
-GLANCE = SpeedProtocol(tokens=16, runs=5, warm_up=1)
 COMMANDS = (*get_args(Task), *get_args(Preview))
 
 

@@ -4,20 +4,23 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app.dashboard import login
+from app.dashboard import login, parts
 from app.dashboard.progress import watch
 from app.example import shipped
+from app.foreign import plain
 from app.preview.pareto.measures import Removed
 from app.runs.task_fields import asked_questions, choose_questions
 from app.words import duration
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.errors import QuorumError
+from core.records.behaviour.speeds import GLANCE
 from core.records.behaviour.task_scores import SUMS
 from core.records.behaviour.traits import Traits
+from core.records.behaviour.writes import TOKENS
 from core.records.results import RunResult
 
-_SUMS = 90  # of the list
+_SUMS, _PROMPTS = 90, 20  # of the stored lists
 _FEW = 20  # coalitions, of which the seconds are mostly those of loading
 _KEY = "plan-task"
 
@@ -42,6 +45,7 @@ def show_offers(
             _agree(shared, run, result, known, label, sets)
         if removed:
             _ask(shared, run, result, removed)
+        _tell_elsewhere(known)
 
 
 def _agree(
@@ -56,7 +60,7 @@ def _agree(
         st.rerun()
     if sets:
         about = _about(run, result, windows + items)
-        st.caption(f"{windows:,} windows of unseen text, and {items:,} small sums{about}.")
+        st.caption(f"{windows:,} windows of unseen text, and {items:,} small sums{plain(about)}.")
 
 
 def _ask(shared: Jobs, run: StoredRun, result: RunResult, removed: Removed) -> None:
@@ -65,12 +69,27 @@ def _ask(shared: Jobs, run: StoredRun, result: RunResult, removed: Removed) -> N
     try:
         asked = asked_questions(_KEY)
     except QuorumError as error:
-        st.error(f"{error.message} {error.hint}")
+        parts.show_error(error)
         return
     if st.button("Accuracy of this one", icon=":material/quiz:"):
         shared.task("tasks", run.resolved, login.visitor(), run=run.run, removals=[list(removed)], **asked)
         st.rerun()
-    st.caption(f"{2 * asked['limit']:,} items, of both models{_about(run, result, 2 * asked['limit'])}.")
+    about = _about(run, result, 2 * asked["limit"])
+    st.caption(f"{2 * asked['limit']:,} items, of both models{plain(about)}.")
+
+
+def _tell_elsewhere(known: Mapping[Removed, Traits]) -> None:
+    """What two other buttons take, by how fast the whole model wrote when a plan's speed was measured."""
+    timed = next((one.faster for one in known.values() if one.faster is not None), None)
+    if timed is None:
+        st.caption("How long *Measure the speed* and *Judge its writing* take is known once a speed is measured.")
+        return
+    one_token = timed.whole.paces[timed.single or 0].decode.mean / (timed.protocol.tokens - 1)
+    speed, writing = (duration(2 * texts * one_token) for texts in (GLANCE.runs * GLANCE.tokens, _PROMPTS * TOKENS))
+    st.caption(
+        f"*Measure the speed*, above: about {plain(speed)}; *Judge its writing*, in *Writing*: about {plain(writing)} "
+        "(extrapolated from the whole model's last pace)."
+    )
 
 
 def _about(run: StoredRun, result: RunResult, items: int) -> str:

@@ -71,7 +71,7 @@ def _show(found: Behaviour) -> None:
             for column, title, text in zip(
                 st.columns(2), ("The whole model", "The pruned one"), marked(one.split(), other.split()), strict=True
             ):
-                column.markdown(f"*{title}:* {text}")
+                column.markdown(f"*{plain(title)}:* {text}")
 
 
 def _told(share: Share) -> str:

@@ -41,6 +41,10 @@ class SpeedProtocol:
         )
 
 
+# How speed is timed where somebody waits for it.
+GLANCE = SpeedProtocol(tokens=16, runs=5, warm_up=1)
+
+
 @dataclass(frozen=True)
 class Spread:
     """Of several runs."""

@@ -1,5 +1,6 @@
 """The tab Pareto draws what is measured, by whichever two measures, and a click takes a plan."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,9 +13,11 @@ from cache import queries
 from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import encode, without
+from core.records.behaviour.speeds import GLANCE
 from core.records.behaviour.task_scores import Metric, TaskScore
 from core.records.behaviour.traits import Traits, measured_by
 from core.records.spec import RunSpec
+from core.run.engine import Engine
 from tests.support.finished import Finished
 from tests.support.jobs import wait
 from tests.support.pages import box, button, open_page, said
@@ -59,9 +62,13 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     assert measured_by(next(iter(unseen.values()))) in said(page), "how it was measured"
     assert "writing" not in row.index, "nobody has judged it"
 
+    assert "is known once a speed is measured" in said(page)
+    timing = list(Engine(store).time(replace(spec, dtype="float32", device="cpu"), plans[0].removed, GLANCE))
+    assert timing
     box(page, "Task").set_value("copa").run()
+    assert "extrapolated from the whole model's last pace" in said(page)
     page.text_input(key="plan-task-data").set_value(str(copa / "nowhere")).run()
-    assert "There is no folder" in page.error[0].value
+    assert "There is no folder" in said(page)
     page.text_input(key="plan-task-data").set_value(str(copa))
     page.number_input(key="plan-task-items").set_value(5).run()
     assert "10 items, of both models" in said(page)
