@@ -34,6 +34,7 @@ def test_what_the_form_asks_for_is_what_the_command_finds(cli: Cli, shared: Jobs
     page.text_input(key="then-data").set_value(str(copa))
     page.run()
     assert f"**Then:** {5 * (spec.masks + 1)} answers about copa" in said(page)
+    wait(lambda: not button(page.run(), "Start run").disabled)
     button(page, "Start run").click().run()
     run = shared.newest()
     assert run is not None and run.spec.masks == spec.masks
