@@ -31,7 +31,7 @@ def written(model: Any, **options: Any) -> list[int]:
     return list(map(int, found[0]))
 
 
-@pytest.mark.parametrize(("removed", "tokens"), [([7], None), ([0, 3], 3)])
+@pytest.mark.parametrize(("removed", "tokens"), [([7], None), ([0, 3], 3), ([1, 2, 4, 5, 6], 5)])
 def test_greedy_text_is_the_target_s_own(target: Any, removed: Any, tokens: int | None) -> None:
     with torch.inference_mode():
         alone, logits = written(target), target(IDS).logits

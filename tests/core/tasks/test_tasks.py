@@ -75,7 +75,7 @@ def hflm(folder: Path, tasks: list[NamedTask], batch: int) -> dict[str, Any]:
     return dict(evaluate(model, {task.name: task.built for task in tasks}, bootstrap_iters=2))
 
 
-@pytest.mark.parametrize(("removed", "batch"), [((), 1), ((1, 5), 4), ((0, 2, 3), 16)])
+@pytest.mark.parametrize(("removed", "batch"), [((), 1), ((1, 5), 1), ((1, 5), 4), ((1, 5), 16), ((0, 2, 3), 16)])
 def test_item_by_item_as_lm_eval_on_the_exported_folder(
     folder: Path,
     spec: RunSpec,
