@@ -39,7 +39,7 @@ def test_an_exported_folder_is_as_large_as_the_model_that_is_timed_in_its_place(
 
 @pytest.mark.parametrize(("library", "group"), [("auto-round", 32), ("gptqmodel", 32), ("bitsandbytes", 64)])
 def test_a_folder_in_four_bits_is_timed_as_it_is(
-    cli: Cli,
+    program: Cli,
     finished: Finished,
     spec: RunSpec,
     wide: Path,
@@ -49,14 +49,17 @@ def test_a_folder_in_four_bits_is_timed_as_it_is(
     library: str,
     group: int,
 ) -> None:
-    """With the weights that it has, packed: fewer bytes than the whole model's, which has as many parameters."""
+    """With the weights that it has, packed: fewer bytes than the whole model's, which has as many parameters.
+
+    In processes of their own: a library that is lent stays, and what came with it.
+    """
     monkeypatch.setenv("QUORUM_HOME", str(tmp_path / "home"))
     put_library(tmp_path / "home", library)
     [run] = finished(replace(spec, model=str(wide), dtype="float32", device="cpu"))
     out, text = tmp_path / "four", ("--corpus", text_file, "--sequences", 4, "--window", 16)
-    status, _, errors = cli("quantise", wide, "--library", library, "--group-size", group, "--out", out, *text)
+    status, _, errors = program("quantise", wide, "--library", library, "--group-size", group, "--out", out, *text)
     assert status == 0, errors
-    status, timed, errors = cli("speed", run, "--folder", out, *QUICK)
+    status, timed, errors = program("speed", run, "--folder", out, *QUICK)
     assert status == 0, errors
     whole, four = timed["whole"], timed["smaller"]
     assert four["weight_bytes"] < whole["weight_bytes"] and four["parameters"] == whole["parameters"]
