@@ -18,7 +18,7 @@ import numpy as np
 from lm_eval.evaluator import evaluate
 
 from app.cli.opening import quiet
-from benchmarks.four_bits import smaller
+from benchmarks.four_bits import kept, smaller
 from cache.database import Database
 from cache.store import Store
 from core.checkpoint.checkpoint import locate
@@ -100,12 +100,6 @@ def apart(items: Sequence[Item], ours: dict[str, Answer], theirs: Sequence[dict[
         greedy += sum(one != bool(other) for one, (_, other) in zip(found.greedy, responses, strict=True))
         greatest = max(greatest, float(np.max(np.abs(np.array(found.likelihoods) / likelihoods - 1))))
     return {"items": len(items), "choices apart": choices, "greedy apart": greedy, "greatest relative": greatest}
-
-
-def kept(out: Path) -> dict[str, Any]:
-    """What earlier calls have measured."""
-    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -26,6 +26,7 @@ def patiently(ask: Callable[[], Answer], repository: str, silence: float | None 
         TimeoutError: nothing has for a while; `ask` is left to itself.
         Exception: whatever `ask` raises.
     """
+    silence = silence or SILENCE
     answers: list[Answer] = []
     failures: list[BaseException] = []
 
@@ -42,8 +43,8 @@ def patiently(ask: Callable[[], Answer], repository: str, silence: float | None 
         thread.join(_TICK)
         if (now := _arrived(repository)) != before:
             heard, before = time.monotonic(), now
-        if thread.is_alive() and time.monotonic() - heard > (silence or SILENCE):
-            raise TimeoutError(f"no answer for {silence or SILENCE:.0f} s")
+        if thread.is_alive() and time.monotonic() - heard > silence:
+            raise TimeoutError(f"no answer for {silence:.0f} s")
     if failures:
         raise failures[0]
     return answers[0]

@@ -19,8 +19,9 @@ from core.records.behaviour.task_scores import SUMS
 from core.records.behaviour.traits import Traits
 from core.records.behaviour.writes import TOKENS
 from core.records.results import RunResult
+from core.text.self_written.prompts import PROMPTS
 
-_SUMS, _PROMPTS = 90, 20  # of the stored lists
+_SUMS = 90  # of the list, which only the process that computes can read
 _FEW = 20  # coalitions, of which the seconds are mostly those of loading
 _KEY = "plan-task"
 
@@ -60,7 +61,8 @@ def _agree(
         st.rerun()
     if sets:
         about = _about(run, result, windows + items)
-        st.caption(f"{windows:,} windows of unseen text, and {items:,} small sums{plain(about)}.")
+        seen = f"{windows:,} windows of unseen text, and " if windows else ""
+        st.caption(f"{plain(seen)}{items:,} small sums{plain(about)}." if windows or items else "All of it is known.")
 
 
 def _ask(shared: Jobs, run: StoredRun, result: RunResult, removed: Removed) -> None:
@@ -85,7 +87,7 @@ def _tell_elsewhere(known: Mapping[Removed, Traits]) -> None:
         st.caption("How long *Measure the speed* and *Judge its writing* take is known once a speed is measured.")
         return
     one_token = timed.whole.paces[timed.single or 0].decode.mean / (timed.protocol.tokens - 1)
-    speed, writing = (duration(2 * texts * one_token) for texts in (GLANCE.runs * GLANCE.tokens, _PROMPTS * TOKENS))
+    speed, writing = (duration(2 * texts * one_token) for texts in (GLANCE.runs * GLANCE.tokens, len(PROMPTS) * TOKENS))
     st.caption(
         f"*Measure the speed*, above: about {plain(speed)}; *Judge its writing*, in *Writing*: about {plain(writing)} "
         "(extrapolated from the whole model's last pace)."
