@@ -7,11 +7,10 @@ import json
 import sys
 import tempfile
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from app.cli.opening import engine_on
-from app.cli.terminal import follow, returned
+from app.cli.terminal import follow
 from app.example.shipped import FOLDER
 from cache import queries
 from cache.behaviour import plan_traits
@@ -47,10 +46,11 @@ def write(database: Database, run: StoredRun) -> None:
         content[name] = asdict(found) if found is not None else None
     plans = content["selection"]["plans"] if content["selection"] else []
     masks = [encode(without(len(run.result.model.players), plan["removed"])) for plan in plans]
-    known = plan_traits.known(database, run.result.model, masks)
+    known = plan_traits.known(database, run.result.model, [encode(without(len(run.result.model.players), ())), *masks])
     content["predicts"] = {
         mask: asdict(one) for mask, found in known.items() for one in list(found.predicts.values())[-1:]
     }
+    content["sums"] = {mask: asdict(one) for mask, found in known.items() for one in list(found.task.values())[-1:]}
     (FOLDER / "run.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
@@ -58,16 +58,12 @@ def make(database: Database) -> None:
     """Measures all of it. Ours has the budget that every run's search has, so that it chooses as the run does."""
     from core.baselines.compare import Match  # imports torch
     from core.run.searching import OF_A_RUN
-    from core.writing.predicting import predicting
 
     engine = engine_on(database)
     finished = follow(engine.run(RunSpec(), search=True))
     assert isinstance(finished, Finished)
     run = queries.find_run(database, finished.result.run)
     follow(engine.score(run.run, run.game, run.resolved))
-    plans = queries.find_selection(database, run.run).plans
-    removals = [plan.removed for plan in plans]
-    returned(engine.lend(partial(predicting, spec=run.resolved, removals=removals, windows=run.spec.sequences)))
     follow(engine.compare(run.resolved, Match(USUAL_METHODS, None, OF_A_RUN.units), run.run))
     write(database, run)
 

@@ -16,6 +16,7 @@ from cache.exchange.parquet import import_evaluations
 from cache.queries import StoredRun
 from cache.store import Store
 from core.attribution.stability import findings
+from core.records.behaviour.task_scores import TaskScore
 from core.records.behaviour.writes import Predicts
 from core.records.diagnostics import Diagnostics
 from core.records.plans import Comparison, Scores, Selection
@@ -37,6 +38,7 @@ class Example:
     comparison: Comparison | None
     scores: Scores | None
     predicts: dict[str, Predicts]  # of its plans, by mask
+    sums: dict[str, TaskScore]  # of the whole model and of its plans
     started: pd.Timestamp
 
 
@@ -52,6 +54,7 @@ def example() -> Example:
         from_fields(Comparison, found["comparison"]) if found.get("comparison") else None,
         from_fields(Scores, found["scores"]) if found.get("scores") else None,
         {mask: from_fields(Predicts, one) for mask, one in found.get("predicts", {}).items()},
+        {mask: from_fields(TaskScore, one) for mask, one in found.get("sums", {}).items()},
         pd.Timestamp(found["started"]),
     )
 
@@ -89,5 +92,6 @@ def load_into(database: Database) -> None:
             store.save_comparison(run, shown.comparison)
         if shown.scores is not None:
             store.save_scores(run, shown.scores)
-        for mask, found in shown.predicts.items():
-            store.record_traits(shown.result.model, mask, found)
+        for known in (shown.predicts, shown.sums):
+            for mask, found in known.items():
+                store.record_traits(shown.result.model, mask, found)

@@ -18,8 +18,7 @@ from core.evaluate.game import Games
 from core.export.recipes.recipe import Recipe
 from core.quantise.quantising import quantising
 from core.records.behaviour.speeds import GLANCE
-from core.records.behaviour.task_scores import SUMS
-from core.records.events import Answered, Event, Progress, Searching, Selected, Stage, Started
+from core.records.events import Answered, Event, Progress, Searching, Selected, Started
 from core.records.mends import Compensate
 from core.records.reader import from_fields
 from core.records.results import RunResult
@@ -30,7 +29,7 @@ from core.run.look import look
 from core.selection.targets import Request, Target
 from core.tasks.answering import Questions, answered
 from core.tasks.needing import checking
-from core.writing.predicting import predicting
+from core.tasks.without_data import asking_without_data
 
 Command = dict[str, Any]
 COMMANDS = (*get_args(Task), *get_args(Preview))
@@ -125,10 +124,9 @@ def compensating(engine: Engine, store: Store, spec: RunSpec, command: Command) 
 
 
 def agreeing(engine: Engine, spec: RunSpec, removals: list[tuple[int, ...]]) -> Iterator[Event]:
-    """What plans predict of as many unseen windows as the run has, and how those that give numbers do small sums."""
-    yield from engine.lend(partial(predicting, spec=spec, removals=removals, windows=spec.sequences))
-    yield Stage("Asking every plan small sums")
-    yield from scoring(engine, spec, Questions((SUMS,)), removals)
+    """What plans are asked that needs no data."""
+    yield from engine.lend(partial(asking_without_data, spec=spec, removals=removals))
+    yield Answered()
 
 
 def scoring(engine: Engine, spec: RunSpec, questions: Questions, removals: list[tuple[int, ...]]) -> Iterator[Event]:

@@ -28,8 +28,10 @@ from core.surrogate.paper_network import seconds_of_fit
 # them, beside one of the run's; an evaluation in float32 by the model's own forward, its loading counted in; and the
 # final fit beside an estimate on the way.
 _SEARCH, _FLOAT32, _FIT = 1.5, 4.0, 6.0
-# Of the layers, by the plans of a search on average, which removes up to half of them, and the whole model's for four.
-_A_PLAN = 0.75 + 0.25
+# Of the layers, kept by the plans of a search on average, which removes up to half of them; the whole model's for four.
+_KEPT, _WHOLE = 0.75, 0.25
+# The small sums that a plan is asked, in evaluations of 10 x 128 tokens: as measured on two cores (docs/measured.md).
+_SUMS, _OF = 1.1, 10 * 128
 
 
 class Outlook:
@@ -102,7 +104,9 @@ class Outlook:
             if self._units is not None:
                 self._remaining.expect("search", _SEARCH * self._units * unit_of(self._loaded) / second)
             layers, plans = self._loaded.info.layers, len(self._loaded.info.players) // 2
-            self._remaining.expect("predictions", plans * (_A_PLAN * layers + 2 * self._head) / second)
+            sums = _SUMS * _OF / tally.protocol.predicted * (_KEPT * layers + self._head)
+            seen = (_KEPT + _WHOLE) * layers + 2 * self._head
+            self._remaining.expect("predictions", plans * (seen + sums) / second)
             forwards = MASKS * SEQUENCES / tally.protocol.sequences
             self._remaining.expect("precision", _FLOAT32 * forwards * (self._loaded.info.layers + self._head) / second)
         return done / every if every > 0 else 1.0

@@ -13,7 +13,7 @@ from core.records.spec import RunSpec
 from core.records.storage import Store
 from core.selection.plan import further, keep_measured, plan
 from core.selection.targets import Request, Target
-from core.writing.predicting import predicting
+from core.tasks.without_data import asking_without_data
 
 # What every run ends with: a third of what SLEB takes finds plans that one sweep over the counts would miss, and takes
 # a third of the time that a run of 300 coalitions does.
@@ -66,10 +66,10 @@ def done(event: Event) -> Event:
 def predicting_plans(
     store: Store, games: Games, spec: RunSpec, found: Selection, tell: Callable[[Event], Event] = done
 ) -> Iterator[Event]:
-    """What the plans of a search predict of as many windows as the run has, which none has seen; it is kept.
+    """What the plans of a search predict of text that none has seen, and how they do small sums; it is kept.
 
-    One evaluation each, of those that are not known yet. Where that cannot be, as on a text that has no other half, it
-    is said, and is no error: the plans stand.
+    Of those of which it is not known yet. Where that cannot be, as on a text that has no other half, it is said, and is
+    no error: the plans stand.
 
     Args:
         store: keeps what is found, and is asked first.
@@ -79,7 +79,7 @@ def predicting_plans(
         tell: makes of an event on the way what is told.
     """
     try:
-        for event in predicting(store, games, spec, [one.removed for one in found.plans], spec.sequences):
+        for event in asking_without_data(store, games, spec, [one.removed for one in found.plans]):
             yield tell(event)
     except QuorumError as error:
-        yield Stage(f"What the plans predict of unseen text is not known: {error.message}")
+        yield Stage(f"Not all is known of what the plans predict: {error.message}")

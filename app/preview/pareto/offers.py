@@ -15,13 +15,12 @@ from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.errors import QuorumError
 from core.records.behaviour.speeds import GLANCE
-from core.records.behaviour.task_scores import SUMS
+from core.records.behaviour.task_scores import SUMS, SUMS_OF_A_PLAN
 from core.records.behaviour.traits import Traits
 from core.records.behaviour.writes import TOKENS
 from core.records.results import RunResult
 from core.text.self_written.prompts import PROMPTS
 
-_SUMS = 90  # of the list, which only the process that computes can read
 _FEW = 20  # coalitions, of which the seconds are mostly those of loading
 _KEY = "plan-task"
 
@@ -55,7 +54,8 @@ def _agree(
     """What is not known yet of what some sets predict, and of their small sums."""
     lacking = sum(not known[one].predicts for one in sets)
     windows = (lacking + 1) * run.spec.sequences if lacking else 0
-    items = sum(all(score.task != SUMS for score in known[one].task.values()) for one in [(), *sets]) * _SUMS
+    unasked = sum(all(score.task != SUMS for score in known[one].task.values()) for one in [(), *sets])
+    items = unasked * SUMS_OF_A_PLAN
     if st.button(label, icon=":material/join_inner:", disabled=not sets):
         shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=[list(one) for one in sets])
         st.rerun()
