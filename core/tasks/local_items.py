@@ -148,7 +148,13 @@ def _copa(row: Row) -> Row:
     }
 
 
-# The official prompt of BoolQ is made of three fields, of which the context of a row has made one text.
+def _boolq(row: Row) -> Row:
+    found = re.fullmatch(r"(?:Passage: )?(.*)\nQuestion: (.*?)\??(?:\nAnswer:)?\s*", row["context"], re.DOTALL)
+    if found is None or sorted(row["choices"]) != ["no", "yes"]:
+        raise ValueError('a context of BoolQ ends in a line "Question: …", and its choices are no and yes')
+    return {"passage": found[1], "question": found[2], "label": int(row["choices"][row["answer"]] == "yes")}
+
+
 _GENERAL: dict[str, Any] = {
     "doc_to_text": "{{context}}",
     "doc_to_choice": "{{choices}}",
@@ -166,4 +172,5 @@ _FORMS: dict[str, tuple[Callable[[Row], Row], dict[str, Any]]] = {
     "lambada_openai": (_lambada, {}),
     "lambada_standard": (_lambada, {}),
     "copa": (_copa, {}),
+    "boolq": (_boolq, {}),
 }

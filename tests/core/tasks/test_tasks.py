@@ -69,6 +69,31 @@ def test_prompts_are_the_official_ones(folder: Path, name: str) -> None:
         assert task.built.process_results(task.built.task_docs[0], judged)["acc"] == 1
 
 
+@pytest.mark.parametrize("before", ["", "Passage: "])
+@pytest.mark.parametrize("after", ["", "?", "?\nAnswer:", "\n"])
+def test_boolq_with_its_fields_in_one_context(tmp_path: Path, before: str, after: str) -> None:
+    """The official prompt and answers, in whichever order the choices are."""
+    rows = [
+        {
+            "context": f"{before}Ice floats.\nIt does.\nQuestion: does ice float{after}",
+            "choices": choices,
+            "answer": place,
+        }
+        for choices, place in ((["no", "yes"], 1), (["yes", "no"], 1))
+    ]
+    [task] = asked(save_items(tmp_path / "boolq", {"boolq": rows}), "boolq")
+    prompt = "Ice floats.\nIt does.\nQuestion: does ice float?\nAnswer:"
+    assert [request.args for request in task.built.instances] == [(prompt, " no"), (prompt, " yes")] * 2
+    assert [document["label"] for document in task.built.task_docs] == [1, 0]
+
+
+@pytest.mark.parametrize("row", [{"context": "Does ice float?"}, {"choices": ["never", "always"]}])
+def test_a_context_that_is_none_of_boolq_is_refused(tmp_path: Path, row: dict[str, Any]) -> None:
+    sound = {"context": "Ice floats.\nQuestion: does ice float?", "choices": ["no", "yes"], "answer": 1}
+    with pytest.raises(TaskError, match="its choices are no and yes"):
+        asked(save_items(tmp_path / "boolq", {"boolq": [{**sound, **row}]}), "boolq")
+
+
 def hflm(folder: Path, tasks: list[NamedTask], batch: int) -> dict[str, Any]:
     """What lm-eval itself says of a folder."""
     model = lm_eval.models.huggingface.HFLM(pretrained=str(folder), batch_size=batch, device="cpu", dtype="float32")
