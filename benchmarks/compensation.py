@@ -2,15 +2,16 @@
 
 Ours runs as the product does: coalitions, a search of a third of a unit, finalists of each count compensated and judged
 (`select --compensate refit`). Rivals choose on the same 10 x 128 tokens. Then each plan is compensated by `scale`
-(Prune&Comp's) and by `refit` on the same windows of the calibration half, and every state is judged by its perplexity
-on 40 windows of 128 tokens of each held-out text, in one dtype. Seeds draw the windows that are chosen on.
+(Prune&Comp's) and by `refit` on the same windows of the calibration half, those of a rival that has a compensation of
+its own by that alone. Every state is judged by its perplexity on 40 windows of 128 tokens of each held-out text, in one
+dtype. Seeds draw the windows that are chosen on.
 Evaluations are kept in a results file for each seed: stopped, it goes on.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -23,11 +24,11 @@ from benchmarks.exhaustive import opened
 from cache import queries
 from cache.database import Database
 from cache.store import Store
+from core.baselines.compensated.repair import Repair, repaired
 from core.baselines.contest import Contest
-from core.baselines.table import RIVALS
+from core.baselines.table import REPAIRS, RIVALS
 from core.coalitions.masks import without
 from core.compensation.compensate import compensate
-from core.compensation.projections import Patches, patched
 from core.evaluate.game import Game
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
@@ -44,8 +45,11 @@ OUT = Path("benchmarks/compensation.json")
 COUNTS = (3, 6, 9, 12)
 JUDGED = 40  # windows of each held-out text
 WAYS = ("none", "scale", "refit")
+OWN = "own"  # a rival's compensation, for its plans alone
 Removal = tuple[int, ...]
-Method = Callable[[Database, RunSpec, Game], dict[int, Removal]]
+Plans = dict[int, Removal]
+Own = Callable[[Removal], Repair] | None
+Method = Callable[[Database, RunSpec, Game, Game], tuple[Plans, Own]]  # chooses on one text, and fits on another
 
 
 def main() -> None:
@@ -80,18 +84,21 @@ def main() -> None:
         base = opened(store, spec)
         fit = opened(store, spec, fitted_on(spec.text(), options.fit))
         judges = [opened(store, spec, TextSpec(text, "whole", 128, JUDGED)) for text in options.held_out]
-        answer |= {"dense": judged(base, (), judges, {}), "fitted": str(fit.windows.protocol)}
+        answer |= {"dense": judged(base, (), judges, Repair()), "fitted": str(fit.windows.protocol)}
         begun = time.monotonic()
-        plans = method(database, spec, base)
+        plans, own = method(database, spec, base, fit)
         seconds = time.monotonic() - begun
         for count in missing:
             removed = plans[count]
             row = {"seed": seed, "method": name, "count": count, "removed": removed, "seconds": seconds}
             alike = [other for other in answer["rows"] if tuple(other["removed"]) == removed]
-            for way in WAYS:  # fits and judges are the same for every seed
-                row[way] = alike[0][way] if alike else judged(base, removed, judges, patches_of(fit, removed, way))
+            for way in WAYS if own is None else WAYS[:1]:  # fits and judges are the same for every seed
+                known = [other[way] for other in alike if way in other]
+                row[way] = known[0] if known else judged(base, removed, judges, repair_of(fit, removed, way))
+            if own is not None:
+                row[OWN] = judged(base, removed, judges, own(removed))
             answer["rows"].append(row)
-            shown = "  ".join(f"{way} " + " / ".join(f"{value:.1f}" for value in row[way]) for way in WAYS)
+            shown = "  ".join(f"{way} {figures(row[way])}" for way in (*WAYS, OWN) if way in row)
             print(f"{seed} {name:16s} {count:3d}  {shown}  {removed}", flush=True)
             options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     print(table(answer["rows"]))
@@ -112,8 +119,8 @@ def methods(options: argparse.Namespace) -> list[tuple[str, Method]]:
 
 
 def ours(
-    how: Compensate | None, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game
-) -> dict[int, Removal]:
+    how: Compensate | None, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game, fit: Game
+) -> tuple[Plans, Own]:
     """The plans of a search, or those that are best after compensation."""
     store = Store(database)
     engine = Engine(store)
@@ -122,43 +129,54 @@ def ours(
     found = store.selection(run.run, ())
     assert found is not None
     if how is None:
-        return {plan.count: plan.removed for plan in found.plans if plan.count in counts}
-    plans: dict[int, Removal] = {}
+        return {plan.count: plan.removed for plan in found.plans if plan.count in counts}, None
+    plans: Plans = {}
     for count in counts:
         asked = partial(choosing_compensated, run=run.run, game=run.game, spec=run.resolved, found=found)
         work = engine.lend(partial(asked, how=how, target=Target(count=count)))
         _, [plan] = come(work)
         plans[count] = plan.removed
-    return plans
+    return plans, None
 
 
-def rival(name: str, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game) -> dict[int, Removal]:
+def rival(
+    name: str, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game, fit: Game
+) -> tuple[Plans, Own]:
     meter = metered(Store(database), base, (2, 5, len(base.windows.ids)))
-    return RIVALS[name](Contest(base.loaded, base.windows.ids, meter, tuple(range(1, max(counts) + 1)), seed=spec.seed))
+    asked = tuple(range(1, max(counts) + 1))
+    contest = Contest(base.loaded, base.windows.ids, meter, asked, seed=spec.seed, fit=fit.windows.ids)
+    return RIVALS[name](contest), partial(REPAIRS[name], contest) if name in REPAIRS else None
 
 
-def patches_of(fit: Game, removed: Removal, how: str) -> Patches:
+def repair_of(fit: Game, removed: Removal, how: str) -> Repair:
     if how == "none":
-        return {}
-    return come(compensate(fit.loaded, fit.windows, without(len(fit.loaded.info.players), removed), how))[1]
+        return Repair()
+    return Repair(come(compensate(fit.loaded, fit.windows, without(len(fit.loaded.info.players), removed), how))[1])
 
 
-def judged(base: Game, removed: Removal, judges: list[Game], patches: Patches) -> list[float]:
+def judged(base: Game, removed: Removal, judges: list[Game], repair: Repair) -> list[float]:
     """The perplexities on each held-out text."""
     mask = without(len(base.loaded.info.players), removed)
-    with patched(base.loaded.model, patches):
+    with repaired(base.loaded, repair):
         return [perplexity(sequence_losses(base.loaded, one.windows.ids, mask)) for one in judges]
+
+
+def figures(values: Iterable[float]) -> str:
+    return " / ".join(f"{value:.1f}" for value in values)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The perplexities on each text, geometric means over seeds, of every method in every way."""
     lines = []
     for name in dict.fromkeys(row["method"] for row in rows):
-        for way in WAYS:
+        for way in (*WAYS, OWN):
             cells = []
             for count in dict.fromkeys(row["count"] for row in rows):
-                own = np.log([row[way] for row in rows if (row["method"], row["count"]) == (name, count)])
-                cells.append(" / ".join(f"{value:.1f}" for value in np.exp(own.mean(axis=0))))
+                of_it = [row for row in rows if (row["method"], row["count"]) == (name, count) and way in row]
+                if of_it:
+                    cells.append(figures(np.exp(np.log([row[way] for row in of_it]).mean(axis=0))))
+            if not cells:
+                continue
             lines.append(f"| {name} | {'plain' if way == 'none' else way} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from core.checkpoint.checkpoint import locate
@@ -31,6 +32,11 @@ SHARED_AT_300 = 0.48
 @pytest.fixture(scope="module")
 def bundled() -> LoadedModel:
     return load(locate("bundled"), "float32", "cpu")
+
+
+@pytest.fixture(scope="module")
+def bfloat() -> LoadedModel:
+    return load(locate("bundled"), "bfloat16", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +99,20 @@ def test_shared_prefixes_on_the_real_model(bundled: LoadedModel, windows: Window
         plain.append(np.abs(sequence_losses(bundled, windows.ids, masks[row]) / truth - 1))
         np.testing.assert_array_equal(np.concatenate(list(preview.stream(masks[row]))), losses)
     assert np.max(ours) < 1e-4 and np.mean(ours) < 2 * np.mean(plain) + 1e-6
+
+
+@pytest.mark.parametrize("options", [{}, {"together": 8}, {"states": 0}], ids=str)
+def test_walks_in_16_bits_rank_coalitions_as_plain_skipping_does(
+    bfloat: LoadedModel, windows: Windows, options: dict[str, int]
+) -> None:
+    """Other sums, rounded to 16 bits: each coalition is moved, and hardly any past another."""
+    masks = stratified(30, default_strata(30), 24, 1)
+    walked = np.empty((len(masks), len(windows.ids)))
+    for row, losses in Evaluator(bfloat, windows.ids, **options).losses(masks):
+        walked[row] = losses
+    plain = np.stack([sequence_losses(bfloat, windows.ids, mask) for mask in masks])
+    assert spearmanr(walked.mean(axis=1), plain.mean(axis=1)).statistic >= 0.999
+    assert np.abs(walked - plain).max() < 0.3 < plain.mean(axis=1).std()
 
 
 def test_paper_sampler_shares_as_much_as_it_should() -> None:
