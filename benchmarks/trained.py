@@ -1,8 +1,9 @@
 """What each method's choice of layers costs on a trained Mamba and a trained RWKV, on text that nothing has seen.
 
 Of the held-out text of benchmarks/training.py, the first half is chosen on, 10 x 128 bytes, and the other half judges,
-40 x 128 bytes; each seed draws both anew. A run of 300 coalitions gives contributions (first seed). All in float32, by
-transformers' own forward. Evaluations are kept in FOLDER/trained.duckdb: stopped, it goes on.
+40 x 128 bytes; each seed draws both anew. A run of 300 coalitions gives contributions (first seed). The choices of two
+methods are shown after each compensation, too, fitted on further windows of the first half. All in float32, by
+transformers' own forward. What is measured is kept in FOLDER/trained.duckdb: stopped, it goes on.
 
     python -m benchmarks.training FOLDER && python -m benchmarks.trained FOLDER
 """
@@ -11,6 +12,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,13 @@ from core.baselines.criteria import block_influence
 from core.coalitions.players import spans
 from core.model.similarity import similarity
 from core.records.events import Compared, Event, Finished
+from core.records.mends import COMPENSATIONS
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 
 METHODS = ("quorum", "sleb", "one-shot", "shortgpt", "window", "random")
+COMPENSATED = ("quorum", "sleb")
+WAYS = COMPENSATIONS[1:]
 MOST = 6
 
 
@@ -49,7 +54,8 @@ def main() -> None:
         for name in RECIPES:
             model, text = options.folder / name, options.folder / HELD_OUT
             spec = RunSpec(str(model), str(text), seed=seed, dtype="float32")
-            answer[name]["seeds"].append(compared(store, spec))
+            found = compared(store, spec)
+            answer[name]["seeds"].append(found | {"compensated": {way: compensated(store, spec, way) for way in WAYS}})
             print(f"\n{name}, {len(answer[name]['seeds'])} seeds\n{table(answer[name]['seeds'])}", flush=True)
             if seed == options.seeds[0]:
                 answer[name]["layers"] = contributions(store, spec)
@@ -95,6 +101,17 @@ def compared(store: Store, spec: RunSpec) -> dict[str, Any]:
     }
 
 
+def compensated(store: Store, spec: RunSpec, way: str) -> dict[str, dict[int, float]]:
+    """The perplexity of each method's choices after a compensation, by number of removed layers."""
+    match = Match(COMPENSATED, tuple(range(1, MOST + 1)), compensate=way)
+    found = last(Engine(store).compare(spec, match))
+    assert isinstance(found, Compared)
+    return {
+        method.method: {plan.count: plan.perplexity for plan in method.compensated}
+        for method in found.comparison.methods
+    }
+
+
 def last(events: Iterator[Event]) -> Event:
     *_, end = events
     return end
@@ -108,6 +125,11 @@ def table(seeds: list[dict[str, Any]]) -> str:
         means = [geometric(np.array([row["perplexity"][count] for row in rows])) for count in range(1, MOST + 1)]
         units = np.mean([row["units"] for row in rows])
         lines.append(f"| {method} | {units:.2f} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
+    for method, way in product(COMPENSATED, WAYS):
+        of_seeds = [seed["compensated"][way][method] for seed in seeds if "compensated" in seed]
+        if of_seeds:
+            means = [geometric(np.array([row[count] for row in of_seeds])) for count in range(1, MOST + 1)]
+            lines.append(f"| {method}, then {way} | | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
     return "\n".join(lines)
 
 

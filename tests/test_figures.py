@@ -13,6 +13,7 @@ import pytest
 from app.root import ROOT
 from benchmarks import (
     accelerator,
+    accuracy,
     attribution,
     cluster,
     compensation,
@@ -176,6 +177,27 @@ def test_what_compensation_gives_back() -> None:
     assert f"--fit {found['fit']}" in page and f"{found['fit']} x 128 tokens" in page
     assert " / ".join(f"{value:.1f}" for value in found["dense"]) in page and found["fitted"].split()[-1] in page
     assert found["dtype"] in page
+
+
+def test_rivals_that_compensate_in_their_own_way() -> None:
+    page, found = said("What compensation gives back"), of("own_compensations")
+    for line in compensation.table(found["rows"]).splitlines():
+        assert line in page, line
+    refitted, texts = ("ours", "refit"), [0, 1, 2]
+    rivals = [(row["method"], way) for row in found["rows"] for way in ("scale", compensation.OWN) if way in row]
+    against = {
+        rival: compensation.ratio(found["rows"], refitted, rival, texts) for rival in rivals if rival[0] != "ours"
+    }
+    assert len(against) >= 4 and f"{short(max(against.values()))} of the best rival's" in page
+    assert max(against.values()) < 0.9
+    assert found["fitted"].split()[-1] in page and f"--fit {found['fit']}" in page
+
+
+def test_what_compensation_does_to_accuracy() -> None:
+    page, found = said("What compensation does to accuracy"), of("accuracy")
+    for line in accuracy.table(found["rows"]).splitlines():
+        assert line in page, line
+    assert found["fitted"].split()[-1] in page and found["dtype"] in page and f"first {found['items']} items" in page
 
 
 def test_what_training_after_a_cut_gives() -> None:
