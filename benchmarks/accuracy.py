@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a folder with a JSON lines file of each task")
     parser.add_argument("--tasks", nargs="+", default=[*PAPER_TASKS, SUMS])
     parser.add_argument("--remove", nargs="+", default=PLANS, metavar="16,17,18", help='"" is the whole model')
+    parser.add_argument("--ways", nargs="+", default=COMPENSATIONS, choices=COMPENSATIONS)
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--fit", type=int, default=96, help="windows of 128 tokens")
     parser.add_argument("--dtype", default="bfloat16")
@@ -59,7 +60,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
     known = {(row["removed"], row["way"]) for row in rows}
     for removed in options.remove:
-        for way in COMPENSATIONS if removed else COMPENSATIONS[:1]:
+        for way in options.ways if removed else COMPENSATIONS[:1]:
             if (removed, way) not in known:
                 rows.append({"removed": removed, "way": way, "right": answered(fit, removed, way, tasks, items)})
                 options.out.write_text(json.dumps({**asked, "rows": rows}) + "\n")

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from core.coalitions.players import computed
 from core.compensation.hidden_states import growth
-from core.compensation.projections import Patches, Projection, patched, projections
-from core.compensation.refit import projections_before, refitted
+from core.compensation.projections import Patches, Projection, changed_by, patched
+from core.compensation.refit import refitted
 from core.errors import CorpusError, SelectionError
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel
@@ -88,7 +88,7 @@ def compensate(
         )
     layers = [layer for layer in range(len(loaded.blocks)) if layer not in {gone for cut in cuts for gone in cut}]
     before = [cut.start - 1 for cut in cuts if cut.start]
-    of = projections_before(loaded, before) if how == "refit" else projections(loaded, layers, True)
+    of = changed_by(loaded, before if how == "refit" else layers, how)
     held = held_of(len(ids))
     fitted_on, unseen = ids[: len(ids) - held], ids[len(ids) - held :]
     patches: Patches = {}

@@ -1,9 +1,10 @@
 """The matrices through which blocks add to the hidden state, confirmed by forwards, and how their weights change.
 
 What such a matrix answers must be added to the hidden state as it is: where a norm, a gate or a factor follows, a fit
-for the hidden state is none for the matrix, and the model is refused by name.
+for the hidden state is none for the matrix. A model without such matrices is refused by name.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,23 @@ from transformers.pytorch_utils import Conv1D
 from core.errors import UnsupportedModel
 from core.model.blocks import probe_ids
 from core.model.model import LoadedModel
-from core.model.sublayers import find_halves, silenced
+from core.model.sublayers import Group, find_halves, find_single, silenced
 
 # How far, relatively, a block's output may be from what was added to it; bfloat16 rounds to 1/256.
 _ROUNDING = 0.05
 
+_OF_A_LIST = re.compile(r"\.\d+\.")  # an expert among others, which some tokens go through
+
 Patches = dict[str, torch.Tensor]  # new values of parameters, by their names in the model
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of a block: what it is, the matrices it ends in, and those in which what follows it ends."""
+
+    name: str
+    ends: Group
+    behind: Group
 
 
 @dataclass(frozen=True)
@@ -96,11 +108,67 @@ def patched(model: PreTrainedModel, patches: Mapping[str, torch.Tensor]) -> Iter
             model.get_parameter(name).data = value
 
 
+def changed_by(loaded: LoadedModel, blocks: list[int], how: str) -> list[Projection]:
+    """The projections of some blocks that a compensation, scale or refit, may change, in the order of the blocks.
+
+    Raises:
+        UnsupportedModel: a block has none, or for scale not all of what it adds goes through them.
+    """
+    if how == "scale":
+        return projections(loaded, blocks, True)
+    parts = _parts(loaded)
+    return [projection for block in blocks for projection in _adding(loaded, block, parts[block])]
+
+
 def projections(loaded: LoadedModel, blocks: list[int], mixers: bool) -> list[Projection]:
     """The output projections of the MLPs of some blocks, and with `mixers` those of their attentions, too.
 
+    Of blocks that are one mixer and have no MLP (Mamba) it is the mixer's in either case.
+
     Raises:
         UnsupportedModel: quantised or offloaded weights, or a family whose projections cannot be changed so.
+    """
+    parts = _parts(loaded)
+    found = []
+    for block in blocks:
+        for part in parts[block] if mixers else parts[block][-1:]:
+            if len(part.ends) != 1:
+                raise _unsupported(loaded, f"the {part.name} of block {block} ends in {len(part.ends)} matrices")
+            projection = _projection(loaded, block, part.ends[0])
+            if not isinstance(projection.module, nn.Linear | Conv1D):
+                kind = type(projection.module).__name__
+                raise _unsupported(loaded, f"the {part.name} of block {block} ends in a {kind}")
+            if not _is_added(loaded, projection, part):
+                raise _unsupported(loaded, f"what {projection.name} answers is not added to the hidden state as it is")
+            found.append(projection)
+    return found
+
+
+def _adding(loaded: LoadedModel, block: int, parts: list[_Part]) -> list[Projection]:
+    """Those matrices of a block, in the order of its parts, whose answers are added to the hidden state as they are.
+
+    Of a mixture of experts that is the one that every token goes through; where there is none, and where a gate or a
+    norm follows an MLP, it is attention's alone.
+    """
+    found = [
+        projection
+        for part in parts
+        for projection in (_projection(loaded, block, name) for name in part.ends if not _OF_A_LIST.search(name))
+        if isinstance(projection.module, nn.Linear | Conv1D) and _is_added(loaded, projection, part)
+    ]
+    return found or projections(loaded, [block], False)  # which says why there is none
+
+
+def _projection(loaded: LoadedModel, block: int, name: str) -> Projection:
+    module = loaded.blocks.modules[block].get_submodule(name)
+    return Projection(f"{loaded.blocks.path}.{block}.{name}", block, module)
+
+
+def _parts(loaded: LoadedModel) -> list[list[_Part]]:
+    """Those of each block, in their order.
+
+    Raises:
+        UnsupportedModel: quantised or offloaded weights, or blocks that add to the hidden state in another way.
     """
     if loaded.info.quantisation or loaded.offloaded:
         why = f"quantised ({loaded.info.quantisation})" if loaded.info.quantisation else "partly on the disk"
@@ -110,30 +178,17 @@ def projections(loaded: LoadedModel, blocks: list[int], mixers: bool) -> list[Pr
         )
     try:
         halves = loaded.halves or find_halves(loaded.model, loaded.blocks)
-    except UnsupportedModel as cause:
-        raise _unsupported(loaded, cause.message.partition(": ")[2].rstrip(".")) from cause
-    found = []
-    for block in blocks:
-        for half in (0, 1) if mixers else (1,):
-            group = halves[block].of(half)
-            part = "MLP" if half else "attention"
-            if len(group) != 1:
-                raise _unsupported(loaded, f"the {part} of block {block} ends in {len(group)} matrices")
-            module = loaded.blocks.modules[block].get_submodule(group[0])
-            if not isinstance(module, nn.Linear | Conv1D):
-                raise _unsupported(loaded, f"the {part} of block {block} ends in a {type(module).__name__}")
-            projection = Projection(f"{loaded.blocks.path}.{block}.{group[0]}", block, module)
-            others = [] if half else [loaded.blocks.modules[block].get_submodule(name) for name in halves[block].mlp]
-            with silenced(others, halves[block].width):  # which would answer to what is added before it
-                added = _is_added(loaded, projection)
-            if not added:
-                raise _unsupported(loaded, f"what {projection.name} answers is not added to the hidden state as it is")
-            found.append(projection)
-    return found
+        return [[_Part("attention", each.mixer, each.mlp), _Part("MLP", each.mlp, ())] for each in halves]
+    except UnsupportedModel:
+        try:
+            return [[_Part("mixer", (name,), ())] for name in find_single(loaded.model, loaded.blocks)]
+        except UnsupportedModel as cause:
+            raise _unsupported(loaded, cause.message.partition(": ")[2].rstrip(".")) from cause
 
 
-def _is_added(loaded: LoadedModel, projection: Projection) -> bool:
+def _is_added(loaded: LoadedModel, projection: Projection, part: _Part) -> bool:
     """Whether the block's output moves by exactly what the projection's answer is moved by."""
+    behind = [loaded.blocks.modules[projection.block].get_submodule(name) for name in part.behind]
     outputs: list[torch.Tensor] = []
     moves: list[torch.Tensor] = []
 
@@ -155,7 +210,8 @@ def _is_added(loaded: LoadedModel, projection: Projection) -> bool:
         loaded.blocks.modules[projection.block].register_forward_hook(keep),
     ]
     try:
-        with torch.inference_mode():
+        # What follows would answer to what is added before it.
+        with silenced(behind, loaded.blocks.width), torch.inference_mode():
             for _ in range(2):
                 loaded.model.base_model(input_ids=probe_ids(loaded.model)[None], use_cache=False)
     finally:

@@ -1,40 +1,23 @@
 """What a cut takes from the hidden state, made up for by the output projections of the block before it.
 
 A ridge regression of what is missing on what enters the projections of attention and MLP together gives attention its
-part. That moves what enters the MLP, whose part is then fitted anew. Where only the MLP's projection can be changed it
-takes all. In memory are two Gram matrices, and the hidden states that are aimed at, one a token.
+part. That moves what enters the MLP, whose part is then fitted anew. Where only one of them can be changed it takes
+all. In memory are two Gram matrices, and the hidden states that are aimed at, one a token.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from core.compensation.hidden_states import AT_ONCE, leaving
-from core.compensation.projections import Patches, Projection, patched, projections
+from core.compensation.projections import Patches, Projection, patched
 from core.compensation.ridge import Gram, cross_validated
-from core.errors import UnsupportedModel
 from core.model.masked import playing
 from core.model.model import LoadedModel
 
 _FOLDS = 2
-
-
-def projections_before(loaded: LoadedModel, blocks: list[int]) -> list[Projection]:
-    """The projections of some blocks that a refit changes: of each attention's and the MLP's, or the MLP's alone.
-
-    Raises:
-        UnsupportedModel: not even the MLP's can be changed.
-    """
-    return [projection for block in blocks for projection in _of_one(loaded, block)]
-
-
-def _of_one(loaded: LoadedModel, block: int) -> list[Projection]:
-    with suppress(UnsupportedModel):
-        return projections(loaded, [block], True)
-    return projections(loaded, [block], False)
 
 
 def refitted(
@@ -47,25 +30,27 @@ def refitted(
         ids: sequences to fit on (sequences, length).
         mask: (players,), True where a player is kept.
         cut: removed blocks.
-        of: projections (`projections_before`), of which those of the block before the cut are changed.
+        of: projections (`changed_by`), of which those of the block before the cut are changed.
         patches: what earlier cuts have changed.
     """
     changed = [projection for projection in of if projection.block == cut.start - 1]
     if not changed:  # before the first block there is none
         return 0.0, {}
-    *mixers, mlp = changed
+    *mixers, last = changed
     aims = [leaving(loaded, part, cut.stop - 1)[0] for part in torch.split(ids, AT_ONCE)]
 
     def grams(some: Sequence[Projection], others: Patches) -> list[Gram]:
         with playing(loaded, mask), patched(loaded.model, {**patches, **others}):
             return _grams(loaded, ids, aims, some)
 
-    change, strength = cross_validated(grams(changed, {}), mlp.has_bias)
+    change, strength = cross_validated(grams(changed, {}), last.has_bias)
     moved: Patches = {}
     for mixer in mixers:
-        moved = mixer.added(torch.from_numpy(change[: mixer.inputs]))
-        change, strength = cross_validated(grams([mlp], moved), mlp.has_bias)
-    return strength, {**moved, **mlp.added(torch.from_numpy(change))}
+        moved |= mixer.added(torch.from_numpy(change[: mixer.inputs]))
+        change = change[mixer.inputs :]
+    if mixers:
+        change, strength = cross_validated(grams([last], moved), last.has_bias)
+    return strength, {**moved, **last.added(torch.from_numpy(change))}
 
 
 def _grams(

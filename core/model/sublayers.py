@@ -58,6 +58,29 @@ def find_halves(model: PreTrainedModel, blocks: Blocks) -> tuple[Halves, ...]:
         UnsupportedModel: a block does not consist of a mixer and an MLP that add to the hidden state.
     """
     width, candidates = _candidates(model, blocks)
+    for index, of_block in enumerate(candidates):
+        if len({_unit(group) for group in of_block}) < 2:
+            raise _unsupported(model, f"block {index} is one mixer, and has no attention and MLP that can go alone")
+    found = _needed(model, blocks, candidates, width)
+    return tuple(_halves(block, left, width) for block, left in zip(blocks.modules, found, strict=True))
+
+
+def find_single(model: PreTrainedModel, blocks: Blocks) -> tuple[str, ...]:
+    """Of blocks that are one mixer (Mamba): the matrix through which each adds, by its name inside the block.
+
+    Raises:
+        UnsupportedModel: a block adds to the hidden state in another way, or through several matrices.
+    """
+    width, candidates = _candidates(model, blocks)
+    found = [[name for group in groups for name in group] for groups in _needed(model, blocks, candidates, width)]
+    for index, names in enumerate(found):
+        if len(names) != 1:
+            raise _unsupported(model, f"block {index} adds to the hidden state through {len(names)} matrices")
+    return tuple(names[0] for names in found)
+
+
+def _needed(model: PreTrainedModel, blocks: Blocks, candidates: list[list[Group]], width: int) -> list[list[Group]]:
+    """Of each block's candidates, those that have to be zero for it to return its input."""
     found = candidates
     for index, enough in enumerate(_return_their_input(model, blocks, found, width)):
         if not enough:
@@ -69,7 +92,7 @@ def find_halves(model: PreTrainedModel, blocks: Blocks) -> tuple[Halves, ...]:
         less = [_without(left, every, step) for left, every in zip(found, candidates, strict=True)]
         enough_left = _return_their_input(model, blocks, less, width)
         found = [few if enough else left for few, enough, left in zip(less, enough_left, found, strict=True)]
-    return tuple(_halves(block, left, width) for block, left in zip(blocks.modules, found, strict=True))
+    return found
 
 
 def _candidates(model: PreTrainedModel, blocks: Blocks) -> tuple[int, list[list[Group]]]:
@@ -98,11 +121,7 @@ def _candidates(model: PreTrainedModel, blocks: Blocks) -> tuple[int, list[list[
     finally:
         for handle in handles:
             handle.remove()
-    groups = [_alike(block, names) for block, names in zip(blocks.modules, called, strict=True)]
-    for index, of_block in enumerate(groups):
-        if len({_unit(group) for group in of_block}) < 2:
-            raise _unsupported(model, f"block {index} is one mixer, and has no attention and MLP that can go alone")
-    return widths[-1], groups
+    return widths[-1], [_alike(block, names) for block, names in zip(blocks.modules, called, strict=True)]
 
 
 def _matrices(block: nn.Module) -> Iterator[tuple[str, nn.Module]]:

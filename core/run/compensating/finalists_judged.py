@@ -14,7 +14,7 @@ from core.coalitions.masks import without
 from core.coalitions.players import computed
 from core.compensation.compensate import check_asked, compensate, held_of
 from core.compensation.cost import cost
-from core.compensation.projections import patched, projections
+from core.compensation.projections import changed_by, patched
 from core.errors import EvaluationError
 from core.evaluate.game import Games
 from core.evaluate.meter import head_of, unit_of
@@ -57,7 +57,7 @@ def check_finalists(
     yield from own_windows(games, spec, _wanted(spec, how), wider, exactly=how.windows is not None)
     base = yield from games.open(spec, spec.text(), check=lambda _: None)
     yield Stage("Looking whether the model can be compensated")
-    projections(base.loaded, list(range(len(base.loaded.blocks))), how.how == "scale")
+    changed_by(base.loaded, list(range(len(base.loaded.blocks))), how.how)
 
 
 def judging_finalists(

@@ -9,7 +9,10 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    DeepseekV3Config,
+    FalconMambaConfig,
     GPTNeoXConfig,
+    Mamba2Config,
     MambaConfig,
     MistralConfig,
     MixtralConfig,
@@ -23,7 +26,7 @@ from benchmarks.byte_tokenizer import save_tokenizer
 from core.checkpoint.checkpoint import locate
 from core.compensation import compensate as compensation
 from core.compensation.compensate import LEAST, compensate, cuts_of
-from core.compensation.projections import Patches, patched, projections
+from core.compensation.projections import Patches, changed_by, patched, projections
 from core.compensation.ridge import STRENGTHS
 from core.errors import CorpusError, QuorumError, SelectionError
 from core.evaluate.reference import sequence_losses
@@ -35,6 +38,7 @@ from core.text.windows import Windows, cut
 from tests.support.models import CONFIGS, LAYERS, SMALL, randomised, save_model
 
 REMOVED = (2, 3, 6)
+MIXERS = {"vocab_size": 258, "hidden_size": 32, "num_hidden_layers": LAYERS}
 
 
 def loaded_of(folder: Path, config: PreTrainedConfig) -> LoadedModel:
@@ -73,15 +77,45 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
     "qwen2": lambda: Qwen2Config(**SMALL),
     "neox": lambda: GPTNeoXConfig(**SMALL),
     "mistral": lambda: MistralConfig(**SMALL),
+    "mamba": lambda: MambaConfig(**MIXERS, state_size=8),
+    "mamba2": lambda: Mamba2Config(**MIXERS, state_size=8, num_heads=8, head_dim=8, n_groups=2, chunk_size=8),
+    "falcon_mamba": lambda: FalconMambaConfig(**MIXERS, state_size=8),
+    "biased": lambda: MambaConfig(**MIXERS, state_size=8, use_bias=True),
 }
 
 
-@pytest.mark.parametrize("how", ["scale", "refit"])
-@pytest.mark.parametrize("family", FAMILIES)
+# What a refit can change of them: attention's, and of experts the one that every token goes through.
+IN_PART: dict[str, tuple[Callable[[], PreTrainedConfig], tuple[str, ...]]] = {
+    "mixtral": (lambda: MixtralConfig(**SMALL, num_local_experts=4), ("self_attn.o_proj",)),
+    "rwkv": (lambda: RwkvConfig(**MIXERS, attention_hidden_size=32), ("attention.output",)),
+    "deepseek": (
+        lambda: DeepseekV3Config(
+            **{**SMALL, "num_key_value_heads": 4},
+            **{"first_k_dense_replace": 1, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1},
+            **{"topk_group": 1, "moe_intermediate_size": 24, "kv_lora_rank": 8, "q_lora_rank": 8},
+            **{"qk_rope_head_dim": 4, "qk_nope_head_dim": 8, "v_head_dim": 8},
+        ),
+        ("self_attn.o_proj", "mlp.shared_experts.down_proj"),
+    ),
+}
+REFITTED = FAMILIES | {name: config for name, (config, _) in IN_PART.items()}
+
+
+@pytest.mark.parametrize("family", IN_PART)
+def test_what_is_added_as_it_is_is_what_a_refit_changes(family: str, tmp_path: Path) -> None:
+    config, ends = IN_PART[family]
+    loaded = loaded_of(tmp_path, config())
+    names = [one.name for one in changed_by(loaded, [3, 5], "refit")]
+    assert names == [f"{loaded.blocks.path}.{block}.{end}" for block in (3, 5) for end in ends]
+
+
+@pytest.mark.parametrize(
+    ("family", "how"), [*((name, "scale") for name in FAMILIES), *((name, "refit") for name in REFITTED)]
+)
 def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
     family: str, how: str, tmp_path: Path, text_file: Path
 ) -> None:
-    loaded = loaded_of(tmp_path, FAMILIES[family]())
+    loaded = loaded_of(tmp_path, REFITTED[family]())
     windows, mask = windows_of(loaded, text_file), mask_of(REMOVED)
     before = {name: value.clone() for name, value in loaded.model.named_parameters()}
     done, patches = come(compensate(loaded, windows, mask, how))
@@ -100,6 +134,32 @@ def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
     first = done.cuts[0]
     assert [mend.accepted for mend in done.cuts] == [mend.after < mend.before for mend in done.cuts]
     assert last.before == (first.after if first.accepted else first.before)
+
+
+def test_blocks_without_an_mlp_are_refitted_in_what_their_mixer_ends_in(tmp_path: Path, text_file: Path) -> None:
+    """Against least squares of the full activations; on both ways of asking it is the one projection."""
+    loaded = loaded_of(tmp_path, FAMILIES["mamba"]())
+    assert [one.name for one in projections(loaded, [1, 5], False)] == [
+        f"backbone.layers.{block}.mixer.out_proj" for block in (1, 5)
+    ]
+    assert projections(loaded, [1, 5], True) == projections(loaded, [1, 5], False)
+    windows = windows_of(loaded, text_file, 32)
+    done, patches = come(compensate(loaded, windows, mask_of((3, 4)), "refit"))
+    model = AutoModelForCausalLM.from_pretrained(loaded.checkpoint.folder, dtype=torch.float32).eval()
+    module, seen = model.backbone.layers[2].mixer.out_proj, []
+    module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    with torch.inference_mode():
+        states = model(input_ids=windows.ids[: -done.held], output_hidden_states=True, use_cache=False).hidden_states
+    x = seen[0].reshape(-1, seen[0].shape[-1]).double().numpy()
+    # Of a Mamba the states are those that leave each block, without the embedding.
+    before, aim = (state.reshape(len(x), 32).double().numpy() for state in (states[2], states[4]))
+    rows = 1 / np.linalg.norm(before, axis=1, keepdims=True)
+    penalty = np.eye(x.shape[1]) * np.sqrt(done.cuts[0].strength * ((rows * x) ** 2).sum(axis=0).mean())
+    tall, right = np.vstack([rows * x, penalty]), np.vstack([rows * (aim - before), np.zeros((x.shape[1], 32))])
+    [(name, found)] = patches.items()
+    change = np.linalg.lstsq(tall, right, rcond=None)[0].T
+    assert name == "backbone.layers.2.mixer.out_proj.weight" and np.abs(change).max() > 0.01
+    assert np.abs((found - module.weight).detach().double().numpy() - change).max() < 1e-3 * np.abs(change).max() + 1e-6
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
@@ -206,20 +266,19 @@ def test_cuts_are_the_runs_of_dropped_blocks() -> None:
 
 
 REFUSED = {
-    "gemma3": CONFIGS["gemma3"],
-    "olmo2": lambda: Olmo2Config(**SMALL),
-    "mixtral": lambda: MixtralConfig(**SMALL, num_local_experts=4),
-    "mamba": lambda: MambaConfig(vocab_size=258, hidden_size=32, num_hidden_layers=LAYERS),
-    "rwkv": lambda: RwkvConfig(vocab_size=258, hidden_size=32, num_hidden_layers=LAYERS, attention_hidden_size=32),
+    "gemma3": (CONFIGS["gemma3"], ("scale", "refit")),
+    "olmo2": (lambda: Olmo2Config(**SMALL), ("scale", "refit")),
+    "mixtral": (IN_PART["mixtral"][0], ("scale",)),
+    "rwkv": (IN_PART["rwkv"][0], ("scale",)),
+    "deepseek": (IN_PART["deepseek"][0], ("scale",)),
 }
 
 
-@pytest.mark.parametrize("how", ["scale", "refit"])
-@pytest.mark.parametrize("family", REFUSED)
+@pytest.mark.parametrize(("family", "how"), [(name, how) for name, (_, ways) in REFUSED.items() for how in ways])
 def test_families_whose_projections_are_not_added_as_they_are_are_refused_by_name(
     family: str, how: str, tmp_path: Path, text_file: Path
 ) -> None:
-    loaded = loaded_of(tmp_path, REFUSED[family]())
+    loaded = loaded_of(tmp_path, REFUSED[family][0]())
     with pytest.raises(QuorumError, match=f"{loaded.info.architecture} cannot be compensated: ") as refusal:
         next(compensate(loaded, windows_of(loaded, text_file), mask_of(REMOVED), how))
     assert "--compensate none" in refusal.value.hint
