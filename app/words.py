@@ -40,7 +40,7 @@ PARTS = {
     "coalitions": "Measuring",
     "fit": "Estimating contributions",
     "search": "Searching for the best plans",
-    "predictions": "Asking what plans predict of unseen text",
+    "predictions": "Asking what plans predict of unseen text, and small sums",
     "precision": "Comparing with float32",
     "surrogates": "Comparing surrogates",
 }

@@ -2,7 +2,7 @@
 
 The bundled model without some layers, each plan plain, after `scale` and after `refit`, which are fitted as
 `export --compensate` fits them; all answer the first items of each task of lm-eval from a folder (`tasks --data`) and
-all small sums, which need none. Beside every accuracy stands its standard error; what a compensation changes is told
+of the small sums, which need none. Beside every accuracy stands its standard error; what a compensation changes is told
 by pairs, item by item, and over all items together. Rows of earlier calls that asked for the same stay in the file.
 """
 
@@ -55,7 +55,12 @@ def main() -> None:
     fit = opened(Store(InMemory()), spec, fitted_on(spec.text(), options.fit))
     tasks = tasks_named(options.tasks, options.data, None, options.items)
     items = [items_of(task, fit.loaded.checkpoint) for task in tasks]
-    asked = {"items": options.items, "dtype": options.dtype, "fitted": str(fit.windows.protocol)}
+    asked = {
+        "tasks": options.tasks,
+        "items": options.items,
+        "dtype": options.dtype,
+        "fitted": str(fit.windows.protocol),
+    }
     stored = kept(options.out) if options.out.exists() else {}
     rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
     known = {(row["removed"], row["way"]) for row in rows}
@@ -100,7 +105,7 @@ def changes(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, fl
     return {
         (row["removed"], row["way"]): mean(np.concatenate(list(shares(row).values())) - plain[row["removed"]])
         for row in rows
-        if row["way"] != "none"
+        if row["way"] != "none" and row["removed"] in plain
     }
 
 

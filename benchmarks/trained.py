@@ -28,6 +28,7 @@ from cache.store import Store
 from core.baselines.compare import Match
 from core.baselines.criteria import block_influence
 from core.coalitions.players import spans
+from core.errors import UnsupportedModel
 from core.model.similarity import similarity
 from core.records.events import Compared, Event, Finished
 from core.records.mends import COMPENSATIONS
@@ -102,9 +103,13 @@ def compared(store: Store, spec: RunSpec) -> dict[str, Any]:
 
 
 def compensated(store: Store, spec: RunSpec, way: str) -> dict[str, dict[int, float]]:
-    """The perplexity of each method's choices after a compensation, by number of removed layers."""
+    """The perplexity of each method's choices after a compensation, by number of removed layers; none where refused."""
     match = Match(COMPENSATED, tuple(range(1, MOST + 1)), compensate=way)
-    found = last(Engine(store).compare(spec, match))
+    try:
+        found = last(Engine(store).compare(spec, match))
+    except UnsupportedModel as refusal:
+        print(refusal.message, flush=True)
+        return {}
     assert isinstance(found, Compared)
     return {
         method.method: {plan.count: plan.perplexity for plan in method.compensated}
@@ -125,11 +130,13 @@ def table(seeds: list[dict[str, Any]]) -> str:
         means = [geometric(np.array([row["perplexity"][count] for row in rows])) for count in range(1, MOST + 1)]
         units = np.mean([row["units"] for row in rows])
         lines.append(f"| {method} | {units:.2f} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
-    for method, way in product(COMPENSATED, WAYS):
-        of_seeds = [seed["compensated"][way][method] for seed in seeds if "compensated" in seed]
-        if of_seeds:
-            means = [geometric(np.array([row[count] for row in of_seeds])) for count in range(1, MOST + 1)]
-            lines.append(f"| {method}, then {way} | | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
+    for method, way in product(COMPENSATED, WAYS) if all("compensated" in seed for seed in seeds) else ():
+        rows = [seed["compensated"][way].get(method, {}) for seed in seeds]
+        cells = [
+            f"{geometric(np.array([row[count] for row in rows])):.2f}" if all(rows) else "–"
+            for count in range(1, MOST + 1)
+        ]
+        lines.append(f"| {method}, then {way} | – | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

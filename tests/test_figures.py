@@ -107,6 +107,9 @@ def draws(seeds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What each draw gave, counts as numbers."""
     for of_method in (of_method for seed in seeds for of_method in seed["methods"].values()):
         of_method["perplexity"] = {int(count): value for count, value in of_method["perplexity"].items()}
+    for of_way in (of_way for seed in seeds for of_way in seed.get("compensated", {}).values()):
+        for method, plans in of_way.items():
+            of_way[method] = {int(count): value for count, value in plans.items()}
     return seeds
 
 

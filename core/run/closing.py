@@ -1,7 +1,8 @@
 """What a run does once its coalitions are measured: it ends with contributions, plans, and how far both can be trusted.
 
 Contributions finish it: from there on it is a finished run, whatever becomes of the rest. The search follows, and what
-nobody waits for comes last: what its plans predict of unseen text, what 16 bits cost, and how other surrogates compare.
+nobody waits for comes last: what its plans predict of unseen text and how they do small sums, what 16 bits cost, and
+how other surrogates compare.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -41,7 +42,7 @@ class Closing:
     tally: Tally
     outlook: Outlook
     search: Search | None  # None: it is not asked for, or made already
-    predict: Predict | None  # what the plans of a search predict of unseen text; None: no search is asked for
+    predict: Predict | None  # of its plans, what needs no data; None: no search is asked for
     between: Pause
     finished: RunResult | None = None  # once it is stored as that
     shares: dict[Part, float] = field(default_factory=dict)  # of other work, that are done

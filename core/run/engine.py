@@ -203,7 +203,7 @@ class Engine:
         """Searches for the best removals of every count, for a run and the key of its game.
 
         Races run on the run's own windows; finalists are settled on further windows of the same text, if it has them;
-        `machines` measure, or this process. What the plans predict of unseen text comes last.
+        `machines` measure, or this process. What plans are asked that needs no data comes last.
 
         Raises:
             QuorumError: before any evaluation if the request is wrong; what has been stored stays in any case.

@@ -23,15 +23,14 @@ from core.run.remaining import PARTS, Clock, Part, Remaining
 from core.run.tally import Tally
 from core.surrogate.diagnose import TOTAL_COST
 from core.surrogate.paper_network import seconds_of_fit
+from core.tasks.without_data import evaluations
 
 # An evaluation of the search, on fewer sequences at once and with its predictions compared, and what it fits between
 # them, beside one of the run's; an evaluation in float32 by the model's own forward, its loading counted in; and the
 # final fit beside an estimate on the way.
 _SEARCH, _FLOAT32, _FIT = 1.5, 4.0, 6.0
-# Of the layers, kept by the plans of a search on average, which removes up to half of them; the whole model's for four.
-_KEPT, _WHOLE = 0.75, 0.25
-# The small sums that a plan is asked, in evaluations of 10 x 128 tokens: as measured on two cores (docs/measured.md).
-_SUMS, _OF = 1.1, 10 * 128
+# Of the layers, kept by the plans of a search on average, which removes up to half of them.
+_KEPT = 0.75
 
 
 class Outlook:
@@ -54,7 +53,7 @@ class Outlook:
             game: its game.
             clock: stands still while others are served.
             units: of the search that is still to be made; None: there is none.
-            wanted: whether what the plans predict is asked for, and 16 bits are still to be held against float32.
+            wanted: whether plans are to be asked what needs no data, and 16 bits are still to be held against float32.
             workers: tells of those who measure, if others do.
         """
         self._tally, self._loaded, self._clock, self._units = tally, game.loaded, clock, units
@@ -104,9 +103,8 @@ class Outlook:
             if self._units is not None:
                 self._remaining.expect("search", _SEARCH * self._units * unit_of(self._loaded) / second)
             layers, plans = self._loaded.info.layers, len(self._loaded.info.players) // 2
-            sums = _SUMS * _OF / tally.protocol.predicted * (_KEPT * layers + self._head)
-            seen = (_KEPT + _WHOLE) * layers + 2 * self._head
-            self._remaining.expect("predictions", plans * (seen + sums) / second)
+            asked = evaluations(tally.protocol.sequences * tally.protocol.window)
+            self._remaining.expect("predictions", plans * asked * (_KEPT * layers + self._head) / second)
             forwards = MASKS * SEQUENCES / tally.protocol.sequences
             self._remaining.expect("precision", _FLOAT32 * forwards * (self._loaded.info.layers + self._head) / second)
         return done / every if every > 0 else 1.0

@@ -82,4 +82,4 @@ def predicting_plans(
         for event in asking_without_data(store, games, spec, [one.removed for one in found.plans]):
             yield tell(event)
     except QuorumError as error:
-        yield Stage(f"Not all is known of what the plans predict: {error.message}")
+        yield Stage(f"Not all that needs no data is known of the plans: {error.message}")

@@ -149,10 +149,13 @@ def _copa(row: Row) -> Row:
 
 
 def _boolq(row: Row) -> Row:
-    found = re.fullmatch(r"(?:Passage: )?(.*)\nQuestion: (.*?)\??(?:\nAnswer:)?\s*", row["context"], re.DOTALL)
-    if found is None or sorted(row["choices"]) != ["no", "yes"]:
+    text = re.sub(r"\s*Answer:$", "", row["context"].replace("\r\n", "\n").rstrip())
+    passage, _, question = text.removeprefix("Passage: ").rpartition("\nQuestion: ")
+    choices = [choice.strip().casefold() for choice in row["choices"]]
+    if not passage or "\n" in question or "Answer:" in question or sorted(choices) != ["no", "yes"]:
         raise ValueError('a context of BoolQ ends in a line "Question: …", and its choices are no and yes')
-    return {"passage": found[1], "question": found[2], "label": int(row["choices"][row["answer"]] == "yes")}
+    label = int(choices[row["answer"]] == "yes")
+    return {"passage": passage, "question": question.rstrip().removesuffix("?"), "label": label}
 
 
 _GENERAL: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""What pruned models predict of text that no run measures, beside the whole one: at the cost of one evaluation each."""
+"""What pruned models predict of text that no run measures, beside the whole one."""
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace

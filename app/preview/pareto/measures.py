@@ -98,35 +98,44 @@ def _timed(known: Mapping[Removed, Mapping[str, Speed]]) -> dict[str, Measure]:
 
 
 def _scored(known: Mapping[Removed, Mapping[str, TaskScore]]) -> dict[str, Measure]:
-    """By task and metric."""
-    found = {}
+    """By task and metric; what was asked of fewer plans in another way also by its number of items."""
+    found: dict[str, Measure] = {}
     for task in dict.fromkeys(score.task for scores in known.values() for score in scores.values()):
         of_task = {
             removed: {how: score for how, score in scores.items() if score.task == task}
             for removed, scores in known.items()
         }
-        how, seen = _commonest(of_task)
-        for metric in next(iter(seen.values())).metrics:
-            least, share = metric.name.endswith("perplexity"), metric.name.startswith(("acc", "exact"))
-            values = {
-                removed: one.value * (100 if share else 1)
-                for removed, score in seen.items()
-                for one in score.metrics
-                if one.name == metric.name
-            }
-            title = f"{task}, {metric.name}{', %' if share else ''}"
-            told = f"measured by {'Quorum' if task in OWN_TASKS else 'lm-eval'}'s metrics: {how}"
-            found[f"{task}-{metric.name}"] = Measure(title, least, values, told, log=least)
+        for how, seen in _by_way(of_task):
+            first = next(iter(seen.values()))
+            other = any(name.startswith(f"{task}-") for name in found)
+            for metric in first.metrics:
+                name = f"{task}-{metric.name}" + (f"-{first.items}" if other else "")
+                words = f"{task}, {metric.name}" + (f", {first.items} items" if other else "")
+                found.setdefault(name, _of_metric(task, metric.name, words, how, seen))
     return found
+
+
+def _of_metric(task: str, metric: str, words: str, how: str, seen: Mapping[Removed, TaskScore]) -> Measure:
+    least, share = metric.endswith("perplexity"), metric.startswith(("acc", "exact"))
+    values = {
+        removed: one.value * (100 if share else 1)
+        for removed, score in seen.items()
+        for one in score.metrics
+        if one.name == metric
+    }
+    told = f"measured by {'Quorum' if task in OWN_TASKS else 'lm-eval'}'s metrics: {how}"
+    return Measure(f"{words}{', %' if share else ''}", least, values, told, log=least)
 
 
 def _commonest(known: Mapping[Removed, Mapping[str, T]]) -> tuple[str, dict[Removed, T]]:
     """What was measured in one and the same way of most plans; nothing where nothing was."""
-    ways = [how for found in known.values() for how in found]
-    if not ways:
-        return "", {}
-    [(how, _)] = Counter(ways).most_common(1)
-    return how, {removed: found[how] for removed, found in known.items() if how in found}
+    return next(iter(_by_way(known)), ("", {}))
+
+
+def _by_way(known: Mapping[Removed, Mapping[str, T]]) -> list[tuple[str, dict[Removed, T]]]:
+    """What was measured in each way, that of most plans first."""
+    ways = Counter(how for found in known.values() for how in found).most_common()
+    return [(how, {removed: found[how] for removed, found in known.items() if how in found}) for how, _ in ways]
 
 
 def _times(values: Mapping[Removed, float], factor: float) -> dict[Removed, float]:

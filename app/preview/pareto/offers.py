@@ -15,7 +15,7 @@ from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.errors import QuorumError
 from core.records.behaviour.speeds import GLANCE
-from core.records.behaviour.task_scores import SUMS, SUMS_OF_A_PLAN
+from core.records.behaviour.task_scores import SUMS, SUMS_OF_A_PLAN, SUMS_TOKENS, TaskScore
 from core.records.behaviour.traits import Traits
 from core.records.behaviour.writes import TOKENS
 from core.records.results import RunResult
@@ -54,13 +54,13 @@ def _agree(
     """What is not known yet of what some sets predict, and of their small sums."""
     lacking = sum(not known[one].predicts for one in sets)
     windows = (lacking + 1) * run.spec.sequences if lacking else 0
-    unasked = sum(all(score.task != SUMS for score in known[one].task.values()) for one in [(), *sets])
+    unasked = sum(not any(map(_is_asked, known[one].task.values())) for one in [(), *sets])
     items = unasked * SUMS_OF_A_PLAN
-    if st.button(label, icon=":material/join_inner:", disabled=not sets):
+    if st.button(label, icon=":material/join_inner:", disabled=not sets or not (windows or items)):
         shared.task("agree", run.resolved, login.visitor(), run=run.run, removals=[list(one) for one in sets])
         st.rerun()
     if sets:
-        about = _about(run, result, windows + items)
+        about = _about(run, result, windows + unasked * SUMS_TOKENS / run.spec.window)
         seen = f"{windows:,} windows of unseen text, and " if windows else ""
         st.caption(f"{plain(seen)}{items:,} small sums{plain(about)}." if windows or items else "All of it is known.")
 
@@ -94,7 +94,12 @@ def _tell_elsewhere(known: Mapping[Removed, Traits]) -> None:
     )
 
 
-def _about(run: StoredRun, result: RunResult, items: int) -> str:
+def _is_asked(score: TaskScore) -> bool:
+    """Whether it is of those sums that every plan is asked."""
+    return score.task == SUMS and score.items == SUMS_OF_A_PLAN
+
+
+def _about(run: StoredRun, result: RunResult, items: float) -> str:
     """How long so many take, if each takes as long as a window of the run did; nothing where none took any here."""
     if shipped.is_example(run) or result.measured < _FEW or not result.seconds:
         return ""

@@ -10,7 +10,8 @@ PAPER_TASKS = (
 )
 # What needs neither data nor lm-eval: a list of small sums; the whole model's likeliest tokens of a run's unseen text.
 SUMS, AGREEMENT = OWN_TASKS = ("sums", "agreement")
-SUMS_OF_A_PLAN = 20  # the first of the list: for every plan of a search, at the cost of about one evaluation
+SUMS_OF_A_PLAN = 20  # the first of the list, for every plan of a search
+SUMS_TOKENS = 1_400  # whose evaluation takes as long as those sums do: measured on two cores (docs/measured.md)
 
 
 class Answer(NamedTuple):

@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from app.example import shipped
 from app.preview.pareto.measures import measures
 from app.preview.pareto.pareto_figure import pareto
 from app.worker.client import Jobs
@@ -13,7 +14,7 @@ from cache.database import Database
 from cache.store import Store
 from core.coalitions.masks import encode, without
 from core.records.behaviour.speeds import GLANCE
-from core.records.behaviour.task_scores import Metric, TaskScore
+from core.records.behaviour.task_scores import SUMS_OF_A_PLAN, Metric, TaskScore
 from core.records.behaviour.traits import Traits, measured_by
 from core.records.spec import RunSpec
 from core.run.engine import Engine
@@ -39,6 +40,11 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     every = [encode(without(len(model.players), plan.removed)) for plan in plans]
     assert all(len(traits.predicts) == 1 for traits in store.traits(model, every).values()), "with the search"
     assert "same likeliest token" in str(page.selectbox(key="up").options)
+    assert button(page, "Agreement of all plans").disabled and "All of it is known." in said(page)
+    with shared.database.writing() as connection:  # as an earlier release's search has left it
+        connection.execute("DELETE FROM traits WHERE kind = 'task'")
+    page = open_page("preview", run=run, tab="pareto", remove=",".join(map(str, plans[1].removed)))
+    assert f"{20 * (1 + len(plans))} small sums" in said(page)
     button(page, "Agreement of all plans").click().run()
     asked = shared.newest("agree", run)
     wait(lambda: not asked.active)
@@ -89,7 +95,7 @@ def test_an_address_that_asks_for_an_unknown_measure_is_told_so(
 
 
 def test_a_measure_holds_figures_of_one_way_to_measure(finished: Finished, shared: Jobs, spec: RunSpec) -> None:
-    """Of two ways that which most plans were measured in; never a mixture."""
+    """Of two ways never a mixture: that which most plans were measured in, and the other one by its items."""
     [run] = finished(spec)
     result = queries.find_run(shared.database, run).result
     assert result is not None
@@ -100,11 +106,24 @@ def test_a_measure_holds_figures_of_one_way_to_measure(finished: Finished, share
     }
     found = measures(result, {(): 10.0, (1,): 11.0, (2,): 12.0}, known)
     assert found["piqa-acc"].values == pytest.approx({(): 90.0, (1,): 50.0, (2,): 40.0})
+    assert found["piqa-acc"].title == "piqa, acc, %"
+    assert found["piqa-acc-50"].values == pytest.approx({(): 80.0, (2,): 30.0})
+    assert found["piqa-acc-50"].title == "piqa, acc, 50 items, %"
     chart = pareto(result.model.players, found["parameters"], found["piqa-acc"], {"best plans": [(1,), (2,)]}, (1,))
     front = chart.figure.data[0]
     assert len(front.x) == 2 and sorted(front.y) == pytest.approx([50.0, 90.0]), "(2,) is beaten by (1,) in both"
     points = next(trace for trace in chart.figure.data if trace.name == "best plans")
     assert [datum[0] for datum in points.customdata] == ["1", "2"]
+
+
+def test_every_plan_of_the_example_that_ships_was_asked_what_needs_no_data(cache_file: Path) -> None:
+    shipped.load_into(Database(cache_file))
+    run = queries.find_run(Database(cache_file), "latest")
+    plans = [plan.removed for plan in queries.find_selection(Database(cache_file), run.run).plans]
+    masks = [encode(without(len(run.result.model.players), removed)) for removed in ((), *plans)]
+    known = Store(Database(cache_file)).traits(run.result.model, masks)
+    assert all([score.items for score in each.task.values()] == [SUMS_OF_A_PLAN] for each in known.values())
+    assert [len(known[mask].predicts) for mask in masks] == [0, *(1 for _ in plans)] and len(plans) == 15
 
 
 def test_a_run_of_which_nothing_but_the_whole_model_is_known(shared: Jobs, cache_file: Path) -> None:

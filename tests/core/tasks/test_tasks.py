@@ -70,7 +70,7 @@ def test_prompts_are_the_official_ones(folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "Passage: "])
-@pytest.mark.parametrize("after", ["", "?", "?\nAnswer:", "\n"])
+@pytest.mark.parametrize("after", ["", "?", "?\nAnswer:", "\n", "?\n\nAnswer:", "? Answer: ", "?\r\nAnswer:"])
 def test_boolq_with_its_fields_in_one_context(tmp_path: Path, before: str, after: str) -> None:
     """The official prompt and answers, in whichever order the choices are."""
     rows = [
@@ -79,7 +79,7 @@ def test_boolq_with_its_fields_in_one_context(tmp_path: Path, before: str, after
             "choices": choices,
             "answer": place,
         }
-        for choices, place in ((["no", "yes"], 1), (["yes", "no"], 1))
+        for choices, place in ((["no", "yes"], 1), (["Yes", "No"], 1))
     ]
     [task] = asked(save_items(tmp_path / "boolq", {"boolq": rows}), "boolq")
     prompt = "Ice floats.\nIt does.\nQuestion: does ice float?\nAnswer:"
@@ -87,7 +87,14 @@ def test_boolq_with_its_fields_in_one_context(tmp_path: Path, before: str, after
     assert [document["label"] for document in task.built.task_docs] == [1, 0]
 
 
-@pytest.mark.parametrize("row", [{"context": "Does ice float?"}, {"choices": ["never", "always"]}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        *({"context": context} for context in ("Does ice float?", "Ice floats. Question: does ice float?")),
+        *({"context": f"Ice floats.\nQuestion: does ice float?\n{more}"} for more in ("Answer: yes", "Is it so?")),
+        {"choices": ["never", "always"]},
+    ],
+)
 def test_a_context_that_is_none_of_boolq_is_refused(tmp_path: Path, row: dict[str, Any]) -> None:
     sound = {"context": "Ice floats.\nQuestion: does ice float?", "choices": ["no", "yes"], "answer": 1}
     with pytest.raises(TaskError, match="its choices are no and yes"):

@@ -13,11 +13,12 @@ from core.errors import CorpusError
 from core.pauses import come
 from core.records.behaviour.task_scores import SUMS_OF_A_PLAN
 from core.records.behaviour.traits import Traits
+from core.records.behaviour.writes import Predicts
 from core.records.events import Event, Searching
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 from core.tasks.answering import Questions, answered
-from core.tasks.without_data import asking_without_data
+from core.tasks.without_data import asking_without_data, evaluations
 from core.writing.predicting import predicting
 
 REMOVALS = [(3,), (1, 5)]
@@ -42,7 +43,7 @@ def known(store: Store, spec: RunSpec) -> dict[str, Traits]:
 def test_each_is_asked_what_it_is_asked_alone(tmp_path: Path, small: RunSpec) -> None:
     store, alone = Store(Database(tmp_path / "both.duckdb")), Store(Database(tmp_path / "alone.duckdb"))
     shares = [event.share for event in ask(store, small) if isinstance(event, Searching)]
-    assert shares == sorted(shares) and shares[0] < 0.5 < shares[-1] == 1
+    assert shares == sorted(shares) and 0 < shares[0] < shares[-1] == 1
     come(Engine(alone).lend(partial(predicting, spec=small, removals=REMOVALS, windows=2)))
     questions = Questions(("sums",), limit=SUMS_OF_A_PLAN)
     come(Engine(alone).lend(partial(answered, spec=small, questions=questions, removals=[(), *REMOVALS])))
@@ -58,21 +59,26 @@ def test_nothing_is_asked_twice(cache_file: Path, small: RunSpec, monkeypatch: p
     store = Store(Database(cache_file))
     monkeypatch.setattr("core.tasks.answering._EVERY", 0.0)
     events = Engine(store).lend(partial(asking_without_data, spec=small, removals=REMOVALS))
-    next(event for event in events if isinstance(event, Searching) and event.share > 0.6)
-    events.close()
     asked: list[str] = []
-    keep = Store.record_answers
+    predicted: list[str] = []
+    keep, put = Store.record_answers, Store.record_traits
 
     def noting(self: Store, model: object, fresh: dict[str, dict[str, object]]) -> None:
         asked.extend(f"{mask} {digest}" for mask, answers in fresh.items() for digest in answers)
         keep(self, model, fresh)  # type: ignore[arg-type]
 
+    def putting(self: Store, model: object, mask: str, *found: object) -> None:
+        predicted.extend(mask for one in found if isinstance(one, Predicts))
+        put(self, model, mask, *found)  # type: ignore[arg-type]
+
     monkeypatch.setattr(Store, "record_answers", noting)
-    ask(store, small)
-    assert 0 < len(asked) == len(set(asked)) < 3 * SUMS_OF_A_PLAN
-    asked.clear()
-    ask(store, small)
-    assert not asked
+    monkeypatch.setattr(Store, "record_traits", putting)
+    next(event for event in events if isinstance(event, Searching) and len(asked) > SUMS_OF_A_PLAN)
+    events.close()
+    assert len(asked) < 3 * SUMS_OF_A_PLAN and len(predicted) == 2
+    for _ in range(2):
+        ask(store, small)
+        assert len(asked) == len(set(asked)) == 3 * SUMS_OF_A_PLAN and len(predicted) == 2
 
 
 def test_a_text_without_another_half_says_so_once_the_sums_are_asked(cache_file: Path, small: RunSpec) -> None:
@@ -80,3 +86,9 @@ def test_a_text_without_another_half_says_so_once_the_sums_are_asked(cache_file:
     with pytest.raises(CorpusError):
         ask(store, whole)
     assert all(each.task and not each.predicts for each in known(store, whole).values())
+
+
+def test_what_the_page_of_figures_says_it_takes() -> None:
+    """Sums take the same whatever the run's text: a longer one has less of them."""
+    assert evaluations(10 * 128) == pytest.approx(1.1 + 2.0, abs=0.05)
+    assert evaluations(32 * 2048) < 2.03 and evaluations(2 * 32) > 20
