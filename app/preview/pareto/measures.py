@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from core.checkpoint.size import BYTES
 from core.records.behaviour.speeds import Pace, Speed
 from core.records.behaviour.task_scores import OWN_TASKS, TaskScore
 from core.records.behaviour.traits import Traits
-from core.records.behaviour.writes import Predicts
+from core.records.behaviour.writes import Predicts, Share
 from core.records.results import RunResult
 
 Removed = tuple[int, ...]  # none: the whole model
@@ -25,6 +25,7 @@ class Measure:
     values: Mapping[Removed, float]
     how: str  # they were found
     log: bool = False
+    errors: Mapping[Removed, float] = field(default_factory=dict)  # standard errors, where they are known
 
 
 def measures(
@@ -63,16 +64,21 @@ def _of_text(corpus: str, known: Mapping[Removed, Traits]) -> dict[Removed, dict
 
 def _predicted(known: Mapping[Removed, Mapping[str, Predicts]]) -> dict[str, Measure]:
     how, seen = _commonest(known)
-    words = {removed: one.pruned_words.value for removed, one in seen.items() if one.pruned_words.of}
-    agreed = {removed: one.agreement.top1.value for removed, one in seen.items()}
+    agreed = {removed: one.agreement.top1 for removed, one in seen.items()}
+    words = {removed: one.pruned_words for removed, one in seen.items()}
     if seen:
-        whole = next(iter(seen.values())).whole_words
-        agreed[()] = 1.0
-        words |= {(): whole.value} if whole.of else {}
+        first = next(iter(seen.values()))
+        agreed[()], words[()] = Share(1.0, 0.0, first.agreement.top1.of), first.whole_words
     return {
-        "agreement": Measure("same likeliest token, %", False, _times(agreed, 100), f"measured on unseen text: {how}"),
-        "words": Measure("last words found, %", False, _times(words, 100), f"measured on unseen text: {how}"),
+        "agreement": _of_shares("same likeliest token, %", agreed, how),
+        "words": _of_shares("last words found, %", words, how),
     }
+
+
+def _of_shares(title: str, shares: Mapping[Removed, Share], how: str) -> Measure:
+    some = {removed: share for removed, share in shares.items() if share.of}
+    values, errors = ({key: getattr(one, name) for key, one in some.items()} for name in ("value", "error"))
+    return Measure(title, False, _times(values, 100), f"measured on unseen text: {how}", errors=_times(errors, 100))
 
 
 def _alone(traits: Traits) -> dict[str, Speed]:
@@ -117,14 +123,12 @@ def _scored(known: Mapping[Removed, Mapping[str, TaskScore]]) -> dict[str, Measu
 
 def _of_metric(task: str, metric: str, words: str, how: str, seen: Mapping[Removed, TaskScore]) -> Measure:
     least, share = metric.endswith("perplexity"), metric.startswith(("acc", "exact"))
-    values = {
-        removed: one.value * (100 if share else 1)
-        for removed, score in seen.items()
-        for one in score.metrics
-        if one.name == metric
-    }
+    times = 100 if share else 1
+    own = {removed: one for removed, score in seen.items() for one in score.metrics if one.name == metric}
+    values = {removed: one.value * times for removed, one in own.items()}
+    errors = {removed: one.error * times for removed, one in own.items() if one.error is not None}
     told = f"measured by {'Quorum' if task in OWN_TASKS else 'lm-eval'}'s metrics: {how}"
-    return Measure(f"{words}{', %' if share else ''}", least, values, told, log=least)
+    return Measure(f"{words}{', %' if share else ''}", least, values, told, log=least, errors=errors)
 
 
 def _commonest(known: Mapping[Removed, Mapping[str, T]]) -> tuple[str, dict[Removed, T]]:

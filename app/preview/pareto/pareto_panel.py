@@ -60,7 +60,7 @@ def _draw(
     with st.popover("How measured"):
         for name in dict.fromkeys((across, up)):
             st.markdown(f"{plain(titles[name])}: {plain(found[name].how)}.")
-        st.markdown("The front: plans that none beats in both measures.")
+        st.markdown("The front: plans that none beats in both measures. ± is a standard error.")
     table = _table(result.model.players, found, chosen, judged)
     show_table(table, "Every plan with all that is known of it", f"pareto-{run.run}")
 
@@ -89,7 +89,10 @@ def _show_row(run: str, players: Players, found: dict[str, Measure], removed: Re
     """What is known of the set on show, beside the whole model."""
 
     def told(measure: Measure, of: Removed) -> str:
-        return significant(measure.values[of]) if of in measure.values else "not measured"
+        if of not in measure.values:
+            return "not measured"
+        error = measure.errors.get(of, 0.0)
+        return significant(measure.values[of]) + (f" ± {significant(error)}" if error > 0 else "")
 
     rows = [
         {

@@ -62,7 +62,7 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     sums = table[table["chosen by"].isin(["best plans", "whole model"])]["sums, acc, %"]
     assert sums.notna().all() and sums.between(0, 100).all(), "asked of the whole model, too"
     row = next(frame.value for frame in page.dataframe if "measure" in frame.value).set_index("measure")
-    assert list(row.loc["piqa, acc, %"]) == ["70.0", "60.0"]
+    assert list(row.loc["piqa, acc, %"]) == ["70.0 ± 7.00", "60.0 ± 7.00"]
     unseen = store.traits(model, masks[1:])[masks[1]].predicts
     assert measured_by(next(iter(unseen.values()))) in said(page), "how it was measured"
     assert "writing" not in row.index, "nobody has judged it"
