@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from core.baselines import criteria
+from core.baselines.cbo import cbo
 from core.baselines.compensated import linearpatch, prune_comp, replaceme
 from core.baselines.compensated.repair import Repair
 from core.baselines.contest import Contest, Plans
@@ -82,6 +83,7 @@ RIVALS: dict[str, Callable[[Contest], Plans]] = {
     "paper": paper,
     "sleb": sleb,
     "evopress": evopress,
+    "cbo": cbo,
     "lorp": _lorp,
     "prune-comp": prune_comp.prune_comp,
     "replaceme": _replaceme,

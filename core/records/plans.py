@@ -19,7 +19,7 @@ class Method:
     name: str
     by_divergence: bool = False  # it asks for KL from the whole model, too
     by_weights: bool = False  # it needs plain weights in memory
-    between_blocks: bool = False  # it compares hidden states before and after players, which half of a block has not
+    between_blocks: bool = False  # it needs hidden states before and after players, which half of a block has not
     mends: bool = False  # a compensation of its own is part of it
     runtime: bool = False  # it leaves a matrix for which a plain model has no place, so that nothing can export it
     usual: bool = False  # worth its time for everybody: compared where nobody says which
@@ -39,6 +39,7 @@ METHODS = {
         Method("paper"),
         Method("sleb", usual=True),
         Method("evopress", by_divergence=True),
+        Method("cbo", between_blocks=True),
         Method("lorp", between_blocks=True),
         Method("prune-comp", between_blocks=True, mends=True),
         Method("replaceme", between_blocks=True, mends=True),

@@ -124,6 +124,7 @@ def test_what_a_method_asks_for_is_what_its_row_says(name: str, tiny_loaded: Loa
     with pytest.MonkeyPatch.context() as patch:
         for module in ("table", "compensated.prune_comp"):
             patch.setattr(f"core.baselines.{module}.similarity", refuse)
+        patch.setattr("core.baselines.cbo.hidden_of", refuse)
         try:
             RIVALS[name](one)
         except Refused as refused:
