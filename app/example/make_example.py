@@ -18,6 +18,7 @@ from cache.database import Database
 from cache.exchange.parquet import export_evaluations
 from cache.queries import StoredRun
 from core.coalitions.masks import encode, without
+from core.records.behaviour.task_scores import SUMS
 from core.records.events import Finished
 from core.records.plans import USUAL_METHODS
 from core.records.spec import RunSpec
@@ -50,7 +51,11 @@ def write(database: Database, run: StoredRun) -> None:
     content["predicts"] = {
         mask: asdict(one) for mask, found in known.items() for one in list(found.predicts.values())[-1:]
     }
-    content["sums"] = {mask: asdict(one) for mask, found in known.items() for one in list(found.task.values())[-1:]}
+    content["sums"] = {
+        mask: asdict(one)
+        for mask, found in known.items()
+        for one in [score for score in found.task.values() if score.task == SUMS][-1:]
+    }
     (FOLDER / "run.json").write_text(json.dumps(content, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
