@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Generator
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from core.healing.adapters import Mask, check_healing
 from core.healing.checkpoints import checkpoint_of
 from core.healing.examples import of_windows
 from core.healing.training import train
-from core.records.mends import COMPENSATIONS, HEALS
+from core.records.mends import COMPENSATIONS, HEALS, Heal
 from core.records.spec import RunSpec, TextSpec
 from core.run.compensating.one_removal import fitted_on
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--compensate", nargs="+", default=["none", "refit"], choices=COMPENSATIONS)
     parser.add_argument("--steps", type=int, default=HEALS["short"].steps)
     parser.add_argument("--rate", type=float, default=HEALS["short"].rate)
+    parser.add_argument("--distil", type=float, nargs="+", default=[0.0], help="shares of the loss, as of `heal`")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42])
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--device", default="cpu")
@@ -75,14 +77,14 @@ def main() -> None:
         if how != "none":
             _, patches = _returned(compensate(loaded, fitted.windows, mask, how))
         judged({"compensate": how, "steps": 0, "removed": options.remove}, mask, patches, began)
-        for seed in options.seeds:
-            heal = replace(HEALS["short"], steps=options.steps, rate=options.rate, seed=seed)
+        for seed, distil in product(options.seeds, options.distil):
+            heal = replace(HEALS["short"], steps=options.steps, rate=options.rate, seed=seed, distil=distil)
             material = of_windows(everything.windows, heal, len(fitted.windows.ids))
             file = checkpoint_of("benchmark", options.remove, how, heal, material.tokens, loaded.info)
             began = time.monotonic()
             done, merged = _returned(train(loaded, mask, patches, material, heal, file, finish=False))
             file.unlink()
-            what = {"compensate": how, "steps": done.steps, "kept": done.kept.step, "seed": seed, "rate": heal.rate}
+            what = {"compensate": how, "steps": done.steps, "kept": done.kept.step, **_trained(heal)}
             readings = [asdict(reading) for reading in done.readings]
             judged({**what, "removed": options.remove, "readings": readings}, mask, merged, began)
     protocols = {name: asdict(one.windows.protocol) for name, one in judges.items()}
@@ -94,6 +96,7 @@ def main() -> None:
         "rows": rows,
     }
     options.out.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    print(table(rows))
 
 
 def kept(out: Path) -> dict[str, Any]:
@@ -110,14 +113,19 @@ def table(rows: list[dict[str, Any]]) -> str:
         steps, held = "0", "–"
         if row["steps"]:
             first, best = row["readings"][0]["perplexity"], min(one["perplexity"] for one in row["readings"])
-            steps, held = f"{row['steps']} at {row['rate']:g}", f"{first:.1f} to {best:.1f}"
+            told = f", {row['distil']:g} distilled" if row.get("distil") else ""
+            steps, held = f"{row['steps']} at {row['rate']:g}{told}", f"{first:.1f} to {best:.1f}"
         state = ("plain" if row["compensate"] == "none" else row["compensate"]) if row["removed"] else "whole model"
         lines.append(f"| {' | '.join([state, steps, held, *texts])} |")
     return "\n".join(lines)
 
 
 def _asked(row: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(row.get(name) for name in ("compensate", "removed", "steps", "rate", "seed"))
+    return tuple(row.get(name) for name in ("compensate", "removed", "steps", "rate", "seed", "distil"))
+
+
+def _trained(heal: Heal) -> dict[str, float]:
+    return {"seed": heal.seed, "rate": heal.rate, "distil": heal.distil}
 
 
 def _opened(games: Games, spec: RunSpec, text: TextSpec) -> Game:
