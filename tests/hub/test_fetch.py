@@ -139,7 +139,7 @@ def arriving(blobs: Path) -> Iterator[int]:
 
 def test_after_a_kill(hub: Hub, parts: Path, tmp_path: Path) -> None:
     hub.add(model(NAME, parts))
-    hub.faults = [Fault("model-00002", stall=4000, times=1), Fault("model-00002", stall=0)]
+    hub.faults = [Fault("model-00002", ends=4000)]  # on a busy machine a first attempt may get nothing at all
     program = f"from core.checkpoint.checkpoint import locate; locate({NAME!r})"
     going = subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, **environment(hub, tmp_path / "hf")}

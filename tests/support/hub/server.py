@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -27,6 +27,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     silent: float = 0  # seconds before anything is answered
     stall: int | None = None  # bytes after which nothing comes any more
+    ends: int | None = None  # place in the file from which on nothing comes, whatever range is asked for
     cut: int | None = None  # bytes after which the connection ends
     rate: float = 0  # bytes a second
     flip: int | None = None  # place of a byte that arrives as another one
@@ -232,6 +233,10 @@ def _handler(hub: Hub, content: bool) -> type[BaseHTTPRequestHandler]:
                     return self._send(416, b"", **{"Content-Range": f"bytes */{len(content)}"})
                 headers = {**headers, "Content-Range": f"bytes {first}-{last}/{len(content)}"}
                 content, status = content[first : last + 1], 206
+            else:
+                first = 0
+            if wrong.ends is not None:
+                wrong = replace(wrong, stall=max(0, wrong.ends - first))
             self._send(status, content, wrong, **headers)
 
         def _json(self, answer: object) -> None:
