@@ -2,7 +2,8 @@
 
 The bundled model without some layers is compensated on the first windows of one text and trained on others of it, by
 the product's own code and defaults; every state is judged by its perplexity on 40 windows of 128 tokens, the first
-ones, of each held-out text, in the dtype in which it was trained. Rows of earlier calls stay in the file.
+ones, of each held-out text, in the dtype in which it was trained. Rows of earlier calls that asked for the same stay
+in the file.
 """
 
 import argparse
@@ -61,7 +62,16 @@ def main() -> None:
     everything = _opened(games, spec, replace(fit, sequences=None))
     loaded, mask = fitted.loaded, mask_without(fitted.loaded.info.players, options.remove)
     check_healing(loaded, mask)
-    rows: list[dict[str, Any]] = kept(options.out)["rows"] if options.out.exists() else []
+    protocols = {name: asdict(one.windows.protocol) for name, one in judges.items()}
+    asked = {
+        "heal": asdict(HEALS["short"]),
+        "model": asdict(loaded.info),
+        "text": asdict(everything.windows.protocol),
+        "held_out": protocols,
+    }
+    asked = json.loads(json.dumps(asked))  # as the file has it
+    stored = kept(options.out) if options.out.exists() else {}
+    rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
 
     def judged(what: dict[str, Any], keep: Mask, patches: Patches, began: float) -> None:
         with patched(loaded.model, patches):
@@ -69,6 +79,7 @@ def main() -> None:
         row = {**what, "perplexity": found, "seconds": time.monotonic() - began}
         rows[:] = [*(other for other in rows if _asked(other) != _asked(row)), row]
         print(json.dumps(row), flush=True)
+        options.out.write_text(json.dumps({**asked, "rows": rows}, indent=2) + "\n", encoding="utf-8")
 
     judged({"compensate": "none", "steps": 0, "removed": []}, mask | True, {}, time.monotonic())
     for how in options.compensate:
@@ -87,15 +98,6 @@ def main() -> None:
             what = {"compensate": how, "steps": done.steps, "kept": done.kept.step, **_trained(heal)}
             readings = [asdict(reading) for reading in done.readings]
             judged({**what, "removed": options.remove, "readings": readings}, mask, merged, began)
-    protocols = {name: asdict(one.windows.protocol) for name, one in judges.items()}
-    measured = {
-        "heal": asdict(HEALS["short"]),
-        "model": asdict(loaded.info),
-        "text": asdict(everything.windows.protocol),
-        "held_out": protocols,
-        "rows": rows,
-    }
-    options.out.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     print(table(rows))
 
 
