@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.baselines.contest import Contest, Plans
-from core.baselines.criteria import GRADIENT_COST
+from core.baselines.criteria import GRADIENT_COST, fixed
 from core.coalitions.masks import without
 from core.coalitions.measurements import Floats
 from core.coalitions.players import spans
@@ -66,7 +66,7 @@ def derivatives(loaded: LoadedModel, ids: torch.Tensor) -> tuple[Floats, Floats]
     gates = torch.ones(len(where), device=loaded.info.device, requires_grad=True)
     gradient, hessian = torch.zeros(len(where)), torch.zeros(len(where), len(where))
     # Fused attention has no second derivative.
-    with _fixed(loaded.model), _gated(loaded, where, gates), sdpa_kernel(SDPBackend.MATH):
+    with fixed(loaded.model), _gated(loaded, where, gates), sdpa_kernel(SDPBackend.MATH):
         for one in torch.split(ids, 1):
             here = one.to(loaded.info.device)
             loss = sequence_nll(loaded.model(input_ids=here, use_cache=False).logits, here).mean()
@@ -120,20 +120,6 @@ def _descent(linear: Floats, square: Floats, z: Floats) -> Iterator[NDArray[np.f
         if change[i, j] >= -1e-12:
             return
         z[i], z[j] = 0, 1
-
-
-@contextmanager
-def _fixed(model: nn.Module) -> Iterator[None]:
-    """No weight asks for a gradient."""
-    every = list(model.parameters())
-    before = [weight.requires_grad for weight in every]
-    try:
-        for weight in every:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for weight, was in zip(every, before, strict=True):
-            weight.requires_grad_(was)
 
 
 @contextmanager

@@ -10,11 +10,13 @@ taylor         sum |W dL/dW| of a layer's weights (the same paper); taylor+ prot
 window         not a score: the run of k layers across which the last token turns least (arXiv 2403.17887)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import nn
 
 from core.baselines.contest import Plans
 from core.coalitions.measurements import Floats
@@ -83,6 +85,20 @@ def one_shot(meter: Meter, sequences: int) -> Floats:
     return np.asarray(meter.losses(~np.eye(meter.players, dtype=np.bool_), sequences).mean(axis=1))
 
 
+@contextmanager
+def fixed(model: nn.Module) -> Iterator[None]:
+    """No weight asks for a gradient, but those that are asked for meanwhile; all are left as found."""
+    every = list(model.parameters())
+    before = [weight.requires_grad for weight in every]
+    try:
+        for weight in every:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for weight, was in zip(every, before, strict=True):
+            weight.requires_grad_(was)
+
+
 def magnitude(loaded: LoadedModel) -> Floats:
     """The mean |W| of each player, (n,)."""
     with torch.inference_mode():
@@ -93,11 +109,7 @@ def magnitude(loaded: LoadedModel) -> Floats:
 def taylor(loaded: LoadedModel, ids: torch.Tensor) -> Floats:
     """sum |W dL/dW| of each player, (n,); gradients are summed over the sequences first. The model is left as found."""
     weights = loaded.weights
-    every = list(loaded.model.parameters())
-    before = [weight.requires_grad for weight in every]
-    try:
-        for weight in every:
-            weight.requires_grad_(False)
+    with fixed(loaded.model):
         flat = [weight.requires_grad_(True) for own in weights for weight in own]
         total = [torch.zeros_like(weight, dtype=torch.float32) for weight in flat]
         for one in torch.split(ids, 1):
@@ -106,8 +118,5 @@ def taylor(loaded: LoadedModel, ids: torch.Tensor) -> Floats:
             for sum_, gradient in zip(total, torch.autograd.grad(loss, flat), strict=True):
                 sum_ += gradient
         scores = [float((weight.detach() * sum_).abs().sum()) for weight, sum_ in zip(flat, total, strict=True)]
-    finally:
-        for weight, was in zip(every, before, strict=True):
-            weight.requires_grad_(was)
     ends = np.cumsum([len(own) for own in weights])
     return np.array([sum(part) for part in np.split(np.array(scores), ends[:-1])])
