@@ -34,7 +34,7 @@ from core.tasks.named_task import NamedTask
 from core.tasks.naming import tasks_named
 
 OUT = Path("benchmarks/accuracy.json")
-PLANS = ("", "16,17,18", "13,14,15,16,17,18")
+PLANS = ("", "14,16,17", "13,14,15,16,17,26")
 Right = NDArray[np.float64]  # of each item, whether it was answered rightly
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a folder with a JSON lines file of each task")
     parser.add_argument("--tasks", nargs="+", default=[*PAPER_TASKS, SUMS])
     parser.add_argument("--remove", nargs="+", default=PLANS, metavar="16,17,18", help='"" is the whole model')
-    parser.add_argument("--ways", nargs="+", default=COMPENSATIONS, choices=COMPENSATIONS)
+    parser.add_argument("--ways", nargs="+", default=["none", "refit"], choices=COMPENSATIONS)
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--fit", type=int, default=96, help="windows of 128 tokens")
     parser.add_argument("--dtype", default="bfloat16")

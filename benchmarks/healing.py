@@ -28,7 +28,7 @@ from core.healing.adapters import Mask, check_healing
 from core.healing.checkpoints import checkpoint_of
 from core.healing.examples import of_windows
 from core.healing.training import train
-from core.records.mends import COMPENSATIONS, HEALS, Heal
+from core.records.mends import COMPENSATIONS, FITTING, HEALS, Heal
 from core.records.spec import RunSpec, TextSpec
 from core.run.compensating.one_removal import fitted_on
 
@@ -68,6 +68,7 @@ def main() -> None:
         "model": asdict(loaded.info),
         "text": asdict(everything.windows.protocol),
         "held_out": protocols,
+        "fitting": FITTING,
     }
     asked = json.loads(json.dumps(asked))  # as the file has it
     stored = kept(options.out) if options.out.exists() else {}

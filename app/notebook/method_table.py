@@ -37,8 +37,8 @@ def compare(
     """Lets methods choose layers on the calibration sequences, and judges all of them on text that none has seen.
 
     Args:
-        methods: quorum, random, magnitude, shortgpt, window, one-shot, taylor, taylor+, paper, sleb, evopress, lorp,
-            prune-comp, replaceme, linearpatch (the last three with a compensation of their own); None takes the
+        methods: quorum, random, magnitude, shortgpt, window, one-shot, taylor, taylor+, paper, sleb, evopress, cbo,
+            lorp, prune-comp, replaceme, linearpatch (the last three with a compensation of their own); None takes the
             command line's.
         counts: players to remove; None takes 10, 20, 30 and 40 % of them.
         units: compute of quorum, and of evopress for each count; 1 is SLEB's path to two fifths of the layers.

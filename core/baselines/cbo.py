@@ -23,20 +23,22 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.baselines.contest import Contest, Plans
-from core.baselines.criteria import GRADIENT_COST, fixed
+from core.baselines.criteria import GRADIENT_COST, Spans, fixed, has_plain_weights
 from core.coalitions.masks import without
 from core.coalitions.measurements import Floats
 from core.coalitions.players import spans
 from core.errors import SelectionError
 from core.evaluate.losses import sequence_nll
-from core.model.blocks import hidden_of
+from core.model.blocks import hidden_of, probe_ids
 from core.model.model import LoadedModel
+from core.pauses import Pause, nothing
 
 _TRIED = 10  # sets of lowest energy of each size
 _LISTED = 50_000  # up to so many sets are looked at; from more, by so many descents
 _DESCENTS = 64
 # A row of the Hessian is a pass back through a forward and its gradient: as much as both of them.
 _ROW_COST = GRADIENT_COST
+_LOPSIDED = 0.2  # of the greatest entry; 16 bits round each side otherwise
 
 Set = tuple[int, ...]
 
@@ -44,7 +46,7 @@ Set = tuple[int, ...]
 def cbo(contest: Contest) -> Plans:
     """For each count the set of least loss among those of lowest energy."""
     players = contest.meter.players
-    gradient, hessian = derivatives(contest.loaded, contest.ids)
+    gradient, hessian = derivatives(contest.loaded, contest.ids, contest.keep)
     contest.forwards(GRADIENT_COST + _ROW_COST * players)
     plans: Plans = {}
     for count in contest.counts:
@@ -56,32 +58,57 @@ def cbo(contest: Contest) -> Plans:
     return plans
 
 
-def derivatives(loaded: LoadedModel, ids: torch.Tensor) -> tuple[Floats, Floats]:
+def check_derivatives(loaded: LoadedModel) -> None:
+    """SelectionError where a model is not differentiated twice: by a few tokens, before anything long begins."""
+    if not has_plain_weights(loaded):
+        raise _refused(loaded, "its weights are quantised, or partly on the disk")
+    derivatives(loaded, probe_ids(loaded.model)[None])
+
+
+def derivatives(loaded: LoadedModel, ids: torch.Tensor, between: Pause = nothing) -> tuple[Floats, Floats]:
     """Gradient (players,) and Hessian (players, players) of the mean loss in the gates, where all are 1.
 
+    `between` is called after each sequence of `ids` (sequences, length).
+
     Raises:
-        SelectionError: an operation of the model has no second derivative.
+        SelectionError: an operation of the model has no second derivative, or one that is no number.
     """
     where = spans(loaded.info.players)
+    gradient, whole = np.zeros(len(where)), np.zeros((len(where), len(where)))
+    for one in torch.split(ids, 1):
+        first, second = _of_one(loaded, where, one)
+        gradient, whole = gradient + first / len(ids), whole + second / len(ids)
+        between()
+    if not (np.isfinite(gradient).all() and np.isfinite(whole).all()):
+        raise _refused(loaded, "some are no numbers")
+    # What a kernel leaves out of a gradient that is to be differentiated again, it leaves out on one side.
+    if np.abs(whole - whole.T).max() > _LOPSIDED * np.abs(whole).max():
+        raise _refused(loaded, "those that it gives depend on the order")
+    return gradient, (whole + whole.T) / 2
+
+
+def _of_one(loaded: LoadedModel, where: Spans, ids: torch.Tensor) -> tuple[Floats, Floats]:
+    """The same of one sequence (1, length), not yet symmetric; its graph ends here."""
     gates = torch.ones(len(where), device=loaded.info.device, requires_grad=True)
-    gradient, hessian = torch.zeros(len(where)), torch.zeros(len(where), len(where))
     # Fused attention has no second derivative.
     with fixed(loaded.model), _gated(loaded, where, gates), sdpa_kernel(SDPBackend.MATH):
-        for one in torch.split(ids, 1):
-            here = one.to(loaded.info.device)
-            loss = sequence_nll(loaded.model(input_ids=here, use_cache=False).logits, here).mean()
-            try:
-                [first] = torch.autograd.grad(loss, gates, create_graph=True)
-                rows = [torch.autograd.grad(part, gates, retain_graph=True)[0] for part in first]
-            except RuntimeError as cause:
-                raise SelectionError(
-                    f"{loaded.info.architecture} has no second derivatives: {cause}",
-                    "Leave cbo out, such as with --methods quorum,sleb.",
-                ) from cause
-            gradient += first.detach().float().cpu()
-            hessian += torch.stack(rows).float().cpu()
-    whole = hessian.double().numpy() / len(ids)
-    return gradient.double().numpy() / len(ids), (whole + whole.T) / 2
+        here = ids.to(loaded.info.device)
+        loss = sequence_nll(loaded.model(input_ids=here, use_cache=False).logits, here).mean()
+        try:
+            [first] = torch.autograd.grad(loss, gates, create_graph=True)
+            rows = [torch.autograd.grad(part, gates, retain_graph=True)[0] for part in first]
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as cause:
+            raise _refused(loaded, str(cause)) from cause
+    return first.detach().double().cpu().numpy(), torch.stack(rows).double().cpu().numpy()
+
+
+def _refused(loaded: LoadedModel, why: str) -> SelectionError:
+    return SelectionError(
+        f"cbo needs second derivatives of {loaded.info.architecture}, and {why}.",
+        "Leave cbo out, such as with --methods quorum,sleb.",
+    )
 
 
 def lowest(linear: Floats, square: Floats, count: int, seed: int) -> list[Set]:
@@ -110,6 +137,7 @@ def lowest(linear: Floats, square: Floats, count: int, seed: int) -> list[Set]:
 
 def _descent(linear: Floats, square: Floats, z: Floats) -> Iterator[NDArray[np.float64]]:
     """A set, and each that the best swap of two players makes of it, until none is better."""
+    least = 1e-9 * (np.abs(linear).max() + np.abs(square).max())  # rounding, which would go in circles
     while True:
         yield z.copy()
         field, own = linear + square @ z, np.diag(square) / 2
@@ -117,20 +145,20 @@ def _descent(linear: Floats, square: Floats, z: Floats) -> Iterator[NDArray[np.f
         change = (own - field)[:, None] + (own + field)[None] - square
         change[z == 0] = change[:, z == 1] = np.inf
         i, j = np.unravel_index(change.argmin(), change.shape)
-        if change[i, j] >= -1e-12:
+        if not change[i, j] < -least:
             return
         z[i], z[j] = 0, 1
 
 
 @contextmanager
-def _gated(loaded: LoadedModel, where: Any, gates: torch.Tensor) -> Iterator[None]:
+def _gated(loaded: LoadedModel, where: Spans, gates: torch.Tensor) -> Iterator[None]:
     """What each block of a player adds is multiplied by the player's gate."""
 
     def multiply(block: int, player: int, _: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         given = hidden_of(args, kwargs)
         assert given is not None
         entered, left = loaded.blocks.skip(block, given), loaded.blocks.hidden_in(output)
-        gated = entered + gates[player].to(left.dtype) * (left - entered)
+        gated = (entered.float() + gates[player] * (left - entered).float()).to(left.dtype)
         return (gated, *output[1:]) if loaded.blocks.answers else gated
 
     handles = [

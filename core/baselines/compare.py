@@ -47,7 +47,7 @@ class Match:
         without = [name for name in self.methods if name not in methods_for(kind)]
         if without:
             raise SelectionError(
-                f"{', '.join(without)} cannot choose among players of the kind {kind}: hidden states are compared "
+                f"{', '.join(without)} cannot choose among players of the kind {kind}: hidden states are taken "
                 "before and after whole blocks, and between the halves of a block there may be none.",
                 f"Leave it out, or use --players block. Methods: {', '.join(methods_for(kind))}.",
             )
@@ -103,7 +103,7 @@ def compare(
             search = yield from explore(game, meter, len(base.windows.ids), request, spec.seed)
             plans = {count: removed(search.best[count]) for count in counts}
         else:
-            contest = Contest(base.loaded, base.windows.ids, meter, counts, spec.seed, units=match.units)
+            contest = Contest(base.loaded, base.windows.ids, meter, counts, spec.seed, units=match.units, keep=between)
             if METHODS[name].mends and fit is not None:
                 contest = replace(contest, fit=fit.ids)
                 contest = remembering(contest, store, name, base.windows.protocol, fit.protocol, between)

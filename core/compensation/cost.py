@@ -9,7 +9,7 @@ from core.model.model import LoadedModel
 
 
 def cost(loaded: LoadedModel, mask: Mask, how: str, fitted: int, held: int) -> float:
-    """The blocks computed for each token, heads as their equivalent in blocks; less where the MLP's alone is changed.
+    """The blocks computed for each token, heads as their equivalent in blocks; at most: as of two projections a cut.
 
     Args:
         loaded: the model.

@@ -115,7 +115,13 @@ def changed_by(loaded: LoadedModel, blocks: list[int], how: str) -> list[Project
         UnsupportedModel: a block has none, or for scale not all of what it adds goes through them.
     """
     if how == "scale":
-        return projections(loaded, blocks, True)
+        try:
+            return projections(loaded, blocks, True)
+        except UnsupportedModel as cause:
+            changed_by(loaded, blocks[:1], "refit")  # which is refused in its own words where it is no way out
+            raise UnsupportedModel(
+                cause.message, "Use --compensate refit, which changes what can be changed, or --compensate none."
+            ) from cause
     parts = _parts(loaded)
     return [projection for block in blocks for projection in _adding(loaded, block, parts[block])]
 

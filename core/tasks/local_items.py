@@ -152,7 +152,7 @@ def _boolq(row: Row) -> Row:
     text = re.sub(r"\s*Answer:$", "", row["context"].replace("\r\n", "\n").rstrip())
     passage, _, question = text.removeprefix("Passage: ").rpartition("\nQuestion: ")
     choices = [choice.strip().casefold() for choice in row["choices"]]
-    if not passage or "\n" in question or "Answer:" in question or sorted(choices) != ["no", "yes"]:
+    if not passage or "\n" in question or "Answer:" in text or sorted(choices) != ["no", "yes"]:
         raise ValueError('a context of BoolQ ends in a line "Question: …", and its choices are no and yes')
     label = int(choices[row["answer"]] == "yes")
     return {"passage": passage, "question": question.rstrip().removesuffix("?"), "label": label}

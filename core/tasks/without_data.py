@@ -46,7 +46,9 @@ def asking_without_data(
             done = event.done / event.total if isinstance(event, Progress) else 0.0
             yield Searching(text + (1 - text) * done) if isinstance(event, Progress) else event
     except QuorumError as error:
-        raise refused or error from error
+        if refused is None:
+            raise
+        raise refused from error
     if refused is not None:
         raise refused
 

@@ -21,10 +21,13 @@ from core.text.windows import cut
 from tests.support.families import DEPTH, FAMILIES, REFUSED, WITHOUT_EXPORT, save_family
 from tests.support.models import recipe_of
 
-# What all that a block adds goes through, or a block adds in another way.
+# A norm or a factor follows everything that a block adds, or a block adds in another way.
 NOT_ADDED = ("Gemma 2", "Gemma 3", "OLMo 2", "OLMo 3", "Granite", "Nemotron-H", "Zamba 2", "MiniMax")
 CHANGED = [family for family in FAMILIES if family not in {*REFUSED, *WITHOUT_EXPORT, *NOT_ADDED}]
 REMOVED = {**dict.fromkeys(CHANGED, (3, 6)), "Jamba": (0, 5, 6), "ModernBERT Decoder": (1, 3, 6)}
+
+# Of a mixture of experts, the one that every token goes through.
+EXPERTS = {"Llama 4": ("shared_expert.down_proj.weight",), "DeepSeek-V3": ("shared_experts.down_proj.weight",)}
 
 
 def opened(folder: Path, family: str) -> LoadedModel:
@@ -46,8 +49,9 @@ def test_plain_transformers_has_the_logits_of_the_model_in_memory(family: str, t
     loaded, removed = opened(tmp_path / "whole", family), REMOVED[family]
     text = TextSpec(str(text_file), "evaluation", 16, 4)
     windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
-    patches = moved(loaded, 2)
-    assert patches
+    [*_, block] = [block for block in range(DEPTH - 1) if block + 1 in removed and block not in removed]
+    patches = moved(loaded, block)
+    assert patches and all(any(name.endswith(end) for name in patches) for end in EXPERTS.get(family, ()))
     done = Compensation("refit", windows.protocol, 1, (Mend(3, 3, 0.1, 5.0, 4.0, True),))
     export(loaded, windows, recipe_of(loaded, removed), tmp_path / "small", fit=(done, patches))
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "small", dtype=torch.float32).eval()

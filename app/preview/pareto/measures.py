@@ -104,20 +104,22 @@ def _timed(known: Mapping[Removed, Mapping[str, Speed]]) -> dict[str, Measure]:
 
 
 def _scored(known: Mapping[Removed, Mapping[str, TaskScore]]) -> dict[str, Measure]:
-    """By task and metric; what was asked of fewer plans in another way also by its number of items."""
+    """By task and metric; what was asked of fewer plans in another way also by its items and examples."""
     found: dict[str, Measure] = {}
     for task in dict.fromkeys(score.task for scores in known.values() for score in scores.values()):
         of_task = {
             removed: {how: score for how, score in scores.items() if score.task == task}
             for removed, scores in known.items()
         }
-        for how, seen in _by_way(of_task):
+        for place, (how, seen) in enumerate(_by_way(of_task)):
             first = next(iter(seen.values()))
-            other = any(name.startswith(f"{task}-") for name in found)
+            which, words = "", ""
+            if place:
+                which = f"-{first.items}-{first.shots}-{first.digest[:4]}"
+                words = f", {first.items} items, {first.shots}-shot"
             for metric in first.metrics:
-                name = f"{task}-{metric.name}" + (f"-{first.items}" if other else "")
-                words = f"{task}, {metric.name}" + (f", {first.items} items" if other else "")
-                found.setdefault(name, _of_metric(task, metric.name, words, how, seen))
+                title = f"{task}, {metric.name}{words}"
+                found[f"{task}-{metric.name}{which}"] = _of_metric(task, metric.name, title, how, seen)
     return found
 
 

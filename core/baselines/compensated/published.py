@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from core.baselines.cbo import check_derivatives
 from core.baselines.compensated.judging import judged
 from core.baselines.compensated.linearpatch import rotation
 from core.baselines.compensated.repair import Repair
@@ -28,7 +29,7 @@ from core.text.windows import Windows
 
 
 def check_methods(loaded: LoadedModel, methods: Iterable[str]) -> None:
-    """UnsupportedModel where one of these methods could not do to a model what is part of it."""
+    """UnsupportedModel or SelectionError where one of these methods could not do to a model what is part of it."""
     blocks = list(range(len(loaded.blocks)))
     for name in methods:
         try:
@@ -39,6 +40,8 @@ def check_methods(loaded: LoadedModel, methods: Iterable[str]) -> None:
                     projections(loaded, blocks, False)
                 case "linearpatch":
                     rotation(loaded)
+                case "cbo":
+                    check_derivatives(loaded)
         except UnsupportedModel as cause:
             hint = f"Leave out {name}, such as with --methods quorum,sleb."
             raise UnsupportedModel(f"{name} changes weights: {cause.message}", hint) from cause

@@ -107,8 +107,8 @@ def test_a_measure_holds_figures_of_one_way_to_measure(finished: Finished, share
     found = measures(result, {(): 10.0, (1,): 11.0, (2,): 12.0}, known)
     assert found["piqa-acc"].values == pytest.approx({(): 90.0, (1,): 50.0, (2,): 40.0})
     assert found["piqa-acc"].title == "piqa, acc, %"
-    assert found["piqa-acc-50"].values == pytest.approx({(): 80.0, (2,): 30.0})
-    assert found["piqa-acc-50"].title == "piqa, acc, 50 items, %"
+    assert found["piqa-acc-50-0-"].values == pytest.approx({(): 80.0, (2,): 30.0})
+    assert found["piqa-acc-50-0-"].title == "piqa, acc, 50 items, 0-shot, %"
     chart = pareto(result.model.players, found["parameters"], found["piqa-acc"], {"best plans": [(1,), (2,)]}, (1,))
     front = chart.figure.data[0]
     assert len(front.x) == 2 and sorted(front.y) == pytest.approx([50.0, 90.0]), "(2,) is beaten by (1,) in both"

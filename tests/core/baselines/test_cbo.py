@@ -1,20 +1,23 @@
 """CBO: derivatives against differences of plain forwards, energies against all sets of a size."""
 
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from core.baselines import cbo as module
-from core.baselines.cbo import cbo, derivatives, lowest
+from core.baselines.cbo import cbo, check_derivatives, derivatives, lowest
 from core.baselines.contest import Contest
+from core.checkpoint.checkpoint import locate
 from core.coalitions.masks import without
 from core.coalitions.players import players_of
+from core.errors import SelectionError
 from core.evaluate.meter import Meter
 from core.evaluate.reference import sequence_losses
-from core.model.model import LoadedModel
-from tests.support.models import LAYERS
+from core.model.model import LoadedModel, load
+from tests.support.models import LAYERS, save_model
 
 IDS = torch.randint(0, 256, (3, 12), generator=torch.Generator().manual_seed(1))
 
@@ -91,6 +94,30 @@ def test_the_best_of_them_is_taken(tiny_loaded: LoadedModel) -> None:
         }
         assert plan == min(losses, key=losses.__getitem__) and len(losses) == 10
     assert one.meter.plain > 0
+
+
+def test_descents_end_whatever_they_are_given() -> None:
+    """Ties at any scale, which rounding would turn in circles; and what is no number."""
+    for scale in (1.0, 1e6, np.nan):
+        drawn = np.random.default_rng(0)
+        half = np.repeat(np.repeat(drawn.normal(size=(15, 15)), 2, axis=0), 2, axis=1) * scale
+        found = lowest(np.zeros(30), half + half.T, 12, 0)
+        assert all(len(one) == 12 for one in found)
+
+
+def test_what_is_no_number_is_refused(tmp_path: Path) -> None:
+    loaded = load(locate(str(save_model(tmp_path))), "float32", "cpu")
+    check_derivatives(loaded)
+    with torch.no_grad():
+        loaded.model.model.layers[3].mlp.down_proj.weight[0, 0] = torch.nan
+    with pytest.raises(SelectionError, match="and some are no numbers"):
+        check_derivatives(loaded)
+
+
+def test_in_16_bits_they_are_those_of_32(tiny_loaded: LoadedModel) -> None:
+    half = load(tiny_loaded.checkpoint, "bfloat16", "cpu")
+    for exact, rounded in zip(derivatives(tiny_loaded, IDS), derivatives(half, IDS), strict=True):
+        assert np.abs(exact - rounded).max() < 0.1 * np.abs(exact).max()
 
 
 def test_players_may_be_groups(tiny_loaded: LoadedModel) -> None:
