@@ -118,7 +118,7 @@ def changed_by(loaded: LoadedModel, blocks: list[int], how: str) -> list[Project
         try:
             return projections(loaded, blocks, True)
         except UnsupportedModel as cause:
-            changed_by(loaded, blocks[:1], "refit")  # which is refused in its own words where it is no way out
+            changed_by(loaded, blocks, "refit")  # which is refused in its own words where it is no way out
             raise UnsupportedModel(
                 cause.message, "Use --compensate refit, which changes what can be changed, or --compensate none."
             ) from cause

@@ -11,11 +11,11 @@ from cache.store import Store
 from core.coalitions.masks import encode, without
 from core.errors import CorpusError
 from core.pauses import come
-from core.records.behaviour.task_scores import SUMS_OF_A_PLAN
-from core.records.behaviour.traits import Traits
+from core.records.behaviour.task_scores import SUMS_OF_A_PLAN, Answer
+from core.records.behaviour.traits import Trait, Traits
 from core.records.behaviour.writes import Predicts
 from core.records.events import Event, Searching
-from core.records.spec import RunSpec
+from core.records.spec import ModelInfo, RunSpec
 from core.run.engine import Engine
 from core.tasks.answering import Questions, answered
 from core.tasks.without_data import asking_without_data, evaluations
@@ -63,13 +63,13 @@ def test_nothing_is_asked_twice(cache_file: Path, small: RunSpec, monkeypatch: p
     predicted: list[str] = []
     keep, put = Store.record_answers, Store.record_traits
 
-    def noting(self: Store, model: object, fresh: dict[str, dict[str, object]]) -> None:
+    def noting(self: Store, model: ModelInfo, fresh: dict[str, dict[str, Answer]]) -> None:
         asked.extend(f"{mask} {digest}" for mask, answers in fresh.items() for digest in answers)
-        keep(self, model, fresh)  # type: ignore[arg-type]
+        keep(self, model, fresh)
 
-    def putting(self: Store, model: object, mask: str, *found: object) -> None:
+    def putting(self: Store, model: ModelInfo, mask: str, *found: Trait) -> None:
         predicted.extend(mask for one in found if isinstance(one, Predicts))
-        put(self, model, mask, *found)  # type: ignore[arg-type]
+        put(self, model, mask, *found)
 
     monkeypatch.setattr(Store, "record_answers", noting)
     monkeypatch.setattr(Store, "record_traits", putting)
