@@ -13,7 +13,7 @@ from torch import nn
 from transformers.quantizers.auto import AutoHfQuantizer, get_hf_quantizer
 
 from core.errors import UnsupportedModel
-from core.tools.lending import lend
+from core.tools.lending import lend, places_kept
 
 # Where the package to install has another name than the method.
 _PACKAGES = {"gptq": "gptqmodel", "awq": "gptqmodel", "quanto": "optimum-quanto", "fp8": "kernels", "mxfp4": "kernels"}
@@ -44,7 +44,8 @@ def quantisation(source: str, config: Any, device: str) -> str:
     try:
         if not quantisers.supports_quant_method(fields):  # transformers would read the weights as if they were plain
             raise ValueError("transformers does not know this method")
-        quantiser, *_ = build(copy.deepcopy(config), None, {"": device}, True, {})
+        with places_kept():
+            quantiser, *_ = build(copy.deepcopy(config), None, {"": device}, True, {})
     except ImportError as cause:
         raise UnsupportedModel(
             f"{source} is quantised with {method}, and its library is not installed: {_first_line(cause)}",

@@ -17,6 +17,7 @@ from core.checkpoint.size import PLAIN, weight_bytes
 from core.errors import TooLarge, UnsupportedModel
 from core.paths import home, write_errors
 from core.records.spec import OFFLOAD
+from core.tools.lending import places_kept
 from core.unfinished import Unfinished
 
 # Tensors of a file of which one must be what was loaded.
@@ -52,18 +53,19 @@ def read_weights(checkpoint: Checkpoint, dtype: str, device: str = "cpu") -> Pre
 
 
 def _read(checkpoint: Checkpoint, dtype: str, device: str, **options: Any) -> PreTrainedModel:
-    loading: Any = causal_class(checkpoint.config).from_pretrained(
-        checkpoint.folder,
-        dtype=DTYPES.get(dtype, dtype),
-        use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
-        ignore_mismatched_sizes=True,  # they are refused by name below
-        output_loading_info=True,
-        **placement(device),
-        **options,
-    )
-    model, report = loading
+    build: Any = causal_class(checkpoint.config)  # transformers gives no types
+    with places_kept():
+        model, report = build.from_pretrained(
+            checkpoint.folder,
+            dtype=DTYPES.get(dtype, dtype),
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # they are refused by name below
+            output_loading_info=True,
+            **placement(device),
+            **options,
+        )
     check_given(checkpoint.source, report)
     _check_same(checkpoint, model)
     if model.dtype != torch.float16 and getattr(model.config, "rescale_every", 0):

@@ -1,12 +1,16 @@
 """A library of a side folder for this process: what Quorum imports itself stays in front of it."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import invalidate_caches
 from importlib.util import find_spec
 
 from core.tools.side_folder import side_folder
 
 LENT = ("auto-round", "bitsandbytes", "gptqmodel")
+_PLACES = ("HF_", "TRANSFORMERS_")  # how the names begin that say where files of the Hub lie
 
 
 def lend(package: str) -> None:
@@ -20,6 +24,23 @@ def lend(package: str) -> None:
     if find_spec(module) is None and (folder / module).is_dir():
         sys.path.append(str(folder))
         _ask_again()
+
+
+@contextmanager
+def places_kept() -> Iterator[None]:
+    """Where files of the Hub lie stays as it was, whatever a library that is imported within says.
+
+    tokenicer, which comes with gptqmodel, sets HF_HOME to a folder of its own in /tmp where a person has set none:
+    every process that this one starts afterwards would look for models there, and fetch them once more.
+    """
+    before = {name: value for name, value in os.environ.items() if name.startswith(_PLACES)}
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith(_PLACES)]:
+            if name not in before:
+                del os.environ[name]
+        os.environ.update(before)
 
 
 def _ask_again() -> None:

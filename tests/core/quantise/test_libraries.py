@@ -1,6 +1,7 @@
 """GPTQ and NF4: what their files hold, unpacked by hand, is the model whose perplexity is said; and it can be cut."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from core.text.windows import cut
 from tests.support.commands import Cli
 
 Tensors = Mapping[str, torch.Tensor]
+PLACES = ("HF_HOME", "HF_HUB_CACHE", "TRANSFORMERS_CACHE", "HF_MODULES_CACHE")
 
 
 def of_gptq(packed: Tensors, name: str) -> torch.Tensor:
@@ -56,8 +58,11 @@ def test_what_is_written_is_what_was_measured(
     wide: Path,
     text_file: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     installed(library)
+    for name in PLACES:
+        monkeypatch.delenv(name, raising=False)
     here = set(Path.cwd().iterdir())
     small = "--corpus", text_file, "--sequences", 4, "--window", 16, "--dtype", "float32", "--fit", 6
     out = tmp_path / "four"
@@ -89,6 +94,7 @@ def test_what_is_written_is_what_was_measured(
     four = load(locate(str(out)), "float32", "cpu")
     assert count_parameters(four.model) == pytest.approx(sum(weight.numel() for weight in whole.values()), rel=0.02)
     assert perplexity(sequence_losses(four, windows.ids, everyone)) == pytest.approx(answer["after"], rel=1e-3)
+    assert not any(name in os.environ for name in PLACES), "the processes that it starts find models where they lie"
 
 
 def test_blocks_of_another_size_are_refused(

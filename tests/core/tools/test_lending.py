@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.tools.lending import LENT, lend
+from core.tools.lending import LENT, lend, places_kept
 
 
 @pytest.mark.parametrize("name", [*LENT, "json.tool", ".hidden", "anything"])
@@ -68,3 +68,17 @@ def test_transformers_sees_a_library_that_it_did_not_find_before(library: str, p
         check=True,
     )
     assert told.stdout.split() == ["False", "True"]
+
+
+def test_a_library_does_not_say_where_files_of_the_hub_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_MODULES_CACHE", raising=False)
+    monkeypatch.setenv("HF_HOME", "/mine")
+    monkeypatch.setenv("HF_TOKEN_PATH", "/mine/token")
+    monkeypatch.delenv("OF_A_LIBRARY", raising=False)
+    before = dict(os.environ)
+    with pytest.raises(ImportError), places_kept():
+        os.environ["HF_MODULES_CACHE"] = os.environ["HF_HOME"] = os.environ["OF_A_LIBRARY"] = "/its"
+        del os.environ["HF_TOKEN_PATH"]
+        raise ImportError
+    assert os.environ.pop("OF_A_LIBRARY") == "/its", "what it sets for itself is its own"
+    assert dict(os.environ) == before

@@ -31,4 +31,10 @@ def point(patch: pytest.MonkeyPatch, hub: Hub, home: Path) -> None:
 
 def environment(hub: Hub, home: Path) -> dict[str, str]:
     """The same for a process of its own."""
-    return {"HF_ENDPOINT": hub.address, "HF_HOME": str(home), "HF_TOKEN": "", "HF_HUB_OFFLINE": "0"}
+    return {
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(home),
+        "HF_HUB_CACHE": str(home / "hub"),
+        "HF_TOKEN": "",
+        "HF_HUB_OFFLINE": "0",
+    }
