@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cli.opening import quiet
+from benchmarks.earlier_rows import earlier_rows
 from benchmarks.exhaustive import opened
-from benchmarks.four_bits import kept
 from cache.in_memory import InMemory
 from cache.store import Store
 from core.coalitions.players import mask_without
@@ -61,8 +61,7 @@ def main() -> None:
         "dtype": options.dtype,
         "fitted": str(fit.windows.protocol),
     }
-    stored = kept(options.out) if options.out.exists() else {}
-    rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
+    rows = earlier_rows(options.out, asked)
     known = {(row["removed"], row["way"]) for row in rows}
     for removed in options.remove:
         for way in options.ways if removed else COMPENSATIONS[:1]:

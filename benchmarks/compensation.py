@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from app.cli.opening import quiet
+from benchmarks.earlier_rows import earlier_rows
 from benchmarks.exhaustive import opened
 from cache import queries
 from cache.database import Database
@@ -69,10 +70,8 @@ def main() -> None:
     quiet()
     options.cache.mkdir(parents=True, exist_ok=True)
     texts = [Path(text).stem for text in options.held_out]
-    answer = kept(options.out) if options.out.exists() else {}
     asked = {"texts": texts, "calibration": Path(options.calibration).stem, "fit": options.fit, "dtype": options.dtype}
-    if any(answer.get(name) != value for name, value in asked.items()):
-        answer = {**asked, "rows": []}
+    answer = {**asked, "rows": earlier_rows(options.out, asked)}
     done = {(row["seed"], row["method"], row["count"]) for row in answer["rows"]}
     for (name, method), seed in product(methods(options), options.seeds):
         missing = [count for count in options.counts if (seed, name, count) not in done]
@@ -102,12 +101,6 @@ def main() -> None:
             print(f"{seed} {name:16s} {count:3d}  {shown}  {removed}", flush=True)
             options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     print(table(answer["rows"]))
-
-
-def kept(out: Path) -> dict[str, Any]:
-    """What earlier calls have measured."""
-    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found
 
 
 def methods(options: argparse.Namespace) -> list[tuple[str, Method]]:
@@ -142,7 +135,7 @@ def ours(
 def rival(
     name: str, counts: tuple[int, ...], database: Database, spec: RunSpec, base: Game, fit: Game
 ) -> tuple[Plans, Own]:
-    meter = metered(Store(database), base, (2, 5, len(base.windows.ids)))
+    meter = metered(Store(database), base, (2, 5, len(base.windows.ids)), divergences=name == "evopress")
     asked = tuple(range(1, max(counts) + 1))
     contest = Contest(base.loaded, base.windows.ids, meter, asked, seed=spec.seed, fit=fit.windows.ids)
     return RIVALS[name](contest), partial(REPAIRS[name], contest) if name in REPAIRS else None

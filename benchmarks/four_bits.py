@@ -1,10 +1,11 @@
 """Four bits before a cut and after it: what each library's weights take on disk, and what they cost on other text.
 
 The bundled model, whole and without some layers, each as it is and written in four bits by each library
-(`core.quantise`); and the quantised model cut file to file. Every folder is loaded anew and judged by its perplexity on
-the first 40 windows of 128 tokens of each held-out text, in one dtype. Seconds are those of writing alone, measured
-beside whatever else ran: nothing rests on them. Rows of earlier calls that asked for the same stay
-in the file.
+(`core.quantise`); and the quantised model cut file to file. Every folder is loaded anew and judged, in one dtype, by
+its perplexity on the first 40 windows of 128 tokens of each held-out text, by the accuracy of its answers to tasks of
+lm-eval, and by how fast it writes beside the whole model as it is, in turn. Seconds are those of writing the folder
+alone, measured beside whatever else ran: nothing rests on them. Rows of earlier calls that asked for the same stay in
+the file.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.cli.opening import quiet
+from benchmarks.accuracy import answered, mean, shares
+from benchmarks.earlier_rows import earlier_rows
 from benchmarks.exhaustive import opened
 from cache.in_memory import InMemory
 from cache.store import Store
@@ -31,14 +35,23 @@ from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.export.export import export
 from core.export.recipes.recipe import Recipe
+from core.model.model import LoadedModel
 from core.pauses import come
 from core.quantise.libraries import LIBRARIES
 from core.quantise.quantising import quantising
+from core.records.behaviour.speeds import SpeedProtocol
+from core.records.behaviour.task_scores import SUMS
 from core.records.spec import RunSpec, TextSpec
+from core.speed.shared_copy import shared_copy
+from core.speed.timing import in_turn
+from core.tasks.items import items_of
+from core.tasks.naming import tasks_named
 
 OUT = Path("benchmarks/four_bits.json")
 Mask = NDArray[np.bool_]
 JUDGED = 40  # windows of each held-out text
+TASKS = ("lambada_openai", "arc_easy", "piqa")
+WRITING = SpeedProtocol(tokens=32, runs=12, warm_up=2)
 WHOLE, CUT, QUANTISED, FIRST_CUT, FIRST_BITS = STATES = (
     "whole",
     "cut",
@@ -52,6 +65,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", help="a text for what fits to one")
     parser.add_argument("held_out", nargs="+", help="texts to judge on")
+    parser.add_argument("--data", type=Path, required=True, help="a folder with a JSON lines file of each task")
+    parser.add_argument("--tasks", nargs="+", default=[*TASKS, SUMS])
+    parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--remove", type=int, nargs="+", default=[13, 14, 15, 16, 17, 18])
     parser.add_argument("--libraries", nargs="+", default=list(LIBRARIES), choices=LIBRARIES)
@@ -63,12 +79,14 @@ def main() -> None:
     quiet()
     texts = [TextSpec(text, "whole", 128, JUDGED) for text in options.held_out]
     spec = RunSpec(options.model, options.text, dtype=options.dtype, device="cpu")
-    protocols = [str(opened(Store(InMemory()), spec, text).windows.protocol) for text in texts]
+    games = [opened(Store(InMemory()), spec, text) for text in texts]
+    whole = games[0].loaded
+    tasks = tasks_named(options.tasks, options.data, None, options.items)
+    items = [items_of(task, whole.checkpoint) for task in tasks]
     asked = {"removed": options.remove, "group": options.group_size, "fit": options.fit, "dtype": options.dtype}
-    asked["held_out"] = protocols
-    stored = kept(options.out) if options.out.exists() else {}
-    # What was measured in another way does not stand beside this.
-    rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
+    asked |= {"held_out": [str(game.windows.protocol) for game in games], "writing": str(WRITING)}
+    asked |= {"tasks": options.tasks, "items": options.items}
+    rows = earlier_rows(options.out, asked)
 
     def judge(state: str, library: str, folder: Path | None, work: Callable[[], object] | None = None) -> None:
         begun = time.monotonic()
@@ -76,12 +94,14 @@ def main() -> None:
             work()
         seconds = time.monotonic() - begun
         source = options.model if folder is None else str(folder)
-        found = judged(source, spec, texts)
-        size = sum(file.stat().st_size for file in weight_files(locate(source).folder).files)
-        row = {"state": state, "library": library, "bytes": size, "perplexity": found, "seconds": seconds}
+        own = opened(Store(InMemory()), replace(spec, model=source), texts[0])
+        row = {"state": state, "library": library, "seconds": seconds, "perplexity": judged(source, spec, texts)}
+        row["bytes"] = sum(file.stat().st_size for file in weight_files(locate(source).folder).files)
+        row["speedup"] = None if folder is None else speedup(whole, own.loaded)
+        row["right"] = answered(own, "", "none", tasks, items)
         rows[:] = [*(other for other in rows if (other["state"], other["library"]) != (state, library)), row]
-        print(json.dumps(row), flush=True)
-        options.out.write_text(json.dumps({**asked, "rows": rows}, indent=1) + "\n")
+        print(table([row]), flush=True)
+        options.out.write_text(json.dumps({**asked, "rows": rows}) + "\n", encoding="utf-8")
 
     with tempfile.TemporaryDirectory() as held:
         cut = Path(held) / "cut"
@@ -98,12 +118,6 @@ def main() -> None:
             for folder in folders:
                 shutil.rmtree(folder)
     print(table(rows))
-
-
-def kept(out: Path) -> dict[str, Any]:
-    """What earlier calls have measured."""
-    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found
 
 
 def four_bits(spec: RunSpec, library: str, group: int, fit: int, model: str, out: Path) -> None:
@@ -125,19 +139,30 @@ def judged(source: str, spec: RunSpec, texts: list[TextSpec]) -> list[float]:
     return [perplexity(sequence_losses(one.loaded, one.windows.ids, everyone(one))) for one in games]
 
 
+def speedup(whole: LoadedModel, smaller: LoadedModel) -> tuple[float, float]:
+    """How many times as fast as the whole model as it is another one writes, and the standard error."""
+    one, other = (shared_copy(loaded, np.ones(len(loaded.info.players), dtype=np.bool_)) for loaded in (whole, smaller))
+    found = come(in_turn((one, other), WRITING)).speedups[0].latency
+    return found.value, found.error
+
+
 def everyone(game: Game) -> Mask:
     return np.ones(len(game.loaded.info.players), dtype=np.bool_)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Sizes and perplexities of every state, by each library."""
+    """Size, perplexities, accuracy on each task and speed of every state, by each library."""
     found = {(row["state"], row["library"]): row for row in rows}
     lines = []
     for library in dict.fromkeys(row["library"] for row in rows):
         for state in STATES:
             if row := found.get((state, library)):
                 values = " / ".join(f"{value:.1f}" for value in row["perplexity"])
-                lines.append(f"| {library or '–'} | {state} | {row['bytes'] / 2**20:.1f} | {values} |")
+                right = (mean(one) for one in shares(row).values())
+                cells = [f"{value:.3f} ± {error:.3f}".replace("0.", ".") for value, error in right]
+                speed = "{:.2f} ± {:.2f}".format(*row["speedup"]) if row["speedup"] else "1"
+                cells = [library or "–", state, f"{row['bytes'] / 2**20:.1f}", values, *cells, speed]
+                lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from lm_eval.evaluator import evaluate
 
 from app.cli.opening import quiet
-from benchmarks.four_bits import kept, smaller
+from benchmarks.earlier_rows import earlier_rows
+from benchmarks.four_bits import smaller
 from cache.database import Database
 from cache.store import Store
 from core.checkpoint.checkpoint import locate
@@ -50,8 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     quiet()
     asked = {"items": options.items, "batch": options.batch, "dtype": options.dtype, "lm_eval": lm_eval.__version__}
-    stored = kept(options.out) if options.out.exists() else {}
-    rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
+    rows = earlier_rows(options.out, asked)
     store = Store(Database(options.cache))
     games, spec = Games(store), RunSpec("bundled", dtype=options.dtype, device="cpu")
     removals = [[int(layer) for layer in removed.split(",") if layer] for removed in options.remove]

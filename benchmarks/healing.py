@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from app.cli.opening import quiet
+from benchmarks.earlier_rows import earlier_rows
 from cache.in_memory import InMemory
 from cache.store import Store
 from core.coalitions.players import mask_without
@@ -70,9 +71,7 @@ def main() -> None:
         "held_out": protocols,
         "fitting": FITTING,
     }
-    asked = json.loads(json.dumps(asked))  # as the file has it
-    stored = kept(options.out) if options.out.exists() else {}
-    rows: list[dict[str, Any]] = stored["rows"] if {key: stored.get(key) for key in asked} == asked else []
+    rows = earlier_rows(options.out, asked)
 
     def judged(what: dict[str, Any], keep: Mask, patches: Patches, began: float) -> None:
         with patched(loaded.model, patches):
@@ -100,12 +99,6 @@ def main() -> None:
             readings = [asdict(reading) for reading in done.readings]
             judged({**what, "removed": options.remove, "readings": readings}, mask, merged, began)
     print(table(rows))
-
-
-def kept(out: Path) -> dict[str, Any]:
-    """What earlier calls have measured."""
-    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
-    return found
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -160,7 +160,7 @@ def test_the_walk_beside_the_official_way() -> None:
 
 
 def test_what_compensation_gives_back() -> None:
-    page, found = said("What compensation gives back"), compensation.kept(ROOT / compensation.OUT)
+    page, found = said("What compensation gives back"), of("compensation")
     lines = compensation.table(found["rows"]).splitlines()
     assert len(lines) >= 3
     for line in lines:
@@ -204,7 +204,7 @@ def test_what_compensation_does_to_accuracy() -> None:
 
 
 def test_what_training_after_a_cut_gives() -> None:
-    page, found = said("What training after a cut gives"), healing.kept(ROOT / healing.OUT)
+    page, found = said("What training after a cut gives"), of("healing")
     lines = healing.table(found["rows"]).splitlines()
     assert len(lines) >= 5
     for line in lines:
@@ -214,7 +214,7 @@ def test_what_training_after_a_cut_gives() -> None:
 
 
 def test_four_bits_before_a_cut_and_after_it() -> None:
-    page, found = said("Four bits before a cut and after it"), four_bits.kept(ROOT / four_bits.OUT)
+    page, found = said("Four bits before a cut and after it"), of("four_bits")
     lines = four_bits.table(found["rows"]).splitlines()
     assert len(lines) == 2 + 3 * 3
     for line in lines:
@@ -237,7 +237,7 @@ def test_many_machines() -> None:
 
 
 def test_accuracy_is_that_of_lm_eval_item_by_item() -> None:
-    page, found = said("Accuracy on tasks"), harness.kept(ROOT / harness.OUT)
+    page, found = said("Accuracy on tasks"), of("harness")
     rows = found["rows"]
     for line in harness.table(rows).splitlines():
         assert line in page, line

@@ -26,7 +26,9 @@ from core.selection.search import Search
 from core.selection.targets import Request
 
 # From so many units on, finalists are settled on so many times the run's sequences, the first that applies.
-_WIDER = ((3.0, 8), (0.75, 4), (0.0, 2))
+_WIDER = ((3.0, 8), (0.75, 4), (0.2, 2), (0.0, 1))
+# A smaller budget than this races on half of the run's sequences: on fewer, unlucky texts mislead it.
+_SMALL = 0.2
 # Of the time of it all, what measuring the nested path takes, roughly: it is known last.
 _PATH = 0.03
 # Of the time, the share of the work to this power, roughly: races come first, and few sequences take longer a token.
@@ -54,27 +56,27 @@ def plan(
         between: called after each coalition, and may raise to end the search.
         evaluators: make what measures.
     """
-    raced = len(base.windows.ids)
+    own = len(base.windows.ids)
     meter = metered(
-        store, game, stages(raced, len(game.windows.ids)), divergences=True, between=between, evaluators=evaluators
+        store, game, stages(own, len(game.windows.ids)), divergences=True, between=between, evaluators=evaluators
     )
     earlier = None
     if request.earlier:
         earlier = earlier_of(store.rises_elsewhere(base.key), request.check(meter.players), request.protected)
         begun = f"from {len(earlier.masks)} removals measured" if earlier else "with nothing known"
     yield Stage(f"Searching, {begun} on other texts" if request.earlier else "Searching")
-    search = yield from explore(game, meter, raced, request, seed, 1 - _PATH, earlier)
-    deep = np.array([mask for count in search.tried for mask in search.ranked(count, raced)])
+    search = yield from explore(game, meter, own, request, seed, 1 - _PATH, earlier)
+    deep = np.array([mask for count in search.tried for mask in search.ranked(count, own)])
     before = store.known(base.key, deep)
     fresh = [
         Evaluation(encode(deep[row]), losses.astype(np.float32))
-        for row, losses in enumerate(meter.losses(deep, raced))
+        for row, losses in enumerate(meter.losses(deep, own))
         if row not in before
     ]
     if fresh:
         store.record(base.key, fresh)
-    # A few sequences favour the lucky: those that raced to the end make the path, if there is one among them.
-    paths = [nested(search.rises(depth)) for depth in (raced, 0)]
+    # A few sequences favour the lucky: those known on all of the run's make the path, if there is one among them.
+    paths = [nested(search.rises(depth)) for depth in (own, 0)]
     path = max(paths, key=len)
     dense = meter.losses(meter.whole[None], meter.stages[-1])[0]
     best = [search.best[count] for count in sorted(search.best)]
@@ -87,15 +89,20 @@ def plan(
         nested=measured(game.loaded, meter, path),
         coalitions=meter.coalitions,
         units=request.units,
-        spent=meter.spent / meter.unit(raced),
-        plain=meter.plain / meter.unit(raced),
+        spent=meter.spent / meter.unit(own),
+        plain=meter.plain / meter.unit(own),
         earlier=0 if earlier is None else len(earlier.masks),
     )
 
 
-def stages(raced: int, sequences: int) -> list[int]:
-    """The numbers of sequences that races go through, up to `raced`, and then those that finalists do."""
-    every = {max(1, raced // 5), max(1, raced // 2), raced, 2 * raced, 4 * raced, sequences}
+def races(own: int, units: float) -> int:
+    """The number of sequences that races of a search run to, of a run's `own`."""
+    return own if units >= _SMALL else max(1, own // 2)
+
+
+def stages(own: int, sequences: int) -> list[int]:
+    """The numbers of sequences that races go through, up to a run's `own` or half of them, and then finalists."""
+    every = {max(1, own // 5), max(1, own // 2), own, 2 * own, 4 * own, sequences}
     return sorted(stage for stage in every if stage <= sequences)
 
 
@@ -135,17 +142,18 @@ def keep_measured(
 
 
 def explore(
-    game: Game, meter: Meter, raced: int, request: Request, seed: int, part: float = 1.0, earlier: Earlier | None = None
+    game: Game, meter: Meter, own: int, request: Request, seed: int, part: float = 1.0, earlier: Earlier | None = None
 ) -> Generator[Searching, None, Search]:
     """The search itself, within its budget: one forward of the whole model for the distances, and the rest.
 
-    It is `part` of what is reported on; `earlier` is what it may begin with.
+    It is `part` of what is reported on; `own` are the run's sequences, and `earlier` is what it may begin with.
     """
-    ids, begun = game.windows.ids[:raced], meter.spent
+    raced, begun = races(own, request.units), meter.spent
+    ids = game.windows.ids[:raced]
     meter.charge(game.loaded.info.layers * ids.numel(), ids.numel())
     distances = np.asarray(1 - similarity(game.loaded, ids).cosine)
     search = Search(meter, distances, request.check(meter.players), raced, request.protected, seed, earlier)
-    for share in search.run(request.units * meter.unit(raced) - (meter.spent - begun)):
+    for share in search.run(request.units * meter.unit(own) - (meter.spent - begun)):
         yield Searching(part * share**_EARLY)
     return search
 

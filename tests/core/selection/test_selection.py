@@ -14,6 +14,7 @@ from cache.store import Store
 from core.coalitions.masks import without
 from core.coalitions.players import players_of
 from core.errors import SelectionError
+from core.records.events import Selected
 from core.records.plans import METHODS, Plan, Selection
 from core.records.results import ModelInfo
 from core.records.spec import RunSpec, TextProtocol
@@ -113,6 +114,25 @@ def test_select_gives_plans_of_every_count_and_comes_to_them_again(cli: Cli, fin
     assert cli("select", run, "--protect", "0,7", "--count", 2)[1]["plans"] == [found["plans"][1]]
     # The perplexity that select gives is the one of plain forwards over the same windows.
     assert cli("select", run, "--protect", "0,7", "--max-increase", "10000%")[1]["plans"] == [found["plans"][3]]
+
+
+def test_a_small_budget_looks_at_more_sets_on_fewer_sequences(
+    finished: Finished, spec: RunSpec, cache_file: Path
+) -> None:
+    """Of the run's four sequences it races on two, and settles on four; a larger one races on four."""
+    finished(replace(spec, masks=20))
+    [run] = queries.runs(Database(cache_file))
+    found = {}
+    for units in (0.19, 0.2):
+        engine = Engine(Store(Database(cache_file)))
+        *_, last = engine.select(run.run, run.game, run.resolved, Request(units))
+        assert isinstance(last, Selected)
+        found[units] = last.selection
+    small, larger = found.values()
+    assert (small.protocol.sequences, larger.protocol.sequences) == (4, 8)
+    assert [plan.count for plan in small.plans] == [plan.count for plan in larger.plans]
+    assert run.result is not None and small.protocol == run.result.protocol
+    assert small.spent < larger.spent
 
 
 def test_a_search_stores_no_evaluation_anew(finished: Finished, spec: RunSpec, cache_file: Path) -> None:
