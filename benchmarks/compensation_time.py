@@ -1,7 +1,7 @@
 """What a compensation takes, in evaluations of the same removal on the same tokens.
 
 Plans of one model, in one process and in turn: each is evaluated by plain forwards on all windows of a fit, and
-compensated on them. Times are processor seconds of this process, which other programs disturb little; ratios carry over.
+compensated on them. Times are processor seconds, which other programs disturb little; ratios carry over.
 """
 
 import argparse

@@ -184,7 +184,7 @@ def show_stopped(shared: Jobs, result: RunResult) -> None:
                     _again(*told, finish=False)
                 if st.button("Write the best so far", key=f"finish-{name}", icon=":material/save:"):
                     _again(*told, finish=True)
-                if login.visitor() is None and st.button("Forget it", key=f"forget-{name}", icon=":material/delete:"):
+                if st.button("Forget it", key=f"forget-{name}", icon=":material/delete:"):
                     _dropped(name)
 
 

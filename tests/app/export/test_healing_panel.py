@@ -137,7 +137,7 @@ def test_a_stopped_training_is_its_owners_and_is_forgotten(
     shared.cancel(job)
     wait(lambda: not job.active)
     assert [found.owner for found in stopped(run).values()] == ["ada"]
-    for visitor in ("bob", "ada", None):
+    for visitor in ("bob", None, "ada"):
         monkeypatch.setattr(login, "visitor", lambda visitor=visitor: visitor)
         page = open_page("export", run=run, remove="3")
         assert ("A training without 2, 5 was stopped" in said(page)) == (visitor != "bob")
