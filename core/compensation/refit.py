@@ -2,7 +2,8 @@
 
 A ridge regression of what is missing on what enters the projections of attention and MLP together gives attention its
 part. That moves what enters the MLP, whose part is then fitted anew. Where only one of them can be changed it takes
-all. In memory are two Gram matrices, and the hidden states that are aimed at, one a token.
+all; where both together would need too much memory, attention's part is what a fit of its own comes to. In memory are
+two Gram matrices with what it takes to solve them, and the hidden states that are aimed at, one a token.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from core.model.masked import playing
 from core.model.model import LoadedModel
 
 _FOLDS = 2
+_SOLVING = 12  # bytes that a ridge takes, for each pair of inputs
+_ROOM = 2 * 2**30  # bytes for the matrices of one fit
 
 
 def refitted(
@@ -43,13 +46,15 @@ def refitted(
         with playing(loaded, mask), patched(loaded.model, {**patches, **others}):
             return _grams(loaded, ids, aims, some)
 
-    change, strength = cross_validated(grams(changed, {}), last.has_bias)
     moved: Patches = {}
-    for mixer in mixers:
-        moved |= mixer.added(torch.from_numpy(change[: mixer.inputs]))
-        change = change[mixer.inputs :]
     if mixers:
-        change, strength = cross_validated(grams([last], moved), last.has_bias)
+        together = _SOLVING * sum(projection.inputs for projection in changed) ** 2 <= _ROOM
+        some = changed if together else mixers
+        change, _ = cross_validated(grams(some, {}), some[-1].has_bias)
+        for mixer in mixers:
+            moved |= mixer.added(torch.from_numpy(change[: mixer.inputs]))
+            change = change[mixer.inputs :]
+    change, strength = cross_validated(grams([last], moved), last.has_bias)
     return strength, {**moved, **last.added(torch.from_numpy(change))}
 
 

@@ -1,10 +1,15 @@
-"""The strength of a ridge is that of a search over all of them by scikit-learn, fold by fold."""
+"""The strength of a ridge is that of a search over all of them by scikit-learn, fold by fold; and what it takes."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Ridge
 
+from app.root import ROOT
 from core.compensation.ridge import STRENGTHS, Gram, cross_validated
 
 
@@ -47,3 +52,34 @@ def test_where_nothing_can_be_solved_no_number_comes_of_it(entered: float) -> No
     fold.add(torch.full((20, 6), entered), torch.ones(20, 3), torch.ones(20))
     change, _ = cross_validated([fold, fold], intercept=False)
     assert np.isnan(change).all()
+
+
+_PEAK = """
+from pathlib import Path
+import torch
+from core.compensation.ridge import Gram, cross_validated
+
+def most():
+    return next(int(line.split()[1]) / 1024 for line in Path("/proc/self/status").open() if line.startswith("VmHWM"))
+
+def fold(inputs):
+    gram = Gram(inputs, 512, torch.device("cpu"), True)
+    for _ in range(1 + inputs // 128):
+        x = torch.randn(256, inputs)
+        gram.add(x, x[:, :512] + 0.1 * torch.randn(256, 512), torch.ones(256))
+    return gram
+
+cross_validated([fold(600), fold(600)], True)
+before = most()
+change, _ = cross_validated([fold(4000), fold(4000)], True)
+print(most() - before, abs(change[:512].diagonal() - 1).mean())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no figure of the most memory that was held")
+def test_the_two_folds_and_one_factor_are_all_that_it_holds() -> None:
+    """Three matrices in float32, or their like: what a 7B model's MLP may take beside its weights is 2 GiB."""
+    told = subprocess.run([sys.executable, "-c", _PEAK], capture_output=True, text=True, check=True, cwd=ROOT)
+    mebibytes, off = map(float, told.stdout.split())
+    assert mebibytes < 12 * 4001**2 / 2**20 + 100
+    assert off < 0.2, "it solves what it says"
