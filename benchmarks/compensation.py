@@ -71,6 +71,7 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     texts = [Path(text).stem for text in options.held_out]
     asked = {"texts": texts, "calibration": Path(options.calibration).stem, "fit": options.fit, "dtype": options.dtype}
+    asked |= {"model": options.model, "masks": options.masks}
     answer = {**asked, "rows": earlier_rows(options.out, asked)}
     done = {(row["seed"], row["method"], row["count"]) for row in answer["rows"]}
     for (name, method), seed in product(methods(options), options.seeds):

@@ -1,4 +1,4 @@
-"""What earlier calls of a benchmark have measured: stopped, it goes on."""
+"""What earlier calls of a benchmark have measured and written."""
 
 import json
 from collections.abc import Mapping

@@ -4,8 +4,8 @@ The bundled model, whole and without some layers, each as it is and written in f
 (`core.quantise`); and the quantised model cut file to file. Every folder is loaded anew and judged, in one dtype, by
 its perplexity on the first 40 windows of 128 tokens of each held-out text, by the accuracy of its answers to tasks of
 lm-eval, and by how fast it writes beside the whole model as it is, in turn. Seconds are those of writing the folder
-alone, measured beside whatever else ran: nothing rests on them. Rows of earlier calls that asked for the same stay in
-the file.
+alone, measured beside whatever else ran: nothing rests on them. Rows of libraries that earlier calls of the same have
+measured stay in the file.
 """
 
 import argparse
@@ -42,6 +42,7 @@ from core.quantise.quantising import quantising
 from core.records.behaviour.speeds import SpeedProtocol
 from core.records.behaviour.task_scores import SUMS
 from core.records.spec import RunSpec, TextSpec
+from core.run.compensating.one_removal import fitted_on
 from core.speed.shared_copy import shared_copy
 from core.speed.timing import in_turn
 from core.tasks.items import items_of
@@ -79,13 +80,14 @@ def main() -> None:
     quiet()
     texts = [TextSpec(text, "whole", 128, JUDGED) for text in options.held_out]
     spec = RunSpec(options.model, options.text, dtype=options.dtype, device="cpu")
-    games = [opened(Store(InMemory()), spec, text) for text in texts]
-    whole = games[0].loaded
+    protocols = [str(opened(Store(InMemory()), spec, text).windows.protocol) for text in texts]
+    fit = opened(Store(InMemory()), spec, fitted_on(spec.text(), options.fit))
+    whole = fit.loaded
     tasks = tasks_named(options.tasks, options.data, None, options.items)
     items = [items_of(task, whole.checkpoint) for task in tasks]
     asked = {"removed": options.remove, "group": options.group_size, "fit": options.fit, "dtype": options.dtype}
-    asked |= {"held_out": [str(game.windows.protocol) for game in games], "writing": str(WRITING)}
-    asked |= {"tasks": options.tasks, "items": options.items}
+    asked |= {"model": whole.info.fingerprint, "text": str(fit.windows.protocol), "held_out": protocols}
+    asked |= {"tasks": options.tasks, "items": options.items, "writing": str(WRITING)}
     rows = earlier_rows(options.out, asked)
 
     def judge(state: str, library: str, folder: Path | None, work: Callable[[], object] | None = None) -> None:

@@ -26,9 +26,8 @@ from core.selection.search import Search
 from core.selection.targets import Request
 
 # From so many units on, finalists are settled on so many times the run's sequences, the first that applies.
-_WIDER = ((3.0, 8), (0.75, 4), (0.2, 2), (0.0, 1))
-# A smaller budget than this races on half of the run's sequences: on fewer, unlucky texts mislead it.
-_SMALL = 0.2
+_SMALL = 0.2  # a smaller budget races on half of the run's sequences: on fewer, unlucky texts mislead it
+_WIDER = ((3.0, 8), (0.75, 4), (_SMALL, 2), (0.0, 1))
 # Of the time of it all, what measuring the nested path takes, roughly: it is known last.
 _PATH = 0.03
 # Of the time, the share of the work to this power, roughly: races come first, and few sequences take longer a token.

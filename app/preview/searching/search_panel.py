@@ -27,7 +27,7 @@ def show_search(
             return
     st.markdown(
         "Looks for the best set of every size at once, around what has proved good, and settles the finalists on "
-        "further text."
+        "more text."
     )
     state.begin("search-units", 1.0)
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="search-units", help=UNIT)

@@ -20,6 +20,7 @@ from core.records.results import ModelInfo
 from core.records.spec import RunSpec, TextProtocol
 from core.records.storage import Evaluation
 from core.run.engine import Engine
+from core.selection.plan import races
 from core.selection.removal_paths import knee, nested
 from core.selection.targets import Request, Target
 from tests.support.commands import Cli
@@ -120,6 +121,7 @@ def test_a_small_budget_looks_at_more_sets_on_fewer_sequences(
     finished: Finished, spec: RunSpec, cache_file: Path
 ) -> None:
     """Of the run's four sequences it races on two, and settles on four; a larger one races on four."""
+    assert [races(4, units) for units in (0.1, 0.19, 0.2, 4)] == [2, 2, 4, 4] and races(1, 0.1) == 1
     finished(replace(spec, masks=20))
     [run] = queries.runs(Database(cache_file))
     found = {}
