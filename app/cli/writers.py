@@ -81,8 +81,7 @@ def add_writers(command: Callable[..., argparse.ArgumentParser], subparsers: Any
     heal.add_argument(
         "--recipe",
         choices=HEALS,
-        default="short",
-        help="short: 64 steps of 8; paper: 2 passes in steps of 64, for a GPU",
+        help="short: 64 steps of 8; paper: 2 passes in steps of 64 (default: short, or paper for a run on CUDA)",
     )
     on = heal.add_mutually_exclusive_group()
     on.add_argument("--corpus", metavar="NAME|FILE", default="", help="text to train on (default: the run's own half)")

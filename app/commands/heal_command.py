@@ -12,14 +12,14 @@ from app.requests import located, with_text
 from core.errors import SelectionError
 from core.export.recipes.recipe import Recipe
 from core.records.events import Exported
-from core.records.mends import HEALS, Heal
+from core.records.mends import HEALS, Heal, usual_recipe
 
 
 def heal(options: argparse.Namespace) -> int:
     """Writes a pruned model that was trained after the cut, loads it again and measures it."""
     database = database_of(options)
     result, spec = finished(database, options.run)
-    asked = _asked(options)
+    asked = asked_training(options, result.model.device)
     recipe = replace(
         Recipe.of(result, located(spec), chosen(database, options, result)),
         compensate=asked_compensation(options),
@@ -41,9 +41,10 @@ def heal(options: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(options: argparse.Namespace) -> Heal:
-    """The training that the options ask for, with its files as every process finds them."""
-    heal = replace(HEALS[options.recipe], distil=options.distil, temperature=options.temperature)
+def asked_training(options: argparse.Namespace, device: str) -> Heal:
+    """The training that the options ask for of a run on a device, with its files as every process finds them."""
+    usual = HEALS[options.recipe or usual_recipe(device)]
+    heal = replace(usual, distil=options.distil, temperature=options.temperature)
     if options.rate is not None:
         heal = replace(heal, rate=options.rate)
     if options.steps is not None:

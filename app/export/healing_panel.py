@@ -24,7 +24,7 @@ from core.export.recipes.recipe import Recipe
 from core.healing.installed_peft import check_peft
 from core.healing.stopped import forget, stopped
 from core.records.events import Training
-from core.records.mends import HEALS, WARMEST, Heal
+from core.records.mends import HEALS, WARMEST, Heal, usual_recipe
 from core.records.results import RunResult
 
 _OWN, _TEXT, _ROWS = "own", "text", "rows"
@@ -64,7 +64,7 @@ def _chosen(device: str) -> Heal | None:
         "Recipe",
         list(_RECIPES),
         format_func=_RECIPES.__getitem__,
-        default="paper" if device.startswith("cuda") else "short",
+        default=usual_recipe(device),
         required=True,
         help="The paper's: two passes over the text, or over instructions, in steps of 64: for a GPU",
     )

@@ -79,6 +79,11 @@ WARMEST = 100.0  # temperature of a distillation
 HEALS = {"short": Heal(rate=5e-4), "paper": Heal(epochs=2, batch=64, warmup=100, held=2000)}
 
 
+def usual_recipe(device: str) -> str:
+    """Which of HEALS is taken where nobody names one: minutes on a processor, the paper's on a GPU of CUDA."""
+    return "paper" if device.startswith("cuda") else "short"
+
+
 @dataclass(frozen=True)
 class FourBits:
     """What is asked for: weights in four bits, by a library in a side folder."""

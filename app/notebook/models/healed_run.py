@@ -10,6 +10,7 @@ from app.notebook.sessions import work
 from core.coalitions.players import indexes, mask_without
 from core.errors import RunNotFound
 from core.export.recipes.recipe import Recipe
+from core.records.mends import usual_recipe
 from core.records.results import RunResult
 
 
@@ -23,7 +24,7 @@ class HealedRun(AskedRun):
         *,
         steps: int | None = None,
         rate: float | None = None,
-        recipe: str = "short",
+        recipe: str | None = None,
         corpus: str | PathLike[str] = "",
         instructions: str | PathLike[str] = "",
         distil: float = 0.0,
@@ -41,7 +42,7 @@ class HealedRun(AskedRun):
             out: a new folder.
             steps: of the optimiser; None: as `recipe` says.
             rate: the highest learning rate; None: as `recipe` says.
-            recipe: short (64 steps of 8), or paper (2 passes in steps of 64, for a GPU).
+            recipe: short (64 steps of 8), or paper (2 passes in steps of 64); None: short, or paper for a run on CUDA.
             corpus: a text to train on, by name or file; without it the half of the run's own on which the run has
                 measured and chosen; the export is judged on the other half.
             instructions: in its place, a file with rows of instruction, input and output: loss of the answers alone.
@@ -51,6 +52,8 @@ class HealedRun(AskedRun):
             fit: windows to fit that on; None: 12,288 tokens of them.
             finish: no more steps: writes the best state of a training that was stopped.
         """
+        if recipe is None:
+            recipe = usual_recipe(self._result().model.device)
         heal = heal_of(recipe, steps, rate, corpus, instructions, distil, temperature)
         fitted = compensation_of(compensate, fit)
         asked = replace(self._recipe(remove), compensate=fitted, heal=heal)

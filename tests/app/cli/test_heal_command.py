@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.parser import parser
+from app.commands.heal_command import asked_training
 from app.root import ROOT
 from core.export.recipes.recipe_file import read_recipe
 from core.records.mends import HEALS
@@ -207,6 +209,21 @@ def test_refused_before_any_step(
     monkeypatch.setattr(metadata, "version", _missing)
     status, answer, errors = cli("heal", run, "--remove", "2", *out)
     assert status == 1 and "requirements-heal.txt" in answer["error"]["hint"] and "Loading" not in errors
+
+
+@pytest.mark.parametrize(
+    ("named", "device", "taken"),
+    [
+        ((), "cpu", "short"),
+        ((), "mps", "short"),
+        ((), "cuda:1", "paper"),
+        (("--recipe", "short"), "cuda:1", "short"),
+        (("--recipe", "paper"), "cpu", "paper"),
+    ],
+)
+def test_a_gpu_takes_the_papers_training_where_none_is_named(named: tuple[str, ...], device: str, taken: str) -> None:
+    options = parser().parse_args(["heal", "latest", "--count", "2", "--out", "there", *named])
+    assert asked_training(options, device) == HEALS[taken]
 
 
 def test_a_recipe_with_a_training_that_cannot_be(run: str, cli: Cli, tmp_path: Path) -> None:
