@@ -88,8 +88,10 @@ def main() -> None:
             for count, found in row["perplexity"].items():
                 print(f"   {count:3d}  {'  '.join(f'{value:9.2f}' for value in found)}  {plans[count]}", flush=True)
             options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
-    answer["summary"] = summary(answer["rows"])
-    print(json.dumps(answer["summary"], indent=1), table(answer["rows"]), sep="\n")
+    if "sleb" in options.rivals:
+        answer["summary"] = summary(answer["rows"])
+        print(json.dumps(answer["summary"], indent=1))
+    print(table(answer["rows"]))
     options.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
 
 
@@ -147,6 +149,26 @@ def kept(file: Path = OUT) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["rows"]
     parts = (("plans", tuple), ("perplexity", list))
     return [row | {part: {int(k): kind(v) for k, v in row[part].items()} for part, kind in parts} for row in rows]
+
+
+def above_best(rows: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
+    """How far each method's perplexity is above the lowest that any row of a count has, as a share; 0: of all counts.
+
+    Means are geometric, over texts and seeds.
+    """
+    found = {(row["method"], row["seed"], count): joined(row["perplexity"], count) for row in rows for count in COUNTS}
+    best = {count: min(value for (_, _, one), value in found.items() if one == count) for count in COUNTS}
+    answer: dict[str, dict[int, float]] = {}
+    for name in dict.fromkeys(row["method"] for row in rows):
+        ratios = {
+            count: geometric(
+                np.array([value / best[count] for key, value in found.items() if key[::2] == (name, count)])
+            )
+            for count in COUNTS
+        }
+        answer[name] = {count: ratio - 1 for count, ratio in ratios.items()}
+        answer[name][0] = geometric(np.array(list(ratios.values()))) - 1
+    return answer
 
 
 def joined(perplexity: dict[int, list[float]], count: int) -> float:

@@ -75,6 +75,20 @@ def test_the_comparison_of_methods() -> None:
     assert f"at worst {less['worst removal against the best rival']:.3f}" in page
 
 
+def test_a_tenth_a_third_and_a_whole_unit() -> None:
+    page, file = said("Which layers each method removes"), ROOT / "benchmarks" / "search_budgets.json"
+    rows = selection.kept(file)
+    assert sorted({row["seed"] for row in rows}) == [5, 6, 7] and len(rows) == 9
+    for name, above in selection.above_best(rows).items():
+        [line] = [line for line in selection.table(rows).splitlines() if line.startswith(f"| {name} |")]
+        cells = " / ".join(f"{100 * above[count]:.1f}" for count in selection.COUNTS)
+        assert f"{line} {cells} | {100 * above[0]:.1f} |" in page
+    best = {count: min(selection.joined(row["perplexity"], count) for row in rows) for count in selection.COUNTS}
+    third = [row["perplexity"] for row in rows if row["method"] == "ours, 0.33"]
+    found = sum(selection.joined(one, count) == best[count] for one in third for count in selection.COUNTS)
+    assert found == 6 and "finds them in six of twelve cases" in page
+
+
 def test_what_the_search_loses_to_the_optimum() -> None:
     for row in selection.kept(ROOT / selection.OUT):
         if row["method"] == "ours, 1":
