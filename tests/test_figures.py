@@ -234,10 +234,30 @@ def test_four_bits_before_a_cut_and_after_it() -> None:
     for line in lines:
         assert line in page, line
     assert f"groups of {found['group']}" in page and f"{found['fit']} x 128 tokens" in page and found["dtype"] in page
-    rows = {(row["state"], row["library"]): np.array(row["perplexity"]) for row in found["rows"]}
-    for library in dict.fromkeys(row["library"] for row in found["rows"] if row["library"]):
-        apart = np.abs(rows[four_bits.FIRST_BITS, library] / rows[four_bits.FIRST_CUT, library] - 1)
-        assert (apart < 0.025).all() and (apart.any() == (library == "gptqmodel"))
+    assert found["text"].split()[-1] in page and f"first {found['items']} items of each task" in page
+    rows = {(row["state"], row["library"]): row for row in found["rows"]}
+    costs: dict[str, list[str]] = {four_bits.QUANTISED: [], four_bits.FIRST_CUT: [], four_bits.FIRST_BITS: []}
+    for library in ("gptqmodel", "auto-round", "bitsandbytes"):
+        last, first = (
+            np.array(rows[one, library]["perplexity"]) for one in (four_bits.FIRST_BITS, four_bits.FIRST_CUT)
+        )
+        apart = np.abs(last / first - 1)
+        assert (apart < 0.05).all() and (apart.any() == (library == "gptqmodel"))
+        for state, told in costs.items():
+            whole = rows[four_bits.WHOLE if state == four_bits.QUANTISED else four_bits.CUT, ""]
+            lost = np.concatenate(
+                [one - two for one, two in zip(*map(_answers, (whole, rows[state, library])), strict=True)]
+            )
+            value, error = accuracy.mean(lost)
+            told.append(f"{short(value)} ± {short(error)}")
+    whole_costs = costs[four_bits.QUANTISED]
+    assert f"{whole_costs[0]} of its accuracy by GPTQ, {whole_costs[1]} by rounding and {whole_costs[2]} by NF4" in page
+    for state in (four_bits.FIRST_CUT, four_bits.FIRST_BITS):
+        assert "{}, {} and {}".format(*costs[state]) in page
+
+
+def _answers(row: dict[str, Any]) -> list[Any]:
+    return list(accuracy.shares(row).values())
 
 
 def test_many_machines() -> None:
