@@ -93,6 +93,11 @@ def shares(row: dict[str, Any]) -> dict[str, Right]:
     return {task: np.array(right, dtype=np.float64) for task, right in row["right"].items()}
 
 
+def over_all(row: dict[str, Any]) -> Right:
+    """The same of all items together."""
+    return np.concatenate(list(shares(row).values()))
+
+
 def mean(values: Right) -> tuple[float, float]:
     """With its standard error."""
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
@@ -100,9 +105,9 @@ def mean(values: Right) -> tuple[float, float]:
 
 def changes(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, float]]:
     """What each compensation of each plan changes of the accuracy over all items, with its standard error, by pairs."""
-    plain = {row["removed"]: np.concatenate(list(shares(row).values())) for row in rows if row["way"] == "none"}
+    plain = {row["removed"]: over_all(row) for row in rows if row["way"] == "none"}
     return {
-        (row["removed"], row["way"]): mean(np.concatenate(list(shares(row).values())) - plain[row["removed"]])
+        (row["removed"], row["way"]): mean(over_all(row) - plain[row["removed"]])
         for row in rows
         if row["way"] != "none" and row["removed"] in plain
     }
@@ -114,7 +119,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     for row in rows:
         each = shares(row)
         cells = [f"{value:.3f} ± {error:.3f}" for value, error in map(mean, each.values())]
-        overall = f"{np.concatenate(list(each.values())).mean():.3f}"
+        overall = f"{over_all(row).mean():.3f}"
         if (row["removed"], row["way"]) in changed:
             overall += " ({:+.3f} ± {:.3f})".format(*changed[row["removed"], row["way"]])
         state = (row["removed"].replace(",", ", "), "plain" if row["way"] == "none" else row["way"])

@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 from app.cli.opening import quiet
 from benchmarks.accuracy import answered, mean, shares
 from benchmarks.earlier_rows import earlier_rows
-from benchmarks.exhaustive import opened
 from cache.in_memory import InMemory
 from cache.store import Store
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.headers import weight_files
-from core.evaluate.game import Game
+from core.evaluate.game import Game, Games
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.export.export import export
@@ -80,9 +79,8 @@ def main() -> None:
     quiet()
     texts = [TextSpec(text, "whole", 128, JUDGED) for text in options.held_out]
     spec = RunSpec(options.model, options.text, dtype=options.dtype, device="cpu")
-    protocols = [str(opened(Store(InMemory()), spec, text).windows.protocol) for text in texts]
-    fit = opened(Store(InMemory()), spec, fitted_on(spec.text(), options.fit))
-    whole = fit.loaded
+    *own, fit = games_of(spec, [*texts, fitted_on(spec.text(), options.fit)])
+    protocols, whole = [str(game.windows.protocol) for game in own], fit.loaded
     tasks = tasks_named(options.tasks, options.data, None, options.items)
     items = [items_of(task, whole.checkpoint) for task in tasks]
     asked = {"removed": options.remove, "group": options.group_size, "fit": options.fit, "dtype": options.dtype}
@@ -96,11 +94,12 @@ def main() -> None:
             work()
         seconds = time.monotonic() - begun
         source = options.model if folder is None else str(folder)
-        own = opened(Store(InMemory()), replace(spec, model=source), texts[0])
-        row = {"state": state, "library": library, "seconds": seconds, "perplexity": judged(source, spec, texts)}
+        games = games_of(replace(spec, model=source), texts)
+        row: dict[str, Any] = {"state": state, "library": library, "seconds": seconds}
+        row["perplexity"] = [perplexity(sequence_losses(one.loaded, one.windows.ids, everyone(one))) for one in games]
         row["bytes"] = sum(file.stat().st_size for file in weight_files(locate(source).folder).files)
-        row["speedup"] = None if folder is None else speedup(whole, own.loaded)
-        row["right"] = answered(own, "", "none", tasks, items)
+        row["speedup"] = None if folder is None else speedup(whole, games[0].loaded)
+        row["right"] = answered(games[0], "", "none", tasks, items)
         rows[:] = [*(other for other in rows if (other["state"], other["library"]) != (state, library)), row]
         print(table([row]), flush=True)
         options.out.write_text(json.dumps({**asked, "rows": rows}) + "\n", encoding="utf-8")
@@ -129,16 +128,15 @@ def four_bits(spec: RunSpec, library: str, group: int, fit: int, model: str, out
 
 def smaller(spec: RunSpec, removed: list[int], out: Path) -> None:
     """Cut file to file, loaded again and found equal to the masked model, as any export is."""
-    game: Game = opened(Store(InMemory()), spec, spec.text("evaluation"))
+    [game] = games_of(spec, [spec.text("evaluation")])
     info = game.loaded.info
     export(game.loaded, game.windows, Recipe(spec, info.fingerprint, info.layers, tuple(map(str, removed)), ""), out)
 
 
-def judged(source: str, spec: RunSpec, texts: list[TextSpec]) -> list[float]:
-    """The perplexities on each held-out text."""
-    asked = RunSpec(source, spec.corpus, dtype=spec.dtype, device="cpu")
-    games = (opened(Store(InMemory()), asked, text) for text in texts)
-    return [perplexity(sequence_losses(one.loaded, one.windows.ids, everyone(one))) for one in games]
+def games_of(spec: RunSpec, texts: list[TextSpec]) -> list[Game]:
+    """The games of one model, which is loaded once, on some texts."""
+    games = Games(Store(InMemory()))
+    return [come(games.open(spec, text, check=lambda _: None)) for text in texts]
 
 
 def speedup(whole: LoadedModel, smaller: LoadedModel) -> tuple[float, float]:

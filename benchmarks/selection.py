@@ -14,7 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -151,23 +151,17 @@ def kept(file: Path = OUT) -> list[dict[str, Any]]:
     return [row | {part: {int(k): kind(v) for k, v in row[part].items()} for part, kind in parts} for row in rows]
 
 
-def above_best(rows: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
-    """How far each method's perplexity is above the lowest that any row of a count has, as a share; 0: of all counts.
-
-    Means are geometric, over texts and seeds.
-    """
+def over_best(rows: list[dict[str, Any]]) -> dict[str, dict[int, float]]:
+    """Each method's perplexity over the lowest that any row of a count has; means are geometric, of texts and seeds."""
     found = {(row["method"], row["seed"], count): joined(row["perplexity"], count) for row in rows for count in COUNTS}
     best = {count: min(value for (_, _, one), value in found.items() if one == count) for count in COUNTS}
+    own = {
+        key: [value / best[key[1]] for (name, _, count), value in found.items() if (name, count) == key]
+        for key in product(dict.fromkeys(row["method"] for row in rows), COUNTS)
+    }
     answer: dict[str, dict[int, float]] = {}
-    for name in dict.fromkeys(row["method"] for row in rows):
-        ratios = {
-            count: geometric(
-                np.array([value / best[count] for key, value in found.items() if key[::2] == (name, count)])
-            )
-            for count in COUNTS
-        }
-        answer[name] = {count: ratio - 1 for count, ratio in ratios.items()}
-        answer[name][0] = geometric(np.array(list(ratios.values()))) - 1
+    for (name, count), ratios in own.items():
+        answer.setdefault(name, {})[count] = geometric(np.array(ratios))
     return answer
 
 
@@ -191,7 +185,7 @@ def methods(options: argparse.Namespace, game: Game, seed: int) -> Iterator[tupl
 
 
 def ours(game: Game, seed: int, units: float, store: Store) -> tuple[Plans, dict[str, float]]:
-    wider = further(TextSpec("", "", sequences=SEQUENCES), units).sequences
+    wider = further(TextSpec("", "", sequences=SEQUENCES), units).sequences or SEQUENCES
     meter = metered(store, game, stages(SEQUENCES, wider), divergences=True)
     search = come(explore(game, meter, SEQUENCES, Request(units, MOST), seed))
     return {count: removed(mask) for count, mask in search.best.items()}, costs(meter)
@@ -221,7 +215,7 @@ def above_nearly_all(plans: Plans, store: Store, spec: RunSpec, units: float) ->
     for count, rows, losses in known():
         others = [rows[row] for row in np.argsort(losses)[:_NEARLY_ALL]]
         masks = np.array([without(LAYERS, gone) for gone in (plans[count], *others)])
-        found = measured(store, game, masks).mean(axis=1)
+        found = measured(game, masks).mean(axis=1)
         answer[count] = float(found[0] / found.min() - 1)
     return answer
 

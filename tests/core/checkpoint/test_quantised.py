@@ -2,9 +2,11 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, TorchAoConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, LlamaConfig, LlamaForCausalLM, TorchAoConfig
 
 from benchmarks.byte_tokenizer import save_tokenizer
 from cache.database import Database
@@ -21,6 +23,7 @@ from cache.keys import game_key
 from cache.store import Store
 from core.baselines.compare import Match
 from core.baselines.criteria import check_plain_weights
+from core.checkpoint import quantisation as checked
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.quantisation import quantisation
 from core.checkpoint.size import shape_of
@@ -203,3 +206,24 @@ def test_fp8_is_dequantised_on_a_processor(tiny: Path) -> None:
 def test_quantised_weights_are_not_offloaded(quantised: LoadedModel) -> None:
     with pytest.raises(ModelError, match="must lie on the device"):
         load(quantised.checkpoint, "float32", "offload")
+
+
+def test_what_a_library_says_of_the_hub_ends_with_its_import(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tokenicer does, which comes with gptqmodel: the next process looks where this one does all the same."""
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    seen: list[str] = []
+
+    def importing(then: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        os.environ["HF_HUB_CACHE"] = "/its"
+        seen.append(then.__name__)
+        return then(*given, **named)
+
+    checkpoint = locate(str(tiny))
+    build = checked.get_hf_quantizer
+    monkeypatch.setattr(checked, "get_hf_quantizer", partial(importing, build))
+    read = LlamaForCausalLM.from_pretrained
+    monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", partial(importing, read))
+    assert load(checkpoint, "float32", "cpu")
+    checkpoint.config.quantization_config = {"quant_method": "fp8", "weight_block_size": [32, 32]}
+    assert quantisation("it", checkpoint.config, "cpu") == ""
+    assert seen == ["from_pretrained", "get_hf_quantizer"] and "HF_HUB_CACHE" not in os.environ
