@@ -157,8 +157,9 @@ def _gated(loaded: LoadedModel, where: Spans, gates: torch.Tensor) -> Iterator[N
     def multiply(block: int, player: int, _: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         given = hidden_of(args, kwargs)
         assert given is not None
-        entered, left = loaded.blocks.skip(block, given), loaded.blocks.hidden_in(output)
-        gated = (entered.float() + gates[player] * (left - entered).float()).to(left.dtype)
+        left = loaded.blocks.hidden_in(output)  # where this block lies; what came in may come from another device
+        entered = loaded.blocks.skip(block, given).to(left.device)
+        gated = (entered.float() + gates[player].to(left.device) * (left - entered).float()).to(left.dtype)
         return (gated, *output[1:]) if loaded.blocks.answers else gated
 
     handles = [

@@ -14,6 +14,7 @@ from core.evaluate.evaluator import Evaluator
 from core.evaluate.packing import PackedLinears
 from core.model.model import load
 from core.records.looks import Refusal
+from core.records.spec import OFFLOAD
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Order:
     dtype: str
     device: str
     players: tuple[str, ...]
+    gpus: int = 1  # that hold it, where it computes on such
     release: str = __version__
 
 
@@ -49,7 +51,8 @@ class Replica:
         if order.device == "cpu":
             torch.set_num_threads(1)  # whatever their number, workers add in the same order
         try:
-            loaded = load(locate(order.model), order.dtype, order.device)
+            device = order.device if order.gpus == 1 else OFFLOAD  # over all that it is given
+            loaded = load(locate(order.model), order.dtype, device)
         except QuorumError as refused:
             return Refusal(refused.message, refused.hint)
         if loaded.info.fingerprint != order.fingerprint:

@@ -123,10 +123,10 @@ class Spread:
         self._replicas = self._machines.workers or room
         if not 0 < self._replicas <= room:
             raise ClusterError(
-                f"{self._replicas or 'Any number of'} workers need as many {self._kind}s, and Ray has found {room}.",
+                f"{self._replicas or 'Any number of'} workers need {self._each} each, and Ray has room for {room}.",
                 f"Use --workers {room}." if room else "Use --device cpu.",
             )
-        needs = {"num_gpus": 1} if self._kind == "GPU" else {}
+        needs = {"num_gpus": self._order.gpus} if self._kind == "GPU" else {}
         self._actor = self._ray.remote(num_cpus=_CPU, max_restarts=0, max_task_retries=0, **needs)(Replica)
         self._shared = self._ray.put(self._order)
         for _ in range(self._replicas):
@@ -136,8 +136,14 @@ class Spread:
     def _kind(self) -> str:
         return "GPU" if self._order.device == "cuda" else "CPU"
 
+    @property
+    def _each(self) -> str:
+        gpus = self._order.gpus
+        return f"{gpus} GPU{'s' * (gpus > 1)}" if self._kind == "GPU" else "a CPU"
+
     def _room(self) -> int:
-        return int(self._ray.cluster_resources().get(self._kind, 0))
+        """For replicas; the GPUs of one are of one machine, so that there may be less."""
+        return int(self._ray.cluster_resources().get(self._kind, 0)) // (self._order.gpus if self._kind == "GPU" else 1)
 
     def _open(self) -> None:
         worker = _Worker(self._actor.remote())
@@ -184,16 +190,20 @@ def replicas(game: Game, model: str, machines: Machines | None) -> Iterator[Spre
         machines: which.
 
     Raises:
-        ClusterError: the weights lie in several places.
+        ClusterError: some weights lie in main memory or on the disk until their turn comes.
     """
     if machines is None:
         yield None
         return
     info = game.loaded.info
     if game.loaded.offloaded:
-        raise ClusterError(f"Workers hold their model in one place, and --device {OFFLOAD} in several.", "Use another.")
-    device = info.device.partition(":")[0]  # Ray shows each replica its own GPU alone
-    with closing(Spread(Order(model, info.fingerprint, info.dtype, device, info.players), machines)) as spread:
+        raise ClusterError(
+            f"Workers hold all of their model, and --device {OFFLOAD} has left a part of this one elsewhere.",
+            "Use --device cpu, or GPUs that have room for all of it.",
+        )
+    device = info.device.partition(":")[0]  # Ray shows each replica its own GPUs alone
+    order = Order(model, info.fingerprint, info.dtype, device, info.players, len(game.loaded.devices))
+    with closing(Spread(order, machines)) as spread:
         yield spread
 
 

@@ -70,5 +70,5 @@ def growth(loaded: LoadedModel, ids: torch.Tensor, begin: int, end: int) -> floa
         after, _ = leaving(loaded, part, end - 1)
         before = leaving(loaded, part, begin - 1)[0] if begin else entering(loaded, part)
         sizes = [state.float().abs().mean(dim=1) for state in (after, before)]  # of each sequence and channel
-        ratios.append((sizes[0] / sizes[1].clamp_min(1e-12)).mean(dim=1))
+        ratios.append((sizes[0].to(sizes[1].device) / sizes[1].clamp_min(1e-12)).mean(dim=1))
     return float(torch.cat(ratios).cpu().double().mean())

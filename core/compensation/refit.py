@@ -66,7 +66,7 @@ def _grams(
     modules, bias = [projection.module for projection in of], of[-1].has_bias
     for number, (part, aim) in enumerate(zip(torch.split(ids, AT_ONCE), aims, strict=True)):
         pruned, entered = leaving(loaded, part, of[0].block, modules)
-        h, target = (state.reshape(-1, state.shape[-1]).float() for state in (pruned, aim))
+        h, target = (state.reshape(-1, state.shape[-1]).float() for state in (pruned, aim.to(pruned.device)))
         x = torch.cat([one.reshape(len(h), -1).float() for one in entered], dim=1)
         if not folds:
             folds = [Gram(x.shape[1], h.shape[1], x.device, bias) for _ in range(_FOLDS)]

@@ -92,7 +92,12 @@ class LoadedModel:
     @property
     def device(self) -> str:
         """What to ask for, to load such a model once more."""
-        return OFFLOAD if self.offloaded else self.info.device
+        return OFFLOAD if self.offloaded or len(self.devices) > 1 else self.info.device
+
+    @cached_property
+    def devices(self) -> frozenset[str]:
+        """Where weights stay: one device, or the GPUs that a model is spread over."""
+        return frozenset(str(weight.device) for weight in self.model.parameters() if not weight.is_meta)
 
     @cached_property
     def offloaded(self) -> bool:

@@ -58,4 +58,4 @@ def _states(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
     finally:
         for handle in handles:
             handle.remove()
-    return torch.stack(states)
+    return torch.stack([state.to(states[0].device) for state in states])  # blocks may lie on several

@@ -172,8 +172,8 @@ def _return_their_input(model: PreTrainedModel, blocks: Blocks, silent: list[lis
         entered.append(hidden.clone())
 
     def after(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-        skipped = blocks.skip(len(equal), entered[-1])
-        equal.append(torch.equal(blocks.hidden_in(output), skipped))
+        found = blocks.hidden_in(output)  # where this block lies; what came in may come from another device
+        equal.append(torch.equal(found, blocks.skip(len(equal), entered[-1]).to(found.device)))
 
     handles = [block.register_forward_pre_hook(before, with_kwargs=True) for block in blocks.modules]
     handles += [block.register_forward_hook(after) for block in blocks.modules]

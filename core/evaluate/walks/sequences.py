@@ -41,7 +41,7 @@ class Sequences:
         The call is for a power of two of them, so that few shapes occur; what is lacking is filled up with the last.
         """
         many = 1 << (len(states) - 1).bit_length()
-        hidden = torch.cat(states + states[-1:] * (many - len(states))) if many > 1 else states[0]
+        hidden = joined(states + states[-1:] * (many - len(states)))
         found = called(self.loaded, index, self.calls(many)[index], hidden)
         if many == 1:
             return [found]
@@ -63,6 +63,11 @@ class Sequences:
     def _record(self, many: int) -> torch.Tensor:
         start, self._calls[many] = entering(self.loaded, self.ids.repeat(many, 1))
         return start
+
+
+def joined(states: list[torch.Tensor]) -> torch.Tensor:
+    """Hidden states one behind the other, on the device of the first: blocks may lie on several."""
+    return torch.cat([state.to(states[0].device) for state in states]) if len(states) > 1 else states[0]
 
 
 def called(loaded: LoadedModel, index: int, call: Call, hidden: torch.Tensor) -> torch.Tensor:

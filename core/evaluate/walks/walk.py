@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.evaluate.walks.sequences import joined
 from core.model.masked import halved
 from core.model.model import LoadedModel
 
@@ -84,7 +85,7 @@ class Walk:
                 ends = [(own, node.state) for own, node in zip(rows, nodes, strict=True) if own]
                 if ends:
                     states = [state for _, state in ends]
-                    yield [own for own, _ in ends], torch.cat(states) if len(states) > 1 else states[0]
+                    yield [own for own, _ in ends], joined(states)
                 continue
             nodes = [node for node in nodes if any(map(wanted, order[node.low : node.high]))]
             if nodes:

@@ -13,23 +13,27 @@ from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import psutil
 import pytest
 
 from app.root import ROOT
+from benchmarks.simulated_ray import Costs, Node, SimulatedRay
 from cache import evaluations, queries
 from cache.database import Database
 from cache.store import Store
+from core.cluster import replica
 from core.cluster.machines import Machines, check
 from core.cluster.partition import blocks
-from core.cluster.replica import Order, Replica
+from core.cluster.replica import Order, Replica, Text
+from core.cluster.spread import Spread
 from core.errors import ClusterError
+from core.model.model import LoadedModel
 from core.records.events import Event, Finished, Progress
 from core.records.looks import Refusal
-from core.records.spec import RunSpec
+from core.records.spec import OFFLOAD, RunSpec
 from core.run.engine import Engine
 from tests.support.commands import Cli
 
@@ -209,6 +213,42 @@ def test_a_cluster_without_a_token_is_not_asked(monkeypatch: pytest.MonkeyPatch,
 def test_a_replica_refuses_another_model(tiny: Path) -> None:
     order = Order(str(tiny), "another", "float32", "cpu", tuple(map(str, range(8))))
     assert isinstance(Replica().open(order), Refusal)
+
+
+class _Gpus(SimulatedRay):
+    """A cluster of five GPUs, which notes what actors ask for."""
+
+    needs: ClassVar[list[dict[str, object]]] = []
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 64, "GPU": 5}
+
+    def remote(self, *actor: object, **needs: object) -> Any:
+        self.needs += [needs] if needs else []
+        return super().remote(*actor, **needs)
+
+
+@pytest.mark.parametrize(("gpus", "replicas"), [(1, 5), (2, 2), (5, 1)])
+def test_a_replica_is_given_the_gpus_that_hold_the_model(gpus: int, replicas: int) -> None:
+    masks = np.random.default_rng(0).random((60, 8)) < 0.5
+    ray = _Gpus(Costs(1.0, 0.5, 10.0, 0.0, 0.0, 0.0, 2.0), [Node(9)], [])
+    order, text = Order("", "", "", "cuda", (), gpus), Text("", np.zeros((1, 1), np.int64))
+    spread = Spread(order, Machines(), ray.connected)
+    assert sorted(row for rows, _ in spread.blocks(text, masks) for row in rows) == list(range(60))
+    assert len(ray.replicas) == replicas and ray.needs[-1]["num_gpus"] == gpus
+    with pytest.raises(ClusterError, match=f"need {gpus} GPUs? each, and Ray has room for {replicas}"):
+        list(Spread(order, Machines(replicas + 1), ray.connected).blocks(text, masks))
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(1, "cuda"), (2, OFFLOAD)])
+def test_a_replica_spreads_its_model_over_all_that_it_is_given(
+    gpus: int, device: str, tiny: Path, tiny_loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(replica, "load", lambda _, __, on: asked.append(on) or tiny_loaded)
+    info = tiny_loaded.info
+    Replica().open(Order(str(tiny), info.fingerprint, info.dtype, "cuda", info.players, gpus))
+    assert asked == [device]
 
 
 def test_blocks_are_contiguous_and_hold_every_row_once() -> None:
