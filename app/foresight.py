@@ -15,6 +15,7 @@ from core.checkpoint.memory import amount, available
 from core.checkpoint.size import BYTES, admitted_shape
 from core.coalitions.masks import Masks
 from core.coalitions.players import computed, kept, players_of, switches
+from core.records.looks import DeviceSeen
 from core.records.results import Findings
 from core.records.spec import OFFLOAD, RunSpec
 from core.run import forecast
@@ -45,13 +46,20 @@ class Forecast:
     memory: forecast.Memory | None
     dtype: str
     dtype_known: bool  # False: the larger one is assumed
-    free: int | None = None  # bytes of main memory, where the run would compute on a processor
+    device: str = "cpu"  # its kind
+    free: int | None = None  # bytes of its memory, where that is known
     offload: bool = False  # weights that find no room stay on the disk
     ranking: str = ""  # how settled the ranking will be, and when it would be, in a sentence
 
 
-def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> Forecast:
+def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec, seen: DeviceSeen | None = None) -> Forecast:
     """What `spec` will take, given the runs in the results file.
+
+    Args:
+        database: the results file.
+        runs: all of it.
+        spec: the request.
+        seen: what would compute it; None where nobody has looked: a processor, unless runs like it say otherwise.
 
     Raises:
         SelectionError, ModelError: a request that no run could begin with, or a model's folder that it would refuse.
@@ -60,16 +68,16 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
     shape = admitted_shape(spec.model)
     here = [run for run in runs if run.findings is not None and not shipped.is_example(run)]
     alike = [_said(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
-    dtype = spec.dtype if spec.dtype != "auto" else alike[0].dtype if alike else None
-    device = spec.device if spec.device != "auto" else alike[0].device if alike else "cpu"
+    dtype = seen.dtype if seen else spec.dtype if spec.dtype != "auto" else alike[0].dtype if alike else None
+    device = seen.device if seen else spec.device if spec.device != "auto" else alike[0].device if alike else "cpu"
+    kind = "cpu" if device == OFFLOAD else device.partition(":")[0]
     like = [run for run in runs if run.findings is not None and run.spec.model == spec.model]
     layers = shape.layers if shape else _said(like[0]).layers if like else None
-    answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None)
+    answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None, kind)
     if shape is not None and answer.dtype in BYTES:
-        kind = device.partition(":")[0]
-        kind = "cpu" if kind == OFFLOAD else kind
         answer = replace(answer, memory=forecast.memory(shape, spec.sequences, spec.window, answer.dtype, kind))
-        answer = replace(answer, free=available() if kind == "cpu" else None, offload=spec.device == OFFLOAD)
+        free = available() if kind == "cpu" else seen.free if seen else None
+        answer = replace(answer, free=free, offload=spec.device == OFFLOAD)
     if layers is None:
         return answer
     players = players_of(layers, spec.players, spec.protect)
@@ -82,7 +90,8 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec) -> For
         missing[list(Store(database).known(same[0].game, masks))] = False
         answer = replace(answer, known=round(float((~missing).sum()) * scale), known_in=_said(same[0]).dtype)
     ours = {run.run for run in here}
-    rates = [run for run in like if run.run in ours and _said(run).measured >= _FEWEST and _said(run).dtype == dtype]
+    told = [run for run in like if run.run in ours and _said(run).measured >= _FEWEST]
+    rates = [run for run in told if (_said(run).dtype, _said(run).device.partition(":")[0]) == (dtype, kind)]
     if rates:
         head, best = shape.head if shape else 0.0, max(rates, key=lambda run: _said(run).measured)
         work = forecast.work(_blocks(masks, players, layers), missing, head) * scale * spec.sequences * spec.window
@@ -137,7 +146,8 @@ def _memory(found: Forecast) -> str:
     most = "" if found.dtype_known else " at most, if it computes in float32"
     if found.offload:
         return f"as much as is free; what finds no room stays on the disk (all would take {named})."
-    said = f"about {found.memory.total / 2**30:.1f} GiB{most} (predicted from sizes: {named})."
+    where = "" if found.device == "cpu" else f" of the device {found.device}"
+    said = f"about {found.memory.total / 2**30:.1f} GiB{where}{most} (predicted from sizes: {named})."
     if found.free is not None and found.memory.total > found.free:
         said += f" That is more than the {amount(found.free)} that are free: {_SMALLER}."
     return said

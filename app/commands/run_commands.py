@@ -43,8 +43,10 @@ def run(options: argparse.Namespace, spec: RunSpec) -> None:
 
     if worth is not None:
         worth.check(spec, lend)
+    from core.run.look import device_seen  # torch is there by now: whoever computes has been opened
+
     with suppress(QuorumError):  # whatever is wrong with the request, the engine says
-        announce(sentences(foresee(database, queries.runs(database), spec)))
+        announce(sentences(foresee(database, queries.runs(database), spec, device_seen(spec))))
     finished = follow(engine.run(spec, search=not options.no_search, machines=machines_of(options)))
     assert isinstance(finished, Finished)
     run = finished.result.run

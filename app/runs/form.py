@@ -21,6 +21,7 @@ from app.worker.client import Jobs
 from cache.database import Database
 from core.cluster.machines import check
 from core.errors import ModelError, QuorumError
+from core.records.looks import DeviceSeen
 from core.records.presets import PRESETS, under_preset
 from core.records.spec import SAMPLERS, RunSpec
 
@@ -35,7 +36,7 @@ def show_form(jobs: Jobs, submit: Callable[..., None], another: bool) -> None:
     """The request for a run, or for `another` one. A fragment: what it will take follows every change, charts stay."""
     with st.container(border=True):
         st.header("Another run" if another else "New run")
-        spec, usable, more = None, None, {}
+        spec, usable, device, more = None, None, None, {}
         above, sizes = st.container(), st.container(horizontal=True)
         try:
             with above:
@@ -49,12 +50,12 @@ def show_form(jobs: Jobs, submit: Callable[..., None], another: bool) -> None:
             spec = located(_asked(model, corpus, right))
             login.check_model(spec)
             more = _more()
-            usable = show_looks(jobs, spec, below_model, below_text)
+            usable, device = show_looks(jobs, spec, below_model, below_text)
         except QuorumError as error:
             parts.show_error(error)
         with sizes:
-            _show_sizes(jobs.database, spec)
-        foreseen = spec is not None and usable is not False and _show_forecast(jobs.database, spec, more)
+            _show_sizes(jobs.database, spec, device)
+        foreseen = spec is not None and usable is not False and _show_forecast(jobs.database, spec, device, more)
         with st.container(horizontal=True, vertical_alignment="center"):
             label = "Start another run" if another else "Start run"
             started = st.button(
@@ -76,7 +77,7 @@ def show_form(jobs: Jobs, submit: Callable[..., None], another: bool) -> None:
                 parts.show_error(error)
 
 
-def _show_sizes(database: Database, spec: RunSpec | None) -> None:
+def _show_sizes(database: Database, spec: RunSpec | None, device: DeviceSeen | None) -> None:
     """Three sizes to choose from, each with the time that the request is thought to take, where that is known.
 
     Buttons, which are heard once: a choice that lasts would be told again by a browser that has not heard of a newer
@@ -85,7 +86,7 @@ def _show_sizes(database: Database, spec: RunSpec | None) -> None:
     revision = database.revision()
     for size in SIZES:
         resized = sized(spec, size) if spec is not None else None
-        seconds = _seconds(database, revision, resized) if resized is not None else None
+        seconds = _seconds(database, revision, resized, device) if resized is not None else None
         st.button(
             size.capitalize() if seconds is None else f"{size.capitalize()} {_minutes(seconds)}",
             key=f"size {size}",
@@ -108,10 +109,10 @@ def _sequences_field(preset: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _seconds(database: Database, _revision: tuple[int, int], spec: RunSpec) -> float | None:
+def _seconds(database: Database, _revision: tuple[int, int], spec: RunSpec, device: DeviceSeen | None) -> float | None:
     """Until its contributions are final, as everywhere in a forecast; None where that is not known."""
     try:
-        return foresee(database, parts.stored_runs(database), spec).seconds
+        return foresee(database, parts.stored_runs(database), spec, device).seconds
     except QuorumError:
         return None
 
@@ -121,10 +122,10 @@ def _minutes(seconds: float) -> str:
     return "<1 min" if minutes < 1 else f"~{minutes:,} min" if minutes < 120 else f"~{minutes / 60:.0f} h"
 
 
-def _show_forecast(database: Database, spec: RunSpec, more: dict[str, Any]) -> bool:
+def _show_forecast(database: Database, spec: RunSpec, device: DeviceSeen | None, more: dict[str, Any]) -> bool:
     """Coalitions, time and memory of a request, or what is wrong with it; returns whether nothing is."""
     try:
-        found = foresee(database, parts.stored_runs(database), spec)
+        found = foresee(database, parts.stored_runs(database), spec, device)
         said = sentences(found)
     except ModelError:
         return False  # said below the model

@@ -1,11 +1,14 @@
 """What a request's model and text are, in a line each, or why they cannot be used, as soon as they are chosen.
 
+And what would compute it, for whoever tells what it will take.
+
 The process that computes looks, once for as long as the files stay as they are.
 """
 
 import threading
 from collections.abc import Hashable
 from functools import cache
+from typing import NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,11 +17,11 @@ from app.dashboard import parts, state
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job
-from core.checkpoint.memory import amount
+from core.checkpoint.memory import amount, may_accelerate
 from core.errors import QuorumError
 from core.hub.snapshot import on_disk
 from core.paths import user_path
-from core.records.looks import ModelSeen, Refusal, TextSeen
+from core.records.looks import DeviceSeen, ModelSeen, Refusal, TextSeen
 from core.records.spec import BUNDLED, RunSpec
 from core.text.corpora import EMBEDDED, check_enough, check_length, is_here, is_local, read, stamp
 from core.text.local_files import file_stamp
@@ -31,33 +34,42 @@ _known: dict[Hashable, Job] = {}
 _asking = threading.Lock()
 
 
-def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_text: DeltaGenerator) -> bool | None:
-    """Says what both are below their pickers; returns whether a run could begin with them.
+class Looks(NamedTuple):
+    """What is known of a request."""
 
-    None while that is not known; a task that keeps the worker from looking keeps nobody from asking for the next one.
+    usable: bool | None  # whether a run could begin with it; None while that is not known
+    device: DeviceSeen | None = None
+
+
+def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_text: DeltaGenerator) -> Looks:
+    """Says what both are below their pickers.
+
+    A task that keeps the worker from looking keeps nobody from asking for the next one.
     """
     job = _look(jobs, spec)
     if job is None:
         below_model.caption(plain(_model_line(_OWN)))
         below_text.caption(f"{_own_characters():,} characters, half for runs")
-        return True
+        return Looks(True)
     if job.active:
         with below_model:
             st.fragment(_wait, run_every=_FAR)(job)
-        return True if job.waits_for is not None else None
+        return Looks(True if job.waits_for is not None else None)
     if job.looked is None:
         with below_model:
             parts.show_failure(job.message or "Nobody has looked at the model.", job.hint or "Choose it again.")
-        return False
-    model, text = job.looked.model, job.looked.text
+        return Looks(False)
+    model, text, device = job.looked.model, job.looked.text, job.looked.device
     with below_model:
         fine = _show(model, _model_line(model) if isinstance(model, ModelSeen) else _ABSENT)
+        if isinstance(device, Refusal):
+            return Looks(_show(device, ""))
     if isinstance(text, TextSeen):
         text = _too_short(spec, model, text) or text
     with below_text:
         line = _text_line(text, spec.window, isinstance(model, ModelSeen)) if isinstance(text, TextSeen) else _ABSENT
         line += "; the model writes them first" if is_self_written(spec.corpus) else ""
-        return _show(text, line) and fine
+        return Looks(_show(text, line) and fine, device)
 
 
 # The wheel is pinned: this is what its file says.
@@ -71,11 +83,11 @@ def _own_characters() -> int:
 
 
 def _look(jobs: Jobs, spec: RunSpec) -> Job | None:
-    """Who looks at the model and the text as they are now; None where both are Quorum's own."""
-    if (spec.model, spec.corpus) == (BUNDLED, EMBEDDED):
+    """Who looks at them as they are now; None where both are Quorum's own, and a processor is all that there is."""
+    if (spec.model, spec.corpus, spec.device) == (BUNDLED, EMBEDDED, "auto") and not may_accelerate():
         return None
-    asked = RunSpec(spec.model, spec.corpus, field=spec.field, preset=spec.preset)
-    key = jobs, spec.model, spec.corpus, spec.field, spec.preset, _stamp(spec.model), _text_stamp(spec.corpus)
+    asked = RunSpec(spec.model, spec.corpus, field=spec.field, preset=spec.preset, dtype=spec.dtype, device=spec.device)
+    key = jobs, asked, _stamp(spec.model), _text_stamp(spec.corpus)
     with _asking:
         job = _known.get(key)
         if job is None or job.status == "cancelled":  # another session's, which has gone on to something else

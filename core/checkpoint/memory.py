@@ -11,7 +11,14 @@ import psutil
 from core.errors import DeviceError
 
 GIB = 2**30
+# Of graphics cards: NVIDIA's, AMD's, and Windows' for a Linux inside it.
+_DRIVERS = Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg")
 _CGROUPS = Path("/sys/fs/cgroup")
+
+
+def may_accelerate() -> bool:
+    """Whether there may be something else to compute on than processors, told without torch: by drivers, on Linux."""
+    return sys.platform != "linux" or any(map(Path.exists, _DRIVERS))
 
 
 def available() -> int:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from core.records.behaviour.speeds import Speed
 from core.records.behaviour.writes import Behaviour
-from core.records.looks import ModelSeen, Refusal, TextSeen, Workers
+from core.records.looks import DeviceSeen, ModelSeen, Refusal, TextSeen, Workers
 from core.records.mends import Compensation, Healing, Reading
 from core.records.plans import Comparison, Scores, Selection
 from core.records.results import RunResult
@@ -216,10 +216,11 @@ class Exported(_Event):
 
 @dataclass(frozen=True)
 class Looked(_Event):
-    """What a request's model and text are; None for what is not on this machine yet."""
+    """What a request's model, text and device are; None for what is not on this machine yet."""
 
     model: ModelSeen | Refusal | None
     text: TextSeen | Refusal | None
+    device: DeviceSeen | Refusal
 
 
 @dataclass(frozen=True)

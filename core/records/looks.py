@@ -33,6 +33,15 @@ class TextSeen:
 
 
 @dataclass(frozen=True)
+class DeviceSeen:
+    """What a request would be computed on."""
+
+    device: str  # as of a ModelInfo
+    dtype: str
+    free: int  # bytes of its memory
+
+
+@dataclass(frozen=True)
 class Workers:
     """The replicas of a model that measure for a run."""
 

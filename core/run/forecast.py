@@ -17,7 +17,7 @@ from core.coalitions.measurements import Floats
 from core.evaluate import limits
 from core.sampling.samplers import rounds
 
-# Python with torch, transformers and scikit-learn, before any weights: measured, in bytes.
+# Python with torch, transformers and scikit-learn, before any weights: measured, in bytes, of main memory.
 _PROGRAM = 500 * 2**20
 
 
@@ -30,11 +30,11 @@ class Memory:
     states: int  # one hidden state for each depth
     logits: int
     exact: int  # the float32 model that says what 16 bits cost; what measuring took has been given back then
-    program: int = _PROGRAM
+    program: int  # which other memory has no part in
 
     @property
     def total(self) -> int:
-        """The most at any moment."""
+        """The most at any moment, of the memory of what computes."""
         return self.program + self.weights + max(self.packed + self.states + self.logits, self.exact)
 
 
@@ -69,6 +69,7 @@ def memory(shape: Shape, sequences: int, length: int, dtype: str, device: str) -
         # The loss is summed up in float32, one sequence at a time: a copy of its logits, and their log softmax.
         logits=(at_once * size + 2 * BYTES["float32"]) * length * vocabulary,
         exact=shape.parameters * BYTES["float32"] if compared else 0,
+        program=_PROGRAM if device == "cpu" else 0,
     )
 
 

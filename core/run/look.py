@@ -1,10 +1,12 @@
-"""What a request's model and text are, as a run of it would find them: no weights are read, and no Hub is asked.
+"""What a request's model, text and device are, as a run of it would find them: no weights are read, no Hub is asked.
 
 A model is told by its configuration and the headers of its files, a text by the tokens of its beginning. What cannot be
 used is refused in the words of the run.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from huggingface_hub import constants
 from transformers import PreTrainedTokenizerBase
@@ -12,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from core.checkpoint import gguf
 from core.checkpoint.checkpoint import Checkpoint, locate
 from core.checkpoint.config import check_weights
+from core.checkpoint.device import choose_device, choose_dtype, free_memory
 from core.checkpoint.gguf_header import GgufHeader
 from core.checkpoint.gguf_parts import check_counts, parts_of
 from core.checkpoint.headers import headers
@@ -23,7 +26,7 @@ from core.hub.hub_id import HubId
 from core.hub.snapshot import on_disk
 from core.paths import user_path
 from core.records.events import Looked
-from core.records.looks import ModelSeen, Refusal, TextSeen
+from core.records.looks import DeviceSeen, ModelSeen, Refusal, TextSeen
 from core.records.spec import BUNDLED, RunSpec
 from core.text.corpora import Corpus, is_here, read
 from core.text.self_written.prompt_file import EACH, is_self_written
@@ -33,9 +36,11 @@ from core.text.windows import settle_bos
 # Tokens of a text, and chats of it, after which nobody counts on.
 _TOKENS, _CHATS = 2**20, 200
 
+_Seen = TypeVar("_Seen")
+
 
 def look(spec: RunSpec) -> Looked:
-    """What the model and the text of a request are, or why they cannot be used."""
+    """What the model, the text and the device of a request are, or why they cannot be used."""
     found: ModelSeen | Refusal | None
     tokenizer = None
     try:
@@ -43,10 +48,24 @@ def look(spec: RunSpec) -> Looked:
         tokenizer = checkpoint.tokenizer if checkpoint is not None else None
     except QuorumError as error:
         found = _refusal(error)
+    return Looked(found, _or_refusal(lambda: _text(spec, tokenizer)), _or_refusal(lambda: device_seen(spec)))
+
+
+def device_seen(spec: RunSpec) -> DeviceSeen:
+    """What a request would be computed on.
+
+    Raises:
+        DeviceError: this machine has no such device, or there is no such dtype.
+    """
+    device = choose_device(spec.device)
+    return DeviceSeen(device, choose_dtype(spec.dtype, device), free_memory(device))
+
+
+def _or_refusal(find: Callable[[], _Seen]) -> _Seen | Refusal:
     try:
-        return Looked(found, _text(spec, tokenizer))
+        return find()
     except QuorumError as error:
-        return Looked(found, _refusal(error))
+        return _refusal(error)
 
 
 def _refusal(error: QuorumError) -> Refusal:

@@ -10,22 +10,25 @@ from streamlit.testing.v1 import AppTest
 
 from app import foresight
 from app.example import shipped
-from app.foresight import foresee
+from app.foresight import foresee, sentences
 from app.preview.steps import Step
+from app.runs import looking
 from app.runs.conclusion import conclusion
 from app.worker.client import Jobs
 from cache import evaluations, queries
 from cache.database import Database
 from cache.exchange.parquet import export_evaluations
 from cache.store import Store
+from core.checkpoint.device import choose_dtype
 from core.checkpoint.size import shape_of
 from core.cluster.machines import Machines
 from core.errors import SelectionError
-from core.records.spec import RunSpec
+from core.records.looks import DeviceSeen
+from core.records.spec import BUNDLED, RunSpec
 from core.run.forecast import work
 from core.sampling.samplers import begin
 from tests.support.finished import Finished
-from tests.support.pages import box, button, links, open_page, said
+from tests.support.pages import box, button, links, looked_at, open_page, said
 
 
 def fill_in(app: AppTest, spec: RunSpec) -> None:
@@ -105,6 +108,32 @@ def test_forecast_by_hand(shared: Jobs, finished: Finished, spec: RunSpec) -> No
     assert (more.coalitions, more.known, more.known_in) == (61, 51, result.model.dtype)
     assert more.seconds is not None and more.seconds < found.seconds / 2
     assert foresee(shared.database, [run], replace(asked, dtype="float16")).seconds is None
+
+
+def test_a_forecast_is_of_the_device_that_computes(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+    """Nothing packed, its own memory, and no rate of a processor's run."""
+    run = queries.find_run(shared.database, *finished(spec))
+    asked = replace(spec, sequences=8, masks=60)
+    assert run.findings is not None and foresee(shared.database, [run], asked).seconds is not None
+    gpu = DeviceSeen("cuda:1", run.findings.dtype, 2**20)
+    found = foresee(shared.database, [run], asked, gpu)
+    assert found.seconds is None and found.memory is not None and not found.memory.packed and found.dtype_known
+    assert found.free == 2**20 and found.memory.total < foresee(shared.database, [run], asked).memory.total
+    memory = sentences(replace(found, memory=replace(found.memory, weights=2**21)))["Memory"]
+    assert "GiB of the device cuda (" in memory and "packed" not in memory and "more than the" in memory
+    there = replace(run, findings=replace(run.findings, device="cuda"))
+    assert foresee(shared.database, [there], asked, gpu).rate_of == run.run
+    assert foresee(shared.database, [there], replace(asked, device="cpu")).seconds is None
+
+
+def test_where_there_may_be_a_gpu_the_worker_is_asked(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has torch, and knows; a page that has none takes drivers for a hint."""
+    monkeypatch.setattr(looking, "may_accelerate", lambda: True)
+    page = looked_at(open_page())
+    [job] = [job for job in looking._known.values() if job.spec.model == BUNDLED]
+    assert job.looked is not None and isinstance(job.looked.device, DeviceSeen)
+    assert (job.looked.device.device, job.looked.device.dtype) == ("cpu", choose_dtype("auto", "cpu"))
+    assert "30 layers" in said(page) and not button(page, "Start run").disabled
 
 
 def test_nothing_is_invented_where_nothing_is_known(shared: Jobs, spec: RunSpec) -> None:

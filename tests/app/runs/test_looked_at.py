@@ -36,6 +36,14 @@ def test_a_right_one_in_a_line_each(shared: Jobs, spec: RunSpec) -> None:
     assert not button(page, "Start run").disabled
 
 
+def test_a_device_that_is_not_there_is_refused_at_once(shared: Jobs) -> None:
+    """The bundled model on its own text needs no look; another device than usual does."""
+    page = open_page()
+    next(field for field in page.text_input if field.label == "Device").set_value("cuda:7")
+    page = looked_at(page)
+    assert "This machine has no device cuda" in said(page) and button(page, "Start run").disabled
+
+
 def test_looked_at_once_as_long_as_the_files_stay(
     shared: Jobs, spec: RunSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

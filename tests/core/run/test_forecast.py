@@ -25,11 +25,13 @@ def test_bundled_model_by_hand() -> None:
     found = memory(BUNDLED, sequences=10, length=128, dtype="bfloat16", device="cpu")
     weights = 134_515_008 * 2
     logits = 128 * 49_152 * (2 * 2 + 2 * 4)
-    assert found == Memory(weights, weights, 31 * 10 * 128 * 576 * 2, logits, 2 * weights)
+    assert found == Memory(weights, weights, 31 * 10 * 128 * 576 * 2, logits, 2 * weights, 500 * 2**20)
     assert found.total == found.program + weights + max(weights + found.states + logits, 2 * weights)
     full = memory(BUNDLED, 10, 128, "float32", "cpu")
     assert (full.weights, full.states, full.exact) == (2 * weights, 2 * found.states, 0)
-    assert memory(BUNDLED, 10, 128, "bfloat16", "cuda").packed == 0
+    other = memory(BUNDLED, 10, 128, "bfloat16", "cuda")  # of a GPU's memory, which the program has no part in
+    assert (other.packed, other.program) == (0, 0)
+    assert other.total == weights + max(other.states + other.logits, 2 * weights)
 
 
 def test_limits_are_kept() -> None:
