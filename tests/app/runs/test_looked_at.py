@@ -41,7 +41,7 @@ def test_a_device_that_is_not_there_is_refused_at_once(shared: Jobs) -> None:
     page = open_page()
     next(field for field in page.text_input if field.label == "Device").set_value("cuda:7")
     page = looked_at(page)
-    assert "This machine has no device cuda" in said(page) and button(page, "Start run").disabled
+    assert "This machine has no device `cuda:7`." in said(page) and button(page, "Start run").disabled
 
 
 def test_looked_at_once_as_long_as_the_files_stay(
