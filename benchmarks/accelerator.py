@@ -7,6 +7,7 @@ A   the official semantics: zero a block's parameters, run the whole model, rest
 B   the model's own forward, in which dropped blocks are skipped
 C1  ours, one hidden state through a block at a time (in the first round only)
 C   ours, as a run on this device has it
+C'  the same with compiled blocks, where --compile asks for it: no run has it, and this tells what it would save
 D   the limit: the multiplications by weights that C computes, at the rate of a large matrix multiplication
 """
 
@@ -22,6 +23,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from app.cli.opening import quiet
+from benchmarks.compiled import beside_eager
 from benchmarks.evaluation import official, seconds
 from core.checkpoint.checkpoint import Checkpoint
 from core.checkpoint.device import DTYPES, choose_device, choose_dtype
@@ -69,6 +71,7 @@ def main() -> None:
     parser.add_argument("--masks", type=int, default=1000)
     parser.add_argument("--sequences", type=int, default=10)
     parser.add_argument("--window", type=int, default=128)
+    parser.add_argument("--compile", action="store_true", help="also with compiled blocks; compiling takes its time")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/accelerator.json"))
     options = parser.parse_args()
     quiet()
@@ -86,7 +89,7 @@ def main() -> None:
     }
     for name in shapes:
         loaded = at_random(name, dtype, device)
-        answer["shapes"][name] = measure(loaded, options.masks, options.sequences, options.window)
+        answer["shapes"][name] = measure(loaded, options.masks, options.sequences, options.window, options.compile)
         del loaded
     print(table(answer))
     options.out.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
@@ -108,7 +111,7 @@ def at_random(name: str, dtype: str, device: str) -> LoadedModel:
     return LoadedModel(info, model, blocks, cast(Checkpoint, None))
 
 
-def measure(loaded: LoadedModel, count: int, sequences: int, window: int) -> dict[str, Any]:
+def measure(loaded: LoadedModel, count: int, sequences: int, window: int, fused: bool) -> dict[str, Any]:
     """All sides on one model."""
     layers, device = loaded.info.layers, loaded.info.device
     if device.startswith("cuda"):
@@ -145,6 +148,7 @@ def measure(loaded: LoadedModel, count: int, sequences: int, window: int) -> dic
         "layer_evaluations_of_all": layer_evaluations(masks) / masks.size,
         "largest_relative_difference_to_B": float(max(abs(np.stack([found[r] for r in some]) / plain - 1).flat)),
         "peak_memory_mib": torch.cuda.max_memory_allocated(device) / 2**20 if device.startswith("cuda") else None,
+        "compiled": beside_eager(loaded, ids, masks, ROUNDS) if fused else None,
     }
 
 
@@ -185,6 +189,15 @@ def table(answer: dict[str, Any]) -> str:
         times = [f"{1e3 * found['seconds'][side]:.2f}" for side in ("A", "B", "C1", "C", "D")]
         ratios = [f"{found['ratios'][pair]:.2f}" for pair in ("A/C", "B/C", "C1/C", "C/D")]
         lines.append(f"| {' | '.join([name, *times, *ratios, str(found['states_together'])])} |")
+    for name, found in answer["shapes"].items():
+        if compiled := found["compiled"]:
+            eager, fused = (1e3 * compiled["seconds"][side] for side in ("C", "C'"))
+            pays = f"pays from {compiled['pays from']:,.0f} masks on" if compiled["pays from"] else "never pays"
+            lines.append(
+                f"{name} compiled: {fused:.2f} instead of {eager:.2f} ms a mask; compiling takes "
+                f"{compiled['compiling']:.1f} s and {pays}. Losses are {compiled['mean_absolute_nll']:.1e} nats apart, "
+                f"rank correlation {compiled['spearman']:.6f}"
+            )
     return "\n".join(lines)
 
 

@@ -1,6 +1,7 @@
 """The benchmark of accelerators, small and on a CPU: all sides are measured, and what it counts is what it says."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pytest
 import torch
 
 from benchmarks import accelerator
+from benchmarks.compiled import beside_eager, calling, compiled
 from core.coalitions.masks import layer_evaluations
 from core.evaluate.evaluator import Evaluator
+from core.evaluate.packing import PackedLinears
 from core.evaluate.reference import sequence_losses
+from core.evaluate.walks import sequences
 from core.sampling.strata import default_strata, stratified
 
 
@@ -32,6 +36,25 @@ def test_one_table_and_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     masks = stratified(12, default_strata(12), 20, 0)
     assert found["layer_evaluations_of_all"] == layer_evaluations(masks) / masks.size
     assert accelerator.table(answer) in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles for a CPU with g++")
+def test_compiled_blocks_are_the_same_game_to_rounding() -> None:
+    """And what it tells of them is what it measured."""
+    loaded = accelerator.at_random("small", "float32", "cpu")
+    ids = torch.randint(0, 2048, (2, 16), generator=torch.Generator().manual_seed(0))
+    masks, own = stratified(12, default_strata(12), 20, 0), sequences.called
+    found = beside_eager(loaded, ids, masks, 1)
+    assert sequences.called is own
+    assert 0 <= found["mean_absolute_nll"] < 1e-5 and found["spearman"] > 0.999 and found["compiling"] > 0
+    eager, fused = found["seconds"].values()
+    if fused < eager:
+        assert found["pays from"] == pytest.approx(found["compiling"] / (eager - fused))
+    else:
+        assert found["pays from"] is None
+    with calling(compiled()):
+        for row, losses in Evaluator(loaded, ids, PackedLinears(torch.nn.Module())).losses(masks[:5]):
+            np.testing.assert_allclose(losses, sequence_losses(loaded, ids, masks[row]), rtol=1e-5)
 
 
 def test_the_arithmetic_is_that_of_the_matrices() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
 from core.coalitions.ranks import rank_correlation
@@ -15,8 +16,10 @@ from core.pauses import Pause, nothing
 from core.records.results import Precision
 from core.records.spec import Losses
 
-# Coalitions and sequences that are measured again: enough for a mean and a ranking, in a few seconds.
+# Coalitions that are measured again, which are enough for a ranking; and sequences at most, one after the other until
+# the standard error of the mean difference, over coalitions, is no more than this share of it.
 MASKS, SEQUENCES = 16, 2
+_ERROR = 0.25
 
 
 def comparable(loaded: LoadedModel) -> bool:
@@ -28,7 +31,7 @@ def comparable(loaded: LoadedModel) -> bool:
 def compare(
     loaded: LoadedModel, ids: torch.Tensor, masks: Masks, losses: Mapping[int, Losses], between: Pause = nothing
 ) -> Precision | None:
-    """Holds measured losses against float32's, on some masks and sequences spread over all.
+    """Holds measured losses against float32's, on masks spread over all and the first sequences.
 
     Args:
         loaded: the model in its 16 bits; it is loaded once more for this.
@@ -46,17 +49,24 @@ def compare(
         return None
     known = sorted(row for row, found in losses.items() if np.isfinite(found).all())
     rows = [known[index] for index in np.linspace(0, len(known) - 1, min(MASKS, len(known))).astype(int)]
-    some = ids[:SEQUENCES]
-    ours = np.stack([losses[row][: len(some)] for row in rows])
-    again = []
-    for row in rows:
-        between()
-        again.append(sequence_losses(exact, some, masks[row]))
-    theirs = np.stack(again)
+    theirs: list[Losses] = []  # by sequence, of each row
+    for sequence in torch.split(ids[:SEQUENCES], 1):
+        theirs.append(np.concatenate([_exactly(exact, sequence, masks[row], between) for row in rows]))
+        ours = np.stack([losses[row][: len(theirs)] for row in rows], axis=1)
+        apart = np.abs(ours - theirs).mean(axis=0)
+        error = float(apart.std(ddof=1) / np.sqrt(len(rows))) if len(rows) > 1 else None
+        if error is not None and error <= _ERROR * apart.mean():
+            break
     return Precision(
         dtype=loaded.info.dtype,
-        mean_absolute_nll=float(np.abs(ours - theirs).mean()),
-        spearman=rank_correlation(ours.mean(axis=1), theirs.mean(axis=1)),
+        mean_absolute_nll=float(apart.mean()),
+        spearman=rank_correlation(ours.mean(axis=0), np.mean(theirs, axis=0)),
         masks=len(rows),
-        sequences=len(some),
+        sequences=len(theirs),
+        error=error,
     )
+
+
+def _exactly(exact: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_], between: Pause) -> Losses:
+    between()
+    return sequence_losses(exact, ids, mask)

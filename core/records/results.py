@@ -17,11 +17,13 @@ class Precision:
     spearman: float  # of the masks' mean losses
     masks: int
     sequences: int
+    error: float | None = None  # standard error of the mean difference, over masks; None where nobody has kept it
 
     def __str__(self) -> str:
+        apart = f"{self.mean_absolute_nll:.4f}" + (f" ± {self.error:.4f}" if self.error is not None else "")
         return (
             f"{self.dtype} against float32, measured on {self.masks} coalitions x {self.sequences} sequences: mean "
-            f"absolute difference {self.mean_absolute_nll:.4f} nats a token, rank correlation {self.spearman:.4f}"
+            f"absolute difference {apart} nats a token, rank correlation {self.spearman:.4f}"
         )
 
 

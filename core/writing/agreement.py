@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
 from core.evaluate.limits import ACCELERATOR, CPU
+from core.evaluate.walks.arrivals import Arrivals
 from core.model.masked import playing
 from core.model.model import LoadedModel
 from core.records.behaviour.writes import PERCENTILES, Agreement, Share
@@ -38,14 +39,23 @@ def predictions(loaded: LoadedModel, ids: torch.Tensor, masks: Masks) -> Iterato
     """
     vocabulary = int(loaded.model.config.get_text_config().vocab_size)
     _, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
+    arrivals = Arrivals()
     for some in torch.split(ids, max(1, logits // (ids.shape[1] * vocabulary))):
         here = some.to(loaded.info.device)
         whole = _logits(loaded, here, np.ones(masks.shape[1], dtype=np.bool_))
-        target, likeliest = _log_probabilities(whole), whole.argmax(dim=-1).cpu().numpy()
+        target, likeliest = _log_probabilities(whole), whole.argmax(dim=-1)
         for row, mask in enumerate(masks):
             pruned = _logits(loaded, here, mask)
             kl = F.kl_div(_log_probabilities(pruned), target, reduction="none", log_target=True).sum(dim=-1)
-            yield row, Predictions(likeliest, pruned.argmax(dim=-1).cpu().numpy(), kl.cpu().numpy())
+            # Side by side as 32 bits, which hold every whole number below 2^24, and so every token of a vocabulary.
+            arrivals.send([[row]], torch.stack([likeliest.float(), pruned.argmax(dim=-1).float(), kl])[None])
+            yield from _arrived(arrivals)
+    yield from _arrived(arrivals, last=True)
+
+
+def _arrived(arrivals: Arrivals, *, last: bool = False) -> Iterator[tuple[int, Predictions]]:
+    for row, (whole, pruned, kl) in arrivals.arrived(last=last):
+        yield row, Predictions(whole.astype(np.int64), pruned.astype(np.int64), kl)
 
 
 def joined(parts: Sequence[Predictions]) -> Predictions:
