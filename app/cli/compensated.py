@@ -23,7 +23,9 @@ def asked_compensation(options: argparse.Namespace) -> Compensate | None:
     if options.compensate != "none":
         return Compensate(options.compensate, options.fit)
     if options.fit is not None:
-        raise SelectionError("--fit is of a compensation, and there is none.", "Add --compensate refit, or scale.")
+        raise SelectionError(
+            "--fit is of a compensation, and there is none.", "Add --compensate refit, scale or logits."
+        )
     return None
 
 
@@ -41,12 +43,19 @@ def compensation_text(done: Compensation, perplexity: float) -> str:
         lines[-1] = f"{done.how} lowers the loss at no cut, and the plan stays plain: perplexity {perplexity:.4f}"
     for cut in done.cuts:
         layers = f"layer {cut.first}" if cut.first == cut.last else f"layers {cut.first} to {cut.last}"
-        what = f"{'ridge' if done.how == 'refit' else 'scalar'} {cut.strength:.4g}"
+        what = f"{'scalar' if done.how == 'scale' else 'ridge'} {cut.strength:.4g}"
         if not cut.strength:
             lines.append(f"  {layers}: no block before it to refit, stays plain")
             continue
         verdict = "accepted" if cut.accepted else "not accepted, stays plain"
         lines.append(f"  {layers}: {what}, {cut.before:.4f} to {cut.after:.4f} nats a token, {verdict}")
+    for number, step in enumerate(done.steps, 1):
+        lines.append(
+            f"  step {number} towards the whole model's predictions, {step.length:g} long: {step.before:.4f} to "
+            f"{step.after:.4f} nats a token"
+        )
+    if done.how == "logits" and not done.steps:
+        lines.append("  no step towards the whole model's predictions lowers the loss")
     lines.append(f"fitted on {done.fitted}; the last {done.held} of them decide and are not fitted on")
     return "\n".join(lines)
 

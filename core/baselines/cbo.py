@@ -23,13 +23,14 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.baselines.contest import Contest, Plans
-from core.baselines.criteria import GRADIENT_COST, Spans, fixed, has_plain_weights
+from core.baselines.criteria import GRADIENT_COST, Spans, has_plain_weights
 from core.coalitions.masks import without
 from core.coalitions.measurements import Floats
 from core.coalitions.players import spans
 from core.errors import SelectionError
 from core.evaluate.losses import sequence_nll
 from core.model.blocks import hidden_of, probe_ids
+from core.model.gradients import fixed
 from core.model.model import LoadedModel
 from core.pauses import Pause, nothing
 

@@ -55,7 +55,7 @@ class Match:
             check_asked(kind, self.fit)
         elif self.fit is not None:
             raise SelectionError(
-                "Windows to fit on are named, and nothing is fitted.", "Ask for a compensation: refit or scale."
+                "Windows to fit on are named, and nothing is fitted.", "Ask for a compensation: refit, scale or logits."
             )
         everyone = len(players)
         counts = self.counts or tuple(sorted({max(1, round(share * everyone)) for share in (0.1, 0.2, 0.3, 0.4)}))

@@ -10,19 +10,18 @@ taylor         sum |W dL/dW| of a layer's weights (the same paper); taylor+ prot
 window         not a score: the run of k layers across which the last token turns least (arXiv 2403.17887)
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import nn
 
 from core.baselines.contest import Plans
 from core.coalitions.measurements import Floats
 from core.errors import SelectionError
 from core.evaluate.losses import sequence_nll
 from core.evaluate.meter import Meter
+from core.model.gradients import fixed
 from core.model.model import LoadedModel
 from core.model.similarity import Similarity
 
@@ -83,20 +82,6 @@ def block_influence(near: Similarity, where: Spans) -> Floats:
 def one_shot(meter: Meter, sequences: int) -> Floats:
     """The loss without each layer, (n,), nats a token."""
     return np.asarray(meter.losses(~np.eye(meter.players, dtype=np.bool_), sequences).mean(axis=1))
-
-
-@contextmanager
-def fixed(model: nn.Module) -> Iterator[None]:
-    """No weight asks for a gradient, but those that are asked for meanwhile; all are left as found."""
-    every = list(model.parameters())
-    before = [weight.requires_grad for weight in every]
-    try:
-        for weight in every:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for weight, was in zip(every, before, strict=True):
-            weight.requires_grad_(was)
 
 
 def magnitude(loaded: LoadedModel) -> Floats:

@@ -1,13 +1,15 @@
 """After a removal: for each cut in turn, weights that let the hidden state behind it resemble the whole model's.
 
-`refit` changes the output projections of the block before a cut (`core.compensation.refit`). `scale` divides what all
-later blocks add by one number a cut: norms know no scale, so that this is the same as to multiply the hidden state
-there. Each cut has passes of its own over the text, which end at its depth.
+`refit` changes the output projections of the block before a cut (`core.compensation.refit`); `logits` then moves them,
+those of all cuts together, towards the whole model's predictions (`core.compensation.towards_logits`). `scale` divides
+what all later blocks add by one number a cut: norms know no scale, so that this is the same as to multiply the hidden
+state there. Each cut has passes of its own over the text, which end at its depth.
 
 A fit is accepted where the loss falls on sequences that it has not seen; otherwise its cut stays plain.
 """
 
 from collections.abc import Generator
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +20,7 @@ from core.coalitions.players import computed
 from core.compensation.hidden_states import growth
 from core.compensation.projections import Patches, Projection, changed_by, patched
 from core.compensation.refit import refitted
+from core.compensation.towards_logits import towards_logits
 from core.errors import CorpusError, SelectionError
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel
@@ -71,7 +74,7 @@ def compensate(
         loaded: the model; left as found.
         windows: text of which the last eighth decides, and the rest is fitted on.
         mask: (players,), True where a player is kept.
-        how: scale or refit.
+        how: scale, refit or logits.
 
     Returns:
         What was done, and the parameters of the model that change by it.
@@ -88,7 +91,7 @@ def compensate(
         )
     layers = [layer for layer in range(len(loaded.blocks)) if layer not in {gone for cut in cuts for gone in cut}]
     before = [cut.start - 1 for cut in cuts if cut.start]
-    of = changed_by(loaded, before if how == "refit" else layers, how)
+    of = changed_by(loaded, layers if how == "scale" else before, how)
     held = held_of(len(ids))
     fitted_on, unseen = ids[: len(ids) - held], ids[len(ids) - held :]
     patches: Patches = {}
@@ -96,16 +99,25 @@ def compensate(
     done = []
     for number, cut in enumerate(cuts, 1):
         yield Stage(f"Compensating cut {number} of {len(cuts)}: layers {cut.start} to {cut.stop - 1}")
-        if how == "refit":
-            strength, changed = refitted(loaded, fitted_on, mask, cut, of, patches)
-        else:
+        if how == "scale":
             strength, changed = _scaled(loaded, fitted_on, cut, of, patches)
+        else:
+            strength, changed = refitted(loaded, fitted_on, mask, cut, of, patches)
         after = _loss(loaded, unseen, mask, {**patches, **changed}) if changed else loss
         accepted = bool(after < loss)
         done.append(Mend(cut.start, cut.stop - 1, strength, loss, after, accepted))
         if accepted:
             patches, loss = {**patches, **changed}, after
-    return Compensation(how, windows.protocol, held, tuple(done)), patches
+    steps = []
+    if how == "logits" and patches:
+        yield Stage("Moving them towards the whole model's predictions")
+        moving = [projection for projection in of if f"{projection.name}.weight" in patches]
+        judged = partial(_loss, loaded, unseen, mask)
+        for step, moved in towards_logits(loaded, fitted_on, mask, moving, patches, judged):
+            patches = moved
+            steps.append(step)
+            yield Stage(f"Step {len(steps)}: {step.before:.4f} to {step.after:.4f} nats a token")
+    return Compensation(how, windows.protocol, held, tuple(done), tuple(steps)), patches
 
 
 def held_of(sequences: int) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 
 from core.coalitions.players import computed
 from core.compensation.compensate import Mask, cuts_of
+from core.compensation.towards_logits import LENGTHS, STEPS
 from core.evaluate.meter import head_of
 from core.model.model import LoadedModel
 
@@ -14,7 +15,7 @@ def cost(loaded: LoadedModel, mask: Mask, how: str, fitted: int, held: int) -> f
     Args:
         loaded: the model.
         mask: (players,), True where a player is kept.
-        how: scale or refit.
+        how: scale, refit or logits.
         fitted: tokens that are fitted on.
         held: tokens that decide, once before all fits and once after each.
     """
@@ -24,4 +25,9 @@ def cost(loaded: LoadedModel, mask: Mask, how: str, fitted: int, held: int) -> f
         # A refit reads up to the cut once for both projections, and again for the MLP's.
         before = cut.start if how == "scale" else 2 * int(np.count_nonzero(stays[: cut.start]))
         total += (cut.stop + before) * fitted
-    return total + (len(cuts) + bool(cuts)) * (float(stays.sum()) + head_of(loaded)) * held
+    head, left = head_of(loaded), float(stays.sum())
+    if how == "logits" and cuts:
+        # Each step: the whole model's predictions, its own, and twice those backward, and once more for one in three.
+        total += STEPS * (len(stays) + head + (1 + 2 + 2 / 3) * (left + head)) * fitted
+        total += STEPS * len(LENGTHS) * (left + head) * held
+    return total + (len(cuts) + bool(cuts)) * (left + head) * held

@@ -109,7 +109,7 @@ def patched(model: PreTrainedModel, patches: Mapping[str, torch.Tensor]) -> Iter
 
 
 def changed_by(loaded: LoadedModel, blocks: list[int], how: str) -> list[Projection]:
-    """The projections of some blocks that a compensation, scale or refit, may change, in the order of the blocks.
+    """The projections of some blocks that a compensation may change, in the order of the blocks.
 
     Raises:
         UnsupportedModel: a block has none, or for scale not all of what it adds goes through them.

@@ -19,8 +19,8 @@ from core.model.masked import playing
 from core.model.model import LoadedModel
 
 _FOLDS = 2
-_SOLVING = 12  # bytes that a ridge takes, for each pair of inputs
-_ROOM = 2 * 2**30  # bytes for the matrices of one fit
+SOLVING = 12  # bytes that a ridge takes, for each pair of inputs
+ROOM = 2 * 2**30  # bytes for the matrices of one fit
 
 
 def refitted(
@@ -48,7 +48,7 @@ def refitted(
 
     moved: Patches = {}
     if mixers:
-        together = _SOLVING * sum(projection.inputs for projection in changed) ** 2 <= _ROOM
+        together = SOLVING * sum(projection.inputs for projection in changed) ** 2 <= ROOM
         some = changed if together else mixers
         change, _ = cross_validated(grams(some, {}), some[-1].has_bias)
         for mixer in mixers:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.records.spec import ModelInfo, RunSpec, TextProtocol
 
-COMPENSATIONS = ("none", "scale", "refit")
+COMPENSATIONS = ("none", "scale", "refit", "logits")
 
 
 LEAST = 8  # sequences that a compensation is fitted on, those that decide among them
@@ -16,7 +16,7 @@ FITTING = 2
 class Compensate:
     """What is asked for."""
 
-    how: str  # scale or refit
+    how: str  # scale, refit or logits
     windows: int | None = None  # calibration windows to fit on; None takes as many as 12,288 tokens give
     fitting: int = FITTING
 
@@ -27,7 +27,7 @@ class Mend:
 
     first: int  # removed layers, from this one
     last: int  # to this one
-    # refit: the ridge, of the mean of the Gram matrix's diagonal; scale: the scalar; 0 where nothing could be fitted.
+    # The ridge, of the mean of the Gram matrix's diagonal; of scale the scalar; 0 where nothing could be fitted.
     strength: float
     before: float  # mean loss without the fit on sequences that it has not seen, nats a token
     after: float  # with it
@@ -35,16 +35,27 @@ class Mend:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of all refitted projections together, towards the whole model's predictions."""
+
+    length: float  # in steps of the quadratic that its curvature makes of the loss
+    before: float  # mean loss on sequences that no fit has seen, nats a token
+    after: float
+
+
+@dataclass(frozen=True)
 class Compensation:
     """The fits of all cuts, in their order."""
 
-    how: str  # scale or refit
+    how: str  # scale, refit or logits
     fitted: TextProtocol  # the sequences of the fits
     held: int  # so many of them, the last ones, decide whether a fit is accepted
     cuts: tuple[Mend, ...]
+    steps: tuple[Step, ...] = ()  # of logits, behind the fits of all cuts
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cuts", tuple(self.cuts))
+        object.__setattr__(self, "steps", tuple(self.steps))
 
     @property
     def accepted(self) -> int:

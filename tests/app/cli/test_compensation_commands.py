@@ -17,7 +17,7 @@ from tests.support.commands import Cli
 from tests.support.finished import Finished
 
 
-@pytest.mark.parametrize("how", ["scale", "refit"])
+@pytest.mark.parametrize("how", ["scale", "refit", "logits"])
 def test_both_perplexities_are_told_on_text_that_the_fit_has_not_seen(
     how: str, cli: Cli, tiny: Path, text_file: Path
 ) -> None:

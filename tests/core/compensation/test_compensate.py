@@ -111,7 +111,8 @@ def test_what_is_added_as_it_is_is_what_a_refit_changes(family: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("family", "how"), [*((name, "scale") for name in FAMILIES), *((name, "refit") for name in REFITTED)]
+    ("family", "how"),
+    [*((name, "scale") for name in FAMILIES), *((name, how) for name in REFITTED for how in ("refit", "logits"))],
 )
 def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
     family: str, how: str, tmp_path: Path, text_file: Path
@@ -130,7 +131,8 @@ def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
             losses.append(np.mean([model(input_ids=one[None], labels=one[None], use_cache=False).loss for one in held]))
     assert done.cuts[0].before == pytest.approx(losses[0], rel=1e-5)
     last = done.cuts[-1]
-    assert (last.after if last.accepted else last.before) == pytest.approx(losses[1], rel=1e-5)
+    told = done.steps[-1].after if done.steps else last.after if last.accepted else last.before
+    assert told == pytest.approx(losses[1], rel=1e-5) and (how == "logits" or not done.steps)
     assert bool(patches) == bool(done.accepted) and (losses[1] < losses[0]) == bool(patches)
     first = done.cuts[0]
     assert [mend.accepted for mend in done.cuts] == [mend.after < mend.before for mend in done.cuts]
@@ -169,7 +171,7 @@ def test_a_refit_is_the_least_squares_of_the_full_activations(
     family: str, room: int | None, tmp_path: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if room is not None:
-        monkeypatch.setattr(refit, "_ROOM", room)
+        monkeypatch.setattr(refit, "ROOM", room)
     monkeypatch.setattr(compensation, "_loss", lambda *given: -len(given[-1]))  # accepted, whatever it is worth
     loaded = load(locate(str(save_model(tmp_path, family))), "float32", "cpu")
     windows, mask = windows_of(loaded, text_file, 32), mask_of((3, 4))
@@ -250,7 +252,7 @@ def test_a_scale_is_that_of_the_hidden_states_and_exact(tmp_path: Path, text_fil
     assert not np.allclose(ours, sequence_losses(loaded, windows.ids, mask_of((4,))), rtol=1e-4)
 
 
-@pytest.mark.parametrize("how", ["scale", "refit"])
+@pytest.mark.parametrize("how", ["scale", "refit", "logits"])
 def test_nothing_removed_changes_nothing(how: str, tiny_loaded: LoadedModel, text_file: Path) -> None:
     done, patches = come(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of(()), how))
     assert not done.cuts and not patches

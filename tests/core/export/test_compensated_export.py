@@ -92,7 +92,7 @@ def test_weights_that_the_files_hold_otherwise_are_refused(tiny_loaded: LoadedMo
             as_stored(folder, blocks.path, LAYERS, blocks.modules[0], {name: value})
 
 
-@pytest.mark.parametrize("how", ["scale", "refit"])
+@pytest.mark.parametrize("how", ["scale", "refit", "logits"])
 def test_an_export_and_its_recipe(how: str, cli: Cli, finished: Finished, spec: object, tmp_path: Path) -> None:
     """The command writes what it tells, and its own quorum.json makes the same bytes again."""
     [run] = finished(spec)

@@ -1,0 +1,166 @@
+"""Steps towards what the whole model predicts, of the matrices that a refit has changed.
+
+A refit lets the hidden state behind a cut resemble the whole model's, whatever that is worth to predictions. Here the
+same matrices move, those of all cuts together, down the mean KL divergence from the whole model's predictions. A step
+is Gauss-Newton's, with a curvature that is a product for each matrix (K-FAC: Martens and Grosse 2015, arXiv
+1503.05671): A^-1 D G^-1 for the gradient D, the second moments A of what enters the matrix, and those G of the
+gradients of what leaves it, over tokens that the model itself draws. It is as long as the loss falls of what it has not
+seen.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import nn
+
+from core.compensation.hidden_states import AT_ONCE
+from core.compensation.projections import Patches, Projection, patched
+from core.compensation.refit import ROOM, SOLVING
+from core.model.gradients import fixed
+from core.model.masked import playing
+from core.model.model import LoadedModel
+from core.records.mends import Step
+
+STEPS = 2
+# How far a step may go, in those of the quadratic that the curvature makes of the loss, tried from the shortest on.
+LENGTHS = (0.2, 0.4, 0.8, 1.6, 3.2)
+# Of the mean of either factor's diagonal, what is added to it; and of so many batches one tells the curvature.
+_DAMPING, _DRAWN = 0.1, 3
+
+
+class _Moments:
+    """What a step needs to know of one matrix."""
+
+    def __init__(self, projection: Projection) -> None:
+        self.projection = projection
+        self.gradient: torch.Tensor | None = None  # (inputs, outputs)
+        self.entering: torch.Tensor | None = None  # (inputs, inputs)
+        self.leaving: torch.Tensor | None = None  # (outputs, outputs)
+
+    def add(self, x: torch.Tensor, slope: torch.Tensor, *, drawn: bool) -> None:
+        """Takes in what entered (tokens, inputs), and the gradients of what left (tokens, outputs)."""
+        if drawn:
+            self.entering = x.T @ x if self.entering is None else self.entering.addmm_(x.T, x)
+            self.leaving = slope.T @ slope if self.leaving is None else self.leaving.addmm_(slope.T, slope)
+        else:
+            self.gradient = x.T @ slope if self.gradient is None else self.gradient.addmm_(x.T, slope)
+
+    def step(self, tokens: int, drawn: int) -> torch.Tensor:
+        """The change (inputs, outputs), of sums over so many tokens; NaN where a factor is no number."""
+        assert self.gradient is not None and self.entering is not None and self.leaving is not None
+        left = _solved(self.entering / drawn, self.gradient / tokens)
+        return -_solved(self.leaving / drawn, left.T.contiguous()).T
+
+
+def towards_logits(
+    loaded: LoadedModel,
+    ids: torch.Tensor,
+    mask: NDArray[np.bool_],
+    of: Sequence[Projection],
+    patches: Patches,
+    loss: Callable[[Patches], float],
+) -> Iterator[tuple[Step, Patches]]:
+    """Yields each step that lowers a loss, and all patches after it; ends with the first that does not.
+
+    Args:
+        loaded: the model; left as found.
+        ids: sequences to fit on (sequences, length).
+        mask: (players,), True where a player is kept.
+        of: what moves; without its MLPs, where what they need to be solved would take more than 2 GiB.
+        patches: what earlier fits have changed.
+        loss: of sequences that no fit has seen, under patches.
+    """
+    if SOLVING * sum(projection.inputs**2 for projection in of) > ROOM:
+        of = [one for one, behind in pairwise(of) if one.block == behind.block] or of
+    before = loss(patches)
+    for _ in range(STEPS):
+        length, after, best = 0.0, before, patches
+        changes = _changes(loaded, ids, mask, of, patches)
+        for tried in LENGTHS:
+            moved = _moved(loaded, of, patches, [tried * change for change in changes])
+            found = loss(moved)
+            if not found < after:
+                break
+            length, after, best = tried, found, moved
+        if not length:
+            return
+        yield Step(length, before, after), best
+        before, patches = after, best
+
+
+def _changes(
+    loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_], of: Sequence[Projection], patches: Patches
+) -> list[torch.Tensor]:
+    """The whole step of each matrix, (inputs, outputs), by one pass over the sequences."""
+    moments = [_Moments(projection) for projection in of]
+    random = torch.Generator(loaded.info.device).manual_seed(0)
+    tokens = drawn = 0
+    for number, part in enumerate(torch.split(ids, AT_ONCE)):
+        here = part.to(loaded.info.device)
+        with torch.inference_mode():
+            aim = _log_probabilities(loaded, here)
+        with fixed(loaded.model), patched(loaded.model, patches), playing(loaded, mask), _listening(moments) as gather:
+            ours = _log_probabilities(loaded, here)
+            divergence = F.kl_div(ours, aim.clone(), reduction="sum", log_target=True)
+            draws = number % _DRAWN == 0
+            gather(divergence, drawn=False, again=draws)
+            tokens += ours[..., 0].numel()
+            if draws:
+                chances = ours.detach().exp().flatten(0, 1)
+                token = torch.multinomial(chances, 1, generator=random)[:, 0]
+                gather(F.nll_loss(ours.flatten(0, 1), token, reduction="sum"), drawn=True, again=False)
+                drawn += len(token)
+    return [each.step(tokens, drawn).cpu() for each in moments]
+
+
+def _log_probabilities(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
+    """Of each token but the first, (sequences, length - 1, vocabulary)."""
+    logits = loaded.model(input_ids=ids, use_cache=False).logits[:, :-1]
+    return F.log_softmax(logits, dim=-1, dtype=torch.float32)
+
+
+@contextmanager
+def _listening(moments: Sequence[_Moments]) -> Iterator[Callable[..., None]]:
+    """While a forward runs, what enters and leaves matrices is kept; what is given takes in the gradients of a sum."""
+    passed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def after(place: int, _: nn.Module, args: tuple[Any, ...], answer: torch.Tensor) -> torch.Tensor:
+        # The first of them begins the graph: nothing before it is to be differentiated.
+        answer = answer if answer.requires_grad else answer.detach().requires_grad_()
+        passed[place] = args[0].detach(), answer
+        return answer
+
+    def gather(total: torch.Tensor, *, drawn: bool, again: bool) -> None:
+        entered, left = zip(*(passed[place] for place in range(len(moments))), strict=True)
+        slopes = torch.autograd.grad(total, left, retain_graph=again)
+        for each, x, slope in zip(moments, entered, slopes, strict=True):
+            each.add(*(one.reshape(-1, one.shape[-1]).float() for one in (x, slope)), drawn=drawn)
+
+    with ExitStack() as hooked:
+        for place, each in enumerate(moments):
+            hooked.callback(each.projection.module.register_forward_hook(partial(after, place)).remove)
+        yield gather
+
+
+def _moved(loaded: LoadedModel, of: Sequence[Projection], patches: Patches, by: Sequence[torch.Tensor]) -> Patches:
+    """The patches with each matrix moved from where they have it."""
+    with patched(loaded.model, patches):
+        found = dict(patches)
+        for projection, change in zip(of, by, strict=True):
+            found |= projection.added(change)
+    return found
+
+
+def _solved(moments: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """The inverse of damped second moments, times `right`."""
+    damped = moments.clone()
+    damped.diagonal().add_(_DAMPING * moments.diagonal().mean().clamp_min(1e-30))
+    factor, failed = torch.linalg.cholesky_ex(damped)
+    return torch.cholesky_solve(right, factor) if not failed else torch.full_like(right, float("nan"))
