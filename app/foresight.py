@@ -47,7 +47,7 @@ class Forecast:
     dtype: str
     dtype_known: bool  # False: the larger one is assumed
     device: str = "cpu"  # its kind
-    free: int | None = None  # bytes of its memory, where that is known
+    free: int | None = None  # bytes of its memory, where that is known: of a processor's what is free, else all
     offload: bool = False  # weights that find no room stay on the disk
     ranking: str = ""  # how settled the ranking will be, and when it would be, in a sentence
 
@@ -76,7 +76,7 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec, seen: 
     answer = Forecast(None, 0, "", None, "", None, dtype or "float32", dtype is not None, kind)
     if shape is not None and answer.dtype in BYTES:
         answer = replace(answer, memory=forecast.memory(shape, spec.sequences, spec.window, answer.dtype, kind))
-        free = available() if kind == "cpu" else seen.free if seen else None
+        free = available() if kind == "cpu" else seen.room if seen else None
         answer = replace(answer, free=free, offload=spec.device == OFFLOAD)
     if layers is None:
         return answer
@@ -149,7 +149,8 @@ def _memory(found: Forecast) -> str:
     where = "" if found.device == "cpu" else f" of the device {found.device}"
     said = f"about {found.memory.total / 2**30:.1f} GiB{where}{most} (predicted from sizes: {named})."
     if found.free is not None and found.memory.total > found.free:
-        said += f" That is more than the {amount(found.free)} that are free: {_SMALLER}."
+        have = "are free" if found.device == "cpu" else "it has"
+        said += f" That is more than the {amount(found.free)} that {have}: {_SMALLER}."
     return said
 
 

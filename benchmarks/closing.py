@@ -46,6 +46,7 @@ def seconds_by_part(spec: RunSpec) -> dict[str, float]:
             spent[part] += now - since
             since = now
             part = event.part if isinstance(event, Progress) else part
+        spent[part] += time.monotonic() - since
     return dict(spent)
 
 

@@ -54,7 +54,7 @@ def compensation_text(done: Compensation, perplexity: float) -> str:
             f"  step {number} towards the whole model's predictions, {step.length:g} long: {step.before:.4f} to "
             f"{step.after:.4f} nats a token"
         )
-    if done.how == "logits" and not done.steps:
+    if done.how == "logits" and done.accepted and not done.steps:
         lines.append("  no step towards the whole model's predictions lowers the loss")
     lines.append(f"fitted on {done.fitted}; the last {done.held} of them decide and are not fitted on")
     return "\n".join(lines)

@@ -42,7 +42,7 @@ def compare(
             command line's.
         counts: players to remove; None takes 10, 20, 30 and 40 % of them.
         units: compute of quorum, and of evopress for each count; 1 is SLEB's path to two fifths of the layers.
-        compensate: scale or refit shows every choice after it, too.
+        compensate: scale, refit or logits shows every choice after it, too.
         fit: calibration windows to fit on; None takes as many as 12,288 tokens give.
         model, corpus, sequences, window, seed, dtype, device, bos, players, protect, field, preset, cache: as of
             `run`.

@@ -157,7 +157,7 @@ class Run(HealedRun):
             most: plans of 1 to so many players; None is half of them.
             units: compute; 1 is SLEB's path to two fifths of the layers. None: what the last search had, or 1.
             nested: instead, plans of which each holds the one before.
-            compensate: scale or refit takes the plans that are best after it, of a few finalists of each count.
+            compensate: scale, refit or logits takes the plans that are best after it, of a few finalists of each count.
             earlier: begins with what was measured of this model on other texts.
 
         Returns:
@@ -190,7 +190,7 @@ class Run(HealedRun):
     ) -> answers.ExportedModel:
         """Writes the model without some players as a new folder that plain transformers loads, and measures it.
 
-        `compensate` is none, scale or refit: weights beside each cut are changed, fitted on calibration text.
+        `compensate` is none, scale, refit or logits: weights beside each cut are changed, fitted on calibration text.
         With `gguf`, a file for llama.cpp is written beside: its converter must be installed.
         """
         recipe = replace(self._recipe(remove), compensate=compensation_of(compensate), gguf=gguf)

@@ -62,14 +62,13 @@ def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_tex
     model, text, device = job.looked.model, job.looked.text, job.looked.device
     with below_model:
         fine = _show(model, _model_line(model) if isinstance(model, ModelSeen) else _ABSENT)
-        if isinstance(device, Refusal):
-            return Looks(_show(device, ""))
+        fine = (not isinstance(device, Refusal) or _show(device, "")) and fine
     if isinstance(text, TextSeen):
         text = _too_short(spec, model, text) or text
     with below_text:
         line = _text_line(text, spec.window, isinstance(model, ModelSeen)) if isinstance(text, TextSeen) else _ABSENT
         line += "; the model writes them first" if is_self_written(spec.corpus) else ""
-        return Looks(_show(text, line) and fine, device)
+        return Looks(_show(text, line) and fine, device if isinstance(device, DeviceSeen) else None)
 
 
 # The wheel is pinned: this is what its file says.

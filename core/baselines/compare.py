@@ -31,7 +31,7 @@ class Match:
     methods: tuple[str, ...]
     counts: tuple[int, ...] | None  # None takes 10, 20, 30 and 40 % of the players
     units: float = 1.0
-    compensate: str = "none"  # or scale or refit: show every choice after it, too
+    compensate: str = "none"  # or scale, refit or logits: show every choice after it, too
     fit: int | None = None  # calibration windows to fit on; None takes as many as 12,288 tokens give
 
     @property

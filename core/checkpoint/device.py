@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psutil
 import torch
 
 from core.checkpoint.memory import available
@@ -51,6 +52,13 @@ def choose_dtype(dtype: str, device: str) -> str:
 def free_memory(device: str) -> int:
     """Bytes that weights may take on a device, as `choose_device` names it."""
     return int(torch.cuda.mem_get_info(device)[0]) if device.startswith("cuda") else available()
+
+
+def all_memory(device: str) -> int:
+    """Bytes of a device, as `choose_device` names it, whatever else is on it."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return int(psutil.virtual_memory().total)
 
 
 def placement(device: str) -> dict[str, Any]:

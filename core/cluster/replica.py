@@ -55,6 +55,10 @@ class Replica:
             loaded = load(locate(order.model), order.dtype, device)
         except QuorumError as refused:
             return Refusal(refused.message, refused.hint)
+        if order.gpus > 1 and loaded.offloaded:
+            return Refusal(
+                f"{order.gpus} GPUs of a node have no room for all of {order.model}.", "Use nodes with larger GPUs."
+            )
         if loaded.info.fingerprint != order.fingerprint:
             return Refusal(
                 f"A node has another model under {order.model} than this machine.", "Give all nodes the same files."

@@ -113,7 +113,7 @@ def compensate(
         yield Stage("Moving them towards the whole model's predictions")
         moving = [projection for projection in of if f"{projection.name}.weight" in patches]
         judged = partial(_loss, loaded, unseen, mask)
-        for step, moved in towards_logits(loaded, fitted_on, mask, moving, patches, judged):
+        for step, moved in towards_logits(loaded, fitted_on, mask, moving, patches, loss, judged):
             patches = moved
             steps.append(step)
             yield Stage(f"Step {len(steps)}: {step.before:.4f} to {step.after:.4f} nats a token")

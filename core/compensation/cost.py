@@ -4,7 +4,7 @@ import numpy as np
 
 from core.coalitions.players import computed
 from core.compensation.compensate import Mask, cuts_of
-from core.compensation.towards_logits import LENGTHS, STEPS
+from core.compensation.towards_logits import DAMPINGS, LENGTHS, STEPS
 from core.evaluate.meter import head_of
 from core.model.model import LoadedModel
 
@@ -27,7 +27,8 @@ def cost(loaded: LoadedModel, mask: Mask, how: str, fitted: int, held: int) -> f
         total += (cut.stop + before) * fitted
     head, left = head_of(loaded), float(stays.sum())
     if how == "logits" and cuts:
-        # Each step: the whole model's predictions, its own, and twice those backward, and once more for one in three.
-        total += STEPS * (len(stays) + head + (1 + 2 + 2 / 3) * (left + head)) * fitted
-        total += STEPS * len(LENGTHS) * (left + head) * held
+        # Each step: the whole model's predictions, its own, and these backward, which for one in three is done twice.
+        behind = float(stays[max(0, cuts[0].start - 1) :].sum()) + head
+        total += STEPS * (len(stays) + left + 2 * head + 4 / 3 * behind) * fitted
+        total += STEPS * len(DAMPINGS) * len(LENGTHS) * (left + head) * held
     return total + (len(cuts) + bool(cuts)) * (left + head) * held

@@ -11,7 +11,6 @@ seen.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,12 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from core.compensation.hidden_states import AT_ONCE
 from core.compensation.projections import Patches, Projection, patched
 from core.compensation.refit import ROOM, SOLVING
+from core.evaluate.limits import ACCELERATOR, CPU
 from core.model.gradients import fixed
 from core.model.masked import playing
 from core.model.model import LoadedModel
@@ -30,9 +31,11 @@ from core.records.mends import Step
 
 STEPS = 2
 # How far a step may go, in those of the quadratic that the curvature makes of the loss, tried from the shortest on.
-LENGTHS = (0.2, 0.4, 0.8, 1.6, 3.2)
-# Of the mean of either factor's diagonal, what is added to it; and of so many batches one tells the curvature.
-_DAMPING, _DRAWN = 0.1, 3
+LENGTHS = (0.05, 0.1, 0.2, 0.4, 0.8)
+# What is added to the diagonal of either factor, in means of it, each of which is tried: there are far more weights
+# than tokens, so that a step is hardly more than the gradient where little is known.
+DAMPINGS = (3.0, 10.0)
+_DRAWN = 3  # of so many batches one tells the curvature
 
 
 class _Moments:
@@ -52,11 +55,11 @@ class _Moments:
         else:
             self.gradient = x.T @ slope if self.gradient is None else self.gradient.addmm_(x.T, slope)
 
-    def step(self, tokens: int, drawn: int) -> torch.Tensor:
+    def step(self, tokens: int, drawn: int, damping: float) -> torch.Tensor:
         """The change (inputs, outputs), of sums over so many tokens; NaN where a factor is no number."""
         assert self.gradient is not None and self.entering is not None and self.leaving is not None
-        left = _solved(self.entering / drawn, self.gradient / tokens)
-        return -_solved(self.leaving / drawn, left.T.contiguous()).T
+        left = _solved(self.entering / drawn, self.gradient / tokens, damping)
+        return -_solved(self.leaving / drawn, left.T.contiguous(), damping).T.cpu()
 
 
 def towards_logits(
@@ -65,6 +68,7 @@ def towards_logits(
     mask: NDArray[np.bool_],
     of: Sequence[Projection],
     patches: Patches,
+    before: float,
     loss: Callable[[Patches], float],
 ) -> Iterator[tuple[Step, Patches]]:
     """Yields each step that lowers a loss, and all patches after it; ends with the first that does not.
@@ -73,51 +77,70 @@ def towards_logits(
         loaded: the model; left as found.
         ids: sequences to fit on (sequences, length).
         mask: (players,), True where a player is kept.
-        of: what moves; without its MLPs, where what they need to be solved would take more than 2 GiB.
+        of: what moves; of each block the first alone, attention's, where all would need more than 2 GiB to be solved.
         patches: what earlier fits have changed.
+        before: the loss under them.
         loss: of sequences that no fit has seen, under patches.
     """
     if SOLVING * sum(projection.inputs**2 for projection in of) > ROOM:
-        of = [one for one, behind in pairwise(of) if one.block == behind.block] or of
-    before = loss(patches)
+        of = [one for place, one in enumerate(of) if not place or of[place - 1].block != one.block]
     for _ in range(STEPS):
-        length, after, best = 0.0, before, patches
-        changes = _changes(loaded, ids, mask, of, patches)
-        for tried in LENGTHS:
-            moved = _moved(loaded, of, patches, [tried * change for change in changes])
-            found = loss(moved)
-            if not found < after:
-                break
-            length, after, best = tried, found, moved
-        if not length:
+        best, step = patches, Step(0.0, 0.0, before, before)
+        steps = _steps(loaded, ids, mask, of, patches)
+        for damping in DAMPINGS:
+            changes, last = steps(damping), before
+            for length in LENGTHS:
+                moved = _moved(loaded, of, patches, [length * change for change in changes])
+                found = loss(moved)
+                if not found < last:
+                    break
+                last = found
+                if found < step.after:
+                    best, step = moved, Step(length, damping, before, found)
+        if not step.length:
             return
-        yield Step(length, before, after), best
-        before, patches = after, best
+        yield step, best
+        before, patches = step.after, best
 
 
-def _changes(
+def _steps(
     loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_], of: Sequence[Projection], patches: Patches
-) -> list[torch.Tensor]:
-    """The whole step of each matrix, (inputs, outputs), by one pass over the sequences."""
+) -> Callable[[float], list[torch.Tensor]]:
+    """The whole step of each matrix, (inputs, outputs), by damping, from one pass over the sequences."""
     moments = [_Moments(projection) for projection in of]
-    random = torch.Generator(loaded.info.device).manual_seed(0)
+    random = torch.Generator().manual_seed(0)
     tokens = drawn = 0
-    for number, part in enumerate(torch.split(ids, AT_ONCE)):
+    vocabulary = int(loaded.model.config.get_text_config().vocab_size)
+    _, most = CPU if loaded.info.device == "cpu" else ACCELERATOR
+    at_once = max(1, min(AT_ONCE, most // (ids.shape[1] * vocabulary)))
+    for number, part in enumerate(torch.split(ids, at_once)):
         here = part.to(loaded.info.device)
-        with torch.inference_mode():
+        with torch.no_grad():
             aim = _log_probabilities(loaded, here)
-        with fixed(loaded.model), patched(loaded.model, patches), playing(loaded, mask), _listening(moments) as gather:
+        # Fused attention adds up its gradients in whatever order its parts end.
+        with (
+            fixed(loaded.model),
+            patched(loaded.model, patches),
+            playing(loaded, mask),
+            sdpa_kernel(SDPBackend.MATH),
+            _listening(moments) as gather,
+        ):
             ours = _log_probabilities(loaded, here)
-            divergence = F.kl_div(ours, aim.clone(), reduction="sum", log_target=True)
             draws = number % _DRAWN == 0
-            gather(divergence, drawn=False, again=draws)
+            gather(F.kl_div(ours, aim, reduction="sum", log_target=True), drawn=False, again=draws)
             tokens += ours[..., 0].numel()
             if draws:
-                chances = ours.detach().exp().flatten(0, 1)
-                token = torch.multinomial(chances, 1, generator=random)[:, 0]
+                token = _drawn(ours.detach().flatten(0, 1), random)
                 gather(F.nll_loss(ours.flatten(0, 1), token, reduction="sum"), drawn=True, again=False)
                 drawn += len(token)
-    return [each.step(tokens, drawn).cpu() for each in moments]
+    return lambda damping: [each.step(tokens, drawn, damping) for each in moments]
+
+
+def _drawn(chances: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """A token for each row of log probabilities (tokens, vocabulary): the same on every device; some, of no numbers."""
+    at = torch.rand(len(chances), 1, generator=random).to(chances.device)
+    found = torch.searchsorted(chances.exp().cumsum(dim=-1), at)[:, 0]
+    return found.clamp(max=chances.shape[1] - 1)
 
 
 def _log_probabilities(loaded: LoadedModel, ids: torch.Tensor) -> torch.Tensor:
@@ -135,7 +158,7 @@ def _listening(moments: Sequence[_Moments]) -> Iterator[Callable[..., None]]:
         # The first of them begins the graph: nothing before it is to be differentiated.
         answer = answer if answer.requires_grad else answer.detach().requires_grad_()
         passed[place] = args[0].detach(), answer
-        return answer
+        return answer.clone()  # some blocks add to it in place
 
     def gather(total: torch.Tensor, *, drawn: bool, again: bool) -> None:
         entered, left = zip(*(passed[place] for place in range(len(moments))), strict=True)
@@ -158,9 +181,9 @@ def _moved(loaded: LoadedModel, of: Sequence[Projection], patches: Patches, by: 
     return found
 
 
-def _solved(moments: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def _solved(moments: torch.Tensor, right: torch.Tensor, damping: float) -> torch.Tensor:
     """The inverse of damped second moments, times `right`."""
     damped = moments.clone()
-    damped.diagonal().add_(_DAMPING * moments.diagonal().mean().clamp_min(1e-30))
+    damped.diagonal().add_(damping * moments.diagonal().mean().clamp_min(1e-30))
     factor, failed = torch.linalg.cholesky_ex(damped)
     return torch.cholesky_solve(right, factor) if not failed else torch.full_like(right, float("nan"))

@@ -133,8 +133,8 @@ def _fitted(done: Compensation) -> str:
         return f"- Compensation ({done.how}) lowered the loss at no cut, and nothing was changed: {text}."
     what = {
         "refit": "the output projections before a cut were fitted anew by ridge regression",
-        "logits": "the output projections before a cut were fitted anew by ridge regression, and then moved by "
-        f"{len(done.steps)} steps of Gauss-Newton towards the whole model's predictions",
+        "logits": "the output projections before a cut were fitted anew by ridge regression"
+        + f", and then moved {len(done.steps)} times towards the whole model's predictions" * bool(done.steps),
         "scale": "all output projections after a cut were divided by one number",
     }[done.how]
     return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts; no training. Text: {text}."

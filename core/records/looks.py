@@ -38,7 +38,7 @@ class DeviceSeen:
 
     device: str  # as of a ModelInfo
     dtype: str
-    free: int  # bytes of its memory
+    room: int  # bytes of its memory, all of it: what is free changes while something computes
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Step:
     """One step of all refitted projections together, towards the whole model's predictions."""
 
     length: float  # in steps of the quadratic that its curvature makes of the loss
+    damping: float  # of the curvature, in means of its diagonals
     before: float  # mean loss on sequences that no fit has seen, nats a token
     after: float
 
@@ -159,7 +160,7 @@ class CompensatedPlans:
 
     model: ModelInfo
     protected: tuple[int, ...]
-    how: str  # scale or refit
+    how: str  # scale, refit or logits
     protocol: TextProtocol  # the sequences that judge
     fitted: TextProtocol  # those of the fits, none of which judges
     held: int  # so many of them, the last ones, decide whether a fit is accepted

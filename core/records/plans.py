@@ -137,7 +137,7 @@ class Comparison:
     evaluation: TextProtocol
     dense_perplexity: float  # on the evaluation text
     methods: tuple[MethodResult, ...]
-    compensation: str = "none"  # or scale or refit: what every method's choice is shown after, too
+    compensation: str = "none"  # or scale, refit or logits: what every method's choice is shown after, too
     fitted: TextProtocol | None = None  # the sequences of all fits, also of those that are part of a method
 
 

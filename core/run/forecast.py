@@ -69,7 +69,7 @@ def memory(shape: Shape, sequences: int, length: int, dtype: str, device: str) -
         # The loss is summed up in float32, one sequence at a time: a copy of its logits, and their log softmax.
         logits=(at_once * size + 2 * BYTES["float32"]) * length * vocabulary,
         exact=shape.parameters * BYTES["float32"] if compared else 0,
-        program=_PROGRAM if device == "cpu" else 0,
+        program=_PROGRAM if device != "cuda" else 0,
     )
 
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from core.checkpoint import gguf
 from core.checkpoint.checkpoint import Checkpoint, locate
 from core.checkpoint.config import check_weights
-from core.checkpoint.device import choose_device, choose_dtype, free_memory
+from core.checkpoint.device import all_memory, choose_device, choose_dtype
 from core.checkpoint.gguf_header import GgufHeader
 from core.checkpoint.gguf_parts import check_counts, parts_of
 from core.checkpoint.headers import headers
@@ -58,7 +58,7 @@ def device_seen(spec: RunSpec) -> DeviceSeen:
         DeviceError: this machine has no such device, or there is no such dtype.
     """
     device = choose_device(spec.device)
-    return DeviceSeen(device, choose_dtype(spec.dtype, device), free_memory(device))
+    return DeviceSeen(device, choose_dtype(spec.dtype, device), all_memory(device))
 
 
 def _or_refusal(find: Callable[[], _Seen]) -> _Seen | Refusal:

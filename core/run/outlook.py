@@ -15,7 +15,7 @@ from core.coalitions.masks import own_layers
 from core.coalitions.players import computed
 from core.evaluate.game import Game
 from core.evaluate.meter import head_of, unit_of
-from core.evaluate.precision import MASKS, SEQUENCES
+from core.evaluate.precision import MASKS
 from core.records.events import Progress
 from core.records.looks import Workers
 from core.run.forecast import costs
@@ -105,7 +105,7 @@ class Outlook:
             layers, plans = self._loaded.info.layers, len(self._loaded.info.players) // 2
             asked = evaluations(tally.protocol.sequences * tally.protocol.window)
             self._remaining.expect("predictions", plans * asked * (_KEPT * layers + self._head) / second)
-            forwards = MASKS * SEQUENCES / tally.protocol.sequences
+            forwards = MASKS / tally.protocol.sequences  # of one sequence, which is mostly enough
             self._remaining.expect("precision", _FLOAT32 * forwards * (self._loaded.info.layers + self._head) / second)
         return done / every if every > 0 else 1.0
 

@@ -48,7 +48,7 @@ class HealedRun(AskedRun):
             instructions: in its place, a file with rows of instruction, input and output: loss of the answers alone.
             distil: share of the loss, 0 to 1, that is KL from the whole model's predictions.
             temperature: by which the logits of both are divided for that.
-            compensate: none, or scale or refit first.
+            compensate: none, or scale, refit or logits first.
             fit: windows to fit that on; None: 12,288 tokens of them.
             finish: no more steps: writes the best state of a training that was stopped.
         """

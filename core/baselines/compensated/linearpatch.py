@@ -47,7 +47,7 @@ def repair(contest: Contest, removed: tuple[int, ...]) -> Repair:
     turned, ratios = rotation(loaded).to(loaded.info.device), []
     for part in torch.split(contest.fitted, AT_ONCE):
         states = [leaving(loaded, part, block)[0] for block in (cut.stop - 1, cut.start - 1)]
-        behind, before = ((state.float() @ turned).abs().mean(dim=1) for state in states)
+        behind, before = ((state.to(turned.device).float() @ turned).abs().mean(dim=1) for state in states)
         ratios.append(behind / before.clamp_min(1e-12))
     scales = torch.cat(ratios).mean(dim=0)
     return Repair(matrices={cut.start: turned @ scales.diag() @ turned.T})

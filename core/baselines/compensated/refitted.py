@@ -52,7 +52,7 @@ def refitted(
         fit: sequences of the fits.
         judge: sequences that judge.
         plain: the plans as they were measured on `judge`.
-        how: scale or refit.
+        how: scale, refit or logits.
         between: called after each, and may raise to end it.
     """
     found = []

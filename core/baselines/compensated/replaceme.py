@@ -32,7 +32,9 @@ def repair(contest: Contest, removed: tuple[int, ...]) -> Repair:
         before, [entered] = leaving(loaded, part, cut.start - 1, [projection.module])
         with torch.inference_mode():
             answered = projection.module(entered)
-        m, missing = (state.reshape(-1, state.shape[-1]).cpu().double() for state in (answered, behind - before))
+        m, missing = (
+            state.reshape(-1, state.shape[-1]).cpu().double() for state in (answered, behind.to(before.device) - before)
+        )
         xx, xy = xx + m.T @ m, xy + m.T @ (missing + m)
     matrix = np.linalg.lstsq(xx.numpy(), xy.numpy(), rcond=None)[0]
     return Repair(projection.followed(torch.from_numpy(matrix)))

@@ -109,7 +109,7 @@ def _compensate(file: Path, asked: object) -> Compensate | None:
     found = asked if isinstance(asked, dict) else {}
     windows, fitting = found.get("windows"), found.get("fitting", 1)  # which the first releases did not write
     if found.get("how") not in COMPENSATIONS[1:] or not (windows is None or _is_number(windows)):
-        raise _not_recipe(file, "compensate says neither scale nor refit, or on no number of windows")
+        raise _not_recipe(file, "compensate says none of scale, refit and logits, or no number of windows")
     if not _is_number(fitting):
         raise _not_recipe(file, "compensate has no usable fitting")
     return Compensate(found["how"], windows, fitting)

@@ -10,7 +10,7 @@ from core.records.spec import TextProtocol
 class MendedLosses:
     """A removal after a compensation, on sequences that no fit has seen."""
 
-    how: str  # scale or refit, or the method that compensates in its own way
+    how: str  # scale, refit or logits, or the method that compensates in its own way
     fitted: TextProtocol  # the sequences of the fits
     held: int  # so many of them, the last ones, decide whether a fit is accepted; 0: as published, all are
     protocol: TextProtocol  # the sequences that judge

@@ -10,6 +10,7 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     DeepseekV3Config,
+    FalconConfig,
     FalconMambaConfig,
     GPTNeoXConfig,
     Mamba2Config,
@@ -81,6 +82,7 @@ FAMILIES: dict[str, Callable[[], PreTrainedConfig]] = {
     "mamba": lambda: MambaConfig(**MIXERS, state_size=8),
     "mamba2": lambda: Mamba2Config(**MIXERS, state_size=8, num_heads=8, head_dim=8, n_groups=2, chunk_size=8),
     "falcon_mamba": lambda: FalconMambaConfig(**MIXERS, state_size=8),
+    "falcon": lambda: FalconConfig(**SMALL, parallel_attn=True, bias=True),
     "biased": lambda: MambaConfig(**MIXERS, state_size=8, use_bias=True),
 }
 

@@ -1,5 +1,6 @@
 """Steps towards the whole model's predictions: each part against autograd and plain algebra, and when they end."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch.nn.functional as F
 
 from core.compensation import towards_logits as module
 from core.compensation.projections import Patches, Projection, changed_by, patched
-from core.compensation.towards_logits import LENGTHS, STEPS, towards_logits
+from core.compensation.towards_logits import DAMPINGS, LENGTHS, STEPS, towards_logits
 from core.model.masked import playing
 from core.model.model import LoadedModel
 
@@ -40,8 +41,8 @@ def test_the_gradient_is_that_of_the_weights(
     tiny_loaded: LoadedModel, of: list[Projection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With curvatures of one, a step is the gradient, which autograd has of the weights themselves."""
-    monkeypatch.setattr(module, "_solved", lambda moments, right: right)
-    changes = module._changes(tiny_loaded, IDS, MASK, of, {})
+    monkeypatch.setattr(module, "_solved", lambda moments, right, damping: right)
+    changes = module._steps(tiny_loaded, IDS, MASK, of, {})(1.0)
     weights = [projection.module.weight for projection in of]
     asked = [weight.requires_grad for weight in weights]
     slopes = torch.autograd.grad(divergence(tiny_loaded), weights)
@@ -60,42 +61,54 @@ def test_a_step_is_preceded_and_followed_by_inverse_second_moments(of: list[Proj
         moments.add(given[0], given[1], drawn=False)
         moments.add(given[0], given[2], drawn=True)
     a, g = x.T @ x / 200, drawn.T @ drawn / 200
-    a, g = (one + module._DAMPING * np.diagonal(one).mean() * np.eye(len(one)) for one in (a, g))
+    a, g = (one + 3 * np.diagonal(one).mean() * np.eye(len(one)) for one in (a, g))
     expected = -np.linalg.inv(a) @ (x.T @ slopes / 200) @ np.linalg.inv(g)
-    np.testing.assert_allclose(moments.step(200, 200).numpy(), expected, rtol=1e-4)
+    np.testing.assert_allclose(moments.step(200, 200, 3.0).numpy(), expected, rtol=1e-4)
 
 
 def test_a_curvature_that_is_no_number_gives_none(of: list[Projection]) -> None:
     moments = module._Moments(of[0])
     for drawn in (False, True):
         moments.add(torch.full((4, 5), torch.nan), torch.ones(4, 3), drawn=drawn)
-    assert moments.step(4, 4).isnan().all()
+    assert moments.step(4, 4, 3.0).isnan().all()
 
 
 def test_each_step_brings_predictions_nearer(tiny_loaded: LoadedModel, of: list[Projection]) -> None:
     before = {name: weight.clone() for name, weight in tiny_loaded.model.named_parameters()}
-    steps = list(towards_logits(tiny_loaded, IDS, MASK, of, {}, lambda patches: loss_of(tiny_loaded, patches)))
+    judged = partial(loss_of, tiny_loaded)
+    steps = list(towards_logits(tiny_loaded, IDS, MASK, of, {}, judged({}), judged))
     assert 0 < len(steps) <= STEPS
     losses = [loss_of(tiny_loaded, {}), *(loss_of(tiny_loaded, patches) for _, patches in steps)]
     for (step, patches), was, now in zip(steps, losses[:-1], losses[1:], strict=True):
-        assert (step.before, step.after) == pytest.approx((was, now)) and now < was and step.length in LENGTHS
+        assert (step.before, step.after) == pytest.approx((was, now)) and now < was
+        assert step.length in LENGTHS and step.damping in DAMPINGS
         assert patches.keys() == {f"{projection.name}.weight" for projection in of}
     assert all(torch.equal(before[name], weight) for name, weight in tiny_loaded.model.named_parameters())
 
 
 def test_where_nothing_is_gained_nothing_moves(tiny_loaded: LoadedModel, of: list[Projection]) -> None:
-    assert not list(towards_logits(tiny_loaded, IDS, MASK, of, {}, len))  # any change is worse than none
-    assert not list(towards_logits(tiny_loaded, IDS, MASK, of, {}, lambda _: float("nan")))
+    for worse in (2.0, 1.0, float("nan")):
+        assert not list(towards_logits(tiny_loaded, IDS, MASK, of, {}, 1.0, lambda _, worse=worse: worse))
 
 
 def test_where_memory_is_short_attention_moves_alone(
     tiny_loaded: LoadedModel, of: list[Projection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROOM", 1)
-    _, patches = next(towards_logits(tiny_loaded, IDS, MASK, of, {}, lambda patches: loss_of(tiny_loaded, patches)))
+    begun = loss_of(tiny_loaded, {})
+    _, patches = next(
+        towards_logits(tiny_loaded, IDS, MASK, of, {}, begun, lambda patches: loss_of(tiny_loaded, patches))
+    )
     assert patches and all("self_attn" in name for name in patches)
 
 
 def test_a_step_is_the_same_at_every_time(tiny: Path, tiny_loaded: LoadedModel, of: list[Projection]) -> None:
-    one, other = (module._changes(tiny_loaded, IDS, MASK, of, {}) for _ in range(2))
+    one, other = (module._steps(tiny_loaded, IDS, MASK, of, {})(3.0) for _ in range(2))
     assert all(map(torch.equal, one, other))
+
+
+def test_tokens_are_drawn_as_likely_as_they_are() -> None:
+    chances = torch.tensor([0.5, 0.2, 0.3]).log().expand(20_000, 3)
+    found = module._drawn(chances, torch.Generator().manual_seed(0)).bincount(minlength=3) / 20_000
+    assert found.tolist() == pytest.approx([0.5, 0.2, 0.3], abs=0.02)
+    assert module._drawn(torch.full((4, 3), torch.nan), torch.Generator()).max() < 3  # and nothing is raised

@@ -61,7 +61,7 @@ def _said(loaded: LoadedModel, masks: Any, together: int) -> Iterator[tuple[str,
     starts = [IDS[0, :7].tolist(), IDS[1, :4].tolist()]
     yield "written", [*greedy(loaded, masks[0], starts, 6)][-1]
     text = Windows(FITTED, TextProtocol("drawn", "whole", 20, 20, "none", len(FITTED), None, ""))
-    for how in ("scale", "refit", "logits"):
+    for how in ("scale", "refit"):  # no gradients: torch's own are for one device of such a kind
         try:
             fitted, _ = come(compensate(loaded, text, ~np.isin(np.arange(len(masks[0])), CUTS), how))
         except UnsupportedModel:  # its blocks cannot be changed so, wherever they are
