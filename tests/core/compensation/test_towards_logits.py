@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import AutoModelForCausalLM
 
 from core.compensation import towards_logits as module
+from core.compensation.compensate import compensate
 from core.compensation.projections import Patches, Projection, changed_by, patched
 from core.compensation.towards_logits import DAMPINGS, LENGTHS, STEPS, towards_logits
 from core.model.masked import playing
 from core.model.model import LoadedModel
+from core.pauses import come
+from core.records.spec import TextProtocol
+from core.text.windows import Windows
 
 MASK = ~np.isin(np.arange(8), (2, 3, 6))
 IDS = torch.randint(0, 256, (12, 16), generator=torch.Generator().manual_seed(0))
@@ -112,3 +117,25 @@ def test_tokens_are_drawn_as_likely_as_they_are() -> None:
     found = module._drawn(chances, torch.Generator().manual_seed(0)).bincount(minlength=3) / 20_000
     assert found.tolist() == pytest.approx([0.5, 0.2, 0.3], abs=0.02)
     assert module._drawn(torch.full((4, 3), torch.nan), torch.Generator()).max() < 3  # and nothing is raised
+
+
+def test_what_is_told_is_what_plain_transformers_has(tiny_loaded: LoadedModel) -> None:
+    """Fitted on words of the model's own, of which it knows most; and another fit gives the same weights."""
+    random = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, 256, (600, 1), generator=random)
+    with torch.no_grad():
+        for _ in range(23):
+            chances = tiny_loaded.model(input_ids=ids, use_cache=False).logits[:, -1].softmax(-1)
+            ids = torch.cat([ids, torch.multinomial(chances, 1, generator=random)], dim=1)
+    windows = Windows(ids, TextProtocol("its own", "whole", 24, 24, "none", len(ids), None, ""))
+    mask = ~np.isin(np.arange(8), (2, 5))
+    (done, patches), (again, others) = (come(compensate(tiny_loaded, windows, mask, "logits")) for _ in range(2))
+    assert done == again and all(torch.equal(patches[name], others[name]) for name in patches)
+    assert done.accepted == 2 and done.steps and done.steps[0].before == done.cuts[-1].after
+    model = AutoModelForCausalLM.from_pretrained(tiny_loaded.checkpoint.folder, dtype=torch.float32).eval()
+    for name, value in patches.items():
+        model.get_parameter(name).data = value
+    model.model.layers = torch.nn.ModuleList(model.model.layers[place] for place in np.flatnonzero(mask))
+    with torch.no_grad():
+        loss = model(input_ids=ids[-done.held :], labels=ids[-done.held :], use_cache=False).loss
+    assert done.steps[-1].after == pytest.approx(float(loss), rel=1e-5) and done.steps[-1].after < done.cuts[-1].after
