@@ -211,6 +211,14 @@ def test_rivals_that_compensate_in_their_own_way() -> None:
     compensated, plain = ("ours, for refit", "refit"), ("sleb", "none")
     shares = [compensation.ratio(rows, compensated, plain, texts) for texts in ([0, 1, 2], [2])]
     assert f"{short(shares[0])} of SLEB's plain perplexity ({short(shares[1])} on the novel alone)" in page
+    by_draws = [
+        compensation.ratio([row for row in found["rows"] if row["seed"] == seed], compensated, plain, [0, 1, 2])
+        for seed in (0, 1, 2)
+    ]
+    every = [compensation.ratio(found["rows"], compensated, plain, texts) for texts in ([0, 1, 2], [2])]
+    draws = ", ".join(map(short, by_draws[:2])) + f" and {short(by_draws[2])} by draws"
+    assert f"{short(every[0])} of SLEB's plain perplexity ({draws}; {short(every[1])} on the novel alone)" in page
+    assert every[0] < 0.72 and every[1] < 0.8, "what was asked for"
     assert found["fitted"].split()[-1] in page and f"--fit {found['fit']}" in page
 
 

@@ -1,0 +1,65 @@
+"""What `logits` adds to a refit: plans of `benchmarks.compensation`, fitted and judged on the same texts once more.
+
+Their rows get the perplexities after it, and what the fit takes in evaluations: plain forwards of the same removal on
+the windows of the fit, in processor seconds. Stopped, it goes on.
+
+    python -m benchmarks.towards_logits TEXT HELD_OUT… --of benchmarks/own_compensations.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from app.cli.opening import quiet
+from benchmarks.compensation import JUDGED, judged
+from benchmarks.compensation_time import taken
+from benchmarks.exhaustive import opened
+from cache.in_memory import InMemory
+from cache.store import Store
+from core.baselines.compensated.repair import Repair
+from core.coalitions.masks import without
+from core.compensation.compensate import compensate
+from core.evaluate.reference import sequence_losses
+from core.pauses import come
+from core.records.spec import RunSpec, TextSpec
+from core.run.compensating.one_removal import fitted_on
+
+WAY = "logits"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("calibration", help="the text of the fits")
+    parser.add_argument("held_out", nargs="+", help="the texts to judge on")
+    parser.add_argument("--of", type=Path, required=True, help="rows of benchmarks.compensation, which are added to")
+    parser.add_argument("--method", default="ours, for refit")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    quiet()
+    answer = json.loads(options.of.read_text(encoding="utf-8"))
+    assert answer["texts"] == [Path(text).stem for text in options.held_out]
+    spec = RunSpec(answer["model"], options.calibration, dtype=answer["dtype"])
+    fit = opened(Store(InMemory()), spec, fitted_on(spec.text(), answer["fit"]))
+    assert str(fit.windows.protocol) == answer["fitted"]
+    judges = [opened(Store(InMemory()), spec, TextSpec(text, "whole", 128, JUDGED)) for text in options.held_out]
+    loaded, ids = fit.loaded, fit.windows.ids
+    for row in answer["rows"]:
+        if (row["method"], row["seed"]) != (options.method, options.seed) or WAY in row:
+            continue
+        mask = without(len(loaded.info.players), row["removed"])
+        once = taken(lambda mask=mask: sequence_losses(loaded, ids, mask))
+        found: list[Repair] = []
+
+        def fitted(mask: object = mask, found: list[Repair] = found) -> None:
+            done, patches = come(compensate(loaded, fit.windows, mask, WAY))
+            print(done.cuts, done.steps, flush=True)
+            found.append(Repair(patches))
+
+        row["evaluations"] = taken(fitted) / once
+        row[WAY] = judged(fit, tuple(row["removed"]), judges, found[0])
+        print(row["count"], [f"{value:.1f}" for value in row[WAY]], f"{row['evaluations']:.1f} evaluations", flush=True)
+        options.of.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
