@@ -31,13 +31,12 @@ from core.coalitions.players import spans
 from core.errors import UnsupportedModel
 from core.model.similarity import similarity
 from core.records.events import Compared, Event, Finished
-from core.records.mends import COMPENSATIONS
 from core.records.spec import RunSpec
 from core.run.engine import Engine
 
 METHODS = ("quorum", "sleb", "one-shot", "shortgpt", "window", "random")
 COMPENSATED = ("quorum", "sleb")
-WAYS = COMPENSATIONS[1:]
+WAYS = ("scale", "refit")
 MOST = 6
 
 
