@@ -9,9 +9,10 @@ the windows of the fit, in processor seconds. Stopped, it goes on.
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from app.cli.opening import quiet
-from benchmarks.compensation import JUDGED, judged
+from benchmarks.compensation import JUDGED, figures, judged
 from benchmarks.compensation_time import taken
 from benchmarks.exhaustive import opened
 from cache.in_memory import InMemory
@@ -59,6 +60,17 @@ def main() -> None:
         row[WAY] = judged(fit, tuple(row["removed"]), judges, found[0])
         print(row["count"], [f"{value:.1f}" for value in row[WAY]], f"{row['evaluations']:.1f} evaluations", flush=True)
         options.of.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    print(table(answer["rows"]))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """A line for each plan that was fitted so: perplexities on each text after a refit, and after the steps."""
+    return "\n".join(
+        f"| {', '.join(map(str, row['removed']))} | {figures(row['refit'])} | {figures(row[WAY])} | "
+        f"{row['evaluations']:.1f} |"
+        for row in rows
+        if WAY in row
+    )
 
 
 if __name__ == "__main__":

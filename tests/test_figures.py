@@ -22,6 +22,7 @@ from benchmarks import (
     healing,
     predictions,
     selection,
+    towards_logits,
     trained,
 )
 from benchmarks.games import games
@@ -220,6 +221,18 @@ def test_rivals_that_compensate_in_their_own_way() -> None:
     assert f"{short(every[0])} of SLEB's plain perplexity ({draws}; {short(every[1])} on the novel alone)" in page
     assert every[0] < 0.72 and every[1] < 0.8, "what was asked for"
     assert found["fitted"].split()[-1] in page and f"--fit {found['fit']}" in page
+
+
+def test_what_steps_towards_the_logits_add() -> None:
+    page, found = said("What compensation gives back"), of("own_compensations")
+    lines = towards_logits.table(found["rows"]).splitlines()
+    assert len(lines) >= 2
+    for line in lines:
+        assert line in page, line
+    rows = [row for row in found["rows"] if towards_logits.WAY in row]
+    logs = np.log([np.divide(row[towards_logits.WAY], row["refit"]) for row in rows])
+    assert f"{short(float(np.exp(logs.mean())))} of what `refit` leaves" in page
+    assert max(row["evaluations"] for row in rows) < 20, "what was asked for"
 
 
 def test_what_compensation_does_to_accuracy() -> None:

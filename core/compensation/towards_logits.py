@@ -35,7 +35,7 @@ LENGTHS = (0.05, 0.1, 0.2, 0.4, 0.8)
 # What is added to the diagonal of either factor, in means of it, each of which is tried: there are far more weights
 # than tokens, so that a step is hardly more than the gradient where little is known.
 DAMPINGS = (3.0, 10.0)
-_DRAWN = 3  # of so many batches one tells the curvature
+_EVERY = 3  # batches, of which one tells the curvature
 
 
 class _Moments:
@@ -126,7 +126,7 @@ def _steps(
             _listening(moments) as gather,
         ):
             ours = _log_probabilities(loaded, here)
-            draws = number % _DRAWN == 0
+            draws = number % _EVERY == 0
             gather(F.kl_div(ours, aim, reduction="sum", log_target=True), drawn=False, again=draws)
             tokens += ours[..., 0].numel()
             if draws:
