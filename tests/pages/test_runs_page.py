@@ -129,6 +129,7 @@ def test_a_forecast_is_of_the_device_that_computes(shared: Jobs, finished: Finis
 def test_where_there_may_be_a_gpu_the_worker_is_asked(shared: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has torch, and knows; a page that has none takes drivers for a hint."""
     monkeypatch.setattr(looking, "may_accelerate", lambda: True)
+    monkeypatch.setattr(looking, "_known", {})
     page = looked_at(open_page())
     [job] = [job for job in looking._known.values() if job.spec.model == BUNDLED]
     assert job.looked is not None and isinstance(job.looked.device, DeviceSeen)
