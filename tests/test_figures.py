@@ -233,6 +233,12 @@ def test_what_steps_towards_the_logits_add() -> None:
     logs = np.log([np.divide(row[towards_logits.WAY], row["refit"]) for row in rows])
     assert f"{short(float(np.exp(logs.mean())))} of what `refit` leaves" in page
     assert max(row["evaluations"] for row in rows) < 20, "what was asked for"
+    first = [row for row in found["rows"] if row["seed"] == 0]
+    shares = [
+        compensation.ratio(first, ("ours, for refit", towards_logits.WAY), rival, [0, 1, 2])
+        for rival in (("sleb", "none"), ("evopress", "scale"))
+    ]
+    assert f"is {short(shares[0])} of SLEB's plain perplexity and {short(shares[1])} of the best rival's" in page
 
 
 def test_what_compensation_does_to_accuracy() -> None:
