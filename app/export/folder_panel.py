@@ -54,7 +54,7 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
         format_func=_FITS.__getitem__,
         disabled=not whole_layers,
         help="Some weights beside each cut change, so that the rest works as before: minutes of fitting on calibration "
-        "text, kept only where it lowers the loss on text that no fit has seen. No new parameters, no training",
+        "text, kept only where it lowers the loss on text that no fit has seen. No new parameters",
     )
     heals, heal = choose_healing(run, result, removed, whole_layers)
     gguf = _asks_for_gguf()

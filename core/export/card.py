@@ -137,7 +137,8 @@ def _fitted(done: Compensation) -> str:
         + f", and then moved {len(done.steps)} times towards the whole model's predictions" * bool(done.steps),
         "scale": "all output projections after a cut were divided by one number",
     }[done.how]
-    return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts; no training. Text: {text}."
+    trained = "" if done.steps else "; no training"
+    return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts{trained}. Text: {text}."
 
 
 def _healed(recipe: Recipe, done: Healing) -> str:
