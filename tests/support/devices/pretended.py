@@ -34,9 +34,6 @@ class Placed(torch.Tensor):
         found.here = here
         return found
 
-    def __repr__(self) -> str:  # type: ignore[override]
-        return f"Placed({self.device}, {self.here})"
-
     @property
     def data(self) -> "Placed":
         return Placed(self.here, self.device)
