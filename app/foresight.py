@@ -68,7 +68,7 @@ def foresee(database: Database, runs: Sequence[StoredRun], spec: RunSpec, seen: 
     shape = admitted_shape(spec.model)
     here = [run for run in runs if run.findings is not None and not shipped.is_example(run)]
     alike = [_said(run) for run in here if (run.spec.dtype, run.spec.device) == (spec.dtype, spec.device)]
-    dtype = seen.dtype if seen else spec.dtype if spec.dtype != "auto" else alike[0].dtype if alike else None
+    dtype = spec.dtype if spec.dtype != "auto" else seen.dtype if seen else alike[0].dtype if alike else None
     device = seen.device if seen else spec.device if spec.device != "auto" else alike[0].device if alike else "cpu"
     kind = "cpu" if device == OFFLOAD else device.partition(":")[0]
     like = [run for run in runs if run.findings is not None and run.spec.model == spec.model]

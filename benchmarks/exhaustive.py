@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from app.cli.opening import quiet
 from cache.database import Database
+from cache.in_memory import InMemory
 from cache.store import Store
 from core.coalitions.masks import Masks, everything, without
 from core.evaluate.game import Game, Games
@@ -73,6 +74,12 @@ def main() -> None:
 def opened(store: Store, spec: RunSpec, text: TextSpec | None = None) -> Game:
     """The game of a run specification, on its calibration windows or another text."""
     return come(Games(store).open(spec, text or spec.text(), check=lambda _: None))
+
+
+def games_of(spec: RunSpec, texts: list[TextSpec]) -> list[Game]:
+    """The games of one model, which is loaded once, on some texts."""
+    games = Games(Store(InMemory()))
+    return [come(games.open(spec, text, check=lambda _: None)) for text in texts]
 
 
 def measured(game: Game, masks: Masks) -> np.ndarray:

@@ -25,11 +25,10 @@ from numpy.typing import NDArray
 from app.cli.opening import quiet
 from benchmarks.accuracy import answered, mean, shares
 from benchmarks.earlier_rows import earlier_rows
-from cache.in_memory import InMemory
-from cache.store import Store
+from benchmarks.exhaustive import games_of
 from core.checkpoint.checkpoint import locate
 from core.checkpoint.headers import weight_files
-from core.evaluate.game import Game, Games
+from core.evaluate.game import Game
 from core.evaluate.perplexity import perplexity
 from core.evaluate.reference import sequence_losses
 from core.export.export import export
@@ -131,12 +130,6 @@ def smaller(spec: RunSpec, removed: list[int], out: Path) -> None:
     [game] = games_of(spec, [spec.text("evaluation")])
     info = game.loaded.info
     export(game.loaded, game.windows, Recipe(spec, info.fingerprint, info.layers, tuple(map(str, removed)), ""), out)
-
-
-def games_of(spec: RunSpec, texts: list[TextSpec]) -> list[Game]:
-    """The games of one model, which is loaded once, on some texts."""
-    games = Games(Store(InMemory()))
-    return [come(games.open(spec, text, check=lambda _: None)) for text in texts]
 
 
 def speedup(whole: LoadedModel, smaller: LoadedModel) -> tuple[float, float]:

@@ -8,15 +8,14 @@ the windows of the fit, in processor seconds. Stopped, it goes on.
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 from app.cli.opening import quiet
 from benchmarks.compensation import JUDGED, figures, judged
 from benchmarks.compensation_time import taken
-from benchmarks.exhaustive import opened
-from cache.in_memory import InMemory
-from cache.store import Store
+from benchmarks.exhaustive import games_of
 from core.baselines.compensated.repair import Repair
 from core.coalitions.masks import without
 from core.compensation.compensate import compensate
@@ -40,24 +39,19 @@ def main() -> None:
     answer = json.loads(options.of.read_text(encoding="utf-8"))
     assert answer["texts"] == [Path(text).stem for text in options.held_out]
     spec = RunSpec(answer["model"], options.calibration, dtype=answer["dtype"])
-    fit = opened(Store(InMemory()), spec, fitted_on(spec.text(), answer["fit"]))
+    texts = [TextSpec(text, "whole", 128, JUDGED) for text in options.held_out]
+    *judges, fit = games_of(spec, [*texts, fitted_on(spec.text(), answer["fit"])])
     assert str(fit.windows.protocol) == answer["fitted"]
-    judges = [opened(Store(InMemory()), spec, TextSpec(text, "whole", 128, JUDGED)) for text in options.held_out]
     loaded, ids = fit.loaded, fit.windows.ids
     for row in answer["rows"]:
         if (row["method"], row["seed"]) != (options.method, options.seed) or WAY in row:
             continue
         mask = without(len(loaded.info.players), row["removed"])
         once = taken(lambda mask=mask: sequence_losses(loaded, ids, mask))
-        found: list[Repair] = []
-
-        def fitted(mask: object = mask, found: list[Repair] = found) -> None:
-            done, patches = come(compensate(loaded, fit.windows, mask, WAY))
-            print(done.cuts, done.steps, flush=True)
-            found.append(Repair(patches))
-
-        row["evaluations"] = taken(fitted) / once
-        row[WAY] = judged(fit, tuple(row["removed"]), judges, found[0])
+        begun = time.process_time()
+        _, patches = come(compensate(loaded, fit.windows, mask, WAY))
+        row["evaluations"] = (time.process_time() - begun) / once
+        row[WAY] = judged(fit, tuple(row["removed"]), judges, Repair(patches))
         print(row["count"], [f"{value:.1f}" for value in row[WAY]], f"{row['evaluations']:.1f} evaluations", flush=True)
         options.of.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     print(table(answer["rows"]))

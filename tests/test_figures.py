@@ -47,6 +47,14 @@ def said(heading: str) -> str:
     return " ".join(MEASURED.split(f"\n## {heading}\n")[1].split("\n## ")[0].split())
 
 
+def tabled(page: str, table: str, first: int = 0) -> int:
+    """How many lines a table has, from `first` on; all of them are in the page."""
+    lines = table.splitlines()[first:]
+    for line in lines:
+        assert line in page, line
+    return len(lines)
+
+
 def short(value: float, digits: int = 3) -> str:
     """As the page writes shares: without the zero in front."""
     return re.sub(r"^0(?=\.)", "", f"{value:.{digits}f}")
@@ -133,8 +141,7 @@ def test_the_errors_of_values_and_of_pairs() -> None:
     page = said("Errors of Shapley values")
     for name in ("attribution", "pairs"):
         assert of(name).keys() == games(0).keys()
-        for line in attribution.table(of(name)).splitlines():
-            assert line in page, line
+        tabled(page, attribution.table(of(name)))
 
 
 def test_what_predictions_hold() -> None:
@@ -143,8 +150,7 @@ def test_what_predictions_hold() -> None:
         game: {budget: {int(size): row for size, row in rows.items()} for budget, rows in budgets.items()}
         for game, budgets in found.items()
     }
-    for line in predictions.table(by_size).splitlines():
-        assert line in page, line
+    tabled(page, predictions.table(by_size))
 
 
 def test_seconds_of_a_coalition() -> None:
@@ -167,8 +173,7 @@ def test_seconds_of_a_coalition() -> None:
 
 def test_the_walk_beside_the_official_way() -> None:
     page, found = said("The walk beside the official way, on the device at hand"), of("accelerator")
-    for line in accelerator.table(found).splitlines()[1:]:
-        assert line in page, line
+    tabled(page, accelerator.table(found), first=1)
     small = found["shapes"]["small"]
     assert ", ".join(f"{ratio:.2f}" for ratio in small["A/C of each round"]) + " in the three rounds" in page
     assert f"by {small['largest_relative_difference_to_B']:.1e} at most" in page
@@ -177,10 +182,7 @@ def test_the_walk_beside_the_official_way() -> None:
 
 def test_what_compensation_gives_back() -> None:
     page, found = said("What compensation gives back"), of("compensation")
-    lines = compensation.table(found["rows"]).splitlines()
-    assert len(lines) >= 3
-    for line in lines:
-        assert line in page, line
+    assert tabled(page, compensation.table(found["rows"])) >= 3
     for way in ("refit", "scale"):
         for texts in ([0, 1, 2], [2]):
             ratio = compensation.ratio(found["rows"], ("ours", way), ("ours", "none"), texts)
@@ -201,8 +203,7 @@ def test_what_compensation_gives_back() -> None:
 def test_rivals_that_compensate_in_their_own_way() -> None:
     page, found = said("What compensation gives back"), of("own_compensations")
     rows = [row for row in found["rows"] if row["seed"] == 0]
-    for line in compensation.table(rows).splitlines():
-        assert line in page, line
+    tabled(page, compensation.table(rows))
     rivals = {(row["method"], way) for row in rows for way in ("scale", compensation.OWN) if way in row}
     rivals = {rival for rival in rivals if not rival[0].startswith("ours")}
     assert len(rivals) >= 6
@@ -225,10 +226,7 @@ def test_rivals_that_compensate_in_their_own_way() -> None:
 
 def test_what_steps_towards_the_logits_add() -> None:
     page, found = said("What compensation gives back"), of("own_compensations")
-    lines = towards_logits.table(found["rows"]).splitlines()
-    assert len(lines) >= 2
-    for line in lines:
-        assert line in page, line
+    assert tabled(page, towards_logits.table(found["rows"])) == len(compensation.COUNTS)
     rows = [row for row in found["rows"] if towards_logits.WAY in row]
     logs = np.log([np.divide(row[towards_logits.WAY], row["refit"]) for row in rows])
     assert f"{short(float(np.exp(logs.mean())))} of what `refit` leaves" in page
@@ -243,27 +241,20 @@ def test_what_steps_towards_the_logits_add() -> None:
 
 def test_what_compensation_does_to_accuracy() -> None:
     page, found = said("What compensation does to accuracy"), of("accuracy")
-    for line in accuracy.table(found["rows"]).splitlines():
-        assert line in page, line
+    tabled(page, accuracy.table(found["rows"]))
     assert found["fitted"].split()[-1] in page and found["dtype"] in page and f"first {found['items']} items" in page
 
 
 def test_what_training_after_a_cut_gives() -> None:
     page, found = said("What training after a cut gives"), of("healing")
-    lines = healing.table(found["rows"]).splitlines()
-    assert len(lines) >= 5
-    for line in lines:
-        assert line in page, line
+    assert tabled(page, healing.table(found["rows"])) >= 5
     assert {text["sequences"] for text in found["held_out"].values()} == {healing.JUDGED}
     assert found["model"]["dtype"] in page and found["text"]["tokens"] in page
 
 
 def test_four_bits_before_a_cut_and_after_it() -> None:
     page, found = said("Four bits before a cut and after it"), of("four_bits")
-    lines = four_bits.table(found["rows"]).splitlines()
-    assert len(lines) == 2 + 3 * 3
-    for line in lines:
-        assert line in page, line
+    assert tabled(page, four_bits.table(found["rows"])) == 2 + 3 * 3
     assert f"groups of {found['group']}" in page and f"{found['fit']} x 128 tokens" in page and found["dtype"] in page
     assert found["text"].split()[-1] in page and f"first {found['items']} items of each task" in page
     rows = {(row["state"], row["library"]): row for row in found["rows"]}
@@ -294,8 +285,7 @@ def test_four_bits_before_a_cut_and_after_it() -> None:
 
 def test_many_machines() -> None:
     page, found = said("Many machines"), of("cluster")
-    for line in cluster.table(found).splitlines():
-        assert line in page, line
+    tabled(page, cluster.table(found))
     costs = found["costs"]
     assert costs == asdict(cluster.COSTS)
     said_of = f"a layer {1e3 * costs['layer']:.2f} ms, a head {1e3 * costs['head']:.2f} ms"
@@ -305,8 +295,7 @@ def test_many_machines() -> None:
 def test_accuracy_is_that_of_lm_eval_item_by_item() -> None:
     page, found = said("Accuracy on tasks"), of("harness")
     rows = found["rows"]
-    for line in harness.table(rows).splitlines():
-        assert line in page, line
+    tabled(page, harness.table(rows))
     assert not any(row["choices apart"] or row["greedy apart"] for row in rows)
     greatest = f"{max(row['greatest relative'] for row in rows):.1e}".replace("e-0", "e-")
     assert f"{greatest} relative at most" in page

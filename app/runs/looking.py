@@ -1,8 +1,6 @@
 """What a request's model and text are, in a line each, or why they cannot be used, as soon as they are chosen.
 
-And what would compute it, for whoever tells what it will take.
-
-The process that computes looks, once for as long as the files stay as they are.
+The process that computes looks, once for as long as the files stay as they are; it also says what would compute.
 """
 
 import threading
@@ -62,7 +60,8 @@ def show_looks(jobs: Jobs, spec: RunSpec, below_model: DeltaGenerator, below_tex
     model, text, device = job.looked.model, job.looked.text, job.looked.device
     with below_model:
         fine = _show(model, _model_line(model) if isinstance(model, ModelSeen) else _ABSENT)
-        fine = (not isinstance(device, Refusal) or _show(device, "")) and fine
+        if isinstance(device, Refusal):
+            fine = _show(device, "")
     if isinstance(text, TextSeen):
         text = _too_short(spec, model, text) or text
     with below_text:
@@ -85,7 +84,7 @@ def _look(jobs: Jobs, spec: RunSpec) -> Job | None:
     """Who looks at them as they are now; None where both are Quorum's own, and a processor is all that there is."""
     if (spec.model, spec.corpus, spec.device) == (BUNDLED, EMBEDDED, "auto") and not may_accelerate():
         return None
-    asked = RunSpec(spec.model, spec.corpus, field=spec.field, preset=spec.preset, dtype=spec.dtype, device=spec.device)
+    asked = RunSpec(spec.model, spec.corpus, field=spec.field, preset=spec.preset, device=spec.device)
     key = jobs, asked, _stamp(spec.model), _text_stamp(spec.corpus)
     with _asking:
         job = _known.get(key)

@@ -122,28 +122,26 @@ class Spread:
         room = self._room()
         self._replicas = self._machines.workers or room
         if not 0 < self._replicas <= room:
+            each = f"{self._gpus} GPU{'s' * (self._gpus > 1)}" if self._gpus else "a CPU"
             raise ClusterError(
-                f"{self._replicas or 'Any number of'} workers need {self._each} each, and Ray has room for {room}.",
+                f"{self._replicas or 'Any number of'} workers need {each} each, and Ray has room for {room}.",
                 f"Use --workers {room}." if room else "Use --device cpu.",
             )
-        needs = {"num_gpus": self._order.gpus} if self._kind == "GPU" else {}
+        needs = {"num_gpus": self._gpus} if self._gpus else {}
         self._actor = self._ray.remote(num_cpus=_CPU, max_restarts=0, max_task_retries=0, **needs)(Replica)
         self._shared = self._ray.put(self._order)
         for _ in range(self._replicas):
             self._open()
 
     @property
-    def _kind(self) -> str:
-        return "GPU" if self._order.device == "cuda" else "CPU"
-
-    @property
-    def _each(self) -> str:
-        gpus = self._order.gpus
-        return f"{gpus} GPU{'s' * (gpus > 1)}" if self._kind == "GPU" else "a CPU"
+    def _gpus(self) -> int:
+        """That each replica takes; 0 where it computes on a processor."""
+        return self._order.gpus if self._order.device == "cuda" else 0
 
     def _room(self) -> int:
         """For replicas; the GPUs of one are of one machine, so that there may be less."""
-        return int(self._ray.cluster_resources().get(self._kind, 0)) // (self._order.gpus if self._kind == "GPU" else 1)
+        there = self._ray.cluster_resources()
+        return int(there.get("GPU", 0)) // self._gpus if self._gpus else int(there.get("CPU", 0))
 
     def _open(self) -> None:
         worker = _Worker(self._actor.remote())

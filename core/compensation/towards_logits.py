@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from core.compensation.hidden_states import AT_ONCE
 from core.compensation.projections import Patches, Projection, patched
 from core.compensation.refit import ROOM, SOLVING
-from core.evaluate.limits import ACCELERATOR, CPU
+from core.evaluate.limits import at_once
 from core.model.gradients import fixed
 from core.model.masked import playing
 from core.model.model import LoadedModel
@@ -111,9 +111,8 @@ def _steps(
     random = torch.Generator().manual_seed(0)
     tokens = drawn = 0
     vocabulary = int(loaded.model.config.get_text_config().vocab_size)
-    _, most = CPU if loaded.info.device == "cpu" else ACCELERATOR
-    at_once = max(1, min(AT_ONCE, most // (ids.shape[1] * vocabulary)))
-    for number, part in enumerate(torch.split(ids, at_once)):
+    some = min(AT_ONCE, at_once(loaded.info.device, ids.shape[1], vocabulary))
+    for number, part in enumerate(torch.split(ids, some)):
         here = part.to(loaded.info.device)
         with torch.no_grad():
             aim = _log_probabilities(loaded, here)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
-from core.evaluate.limits import ACCELERATOR, CPU, states_on
+from core.evaluate.limits import ACCELERATOR, CPU, at_once, states_on
 from core.evaluate.packing import PackedLinears
 from core.evaluate.reference import sequence_losses
 from core.evaluate.walks.arrivals import Arrivals
@@ -79,10 +79,10 @@ class Evaluator:
         self.sequences = len(ids)
         self._packed = PackedLinears(loaded.model) if packed is None else packed
         config = loaded.model.config.get_text_config()
-        tokens, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
+        tokens, _ = CPU if loaded.info.device == "cpu" else ACCELERATOR
         length = ids.shape[1]
         states = states_on(loaded.info.device) if states is None else states
-        at_once = max(1, logits // (length * config.vocab_size))
+        logits = at_once(loaded.info.device, length, config.vocab_size)
         if states and not (hidden_state_is_all(loaded) and self._packing_holds(loaded, ids[:1])):
             states = 0
         a_sequence = (len(loaded.blocks) + 1) * length * loaded.blocks.width * loaded.model.dtype.itemsize
@@ -95,7 +95,7 @@ class Evaluator:
             # Who measures one mask after the other keeps them; who waits for a single one would not use them again.
             reference = not growing and begin * length * config.vocab_size <= _REFERENCE
             self._batches.append(
-                Batch(loaded, part, at_once, keep=begin * a_sequence <= states, keep_reference=reference)
+                Batch(loaded, part, logits, keep=begin * a_sequence <= states, keep_reference=reference)
             )
 
     @property

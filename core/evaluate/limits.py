@@ -13,6 +13,12 @@ CPU, ACCELERATOR = (1280, 2**24), (2**14, 2**28)
 CHECKED = 500_000_000
 
 
+def at_once(device: str, length: int, vocabulary: int) -> int:
+    """Sequences that may have logits at a time, each of `length` tokens."""
+    _, logits = CPU if device == "cpu" else ACCELERATOR
+    return max(1, logits // (length * vocabulary))
+
+
 def states_on(device: str) -> int:
     """Bytes that hidden states may take on a device."""
     return STATES[device != "cpu"]

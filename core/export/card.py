@@ -131,14 +131,12 @@ def _fitted(done: Compensation) -> str:
     text = f"{_plain(str(done.fitted))}, of which the last {done.held} sequences decided and were not fitted on"
     if not done.accepted:
         return f"- Compensation ({done.how}) lowered the loss at no cut, and nothing was changed: {text}."
-    what = {
-        "refit": "the output projections before a cut were fitted anew by ridge regression",
-        "logits": "the output projections before a cut were fitted anew by ridge regression"
-        + f", and then moved {len(done.steps)} times towards the whole model's predictions" * bool(done.steps),
-        "scale": "all output projections after a cut were divided by one number",
-    }[done.how]
-    trained = "" if done.steps else "; no training"
-    return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts{trained}. Text: {text}."
+    scaled = "all output projections after a cut were divided by one number"
+    refitted = "the output projections before a cut were fitted anew by ridge regression"
+    what = scaled if done.how == "scale" else refitted
+    last = f"then moved together towards the whole model's predictions, steps: {len(done.steps)}"
+    end = last if done.steps else "no training"
+    return f"- Compensation: {what}, at {done.accepted} of {len(done.cuts)} cuts; {end}. Text: {text}."
 
 
 def _healed(recipe: Recipe, done: Healing) -> str:

@@ -37,7 +37,7 @@ class DeviceSeen:
     """What a request would be computed on."""
 
     device: str  # as of a ModelInfo
-    dtype: str
+    dtype: str  # that "auto" takes there
     room: int  # bytes of its memory, all of it: what is free changes while something computes
 
 

@@ -49,9 +49,9 @@ def memory(shape: Shape, sequences: int, length: int, dtype: str, device: str) -
         device: cpu, or else an accelerator, where no weights are packed.
     """
     size, vocabulary = BYTES[dtype], shape.vocabulary
-    tokens, elements = limits.CPU if device == "cpu" else limits.ACCELERATOR
+    tokens, _ = limits.CPU if device == "cpu" else limits.ACCELERATOR
     batch = min(sequences, max(1, tokens // length))
-    at_once = min(batch, max(1, elements // (length * vocabulary)))
+    at_once = min(batch, limits.at_once(device, length, vocabulary))
     embedding = 0 if shape.tied else vocabulary * shape.hidden
     packed = (shape.plain - embedding) * size if device == "cpu" and dtype != "float16" else 0
     a_sequence = (shape.layers + 1) * length * shape.hidden * size

@@ -55,10 +55,10 @@ def device_seen(spec: RunSpec) -> DeviceSeen:
     """What a request would be computed on.
 
     Raises:
-        DeviceError: this machine has no such device, or there is no such dtype.
+        DeviceError: this machine has no such device.
     """
     device = choose_device(spec.device)
-    return DeviceSeen(device, choose_dtype(spec.dtype, device), all_memory(device))
+    return DeviceSeen(device, choose_dtype("auto", device), all_memory(device))
 
 
 def _or_refusal(find: Callable[[], _Seen]) -> _Seen | Refusal:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from core.coalitions.masks import Masks
-from core.evaluate.limits import ACCELERATOR, CPU
+from core.evaluate.limits import at_once
 from core.evaluate.walks.arrivals import Arrivals
 from core.model.masked import playing
 from core.model.model import LoadedModel
@@ -38,9 +38,8 @@ def predictions(loaded: LoadedModel, ids: torch.Tensor, masks: Masks) -> Iterato
         The row of a mask, and its predictions of the sequences that are next for it.
     """
     vocabulary = int(loaded.model.config.get_text_config().vocab_size)
-    _, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
     arrivals = Arrivals()
-    for some in torch.split(ids, max(1, logits // (ids.shape[1] * vocabulary))):
+    for some in torch.split(ids, at_once(loaded.info.device, ids.shape[1], vocabulary)):
         here = some.to(loaded.info.device)
         whole = _logits(loaded, here, np.ones(masks.shape[1], dtype=np.bool_))
         target, likeliest = _log_probabilities(whole), whole.argmax(dim=-1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.errors import CorpusError
 from core.evaluate.continuing.token_reader import TokenReader, cache_holds
-from core.evaluate.limits import ACCELERATOR, CPU
+from core.evaluate.limits import at_once
 from core.model.model import LoadedModel
 from core.text.tokens import check_known
 
@@ -85,9 +85,8 @@ def continued(
     """
     cached = cache_holds(loaded, mask, max(starts, key=len))
     shortest, longest = min(map(len, starts)), max(map(len, starts))
-    _, logits = CPU if loaded.info.device == "cpu" else ACCELERATOR
     vocabulary = int(loaded.model.config.get_text_config().vocab_size)
-    together = together or max(1, logits // (vocabulary * (shortest if cached else longest + tokens)))
+    together = together or at_once(loaded.info.device, shortest if cached else longest + tokens, vocabulary)
     ways = [
         _in_step(
             loaded,

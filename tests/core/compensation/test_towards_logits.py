@@ -1,7 +1,6 @@
 """Steps towards the whole model's predictions: each part against autograd and plain algebra, and when they end."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,14 +99,12 @@ def test_where_memory_is_short_attention_moves_alone(
     tiny_loaded: LoadedModel, of: list[Projection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ROOM", 1)
-    begun = loss_of(tiny_loaded, {})
-    _, patches = next(
-        towards_logits(tiny_loaded, IDS, MASK, of, {}, begun, lambda patches: loss_of(tiny_loaded, patches))
-    )
+    judged = partial(loss_of, tiny_loaded)
+    _, patches = next(towards_logits(tiny_loaded, IDS, MASK, of, {}, judged({}), judged))
     assert patches and all("self_attn" in name for name in patches)
 
 
-def test_a_step_is_the_same_at_every_time(tiny: Path, tiny_loaded: LoadedModel, of: list[Projection]) -> None:
+def test_a_step_is_the_same_at_every_time(tiny_loaded: LoadedModel, of: list[Projection]) -> None:
     one, other = (module._steps(tiny_loaded, IDS, MASK, of, {})(3.0) for _ in range(2))
     assert all(map(torch.equal, one, other))
 
