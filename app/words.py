@@ -36,6 +36,11 @@ INDICES = {
     "them.",
 }
 
+FITS = {
+    "scale": "Scale: later layers add less",
+    "refit": "Refit: the layer before each cut makes up for it",
+    "logits": "Logits: a refit, then steps towards what the whole model predicts",
+}
 PARTS = {
     "coalitions": "Measuring",
     "fit": "Estimating contributions",

@@ -15,7 +15,7 @@ from app.export.healing_panel import choose_healing, show_stopped, show_training
 from app.export.recipe_panel import PLAIN
 from app.export.zipped import offer
 from app.foreign import plain
-from app.words import called, named, saved
+from app.words import FITS, called, named, saved
 from app.worker.client import Jobs
 from app.worker.job import Job
 from cache.queries import StoredRun
@@ -25,15 +25,10 @@ from core.export.gguf.converter import check_converter
 from core.export.recipes.recipe import UNCACHED, Recipe
 from core.export.target import named_target
 from core.records.events import Exported
-from core.records.mends import COMPENSATIONS, Compensate
+from core.records.mends import Compensate
 from core.records.results import RunResult
 
-_FITS = {
-    "none": "None: the weights that stay are the model's own",
-    "scale": "Scale: later layers add less",
-    "refit": "Refit: the layer before each cut makes up for it",
-    "logits": "Logits: a refit, then steps towards what the whole model predicts",
-}
+_FITS = {"none": "None: the weights that stay are the model's own", **FITS}
 
 
 def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...], agreed: bool) -> None:
@@ -50,7 +45,7 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
     whole_layers = not dropped(result.model.players, result.model.layers, removed)[1]
     fit = st.selectbox(
         "Compensation",
-        COMPENSATIONS,
+        list(_FITS),
         format_func=_FITS.__getitem__,
         disabled=not whole_layers,
         help="Some weights beside each cut change, so that the rest works as before: minutes of fitting on calibration "

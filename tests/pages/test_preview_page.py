@@ -18,6 +18,7 @@ from app.worker.client import Jobs
 from cache import evaluations, queries
 from cache.store import Store
 from core.coalitions.masks import encode, without
+from core.records.mends import COMPENSATIONS
 from core.records.spec import RunSpec
 from core.selection.removal_paths import least_contributing
 from tests.support.finished import Finished
@@ -143,29 +144,31 @@ def test_number_of_layers_in_the_address(shared: Jobs, finished: Finished, spec:
     assert open_page("preview", run=run, k="0").select_slider[0].value == 0
 
 
-def test_the_best_set_after_compensation(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
+@pytest.mark.parametrize("how", COMPENSATIONS[1:])
+def test_the_best_set_after_compensation(how: str, shared: Jobs, finished: Finished, spec: RunSpec) -> None:
     [run] = finished(spec)
     page = open_page("preview", run=run, tab="search")
-    assert not [found for found in page.button if "after refit" in found.label], "there is no search yet"
+    assert not [found for found in page.button if "Find the best" in found.label], "there is no search yet"
     button(page, "Search").click().run()
     search = shared.newest("select", run)
     wait(lambda: not search.active)
     plans = queries.find_selection(shared.database, run).plans
     page = open_page("preview", run=run, tab="search", remove=",".join(map(str, plans[1].removed)))
-    button(page, "Find the best 2 after refit").click().run()
+    box(page, "Compensation").set_value(how).run()
+    button(page, f"Find the best 2 after {how}").click().run()
     job = shared.newest("compensate", run)
     wait(lambda: not job.active)
     assert job.status == "finished", job.message
     page = open_page("preview", run=run, tab="search", remove=",".join(map(str, plans[1].removed)))
-    table = next(frame.value for frame in page.dataframe if "after refit" in frame.value)
+    table = next(frame.value for frame in page.dataframe if f"after {how}" in frame.value)
     known = Store(shared.database).compensated(
-        run, (), "refit", queries.find_selection(shared.database, run).protocol.tokens
+        run, (), how, queries.find_selection(shared.database, run).protocol.tokens
     )
     assert known is not None and len(known.judged) == len(table) == 3
-    assert list(table["after refit"]) == sorted(plan.perplexity for plan in known.judged)
-    assert "After refit:" in said(page), "of the set on show, which is one of them"
+    assert list(table[f"after {how}"]) == sorted(plan.perplexity for plan in known.judged)
+    assert f"After {how}:" in said(page), "of the set on show, which is one of them"
     lines = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
-    [drawn] = [line for line in lines if line["name"] == "best after refit"]
+    [drawn] = [line for line in lines if line["name"] == f"best after {how}"]
     whole = queries.find_run(shared.database, run).result.dense_perplexity
     dense = queries.find_selection(shared.database, run).dense_perplexity
     assert drawn["y"] == [pytest.approx(known.best()[0].perplexity * whole / dense)]

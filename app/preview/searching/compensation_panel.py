@@ -3,11 +3,11 @@
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import login, reads
+from app.dashboard import login, reads, state
 from app.dashboard.progress import watch
 from app.dashboard.tables import draw_table
 from app.foreign import plain
-from app.words import named
+from app.words import FITS, named
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.coalitions.players import are_halves
@@ -20,7 +20,7 @@ Up to {MOST} sets of this size are compensated and measured: a minute each for a
 
 
 def show_compensation(shared: Jobs, run: StoredRun, found: Selection, removed: tuple[int, ...]) -> None:
-    """Asks for the best set of as many layers as the one on show after a refit; what is known stands below."""
+    """Asks for the best set of as many layers as the one on show after compensation; what is known stands below."""
     job = shared.newest("compensate", run.run)
     if job is not None and (job.active or job.status == "failed"):
         watch(job, shared, "Compensating the best plans")
@@ -28,8 +28,10 @@ def show_compensation(shared: Jobs, run: StoredRun, found: Selection, removed: t
             return
     count = len(removed)
     possible = 0 < count <= len(found.plans) and not are_halves(found.model.players)
-    if st.button(f"Find the best {count:d} after refit", icon=":material/healing:", disabled=not possible, help=HELP):
-        asked = {"run": run.run, "game": run.game, "protected": list(found.protected), "count": count, "how": "refit"}
+    state.begin("search-compensate", "refit")
+    how = st.selectbox("Compensation", list(FITS), format_func=FITS.__getitem__, key="search-compensate", help=HELP)
+    if st.button(f"Find the best {count:d} after {how}", icon=":material/healing:", disabled=not possible):
+        asked = {"run": run.run, "game": run.game, "protected": list(found.protected), "count": count, "how": how}
         shared.task("compensate", run.resolved, login.visitor(), **asked)
         st.rerun()
     for judged in reads.compensated(shared.database, run.run, found):
