@@ -8,13 +8,15 @@ from tests.support.browser import MOST_TABS, VIEWPORT, Server, expand, settle, s
 
 # Streamlit's own: its field for files has the role of an ornament and a label. It takes no focus; its button does.
 STREAMLITS = ("presentation-role-conflict", "stFileUploaderDropzone")
-# Streamlit fades what it draws anew if that takes longer than half a second, which a busy machine decides.
-UNFADED = "[data-stale=true], summary, summary * { opacity: 1 !important; transition: none !important }"
+# Judged is what a page looks like when it stands still: Streamlit fades in the ends of a slider under the pointer, and
+# fades what a busy machine takes long to draw anew.
+STILL = """* { transition: none !important }
+[data-stale=true], summary, summary * { opacity: 1 !important }"""
 
 
 def violations(page: Page) -> list[str]:
     """The rules that a page breaks, each with where and how."""
-    page.add_style_tag(content=UNFADED)
+    page.add_style_tag(content=STILL)
     found = Axe().run(page).response["violations"]
     return [
         f"{rule['impact']} {rule['id']} at {node['target']}: {node['failureSummary']}"
