@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("held_out", nargs="+", help="the texts to judge on")
     parser.add_argument("--of", type=Path, required=True, help="rows of benchmarks.compensation, which are added to")
     parser.add_argument("--method", default="ours, for refit")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     quiet()
     answer = json.loads(options.of.read_text(encoding="utf-8"))
@@ -44,7 +44,11 @@ def main() -> None:
     assert str(fit.windows.protocol) == answer["fitted"]
     loaded, ids = fit.loaded, fit.windows.ids
     for row in answer["rows"]:
-        if (row["method"], row["seed"]) != (options.method, options.seed) or WAY in row:
+        if row["method"] != options.method or row["seed"] not in options.seeds or WAY in row:
+            continue
+        alike = [other for other in answer["rows"] if other["removed"] == row["removed"] and WAY in other]
+        if alike:  # fits and judges are the same for every seed
+            row |= {key: alike[0][key] for key in ("evaluations", WAY)}
             continue
         mask = without(len(loaded.info.players), row["removed"])
         once = taken(lambda mask=mask: sequence_losses(loaded, ids, mask))
@@ -54,17 +58,19 @@ def main() -> None:
         row[WAY] = judged(fit, tuple(row["removed"]), judges, Repair(patches))
         print(row["count"], [f"{value:.1f}" for value in row[WAY]], f"{row['evaluations']:.1f} evaluations", flush=True)
         options.of.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    options.of.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     print(table(answer["rows"]))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """A line for each plan that was fitted so: perplexities on each text after a refit, and after the steps."""
-    return "\n".join(
+    lines = [
         f"| {', '.join(map(str, row['removed']))} | {figures(row['refit'])} | {figures(row[WAY])} | "
         f"{row['evaluations']:.1f} |"
-        for row in rows
+        for row in sorted(rows, key=lambda row: row["count"])
         if WAY in row
-    )
+    ]
+    return "\n".join(dict.fromkeys(lines))
 
 
 if __name__ == "__main__":

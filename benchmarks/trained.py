@@ -28,7 +28,6 @@ from cache.store import Store
 from core.baselines.compare import Match
 from core.baselines.criteria import block_influence
 from core.coalitions.players import spans
-from core.errors import UnsupportedModel
 from core.model.similarity import similarity
 from core.records.events import Compared, Event, Finished
 from core.records.spec import RunSpec
@@ -102,13 +101,8 @@ def compared(store: Store, spec: RunSpec) -> dict[str, Any]:
 
 
 def compensated(store: Store, spec: RunSpec, way: str) -> dict[str, dict[int, float]]:
-    """The perplexity of each method's choices after a compensation, by number of removed layers; none where refused."""
-    match = Match(COMPENSATED, tuple(range(1, MOST + 1)), compensate=way)
-    try:
-        found = last(Engine(store).compare(spec, match))
-    except UnsupportedModel as refusal:
-        print(refusal.message, flush=True)
-        return {}
+    """The perplexity of each method's choices after a compensation, by number of removed layers."""
+    found = last(Engine(store).compare(spec, Match(COMPENSATED, tuple(range(1, MOST + 1)), compensate=way)))
     assert isinstance(found, Compared)
     return {
         method.method: {plan.count: plan.perplexity for plan in method.compensated}

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import torch
 
-from core.compensation.projections import Projection, projections
+from core.compensation.scale import Divisible, divisible
 from core.evaluate.meter import Meter
 from core.model.model import LoadedModel
 from core.pauses import Pause, nothing
@@ -34,9 +34,9 @@ class Contest:
         return self.ids if self.fit is None else self.fit
 
     @cached_property
-    def projections(self) -> list[Projection]:
-        """Those of all blocks, each confirmed by forwards, once."""
-        return projections(self.loaded, list(range(len(self.loaded.blocks))), True)
+    def divisible(self) -> Divisible:
+        """By which parameters what blocks add is divided, of all that may be behind a cut; looked for once."""
+        return divisible(self.loaded, range(1, len(self.loaded.blocks)))
 
     @property
     def most(self) -> int:

@@ -2,13 +2,13 @@
 
 `refit` changes the output projections of the block before a cut (`core.compensation.refit`); `logits` then moves them,
 those of all cuts together, towards the whole model's predictions (`core.compensation.towards_logits`). `scale` divides
-what all later blocks add by one number a cut: norms know no scale, so that this is the same as to multiply the hidden
-state there. Each cut has passes of its own over the text, which end at its depth.
+what all later blocks add by one number a cut (`core.compensation.scale`). Each cut has passes of its own over the text,
+which end at its depth.
 
 A fit is accepted where the loss falls on sequences that it has not seen; otherwise its cut stays plain.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from itertools import pairwise
 
@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from core.coalitions.players import computed
-from core.compensation.hidden_states import growth
-from core.compensation.projections import Patches, Projection, changed_by, patched
+from core.compensation.projections import Patches, changed_by, patched
 from core.compensation.refit import refitted
+from core.compensation.scale import divisible, scaled
 from core.compensation.towards_logits import towards_logits
 from core.errors import CorpusError, SelectionError
 from core.evaluate.reference import sequence_losses
@@ -65,6 +65,14 @@ def check_compensation(loaded: LoadedModel, mask: Mask) -> None:
         )
 
 
+def check_changeable(loaded: LoadedModel, how: str) -> None:
+    """UnsupportedModel where a block has nothing that a compensation could change."""
+    if how == "scale":
+        divisible(loaded, range(1, len(loaded.blocks)))
+    else:
+        changed_by(loaded, range(len(loaded.blocks)))
+
+
 def compensate(
     loaded: LoadedModel, windows: Windows, mask: Mask, how: str
 ) -> Generator[Event, None, tuple[Compensation, Patches]]:
@@ -89,20 +97,22 @@ def compensate(
             f"{len(ids)} sequences are too few to fit a compensation on, and to judge it.",
             f"Take a text of at least {LEAST} windows.",
         )
-    layers = [layer for layer in range(len(loaded.blocks)) if layer not in {gone for cut in cuts for gone in cut}]
+    behind = [int(block) for block in np.flatnonzero(computed(loaded.kept(mask))) if cuts and block >= cuts[0].stop]
     before = [cut.start - 1 for cut in cuts if cut.start]
-    of = changed_by(loaded, layers if how == "scale" else before, how)
+    of = [] if how == "scale" else changed_by(loaded, before)
     held = held_of(len(ids))
     fitted_on, unseen = ids[: len(ids) - held], ids[len(ids) - held :]
+    fit: Callable[[range, Patches], tuple[float, Patches]] = (
+        partial(scaled, loaded, fitted_on, divisible(loaded, behind))
+        if how == "scale"
+        else partial(refitted, loaded, fitted_on, mask, of)
+    )
     patches: Patches = {}
     loss = _loss(loaded, unseen, mask, patches) if cuts else np.nan
     done = []
     for number, cut in enumerate(cuts, 1):
         yield Stage(f"Compensating cut {number} of {len(cuts)}: layers {cut.start} to {cut.stop - 1}")
-        if how == "scale":
-            strength, changed = _scaled(loaded, fitted_on, cut, of, patches)
-        else:
-            strength, changed = refitted(loaded, fitted_on, mask, cut, of, patches)
+        strength, changed = fit(cut, patches)
         after = _loss(loaded, unseen, mask, {**patches, **changed}) if changed else loss
         accepted = bool(after < loss)
         done.append(Mend(cut.start, cut.stop - 1, strength, loss, after, accepted))
@@ -129,19 +139,6 @@ def cuts_of(stays: Mask) -> list[range]:
     """The runs of dropped blocks, by which of them stay (blocks,)."""
     edges = [-1, *map(int, np.flatnonzero(stays)), len(stays)]
     return [range(before + 1, after) for before, after in pairwise(edges) if after > before + 1]
-
-
-def _scaled(
-    loaded: LoadedModel, ids: torch.Tensor, cut: range, of: list[Projection], patches: Patches
-) -> tuple[float, Patches]:
-    """How much larger the hidden state is behind a cut than before it, and all later blocks, which then add less."""
-    scale = growth(loaded, ids, cut.start, cut.stop)
-    changed: Patches = {}
-    with patched(loaded.model, patches):
-        for projection in of:
-            if projection.block >= cut.stop:
-                changed |= projection.divided(scale)
-    return scale, changed
 
 
 def _loss(loaded: LoadedModel, ids: torch.Tensor, mask: Mask, patches: Patches) -> float:

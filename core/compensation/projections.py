@@ -5,14 +5,13 @@ for the hidden state is none for the matrix. A model without such matrices is re
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from core.errors import UnsupportedModel
@@ -29,7 +28,7 @@ Patches = dict[str, torch.Tensor]  # new values of parameters, by their names in
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """Of a block: what it is, the matrices it ends in, and those in which what follows it ends."""
 
     name: str
@@ -82,13 +81,6 @@ class Projection:
             found[f"{self.name}.{name}"] = moved.to(value.dtype).contiguous().to(value.device)
         return found
 
-    def divided(self, by: float) -> Patches:
-        """The weights divided by a number."""
-        return {
-            f"{self.name}.{name}": (value.detach().float() / by).to(value.dtype)
-            for name, value in self.module.named_parameters()
-        }
-
 
 def _moved(weight: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
     """Added up in float64, which not every device has."""
@@ -96,7 +88,7 @@ def _moved(weight: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def patched(model: PreTrainedModel, patches: Mapping[str, torch.Tensor]) -> Iterator[None]:
+def patched(model: nn.Module, patches: Mapping[str, torch.Tensor]) -> Iterator[None]:
     """Lets parameters have other values, for as long as a `with` statement lasts."""
     own = {name: model.get_parameter(name).data for name in patches}
     try:
@@ -108,49 +100,38 @@ def patched(model: PreTrainedModel, patches: Mapping[str, torch.Tensor]) -> Iter
             model.get_parameter(name).data = value
 
 
-def changed_by(loaded: LoadedModel, blocks: list[int], how: str) -> list[Projection]:
-    """The projections of some blocks that a compensation may change, in the order of the blocks.
+def changed_by(loaded: LoadedModel, blocks: Iterable[int]) -> list[Projection]:
+    """The projections of some blocks that a refit may change, in the order of the blocks.
 
     Raises:
-        UnsupportedModel: a block has none, or for scale not all of what it adds goes through them.
+        UnsupportedModel: a block has none.
     """
-    if how == "scale":
-        try:
-            return projections(loaded, blocks, True)
-        except UnsupportedModel as cause:
-            changed_by(loaded, blocks, "refit")  # which is refused in its own words where it is no way out
-            raise UnsupportedModel(
-                cause.message, "Use --compensate refit, which changes what can be changed, or --compensate none."
-            ) from cause
-    parts = _parts(loaded)
+    parts = parts_of(loaded)
     return [projection for block in blocks for projection in _adding(loaded, block, parts[block])]
 
 
-def projections(loaded: LoadedModel, blocks: list[int], mixers: bool) -> list[Projection]:
-    """The output projections of the MLPs of some blocks, and with `mixers` those of their attentions, too.
-
-    Of blocks that are one mixer and have no MLP (Mamba) it is the mixer's in either case.
+def projections(loaded: LoadedModel, blocks: list[int]) -> list[Projection]:
+    """The output projection of the MLP of some blocks; of blocks that are one mixer (Mamba) it is the mixer's.
 
     Raises:
         UnsupportedModel: quantised or offloaded weights, or a family whose projections cannot be changed so.
     """
-    parts = _parts(loaded)
-    found = []
+    parts, found = parts_of(loaded), []
     for block in blocks:
-        for part in parts[block] if mixers else parts[block][-1:]:
-            if len(part.ends) != 1:
-                raise _unsupported(loaded, f"the {part.name} of block {block} ends in {len(part.ends)} matrices")
-            projection = _projection(loaded, block, part.ends[0])
-            if not isinstance(projection.module, nn.Linear | Conv1D):
-                kind = type(projection.module).__name__
-                raise _unsupported(loaded, f"the {part.name} of block {block} ends in a {kind}")
-            if not _is_added(loaded, projection, part):
-                raise _unsupported(loaded, f"what {projection.name} answers is not added to the hidden state as it is")
-            found.append(projection)
+        part = parts[block][-1]
+        if len(part.ends) != 1:
+            raise refused(loaded, f"the {part.name} of block {block} ends in {len(part.ends)} matrices")
+        projection = _projection(loaded, block, part.ends[0])
+        if not isinstance(projection.module, nn.Linear | Conv1D):
+            kind = type(projection.module).__name__
+            raise refused(loaded, f"the {part.name} of block {block} ends in a {kind}")
+        if not _is_added(loaded, projection, part):
+            raise refused(loaded, f"what {projection.name} answers is not added to the hidden state as it is")
+        found.append(projection)
     return found
 
 
-def _adding(loaded: LoadedModel, block: int, parts: list[_Part]) -> list[Projection]:
+def _adding(loaded: LoadedModel, block: int, parts: list[Part]) -> list[Projection]:
     """Those matrices of a block, in the order of its parts, whose answers are added to the hidden state as they are.
 
     Of a mixture of experts that is the one that every token goes through; where there is none, and where a gate or a
@@ -162,7 +143,7 @@ def _adding(loaded: LoadedModel, block: int, parts: list[_Part]) -> list[Project
         for projection in (_projection(loaded, block, name) for name in part.ends if not _OF_A_LIST.search(name))
         if isinstance(projection.module, nn.Linear | Conv1D) and _is_added(loaded, projection, part)
     ]
-    return found or projections(loaded, [block], False)  # which says why there is none
+    return found or projections(loaded, [block])  # which says why there is none
 
 
 def _projection(loaded: LoadedModel, block: int, name: str) -> Projection:
@@ -170,7 +151,7 @@ def _projection(loaded: LoadedModel, block: int, name: str) -> Projection:
     return Projection(f"{loaded.blocks.path}.{block}.{name}", block, module)
 
 
-def _parts(loaded: LoadedModel) -> list[list[_Part]]:
+def parts_of(loaded: LoadedModel) -> list[list[Part]]:
     """Those of each block, in their order.
 
     Raises:
@@ -184,15 +165,15 @@ def _parts(loaded: LoadedModel) -> list[list[_Part]]:
         )
     try:
         halves = loaded.halves or find_halves(loaded.model, loaded.blocks)
-        return [[_Part("attention", each.mixer, each.mlp), _Part("MLP", each.mlp, ())] for each in halves]
+        return [[Part("attention", each.mixer, each.mlp), Part("MLP", each.mlp, ())] for each in halves]
     except UnsupportedModel:
         try:
-            return [[_Part("mixer", (name,), ())] for name in find_single(loaded.model, loaded.blocks)]
+            return [[Part("mixer", ends, ())] for ends in find_single(loaded.model, loaded.blocks)]
         except UnsupportedModel as cause:
-            raise _unsupported(loaded, cause.message.partition(": ")[2].rstrip(".")) from cause
+            raise refused(loaded, cause.message.partition(": ")[2].rstrip(".")) from cause
 
 
-def _is_added(loaded: LoadedModel, projection: Projection, part: _Part) -> bool:
+def _is_added(loaded: LoadedModel, projection: Projection, part: Part) -> bool:
     """Whether the block's output moves by exactly what the projection's answer is moved by."""
     behind = [loaded.blocks.modules[projection.block].get_submodule(name) for name in part.behind]
     outputs: list[torch.Tensor] = []
@@ -229,7 +210,7 @@ def _is_added(loaded: LoadedModel, projection: Projection, part: _Part) -> bool:
     return bool((moved - wanted).norm() <= _ROUNDING * wanted.norm())
 
 
-def _unsupported(loaded: LoadedModel, reason: str) -> UnsupportedModel:
+def refused(loaded: LoadedModel, reason: str) -> UnsupportedModel:
     return UnsupportedModel(
         f"{loaded.info.architecture} cannot be compensated: {reason}.",
         "Use --compensate none. Decoders such as Llama, Qwen, Mistral, GPT-2 or GPT-NeoX can be.",

@@ -24,7 +24,7 @@ ROOM = 2 * 2**30  # bytes for the matrices of one fit
 
 
 def refitted(
-    loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_], cut: range, of: list[Projection], patches: Patches
+    loaded: LoadedModel, ids: torch.Tensor, mask: NDArray[np.bool_], of: list[Projection], cut: range, patches: Patches
 ) -> tuple[float, Patches]:
     """The ridge's strength, of the MLP's, and the projections before a cut with what it takes to make up for it.
 
@@ -32,8 +32,8 @@ def refitted(
         loaded: the model; left as found.
         ids: sequences to fit on (sequences, length).
         mask: (players,), True where a player is kept.
-        cut: removed blocks.
         of: projections (`changed_by`), of which those of the block before the cut are changed.
+        cut: removed blocks.
         patches: what earlier cuts have changed.
     """
     changed = [projection for projection in of if projection.block == cut.start - 1]

@@ -5,6 +5,7 @@ Those few that a compensation has changed are written from memory, in the dtype 
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import nn
+from transformers import PreTrainedModel
+from transformers.core_model_loading import revert_weight_conversion
 
 from core.checkpoint.headers import Header, headers
 from core.errors import ExportError
@@ -46,31 +49,43 @@ def check_copying(folder: Path, path: str, layers: int, block: nn.Module | None 
 
 
 def as_stored(
-    folder: Path, path: str, layers: int, block: nn.Module, changed: Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
+    folder: Path, path: str, layers: int, model: PreTrainedModel, changed: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Changed weights with the rounding that the files will give them, so that what is measured is what is written.
 
     Args:
-        folder, path, block: as of `write_weights`.
+        folder, path: as of `write_weights`.
         layers: of the whole model.
+        model: the whole one.
         changed: new values, by their names in the model.
+
+    Returns:
+        They by these names, and by those in the files, which may hold each expert by itself.
 
     Raises:
         ExportError: the files hold such a weight in another form.
     """
     tensors = headers(folder)
-    prefix = _prefix(tensors, path, layers, block)
-    rounded = {}
+    prefix = _prefix(tensors, path, layers, model.get_submodule(f"{path}.0"))
+    rounded: dict[str, torch.Tensor] = {}
+    stored: dict[str, torch.Tensor] = {}
     for name, value in changed.items():
-        tensor = tensors.get(prefix + name.removeprefix(path))
-        if tensor is None or tensor.shape != tuple(value.shape) or tensor.dtype not in _TYPES:
+        parts = {prefix + name.removeprefix(path): value}
+        if not parts.keys() <= tensors.keys():
+            saved = revert_weight_conversion(model, {name: value})
+            parts = {re.sub(f"^{re.escape(path)}", prefix, part): one for part, one in saved.items()}
+        found = [tensors.get(part) for part in parts]
+        types = {tensor.dtype for tensor in found if tensor is not None}
+        shapes = [tensor and tensor.shape for tensor in found]
+        if shapes != [tuple(one.shape) for one in parts.values()] or len(types) != 1 or not types <= _TYPES.keys():
             raise ExportError(
                 f"The model's files do not hold {name} as the model does, and it cannot be changed there.",
                 "Load the model with transformers, save it with save_pretrained and use that folder, or use "
                 "--compensate none.",
             )
-        rounded[name] = value.to(_TYPES[tensor.dtype]).to(value.dtype)
-    return rounded
+        rounded[name] = value.to(_TYPES[types.pop()]).to(value.dtype)
+        stored |= parts
+    return rounded, stored
 
 
 def write_weights(
@@ -91,7 +106,7 @@ def write_weights(
         mask: (layers,).
         block: the first one as it was loaded, which tells the decoder's from those of a tower beside it.
         shard: bytes in a file, unless a single tensor is larger.
-        changed: values that take the place of the files', by their names in the whole model: see `as_stored`.
+        changed: values that take the place of the files', by their names there: see `as_stored`.
 
     Raises:
         ExportError: the names in the files do not say which block a tensor belongs to.
@@ -99,7 +114,7 @@ def write_weights(
     whole = headers(folder)
     prefix = _prefix(whole, path, len(mask), block)
     tensors = _renamed(whole, prefix, mask)
-    values = _renamed({prefix + name.removeprefix(path): value for name, value in changed.items()}, prefix, mask)
+    values = _renamed(changed, prefix, mask)
     # The widest types first, as the format's own writer does: every tensor then begins at a multiple of its item.
     names = sorted(tensors, key=lambda name: -(tensors[name].size // max(1, tensors[name].elements)))
     shards: list[list[str]] = [[]]

@@ -79,8 +79,8 @@ def export(
     out = check_target(out, recipe)
     mask = check_export(loaded, recipe, uncached)
     done, patches = fit or (None, {})
-    where = loaded.blocks.path, loaded.info.layers, loaded.blocks.modules[0]
-    patches = as_stored(loaded.checkpoint.folder, *where, patches)
+    where = loaded.checkpoint.folder, loaded.blocks.path, loaded.info.layers
+    patches, stored = as_stored(*where, loaded.model, patches)
     whole, plain = (_finite(loaded, windows, one) for one in (np.ones_like(mask), mask))
     with patched(loaded.model, patches):
         wanted = _finite(loaded, windows, mask) if patches else plain
@@ -89,7 +89,7 @@ def export(
         return Smaller(*_verify(loaded, wanted, out, windows), plain, whole)
     with unfinished(out) as folder:
         folder.mkdir()
-        _write(loaded, mask, folder, patches)
+        _write(loaded, mask, folder, stored)
         parameters, losses = _verify(loaded, wanted, folder, windows)
         measured = perplexity(whole), perplexity(losses), parameters, perplexity(plain)
         outcome = Outcome(windows.protocol, *measured, done, healed)
@@ -166,7 +166,7 @@ def _check_increase(whole: Losses, masked: Losses, windows: Windows, most: float
         )
 
 
-def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, patches: Patches) -> None:
+def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, stored: Patches) -> None:
     parent, kept = loaded.checkpoint.folder, loaded.kept(mask)
     halved = is_halved(kept)
     model = read_zeroed(loaded, kept) if halved else skeleton(loaded.checkpoint.config)
@@ -183,7 +183,7 @@ def _write(loaded: LoadedModel, mask: NDArray[np.bool_], folder: Path, patches: 
         save(model, folder)
     else:
         config.save_pretrained(folder)
-        write_weights(parent, folder, loaded.blocks.path, computed(kept), loaded.blocks.modules[0], changed=patches)
+        write_weights(parent, folder, loaded.blocks.path, computed(kept), loaded.blocks.modules[0], changed=stored)
     settings = model.generation_config if model.can_generate() else None
     if copy_generation(parent, folder):
         settings = GenerationConfig.from_pretrained(folder) if uncached else None

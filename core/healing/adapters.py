@@ -50,7 +50,7 @@ def check_healing(loaded: LoadedModel, mask: Mask) -> None:
             "Training in float16 loses small gradients.", "Heal a run with --dtype bfloat16, float32 or auto."
         )
     weights = {f"{name}.weight": module.weight.detach() for name, module in matrices(loaded, mask).items()}
-    as_stored(loaded.checkpoint.folder, loaded.blocks.path, info.layers, loaded.blocks.modules[0], weights)
+    as_stored(loaded.checkpoint.folder, loaded.blocks.path, info.layers, loaded.model, weights)
     Adapters(loaded, mask, {}, Heal())
 
 

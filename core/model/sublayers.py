@@ -65,18 +65,14 @@ def find_halves(model: PreTrainedModel, blocks: Blocks) -> tuple[Halves, ...]:
     return tuple(_halves(block, left, width) for block, left in zip(blocks.modules, found, strict=True))
 
 
-def find_single(model: PreTrainedModel, blocks: Blocks) -> tuple[str, ...]:
-    """Of blocks that are one mixer (Mamba): the matrix through which each adds, by its name inside the block.
+def find_single(model: PreTrainedModel, blocks: Blocks) -> tuple[Group, ...]:
+    """Of blocks that are one mixer (Mamba): the matrices through which each adds, by their names inside the block.
 
     Raises:
-        UnsupportedModel: a block adds to the hidden state in another way, or through several matrices.
+        UnsupportedModel: a block adds to the hidden state in another way.
     """
     width, candidates = _candidates(model, blocks)
-    found = [[name for group in groups for name in group] for groups in _needed(model, blocks, candidates, width)]
-    for index, names in enumerate(found):
-        if len(names) != 1:
-            raise _unsupported(model, f"block {index} adds to the hidden state through {len(names)} matrices")
-    return tuple(names[0] for names in found)
+    return tuple(tuple(name for group in left for name in group) for left in _needed(model, blocks, candidates, width))
 
 
 def _needed(model: PreTrainedModel, blocks: Blocks, candidates: list[list[Group]], width: int) -> list[list[Group]]:

@@ -18,6 +18,7 @@ from core.coalitions.masks import without
 from core.coalitions.players import spans
 from core.compensation.hidden_states import growth
 from core.compensation.projections import Patches, patched
+from core.compensation.scale import divided
 from core.model.masked import playing
 from core.model.similarity import similarity
 
@@ -60,8 +61,8 @@ def _scaled(contest: Contest, path: Path) -> Patches:
     """What is added behind removed players, divided by the product of their scales."""
     changed: Patches = {}
     where = spans(contest.loaded.info.players)
-    for projection in contest.projections:
-        by = float(np.prod([scale for player, scale in path if where[player][0] <= projection.block]))
+    for block, names in contest.divisible.items():
+        by = float(np.prod([scale for player, scale in path if where[player][0] <= block]))
         if by != 1:
-            changed |= projection.divided(by)
+            changed |= divided(contest.loaded, names, by)
     return changed

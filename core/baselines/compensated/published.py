@@ -15,6 +15,7 @@ from core.baselines.table import REPAIRS
 from core.coalitions.masks import encode
 from core.coalitions.measurements import Floats
 from core.compensation.projections import projections
+from core.compensation.scale import divisible
 from core.errors import UnsupportedModel
 from core.model.model import LoadedModel
 from core.pauses import Pause
@@ -35,9 +36,9 @@ def check_methods(loaded: LoadedModel, methods: Iterable[str]) -> None:
         try:
             match name:
                 case "prune-comp":
-                    projections(loaded, blocks, True)
+                    divisible(loaded, blocks[1:])
                 case "replaceme":
-                    projections(loaded, blocks, False)
+                    projections(loaded, blocks)
                 case "linearpatch":
                     rotation(loaded)
                 case "cbo":

@@ -8,8 +8,7 @@ import numpy as np
 from core.baselines.compensated.judging import judged
 from core.baselines.compensated.repair import Repair
 from core.coalitions.masks import without
-from core.compensation.compensate import compensate, held_of
-from core.compensation.projections import changed_by
+from core.compensation.compensate import check_changeable, compensate, held_of
 from core.errors import CorpusError
 from core.evaluate.perplexity import perplexity_interval
 from core.model.model import LoadedModel
@@ -32,7 +31,7 @@ def check_model(loaded: LoadedModel, fit: Windows, how: str) -> None:
             f"{len(fit.ids)} sequences are too few to fit a compensation on, and to judge it.",
             f"Take a text of at least {LEAST} windows.",
         )
-    changed_by(loaded, list(range(len(loaded.blocks))), how)
+    check_changeable(loaded, how)
 
 
 def refitted(

@@ -25,7 +25,7 @@ def replaceme(contest: Contest, near: Similarity) -> Plans:
 def repair(contest: Contest, removed: tuple[int, ...]) -> Repair:
     """The output projection before a cut, with the map in it."""
     loaded, cut = contest.loaded, cut_of(contest, removed)
-    [projection] = projections(loaded, [cut.start - 1], False)
+    [projection] = projections(loaded, [cut.start - 1])
     xx = xy = torch.zeros(1, 1, dtype=torch.float64)
     for part in torch.split(contest.fitted, AT_ONCE):
         behind, _ = leaving(loaded, part, cut.stop - 1)

@@ -17,8 +17,8 @@ import numpy as np
 
 from core.coalitions.masks import Masks, encode
 from core.coalitions.measurements import Floats, Measurements
-from core.compensation.compensate import check_asked, compensate, held_of
-from core.compensation.projections import changed_by, patched
+from core.compensation.compensate import check_asked, check_changeable, compensate, held_of
+from core.compensation.projections import patched
 from core.errors import TaskError
 from core.evaluate.game import Game, Games
 from core.evaluate.reference import check_finite, sequence_losses
@@ -63,7 +63,7 @@ def adapted_needs(
     base = yield from games.open(spec, spec.text(), check=lambda _: None)
     base.check_same(game)
     yield Stage("Looking whether the model can be compensated")
-    changed_by(base.loaded, list(range(len(base.loaded.blocks))), how.how)
+    check_changeable(base.loaded, how.how)
     windows, exactly = how.windows or fit_windows(spec.window), how.windows is not None
     judge, fit = yield from judged_and_fitted(games, spec, windows, base.windows.protocol, exactly=exactly)
     with ExitStack() as held:

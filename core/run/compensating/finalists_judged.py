@@ -12,9 +12,9 @@ import numpy as np
 
 from core.coalitions.masks import without
 from core.coalitions.players import computed
-from core.compensation.compensate import check_asked, compensate, held_of
+from core.compensation.compensate import check_asked, check_changeable, compensate, held_of
 from core.compensation.cost import cost
-from core.compensation.projections import changed_by, patched
+from core.compensation.projections import patched
 from core.errors import EvaluationError
 from core.evaluate.game import Games
 from core.evaluate.meter import head_of, unit_of
@@ -57,7 +57,7 @@ def check_finalists(
     yield from own_windows(games, spec, _wanted(spec, how), wider, exactly=how.windows is not None)
     base = yield from games.open(spec, spec.text(), check=lambda _: None)
     yield Stage("Looking whether the model can be compensated")
-    changed_by(base.loaded, list(range(len(base.loaded.blocks))), how.how)
+    check_changeable(base.loaded, how.how)
 
 
 def judging_finalists(

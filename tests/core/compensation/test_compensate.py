@@ -30,6 +30,7 @@ from core.compensation import refit
 from core.compensation.compensate import LEAST, compensate, cuts_of
 from core.compensation.projections import Patches, changed_by, patched, projections
 from core.compensation.ridge import STRENGTHS
+from core.compensation.scale import divided, divisible
 from core.errors import CorpusError, QuorumError, SelectionError
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel, load
@@ -108,13 +109,13 @@ REFITTED = FAMILIES | {name: config for name, (config, _) in IN_PART.items()}
 def test_what_is_added_as_it_is_is_what_a_refit_changes(family: str, tmp_path: Path) -> None:
     config, ends = IN_PART[family]
     loaded = loaded_of(tmp_path, config())
-    names = [one.name for one in changed_by(loaded, [3, 5], "refit")]
+    names = [one.name for one in changed_by(loaded, [3, 5])]
     assert names == [f"{loaded.blocks.path}.{block}.{end}" for block in (3, 5) for end in ends]
 
 
 @pytest.mark.parametrize(
     ("family", "how"),
-    [*((name, "scale") for name in FAMILIES), *((name, how) for name in REFITTED for how in ("refit", "logits"))],
+    [(name, how) for name in REFITTED for how in ("scale", "refit", "logits")],
 )
 def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
     family: str, how: str, tmp_path: Path, text_file: Path
@@ -144,10 +145,10 @@ def test_plain_transformers_with_the_changed_weights_has_the_losses_told(
 def test_blocks_without_an_mlp_are_refitted_in_what_their_mixer_ends_in(tmp_path: Path, text_file: Path) -> None:
     """Against least squares of the full activations; on both ways of asking it is the one projection."""
     loaded = loaded_of(tmp_path, FAMILIES["mamba"]())
-    assert [one.name for one in projections(loaded, [1, 5], False)] == [
+    assert [one.name for one in changed_by(loaded, [1, 5])] == [
         f"backbone.layers.{block}.mixer.out_proj" for block in (1, 5)
     ]
-    assert projections(loaded, [1, 5], True) == projections(loaded, [1, 5], False)
+    assert projections(loaded, [1, 5]) == changed_by(loaded, [1, 5])
     windows = windows_of(loaded, text_file, 32)
     done, patches = come(compensate(loaded, windows, mask_of((3, 4)), "refit"))
     model = AutoModelForCausalLM.from_pretrained(loaded.checkpoint.folder, dtype=torch.float32).eval()
@@ -243,8 +244,9 @@ def test_a_scale_is_that_of_the_hidden_states_and_exact(tmp_path: Path, text_fil
     def longer(_: object, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return (args[0] * done.cuts[1].strength, *args[1:])
 
-    later = projections(loaded, [5, 6, 7], True)
-    changes = {name: value for one in later for name, value in one.divided(done.cuts[1].strength).items()}
+    changes: Patches = {}
+    for names in divisible(loaded, [5, 6, 7]).values():
+        changes |= divided(loaded, names, done.cuts[1].strength)
     with patched(loaded.model, changes):
         ours = sequence_losses(loaded, windows.ids, mask_of((4,)))
     handle = loaded.blocks.modules[5].register_forward_pre_hook(longer)
@@ -273,20 +275,15 @@ def test_cuts_are_the_runs_of_dropped_blocks() -> None:
     assert cuts_of(mask_of(tuple(range(LAYERS)))) == [range(LAYERS)]
 
 
-REFUSED = {
-    "gemma3": (CONFIGS["gemma3"], ("scale", "refit")),
-    "olmo2": (lambda: Olmo2Config(**SMALL), ("scale", "refit")),
-    "mixtral": (IN_PART["mixtral"][0], ("scale",)),
-    "rwkv": (IN_PART["rwkv"][0], ("scale",)),
-    "deepseek": (IN_PART["deepseek"][0], ("scale",)),
-}
+REFUSED = {"gemma3": CONFIGS["gemma3"], "olmo2": lambda: Olmo2Config(**SMALL)}
 
 
-@pytest.mark.parametrize(("family", "how"), [(name, how) for name, (_, ways) in REFUSED.items() for how in ways])
+@pytest.mark.parametrize("how", ["scale", "refit", "logits"])
+@pytest.mark.parametrize("family", REFUSED)
 def test_families_whose_projections_are_not_added_as_they_are_are_refused_by_name(
     family: str, how: str, tmp_path: Path, text_file: Path
 ) -> None:
-    loaded = loaded_of(tmp_path, REFUSED[family][0]())
+    loaded = loaded_of(tmp_path, REFUSED[family]())
     with pytest.raises(QuorumError, match=f"{loaded.info.architecture} cannot be compensated: ") as refusal:
         next(compensate(loaded, windows_of(loaded, text_file), mask_of(REMOVED), how))
     assert "--compensate none" in refusal.value.hint

@@ -24,7 +24,7 @@ IDS = torch.randint(0, 256, (12, 16), generator=torch.Generator().manual_seed(0)
 
 @pytest.fixture
 def of(tiny_loaded: LoadedModel) -> list[Projection]:
-    return changed_by(tiny_loaded, [1, 5], "refit")
+    return changed_by(tiny_loaded, [1, 5])
 
 
 def divergence(loaded: LoadedModel) -> torch.Tensor:

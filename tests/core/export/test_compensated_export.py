@@ -38,7 +38,7 @@ def windows_of(loaded: LoadedModel, text: Path, split: str = "evaluation") -> Wi
 def changed(loaded: LoadedModel, windows: Windows) -> tuple[Compensation, Patches]:
     """Weights far from their own, at the block before a cut, and at one after it."""
     generator, patches = torch.Generator().manual_seed(0), Patches()
-    for projection in projections(loaded, [2, 6], mixers=False):
+    for projection in projections(loaded, [2, 6]):
         weight = projection.module.weight
         inputs = weight.shape[1 if isinstance(projection.module, torch.nn.Linear) else 0]
         outputs = weight.numel() // inputs
@@ -60,8 +60,8 @@ def test_plain_transformers_has_the_compensated_models_logits(
     smaller = export(loaded, windows, recipe_of(loaded, REMOVED), out, fit=(done, patches))
 
     model = AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32).eval()
-    where = loaded.blocks.path, LAYERS, loaded.blocks.modules[0]
-    rounded = as_stored(parent, *where, patches)
+    rounded, stored = as_stored(parent, loaded.blocks.path, LAYERS, loaded.model, patches)
+    assert all(value.dtype == torch.float32 for value in rounded.values()) and stored.keys() == patches.keys()
     assert all(torch.equal(value, patches[name]) == (dtype is torch.float32) for name, value in rounded.items())
     with torch.inference_mode():
         logits = model(input_ids=windows.ids).logits
@@ -86,10 +86,10 @@ def test_plain_transformers_has_the_compensated_models_logits(
 
 
 def test_weights_that_the_files_hold_otherwise_are_refused(tiny_loaded: LoadedModel) -> None:
-    folder, blocks = tiny_loaded.checkpoint.folder, tiny_loaded.blocks
+    folder, path = tiny_loaded.checkpoint.folder, tiny_loaded.blocks.path
     for name, value in (("model.layers.2.mlp.fused.weight", torch.zeros(3)), ("model.norm.weight", torch.zeros(3))):
         with pytest.raises(ExportError, match=name):
-            as_stored(folder, blocks.path, LAYERS, blocks.modules[0], {name: value})
+            as_stored(folder, path, LAYERS, tiny_loaded.model, {name: value})
 
 
 @pytest.mark.parametrize("how", ["scale", "refit", "logits"])

@@ -1,0 +1,79 @@
+"""Through which parameters what a block adds is divided: found by looking, in every dtype."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, Glm4Config, GptOssConfig, PreTrainedConfig, RwkvConfig
+
+from benchmarks.byte_tokenizer import save_tokenizer
+from core.checkpoint.checkpoint import locate
+from core.compensation.scale import divided, divisible
+from core.errors import UnsupportedModel
+from core.model.model import load
+from tests.support.models import CONFIGS, LAYERS, SMALL, randomised
+
+OPEN = {"num_local_experts": 4, "num_experts_per_tok": 2, "head_dim": 8}
+FOUND: dict[str, tuple[Callable[[], PreTrainedConfig], set[str]]] = {
+    "llama": (CONFIGS["llama"], {"self_attn.o_proj.weight", "mlp.down_proj.weight"}),
+    "gpt2": (
+        CONFIGS["gpt2"],
+        {"attn.c_proj.weight", "attn.c_proj.bias", "mlp.c_proj.weight", "mlp.c_proj.bias"},
+    ),
+    "norms behind": (
+        lambda: Glm4Config(**SMALL, head_dim=8),
+        {"post_self_attn_layernorm.weight", "post_mlp_layernorm.weight"},
+    ),
+    "experts with biases": (
+        lambda: GptOssConfig(**SMALL, **OPEN),
+        {"self_attn.o_proj.weight", "self_attn.o_proj.bias", "mlp.experts.down_proj", "mlp.experts.down_proj_bias"},
+    ),
+    "a gate behind": (
+        lambda: RwkvConfig(vocab_size=258, hidden_size=32, num_hidden_layers=LAYERS, attention_hidden_size=32),
+        {"attention.output.weight", "feed_forward.value.weight"},
+    ),
+}
+
+
+def folder_of(folder: Path, config: PreTrainedConfig, *, zero: str = "") -> Path:
+    """A random model, of which some weights are zero: they are of those whose names hold that."""
+    torch.manual_seed(0)
+    model = randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
+    for name, value in model.named_parameters():
+        if zero and zero in name:
+            value.data.zero_()
+    model.save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("family", FOUND)
+def test_what_is_found(family: str, dtype: str, tmp_path: Path) -> None:
+    config, names = FOUND[family]
+    loaded = load(locate(str(folder_of(tmp_path, config()))), dtype, "cpu")
+    own = {name: value.clone() for name, value in loaded.model.named_parameters()}
+    found = divisible(loaded, [2, 5])
+    assert {block: set(of) for block, of in found.items()} == {
+        block: {f"{loaded.blocks.path}.{block}.{name}" for name in names} for block in (2, 5)
+    }
+    assert all(torch.equal(own[name], value) for name, value in loaded.model.named_parameters()), "left as found"
+    for name, value in divided(loaded, found[2], 4).items():
+        assert torch.allclose(4 * value, own[name], atol=1e-6) and value.dtype == own[name].dtype
+
+
+@pytest.mark.parametrize("zero", ["layers.2.self_attn.o_proj", "layers.2.mlp.down_proj", "layers.2."])
+def test_what_adds_nothing_is_divided_as_well(zero: str, tmp_path: Path) -> None:
+    """As in a model that lost a half of a block."""
+    loaded = load(locate(str(folder_of(tmp_path, CONFIGS["llama"](), zero=zero))), "float32", "cpu")
+    names = {f"model.layers.2.{name}.weight" for name in ("self_attn.o_proj", "mlp.down_proj")}
+    assert set(divisible(loaded, [2])[2]) == names
+
+
+def test_weights_that_blocks_share_are_refused(tmp_path: Path) -> None:
+    loaded = load(locate(str(folder_of(tmp_path, CONFIGS["llama"]()))), "float32", "cpu")
+    loaded.blocks.modules[5].mlp.down_proj.weight = loaded.blocks.modules[2].mlp.down_proj.weight
+    with pytest.raises(UnsupportedModel, match="some blocks share the weights through which they add"):
+        divisible(loaded, [2, 5])
+    assert divisible(loaded, [2, 4]).keys() == {2, 4}
