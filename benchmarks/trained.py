@@ -124,12 +124,9 @@ def table(seeds: list[dict[str, Any]]) -> str:
         units = np.mean([row["units"] for row in rows])
         lines.append(f"| {method} | {units:.2f} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
     for method, way in product(COMPENSATED, WAYS) if all("compensated" in seed for seed in seeds) else ():
-        rows = [seed["compensated"][way].get(method, {}) for seed in seeds]
-        cells = [
-            f"{geometric(np.array([row[count] for row in rows])):.2f}" if all(rows) else "–"
-            for count in range(1, MOST + 1)
-        ]
-        lines.append(f"| {method}, then {way} | – | " + " | ".join(cells) + " |")
+        rows = [seed["compensated"][way][method] for seed in seeds]
+        means = [geometric(np.array([row[count] for row in rows])) for count in range(1, MOST + 1)]
+        lines.append(f"| {method}, then {way} | – | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
     return "\n".join(lines)
 
 
