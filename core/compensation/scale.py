@@ -20,6 +20,7 @@ from core.model.blocks import hidden_of, probe_ids
 from core.model.model import LoadedModel
 from core.model.sublayers import silenced
 
+_SMALL = 0.1  # the size of a hidden state for a look; the epsilon of a norm is far less
 _NORMED = 0.02  # what a norm's epsilon may do when the hidden state is twice as large, relatively
 _TIMES = (8, 16, 24)  # so much more is added for a look, which stands out from what rounding does to the hidden state
 
@@ -95,10 +96,13 @@ def _linear(loaded: LoadedModel, block: int, part: Part, args: tuple[Any, ...], 
     module = loaded.blocks.modules[block]
     rounding = torch.finfo(loaded.model.dtype).eps ** 0.5 / 2  # half of the digits
 
+    entered = hidden_of(args, kwargs)
+    assert entered is not None  # find_blocks has seen every block receive one
+    # Not the model's own state: in some of its channels it is so large that rounding takes away what is added.
+    small = _SMALL * torch.randn(entered.shape, generator=torch.Generator().manual_seed(0)).to(entered)
+
     def added(names: Iterable[str], times: int, size: int = 1) -> torch.Tensor:
-        entered = hidden_of(args, kwargs)
-        assert entered is not None  # find_blocks has seen every block receive one
-        hidden = entered * size
+        hidden = size * small
         given = ((hidden, *args[1:]), kwargs) if args else ((), {**kwargs, "hidden_states": hidden})
         with patched(module, {name: module.get_parameter(name) * times for name in names}):
             output = loaded.blocks.hidden_in(module.forward(*given[0], **given[1]))

@@ -77,3 +77,11 @@ def test_weights_that_blocks_share_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModel, match="some blocks share the weights through which they add"):
         divisible(loaded, [2, 5])
     assert divisible(loaded, [2, 4]).keys() == {2, 4}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_channels_that_are_very_large_hide_nothing(dtype: str, tmp_path: Path) -> None:
+    """As in every trained model: what a block adds to them is less than their last digit."""
+    loaded = load(locate(str(folder_of(tmp_path, CONFIGS["llama"]()))), dtype, "cpu")
+    loaded.model.get_input_embeddings().weight.data[:, 3] = 30_000
+    assert all(len(names) == 2 for names in divisible(loaded, range(1, LAYERS)).values())
