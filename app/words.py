@@ -37,6 +37,7 @@ INDICES = {
 }
 
 FITS = {
+    "none": "None: the weights that stay are the model's own",
     "scale": "Scale: later layers add less",
     "refit": "Refit: the layer before each cut makes up for it",
     "logits": "Logits: a refit, then steps towards what the whole model predicts",

@@ -25,10 +25,8 @@ from core.export.gguf.converter import check_converter
 from core.export.recipes.recipe import UNCACHED, Recipe
 from core.export.target import named_target
 from core.records.events import Exported
-from core.records.mends import Compensate
+from core.records.mends import COMPENSATIONS, Compensate
 from core.records.results import RunResult
-
-_FITS = {"none": "None: the weights that stay are the model's own", **FITS}
 
 
 def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[int, ...], agreed: bool) -> None:
@@ -45,8 +43,8 @@ def show_folder(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
     whole_layers = not dropped(result.model.players, result.model.layers, removed)[1]
     fit = st.selectbox(
         "Compensation",
-        list(_FITS),
-        format_func=_FITS.__getitem__,
+        COMPENSATIONS,
+        format_func=FITS.__getitem__,
         disabled=not whole_layers,
         help="Some weights beside each cut change, so that the rest works as before: minutes of fitting on calibration "
         "text, kept only where it lowers the loss on text that no fit has seen. No new parameters",

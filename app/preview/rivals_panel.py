@@ -9,6 +9,7 @@ from app.digits import perplexity
 from app.foreign import plain
 from app.preview.curve import rivals, ruined_by
 from app.preview.searching.search_panel import UNIT
+from app.words import FITS
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.coalitions.players import are_halves
@@ -16,7 +17,7 @@ from core.records.mends import COMPENSATIONS
 from core.records.plans import USUAL_METHODS, methods_for
 from core.records.results import RunResult
 
-_FITS = """Every choice is measured once more after weights beside its cuts were fitted to the whole model: minutes, on
+_HELP = """Every choice is measured once more after weights beside its cuts were fitted to the whole model: minutes, on
 further calibration text."""
 
 
@@ -52,7 +53,14 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
     if halves := are_halves(result.model.players):  # none can be fitted, whatever was chosen for a run of blocks
         state.set_widget("compare-compensate", "none")
-    how = st.selectbox("Compensation", COMPENSATIONS, key="compare-compensate", help=_FITS, disabled=halves)
+    how = st.selectbox(
+        "Compensation",
+        COMPENSATIONS,
+        format_func=FITS.__getitem__,
+        key="compare-compensate",
+        help=_HELP,
+        disabled=halves,
+    )
     name = "Compare" if found is None else "Compare again"
     slow = "Methods that search take minutes. What is measured is kept: cancelled, it goes on where it was."
     if st.button(name, disabled=not methods, help=slow):

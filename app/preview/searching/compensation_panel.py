@@ -11,7 +11,7 @@ from app.words import FITS, named
 from app.worker.client import Jobs
 from cache.queries import StoredRun
 from core.coalitions.players import are_halves
-from core.records.mends import CompensatedPlans
+from core.records.mends import COMPENSATIONS, CompensatedPlans
 from core.records.plans import Selection
 from core.selection.finalists import MOST
 
@@ -29,7 +29,9 @@ def show_compensation(shared: Jobs, run: StoredRun, found: Selection, removed: t
     count = len(removed)
     possible = 0 < count <= len(found.plans) and not are_halves(found.model.players)
     state.begin("search-compensate", "refit")
-    how = st.selectbox("Compensation", list(FITS), format_func=FITS.__getitem__, key="search-compensate", help=HELP)
+    how = st.selectbox(
+        "Compensation", COMPENSATIONS[1:], format_func=FITS.__getitem__, key="search-compensate", help=HELP
+    )
     if st.button(f"Find the best {count:d} after {how}", icon=":material/healing:", disabled=not possible):
         asked = {"run": run.run, "game": run.game, "protected": list(found.protected), "count": count, "how": how}
         shared.task("compensate", run.resolved, login.visitor(), **asked)
