@@ -120,13 +120,13 @@ def projections(loaded: LoadedModel, blocks: list[int]) -> list[Projection]:
     for block in blocks:
         part = parts[block][-1]
         if len(part.ends) != 1:
-            raise refused(loaded, f"the {part.name} of block {block} ends in {len(part.ends)} matrices")
+            raise refused(loaded, f"the {part.name} of block {block} ends in {len(part.ends)} matrices", "refit")
         projection = _projection(loaded, block, part.ends[0])
         if not isinstance(projection.module, nn.Linear | Conv1D):
             kind = type(projection.module).__name__
-            raise refused(loaded, f"the {part.name} of block {block} ends in a {kind}")
+            raise refused(loaded, f"the {part.name} of block {block} ends in a {kind}", "refit")
         if not _is_added(loaded, projection, part):
-            raise refused(loaded, f"what {projection.name} answers is not added to the hidden state as it is")
+            raise refused(loaded, f"what {projection.name} answers is not added to the hidden state as it is", "refit")
         found.append(projection)
     return found
 
@@ -162,6 +162,12 @@ def parts_of(loaded: LoadedModel) -> list[list[Part]]:
         raise UnsupportedModel(
             f"The weights of {loaded.info.source} are {why}, and compensation changes some of them.",
             "Use the model's version that is not quantised, on a device that has room for it, or --compensate none.",
+        )
+    if getattr(loaded.model.config, "rescale_every", 0):  # off in any other dtype: see core.model.loading
+        raise UnsupportedModel(
+            f"{loaded.info.architecture} halves its hidden state between blocks in {loaded.info.dtype}, which no fit "
+            "takes into account.",
+            "Use --dtype float32 or bfloat16, or --compensate none.",
         )
     try:
         halves = loaded.halves or find_halves(loaded.model, loaded.blocks)
@@ -210,8 +216,10 @@ def _is_added(loaded: LoadedModel, projection: Projection, part: Part) -> bool:
     return bool((moved - wanted).norm() <= _ROUNDING * wanted.norm())
 
 
-def refused(loaded: LoadedModel, reason: str) -> UnsupportedModel:
+def refused(loaded: LoadedModel, reason: str, how: str = "") -> UnsupportedModel:
+    """Of a model that one compensation cannot change, or with `how` empty none can."""
+    other = {"scale": "; --compensate refit may be possible", "refit": "; --compensate scale may be possible"}
     return UnsupportedModel(
-        f"{loaded.info.architecture} cannot be compensated: {reason}.",
-        "Use --compensate none. Decoders such as Llama, Qwen, Mistral, GPT-2 or GPT-NeoX can be.",
+        f"{loaded.info.architecture} cannot be compensated{how and f' by {how}'}: {reason}.",
+        f"Use --compensate none{other.get(how, '')}. Decoders such as Llama, Qwen, Mistral, GPT-2 or GPT-NeoX can be.",
     )

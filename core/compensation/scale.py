@@ -6,6 +6,7 @@ part of a block, attention or MLP, is divided where what it adds is linear: in i
 behind a gate; in all experts at once, of whom some answer each token; or in the weight of a norm that follows.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from core.compensation.hidden_states import growth
 from core.compensation.projections import Part, Patches, parts_of, patched, refused
@@ -52,9 +54,9 @@ def divisible(loaded: LoadedModel, blocks: Iterable[int]) -> Divisible:
             module = loaded.blocks.modules[block]
             hooked.callback(module.register_forward_hook(partial(look, block), with_kwargs=True).remove)
         loaded.model.base_model(input_ids=probe_ids(loaded.model)[None], use_cache=False)
-    own = [loaded.model.get_parameter(name) for names in found.values() for name in names]
-    if len(set(own)) < len(own):
-        raise refused(loaded, "some blocks share the weights through which they add")
+    uses = Counter(value for _, value in loaded.model.named_parameters(remove_duplicate=False))
+    if any(uses[loaded.model.get_parameter(name)] > 1 for names in found.values() for name in names):
+        raise refused(loaded, "some weights through which blocks add are used elsewhere, too", "scale")
     return found
 
 
@@ -108,29 +110,33 @@ def _linear(loaded: LoadedModel, block: int, part: Part, args: tuple[Any, ...], 
             output = loaded.blocks.hidden_in(module.forward(*given[0], **given[1]))
         return (output - loaded.blocks.skip(block, hidden).to(output.device)).float()
 
-    def looked_at(name: str) -> tuple[bool, bool]:
-        """Whether it changes what is added, and whether that is no straight line."""
+    def is_bent(name: str) -> bool:
         less, middle, more = (added([name], times) for times in _TIMES)
-        change = (more - less).norm()
-        return bool(change > 0), bool((less + more - 2 * middle).norm() > rounding * change)
+        return bool((less + more - 2 * middle).norm() > rounding * more.norm())
+
+    def is_silent(names: Sequence[str]) -> bool:
+        return not added(names, 0).any()
+
+    def needed(names: list[str]) -> list[str]:
+        """Those of them that have to be zero for the part to add nothing, and all that are kept from the start."""
+        for name in names[:]:
+            if name not in plain and is_silent([other for other in names if other != name]):
+                names.remove(name)
+        return names
 
     def is_divided(names: Sequence[str]) -> bool:
-        once, twice = (added(names, times) for times in _TIMES[:2])
-        return bool((twice - 2 * once).norm() <= rounding * twice.norm())
+        less, more, longer = added(names, _TIMES[0]), added(names, _TIMES[1]), added(names, _TIMES[1], size=2)
+        if (longer - more).norm() > max(rounding, _NORMED) * more.norm():
+            raise refused(loaded, f"what the {part.name} of block {block} adds depends on its input's size", "scale")
+        return bool((more / _TIMES[1] - less / _TIMES[0]).norm() <= rounding * more.norm() / _TIMES[1])
 
-    def confirmed(names: list[str]) -> list[str]:
-        once, twice, longer = added(names, 8), added(names, 16), added(names, 16, size=2)
-        if (longer - twice).norm() > max(rounding, _NORMED) * twice.norm():
-            raise refused(
-                loaded, f"what the {part.name} of block {block} adds depends on how large the hidden state is"
-            )
-        return names if (twice - 2 * once).norm() <= rounding * twice.norm() else []
-
-    ends = [f"{end}.{name}" for end in part.ends for name, _ in module.get_submodule(end).named_parameters()]
-    # With those that change nothing now: a bias of zeros, an expert whom no token went to.
-    own = [name for name in ends if not looked_at(name)[1]]
+    modules = {end: module.get_submodule(end) for end in part.ends}
+    ends = {f"{end}.{name}": one for end, one in modules.items() for name, _ in one.named_parameters()}
+    # Of a projection it is all: a bias of zeros too, and of a list of experts those whom no token went to.
+    plain = {name for name, one in ends.items() if isinstance(one, nn.Linear | Conv1D)}
     thin = [name for name, value in module.named_parameters() if value.dim() == 1 and name not in ends]
-    found = confirmed(own) or confirmed([name for name in thin if looked_at(name) == (True, False)])
-    if not found:
-        raise refused(loaded, f"what the {part.name} of block {block} adds is linear in no parameters that were found")
-    return found
+    for some in (list(ends), thin):
+        names = [name for name in some if name in plain or not is_bent(name)]
+        if is_silent(names) and is_divided(names := needed(names)):
+            return names
+    raise refused(loaded, f"what the {part.name} of block {block} adds is linear in no parameters found", "scale")

@@ -131,7 +131,7 @@ def _fitted(done: Compensation) -> str:
     text = f"{_plain(str(done.fitted))}, of which the last {done.held} sequences decided and were not fitted on"
     if not done.accepted:
         return f"- Compensation ({done.how}) lowered the loss at no cut, and nothing was changed: {text}."
-    scaled = "all output projections after a cut were divided by one number"
+    scaled = "what all layers after a cut add was divided by one number"
     refitted = "the output projections before a cut were fitted anew by ridge regression"
     what = scaled if done.how == "scale" else refitted
     last = f"then moved together towards the whole model's predictions, steps: {len(done.steps)}"

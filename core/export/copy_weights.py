@@ -7,6 +7,7 @@ Those few that a compensation has changed are written from memory, in the dtype 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
@@ -72,7 +73,9 @@ def as_stored(
     for name, value in changed.items():
         parts = {prefix + name.removeprefix(path): value}
         if not parts.keys() <= tensors.keys():
-            saved = revert_weight_conversion(model, {name: value})
+            saved = {name: value}
+            with suppress(ValueError, KeyError, RuntimeError):  # a rule that needs further weights beside this one
+                saved = revert_weight_conversion(model, {name: value})
             parts = {re.sub(f"^{re.escape(path)}", prefix, part): one for part, one in saved.items()}
         found = [tensors.get(part) for part in parts]
         types = {tensor.dtype for tensor in found if tensor is not None}

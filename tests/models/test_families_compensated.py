@@ -1,6 +1,5 @@
 """A refit and a scale of every family: opened by plain transformers, or refused by name before anything is written."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +85,9 @@ def test_plain_transformers_has_the_logits_of_the_model_in_memory(family: str, t
 @pytest.mark.parametrize("family", [family for family in EXPORTED if family not in NOT_DIVIDED])
 def test_what_later_blocks_add_is_divided_as_if_the_hidden_state_were_multiplied(family: str, tmp_path: Path) -> None:
     loaded = opened(tmp_path, family)
+    for name, value in loaded.model.named_parameters():
+        if name.endswith("bias"):
+            value.data.normal_(0, 0.1)
     behind, ids = range(4, DEPTH), torch.arange(3, 19)[None]
     patches: Patches = {}
     for names in divisible(loaded, behind).values():
@@ -113,5 +115,8 @@ def test_refused_by_name(family: str, how: str, tmp_path: Path) -> None:
     if family not in (NOT_ADDED if how == "refit" else NOT_DIVIDED):
         check_changeable(loaded, how)
         return
-    with pytest.raises(UnsupportedModel, match=re.escape(f"{loaded.info.architecture} cannot be compensated")):
+    by = "" if family == "MiniMax" else f" by {how}"
+    with pytest.raises(UnsupportedModel, match=f"{loaded.info.architecture} cannot be compensated{by}: ") as refusal:
         check_changeable(loaded, how)
+    other = {"refit": "scale", "scale": "refit"}[how]
+    assert (f"--compensate {other} may be possible" in refusal.value.hint) == bool(by)

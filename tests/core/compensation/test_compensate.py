@@ -284,7 +284,10 @@ def test_families_whose_projections_are_not_added_as_they_are_are_refused_by_nam
     family: str, how: str, tmp_path: Path, text_file: Path
 ) -> None:
     loaded = loaded_of(tmp_path, REFUSED[family]())
-    with pytest.raises(QuorumError, match=f"{loaded.info.architecture} cannot be compensated: ") as refusal:
+    with pytest.raises(
+        QuorumError,
+        match=f"{loaded.info.architecture} cannot be compensated by {'scale' if how == 'scale' else 'refit'}: ",
+    ) as refusal:
         next(compensate(loaded, windows_of(loaded, text_file), mask_of(REMOVED), how))
     assert "--compensate none" in refusal.value.hint
 

@@ -36,11 +36,13 @@ FOUND: dict[str, tuple[Callable[[], PreTrainedConfig], set[str]]] = {
 }
 
 
-def folder_of(folder: Path, config: PreTrainedConfig, *, zero: str = "") -> Path:
+def folder_of(folder: Path, config: PreTrainedConfig, *, zero: str = "", biases: float = 0.1) -> Path:
     """A random model, of which some weights are zero: they are of those whose names hold that."""
     torch.manual_seed(0)
     model = randomised(AutoModelForCausalLM.from_config(config, dtype=torch.float32))
     for name, value in model.named_parameters():
+        if name.endswith("bias"):
+            value.data.normal_(0, biases)
         if zero and zero in name:
             value.data.zero_()
     model.save_pretrained(folder)
@@ -48,19 +50,37 @@ def folder_of(folder: Path, config: PreTrainedConfig, *, zero: str = "") -> Path
     return folder
 
 
+@pytest.mark.parametrize("biases", [0, 0.003, 0.1])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("family", FOUND)
-def test_what_is_found(family: str, dtype: str, tmp_path: Path) -> None:
+def test_what_is_found(family: str, dtype: str, biases: float, tmp_path: Path) -> None:
     config, names = FOUND[family]
-    loaded = load(locate(str(folder_of(tmp_path, config()))), dtype, "cpu")
+    loaded = load(locate(str(folder_of(tmp_path, config(), biases=biases))), dtype, "cpu")
+    if family == "a gate behind" and dtype == "float16":
+        with pytest.raises(UnsupportedModel, match="halves its hidden state between blocks in float16"):
+            divisible(loaded, [2, 5])
+        return
     own = {name: value.clone() for name, value in loaded.model.named_parameters()}
     found = divisible(loaded, [2, 5])
     assert {block: set(of) for block, of in found.items()} == {
-        block: {f"{loaded.blocks.path}.{block}.{name}" for name in names} for block in (2, 5)
+        block: {f"{loaded.blocks.path}.{block}.{name}" for name in names if biases or not name.endswith("_bias")}
+        for block in (2, 5)
     }
     assert all(torch.equal(own[name], value) for name, value in loaded.model.named_parameters()), "left as found"
     for name, value in divided(loaded, found[2], 4).items():
         assert torch.allclose(4 * value, own[name], atol=1e-6) and value.dtype == own[name].dtype
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("weight", [0, 1.5, 6])
+def test_a_norm_whose_factor_is_one_more_than_its_weight_is_refused(dtype: str, weight: float, tmp_path: Path) -> None:
+    """In every dtype, however small that one is beside the weight."""
+    loaded = load(locate(str(folder_of(tmp_path, CONFIGS["gemma3"]()))), dtype, "cpu")
+    for name, value in loaded.model.named_parameters():
+        if "post_" in name:
+            value.data.fill_(weight)
+    with pytest.raises(UnsupportedModel, match="attention of block 2 adds is linear in no parameters found"):
+        divisible(loaded, [2])
 
 
 @pytest.mark.parametrize("zero", ["layers.2.self_attn.o_proj", "layers.2.mlp.down_proj", "layers.2."])
@@ -71,12 +91,14 @@ def test_what_adds_nothing_is_divided_as_well(zero: str, tmp_path: Path) -> None
     assert set(divisible(loaded, [2])[2]) == names
 
 
-def test_weights_that_blocks_share_are_refused(tmp_path: Path) -> None:
+def test_weights_that_are_used_elsewhere_are_refused(tmp_path: Path) -> None:
+    """By a block that is not asked about, too: it would be divided with them."""
     loaded = load(locate(str(folder_of(tmp_path, CONFIGS["llama"]()))), "float32", "cpu")
     loaded.blocks.modules[5].mlp.down_proj.weight = loaded.blocks.modules[2].mlp.down_proj.weight
-    with pytest.raises(UnsupportedModel, match="some blocks share the weights through which they add"):
-        divisible(loaded, [2, 5])
-    assert divisible(loaded, [2, 4]).keys() == {2, 4}
+    for asked in ([2, 5], [5]):
+        with pytest.raises(UnsupportedModel, match="some weights through which blocks add are used elsewhere, too"):
+            divisible(loaded, asked)
+    assert divisible(loaded, [3, 4]).keys() == {3, 4}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

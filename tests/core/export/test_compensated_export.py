@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, MixtralConfig
 
 from core.checkpoint.checkpoint import locate
 from core.compensation.projections import Patches, patched, projections
@@ -24,7 +24,7 @@ from core.text.corpora import read
 from core.text.windows import Windows, cut
 from tests.support.commands import Cli
 from tests.support.finished import Finished
-from tests.support.models import LAYERS, recipe_of, save_model
+from tests.support.models import LAYERS, SMALL, recipe_of, save_model
 
 REMOVED = (0, 3, 4)
 MASK = ~np.isin(np.arange(LAYERS), REMOVED)
@@ -90,6 +90,24 @@ def test_weights_that_the_files_hold_otherwise_are_refused(tiny_loaded: LoadedMo
     for name, value in (("model.layers.2.mlp.fused.weight", torch.zeros(3)), ("model.norm.weight", torch.zeros(3))):
         with pytest.raises(ExportError, match=name):
             as_stored(folder, path, LAYERS, tiny_loaded.model, {name: value})
+
+
+def test_experts_that_the_files_hold_each_by_itself(tmp_path: Path) -> None:
+    """As transformers' own save_pretrained writes them; in one dtype and none missing, or refused."""
+    AutoModelForCausalLM.from_config(MixtralConfig(**SMALL, num_local_experts=3)).save_pretrained(tmp_path)
+    model, name = AutoModelForCausalLM.from_pretrained(tmp_path), "model.layers.2.mlp.experts.down_proj"
+    value = model.get_parameter(name).detach() / 3
+    rounded, stored = as_stored(tmp_path, "model.layers", LAYERS, model, {name: value})
+    assert torch.equal(rounded[name], value)
+    files = load_file(tmp_path / "model.safetensors")
+    ends = [f"model.layers.2.block_sparse_moe.experts.{expert}.w2.weight" for expert in range(3)]
+    assert list(stored) == ends and all(torch.allclose(files[end] / 3, stored[end]) for end in ends)
+    for wrong in ({ends[1]: files[ends[1]].half()}, {ends[1]: files[ends[1]][:-1]}, {}):
+        save_file(
+            {**{one: file for one, file in files.items() if one != ends[1]}, **wrong}, tmp_path / "model.safetensors"
+        )
+        with pytest.raises(ExportError, match=re.escape(f"do not hold {name} as the model does")):
+            as_stored(tmp_path, "model.layers", LAYERS, model, {name: value})
 
 
 @pytest.mark.parametrize("how", ["scale", "refit", "logits"])
