@@ -1,7 +1,7 @@
 """What compensation does to accuracy: plans answer tasks as they are, and after each compensation.
 
-The bundled model without some layers, each plan plain, after `scale` and after `refit`, which are fitted as
-`export --compensate` fits them; all answer the first items of each task of lm-eval from a folder (`tasks --data`) and
+The bundled model without some layers, each plan plain and after compensations, which are fitted as `export
+--compensate` fits them; all answer the first items of each task of lm-eval from a folder (`tasks --data`) and
 of the small sums, which need none. Beside every accuracy stands its standard error; what a compensation changes is told
 by pairs, item by item, and over all items together. Rows of earlier calls that asked for the same stay in the file.
 """
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="a folder with a JSON lines file of each task")
     parser.add_argument("--tasks", nargs="+", default=[*PAPER_TASKS, SUMS])
     parser.add_argument("--remove", nargs="+", default=PLANS, metavar="16,17,18", help='"" is the whole model')
-    parser.add_argument("--ways", nargs="+", default=["none", "refit"], choices=COMPENSATIONS)
+    parser.add_argument("--ways", nargs="+", default=["none", "refit", "logits"], choices=COMPENSATIONS)
     parser.add_argument("--items", type=int, default=200)
     parser.add_argument("--fit", type=int, default=96, help="windows of 128 tokens")
     parser.add_argument("--dtype", default="bfloat16")
@@ -116,7 +116,8 @@ def changes(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[float, fl
 def table(rows: list[dict[str, Any]]) -> str:
     """Accuracies of every state on every task, and over all items."""
     lines, changed = [], changes(rows)
-    for row in rows:
+    plans = list(dict.fromkeys(row["removed"] for row in rows))
+    for row in sorted(rows, key=lambda row: plans.index(row["removed"])):
         each = shares(row)
         cells = [f"{value:.3f} ± {error:.3f}" for value, error in map(mean, each.values())]
         overall = f"{over_all(row).mean():.3f}"

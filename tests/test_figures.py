@@ -242,6 +242,13 @@ def test_what_steps_towards_the_logits_add() -> None:
 def test_what_compensation_does_to_accuracy() -> None:
     page, found = said("What compensation does to accuracy"), of("accuracy")
     tabled(page, accuracy.table(found["rows"]))
+    rows = {(row["removed"], row["way"]): accuracy.shares(row) for row in found["rows"]}
+    for way, task in (("refit", "lambada_openai"), ("logits", "lambada_openai"), ("logits", "boolq")):
+        by_pairs = [
+            "{:+.3f} ± {:.3f}".format(*accuracy.mean(rows[plan, way][task] - rows[plan, "none"][task]))
+            for plan in accuracy.PLANS[1:]
+        ]
+        assert " and ".join(by_pairs).replace("0.", ".") in page
     assert found["fitted"].split()[-1] in page and found["dtype"] in page and f"first {found['items']} items" in page
 
 
