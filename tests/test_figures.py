@@ -226,17 +226,29 @@ def test_rivals_that_compensate_in_their_own_way() -> None:
 
 def test_what_steps_towards_the_logits_add() -> None:
     page, found = said("What compensation gives back"), of("own_compensations")
-    assert tabled(page, towards_logits.table(found["rows"])) == len(compensation.COUNTS)
     rows = [row for row in found["rows"] if towards_logits.WAY in row]
-    logs = np.log([np.divide(row[towards_logits.WAY], row["refit"]) for row in rows])
-    assert f"{short(float(np.exp(logs.mean())))} of what `refit` leaves" in page
+    by_seeds = [[row for row in found["rows"] if row["seed"] == seed] for seed in (0, 1, 2)]
+    assert len(rows) == 3 * len(compensation.COUNTS)
+    assert tabled(page, towards_logits.table(rows)) == len({tuple(row["removed"]) for row in rows})
     assert max(row["evaluations"] for row in rows) < 20, "what was asked for"
-    first = [row for row in found["rows"] if row["seed"] == 0]
-    shares = [
-        compensation.ratio(first, ("ours, for refit", towards_logits.WAY), rival, [0, 1, 2])
-        for rival in (("sleb", "none"), ("evopress", "scale"))
+
+    def over(ours: str, way: str, some: list[dict[str, Any]], texts: list[int]) -> str:
+        return short(compensation.ratio(some, ("ours, for refit", towards_logits.WAY), (ours, way), texts))
+
+    for *against, words in (
+        ("ours, for refit", "refit", "leaves {} of what `refit` leaves (geometric mean; {} by draws; {} on the novel"),
+        ("sleb", "none", "is {} of SLEB's plain perplexity ({} by draws; {} on the novel alone)"),
+    ):
+        first, second, third = (over(*against, some, [0, 1, 2]) for some in by_seeds)
+        every, novel = (over(*against, found["rows"], texts) for texts in ([0, 1, 2], [2]))
+        assert words.format(every, f"{first}, {second} and {third}", novel) in page
+    by_counts = [
+        over("ours, for refit", "refit", [row for row in rows if row["count"] == count], [0, 1, 2])
+        for count in compensation.COUNTS
     ]
-    assert f"is {short(shares[0])} of SLEB's plain perplexity and {short(shares[1])} of the best rival's" in page
+    assert f"{', '.join(by_counts[:3])} and {by_counts[3]} at 3, 6, 9 and 12 removed" in page
+    assert f"{over('sleb', 'scale', found['rows'], [0, 1, 2])} of SLEB's with `scale`, and on the first draw" in page
+    assert f"first draw {over('evopress', 'scale', by_seeds[0], [0, 1, 2])} of the best rival's" in page
 
 
 def test_what_compensation_does_to_accuracy() -> None:
