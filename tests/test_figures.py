@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,16 @@ def test_rivals_that_compensate_in_their_own_way() -> None:
     draws = ", ".join(map(short, by_draws[:2])) + f" and {short(by_draws[2])} by draws"
     assert f"{short(every[0])} of SLEB's plain perplexity ({draws}; {short(every[1])} on the novel alone)" in page
     assert every[0] < 0.72 and every[1] < 0.8, "what was asked for"
+    over_draws = {
+        rival: short(compensation.ratio(found["rows"], compensated, rival, [0, 1, 2]))
+        for rival in product(("sleb", "shortgpt"), ("scale", "refit"))
+    }
+    loop = short(compensation.ratio(found["rows"], compensated, ("prune-comp", compensation.OWN), [0, 1, 2]))
+    assert (
+        f"{over_draws['sleb', 'scale']} of SLEB's with `scale`, {loop} of what Prune&Comp's loop comes to, "
+        f"{over_draws['shortgpt', 'scale']} of ShortGPT's with `scale`, {over_draws['sleb', 'refit']} of SLEB's with "
+        f"our `refit` and {over_draws['shortgpt', 'refit']} of ShortGPT's"
+    ) in page
     assert found["fitted"].split()[-1] in page and f"--fit {found['fit']}" in page
 
 
