@@ -45,7 +45,8 @@ def compensation_text(done: Compensation, perplexity: float) -> str:
         layers = f"layer {cut.first}" if cut.first == cut.last else f"layers {cut.first} to {cut.last}"
         what = f"{'scalar' if done.how == 'scale' else 'ridge'} {cut.strength:.4g}"
         if not cut.strength:
-            lines.append(f"  {layers}: no block before it to refit, stays plain")
+            nothing = "no block behind it to scale" if done.how == "scale" else "no block before it to refit"
+            lines.append(f"  {layers}: {nothing}, stays plain")
             continue
         verdict = "accepted" if cut.accepted else "not accepted, stays plain"
         lines.append(f"  {layers}: {what}, {cut.before:.4f} to {cut.after:.4f} nats a token, {verdict}")

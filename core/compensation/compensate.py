@@ -8,7 +8,8 @@ which end at its depth.
 A fit is accepted where the loss falls on sequences that it has not seen; otherwise its cut stays plain.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 
@@ -17,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from core.coalitions.players import computed
-from core.compensation.projections import Patches, changed_by, patched
+from core.compensation.projections import Patches, Projection, changed_by, patched
 from core.compensation.refit import refitted
 from core.compensation.scale import divisible, scaled
 from core.compensation.towards_logits import towards_logits
-from core.errors import CorpusError, SelectionError
+from core.errors import CorpusError, SelectionError, UnsupportedModel
 from core.evaluate.reference import sequence_losses
 from core.model.model import LoadedModel
 from core.records.events import Event, Stage
@@ -66,9 +67,27 @@ def check_compensation(loaded: LoadedModel, mask: Mask) -> None:
 
 
 def check_changeable(loaded: LoadedModel, how: str) -> None:
-    """UnsupportedModel where a block has nothing that a compensation could change."""
+    """UnsupportedModel where a block has nothing that a compensation could change; it names another that has."""
+    with _naming_another(loaded, how):
+        _look(loaded, how)
+
+
+@contextmanager
+def _naming_another(loaded: LoadedModel, how: str) -> Iterator[None]:
+    try:
+        yield
+    except UnsupportedModel as cause:
+        other = "refit" if how == "scale" else "scale"
+        try:
+            _look(loaded, other)
+        except UnsupportedModel:
+            raise cause from None
+        raise UnsupportedModel(cause.message, f"Use --compensate {other}, or --compensate none.") from cause
+
+
+def _look(loaded: LoadedModel, how: str) -> None:
     if how == "scale":
-        divisible(loaded, range(1, len(loaded.blocks)))
+        divisible(loaded, range(1, len(loaded.blocks)))  # the first is behind no cut
     else:
         changed_by(loaded, range(len(loaded.blocks)))
 
@@ -99,14 +118,16 @@ def compensate(
         )
     behind = [int(block) for block in np.flatnonzero(computed(loaded.kept(mask))) if cuts and block >= cuts[0].stop]
     before = [cut.start - 1 for cut in cuts if cut.start]
-    of = [] if how == "scale" else changed_by(loaded, before)
     held = held_of(len(ids))
     fitted_on, unseen = ids[: len(ids) - held], ids[len(ids) - held :]
-    fit: Callable[[range, Patches], tuple[float, Patches]] = (
-        partial(scaled, loaded, fitted_on, divisible(loaded, behind))
-        if how == "scale"
-        else partial(refitted, loaded, fitted_on, mask, of)
-    )
+    fit: Callable[[range, Patches], tuple[float, Patches]]
+    of: list[Projection] = []
+    with _naming_another(loaded, how):
+        if how == "scale":
+            fit = partial(scaled, loaded, fitted_on, divisible(loaded, behind))
+        else:
+            of = changed_by(loaded, before)
+            fit = partial(refitted, loaded, fitted_on, mask, of)
     patches: Patches = {}
     loss = _loss(loaded, unseen, mask, patches) if cuts else np.nan
     done = []

@@ -218,8 +218,7 @@ def _is_added(loaded: LoadedModel, projection: Projection, part: Part) -> bool:
 
 def refused(loaded: LoadedModel, reason: str, how: str = "") -> UnsupportedModel:
     """Of a model that one compensation cannot change, or with `how` empty none can."""
-    other = {"scale": "; --compensate refit may be possible", "refit": "; --compensate scale may be possible"}
     return UnsupportedModel(
         f"{loaded.info.architecture} cannot be compensated{how and f' by {how}'}: {reason}.",
-        f"Use --compensate none{other.get(how, '')}. Decoders such as Llama, Qwen, Mistral, GPT-2 or GPT-NeoX can be.",
+        "Use --compensate none. Decoders such as Llama, Qwen, Mistral, GPT-2 or GPT-NeoX can be.",
     )

@@ -7,7 +7,7 @@ behind a gate; in all experts at once, of whom some answer each token; or in the
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -23,8 +23,9 @@ from core.model.model import LoadedModel
 from core.model.sublayers import silenced
 
 _SMALL = 0.1  # the size of a hidden state for a look; the epsilon of a norm is far less
-_NORMED = 0.02  # what a norm's epsilon may do when the hidden state is twice as large, relatively
 _TIMES = (8, 16, 24)  # so much more is added for a look, which stands out from what rounding does to the hidden state
+_LARGER = 16  # times; a power of two, which no rounding notices
+_EPSILON = 0.02  # what the epsilon of a norm may do to that, relatively
 
 Divisible = Mapping[int, tuple[str, ...]]  # names of parameters in the model, by block
 
@@ -36,8 +37,8 @@ def divisible(loaded: LoadedModel, blocks: Iterable[int]) -> Divisible:
         blocks: any but the first, which is behind no cut, and may read the embedding without a norm.
 
     Raises:
-        UnsupportedModel: quantised or offloaded weights, or a part of a block that is linear in none of its parameters,
-            or depends on the size of the hidden state.
+        UnsupportedModel: quantised or offloaded weights; blocks that add in another way, depend on the size of the
+            hidden state or are linear in none of their parameters; or weights that are used elsewhere, too.
     """
     parts = parts_of(loaded)
     found: dict[int, tuple[str, ...]] = {}
@@ -45,7 +46,9 @@ def divisible(loaded: LoadedModel, blocks: Iterable[int]) -> Divisible:
     def look(block: int, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], __: Any) -> None:
         names: dict[str, None] = {}
         for part in parts[block]:
-            with silenced(list(_ends(loaded, block, parts[block], part)), loaded.blocks.width):
+            others = [end for other in parts[block] if other is not part for end in other.ends]
+            modules = [loaded.blocks.modules[block].get_submodule(end) for end in others]
+            with silenced(modules, loaded.blocks.width):
                 names |= dict.fromkeys(_linear(loaded, block, part, args, kwargs))
         found[block] = tuple(f"{loaded.blocks.path}.{block}.{name}" for name in names)
 
@@ -71,12 +74,16 @@ def scaled(
 ) -> tuple[float, Patches]:
     """How much larger the hidden state is behind a cut than before it, and all later blocks, which then add less.
 
+    Where there are none, 0.
+
     Args:
         ids: token ids (sequences, length).
         of: parameters of the blocks that stay.
         cut: removed blocks.
         patches: of earlier cuts, upon which this one is divided.
     """
+    if all(block < cut.stop for block in of):
+        return 0.0, {}
     scale = growth(loaded, ids, cut.start, cut.stop)
     changed: Patches = {}
     with patched(loaded.model, patches):
@@ -86,24 +93,16 @@ def scaled(
     return scale, changed
 
 
-def _ends(loaded: LoadedModel, block: int, parts: Sequence[Part], but: Part) -> Iterator[nn.Module]:
-    """What the other parts of a block end in."""
-    for part in parts:
-        for name in part.ends if part is not but else ():
-            yield loaded.blocks.modules[block].get_submodule(name)
-
-
 def _linear(loaded: LoadedModel, block: int, part: Part, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:
     """The parameters of a part, by their names inside the block, in which together it is linear; the others silent."""
     module = loaded.blocks.modules[block]
-    rounding = torch.finfo(loaded.model.dtype).eps ** 0.5 / 2  # half of the digits
-
     entered = hidden_of(args, kwargs)
     assert entered is not None  # find_blocks has seen every block receive one
     # Not the model's own state: in some of its channels it is so large that rounding takes away what is added.
     small = _SMALL * torch.randn(entered.shape, generator=torch.Generator().manual_seed(0)).to(entered)
 
     def added(names: Iterable[str], times: int, size: int = 1) -> torch.Tensor:
+        """What the part adds to the small state, `size` times as large, while some parameters are multiplied."""
         hidden = size * small
         given = ((hidden, *args[1:]), kwargs) if args else ((), {**kwargs, "hidden_states": hidden})
         with patched(module, {name: module.get_parameter(name) * times for name in names}):
@@ -112,31 +111,38 @@ def _linear(loaded: LoadedModel, block: int, part: Part, args: tuple[Any, ...], 
 
     def is_bent(name: str) -> bool:
         less, middle, more = (added([name], times) for times in _TIMES)
-        return bool((less + more - 2 * middle).norm() > rounding * more.norm())
+        digits = torch.finfo(loaded.model.dtype).eps ** 0.5  # half of them
+        return bool((less + more - 2 * middle).norm() > digits / 2 * more.norm())
 
-    def is_silent(names: Sequence[str]) -> bool:
+    def is_silent(names: Iterable[str]) -> bool:
         return not added(names, 0).any()
 
-    def needed(names: list[str]) -> list[str]:
-        """Those of them that have to be zero for the part to add nothing, and all that are kept from the start."""
+    def is_multiple(names: Iterable[str]) -> bool:
+        """Whether a larger state and larger weights give a larger output, by as much, as most tokens have it.
+
+        Not all: where two experts are nearly as likely, a norm's epsilon decides between them.
+        """
+        once, larger = added(names, 1, _LARGER), added(names, _LARGER, _LARGER**2) / _LARGER
+        return bool((larger - once).norm(dim=-1).median() <= _EPSILON * once.norm(dim=-1).median())
+
+    ends = {
+        f"{end}.{name}": isinstance(module.get_submodule(end), nn.Linear | Conv1D)
+        for end in part.ends
+        for name, _ in module.get_submodule(end).named_parameters()
+    }
+    norms = [name for name, value in module.named_parameters() if value.dim() == 1 and name not in ends]
+    for some in (ends, norms):
+        # Of a projection it is all: a bias of zeros too, and of a list of experts those whom no token went to.
+        names = [name for name in some if ends.get(name) or not is_bent(name)]
+        if not is_silent(names):
+            continue
         for name in names[:]:
-            if name not in plain and is_silent([other for other in names if other != name]):
-                names.remove(name)
-        return names
-
-    def is_divided(names: Sequence[str]) -> bool:
-        less, more, longer = added(names, _TIMES[0]), added(names, _TIMES[1]), added(names, _TIMES[1], size=2)
-        if (longer - more).norm() > max(rounding, _NORMED) * more.norm():
-            raise refused(loaded, f"what the {part.name} of block {block} adds depends on its input's size", "scale")
-        return bool((more / _TIMES[1] - less / _TIMES[0]).norm() <= rounding * more.norm() / _TIMES[1])
-
-    modules = {end: module.get_submodule(end) for end in part.ends}
-    ends = {f"{end}.{name}": one for end, one in modules.items() for name, _ in one.named_parameters()}
-    # Of a projection it is all: a bias of zeros too, and of a list of experts those whom no token went to.
-    plain = {name for name, one in ends.items() if isinstance(one, nn.Linear | Conv1D)}
-    thin = [name for name, value in module.named_parameters() if value.dim() == 1 and name not in ends]
-    for some in (list(ends), thin):
-        names = [name for name in some if name in plain or not is_bent(name)]
-        if is_silent(names) and is_divided(names := needed(names)):
+            others = [other for other in names if other != name]
+            if not ends.get(name) and is_silent(others):
+                names = others
+        if is_multiple(names):
             return names
-    raise refused(loaded, f"what the {part.name} of block {block} adds is linear in no parameters found", "scale")
+    reason = (
+        f"what the {part.name} of block {block} adds is linear in no parameters found, or depends on its input's size"
+    )
+    raise refused(loaded, reason, "scale")

@@ -11,7 +11,7 @@ STREAMLITS = ("presentation-role-conflict", "stFileUploaderDropzone")
 # Judged is what a page looks like when it stands still: Streamlit fades in the ends of a slider under the pointer, and
 # fades what a busy machine takes long to draw anew.
 STILL = """* { transition: none !important }
-[data-stale=true], summary, summary * { opacity: 1 !important }"""
+[data-stale=true], details:has([data-stale=true]) summary * { opacity: 1 !important }"""
 
 
 def violations(page: Page) -> list[str]:
@@ -93,3 +93,5 @@ def test_no_page_keeps_anybody_out(dashboard: Server, page: Page) -> None:
 def test_a_fault_is_found(page: Page) -> None:
     page.set_content("<h1>A picture</h1><img src='data:image/gif;base64,R0lGODlhAQABAAAAACw='><p>of nothing</p>")
     assert any("image-alt" in fault for fault in violations(page))
+    page.set_content("<details><summary><p style='opacity: .3'>An expander</p></summary>What it holds</details>")
+    assert any("color-contrast" in fault for fault in violations(page))

@@ -23,6 +23,7 @@ from transformers import (
     RwkvConfig,
 )
 
+from app.cli.compensated import compensation_text
 from benchmarks.byte_tokenizer import save_tokenizer
 from core.checkpoint.checkpoint import locate
 from core.compensation import compensate as compensation
@@ -267,6 +268,13 @@ def test_before_the_first_block_there_is_nothing_to_refit(tiny_loaded: LoadedMod
     assert not patches and [(cut.strength, cut.accepted, cut.before == cut.after) for cut in done.cuts] == [
         (0, False, True)
     ]
+
+
+def test_behind_the_last_block_there_is_nothing_to_divide(tiny_loaded: LoadedModel, text_file: Path) -> None:
+    done, _ = come(compensate(tiny_loaded, windows_of(tiny_loaded, text_file), mask_of((2, 6, 7)), "scale"))
+    assert done.cuts[0].strength > 0
+    assert [(cut.strength, cut.accepted, cut.before == cut.after) for cut in done.cuts[1:]] == [(0, False, True)]
+    assert "  layers 6 to 7: no block behind it to scale, stays plain" in compensation_text(done, 1.0).splitlines()
 
 
 def test_cuts_are_the_runs_of_dropped_blocks() -> None:

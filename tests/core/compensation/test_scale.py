@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Glm4Config, GptOssConfig, PreTrainedConfig, RwkvConfig
+from transformers import AutoModelForCausalLM, Glm4Config, GptOssConfig, Olmo2Config, PreTrainedConfig, RwkvConfig
 
 from benchmarks.byte_tokenizer import save_tokenizer
 from core.checkpoint.checkpoint import locate
@@ -79,7 +79,18 @@ def test_a_norm_whose_factor_is_one_more_than_its_weight_is_refused(dtype: str, 
     for name, value in loaded.model.named_parameters():
         if "post_" in name:
             value.data.fill_(weight)
-    with pytest.raises(UnsupportedModel, match="attention of block 2 adds is linear in no parameters found"):
+    with pytest.raises(
+        UnsupportedModel,
+        match="attention of block 2 adds is linear in no parameters found, or",
+    ):
+        divisible(loaded, [2])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_blocks_that_read_the_hidden_state_without_a_norm_are_refused(dtype: str, tmp_path: Path) -> None:
+    """Nearly a multiple of it where activations are small; and not what a scale takes it for."""
+    loaded = load(locate(str(folder_of(tmp_path, Olmo2Config(**SMALL)))), dtype, "cpu")
+    with pytest.raises(UnsupportedModel, match="MLP of block 2 adds is linear in no parameters found, or depends on"):
         divisible(loaded, [2])
 
 
