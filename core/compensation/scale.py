@@ -136,13 +136,11 @@ def _linear(loaded: LoadedModel, block: int, part: Part, args: tuple[Any, ...], 
         names = [name for name in some if ends.get(name) or not is_bent(name)]
         if not is_silent(names):
             continue
-        for name in names[:]:
+        for name in names[:]:  # of experts in one tensor, their way in; and norms that do not follow
             others = [other for other in names if other != name]
             if not ends.get(name) and is_silent(others):
                 names = others
         if is_multiple(names):
             return names
-    reason = (
-        f"what the {part.name} of block {block} adds is linear in no parameters found, or depends on its input's size"
-    )
-    raise refused(loaded, reason, "scale")
+    what = f"what the {part.name} of block {block} adds"
+    raise refused(loaded, f"{what} is linear in no parameters found, or depends on its input's size", "scale")
