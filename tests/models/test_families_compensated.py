@@ -66,10 +66,12 @@ def test_plain_transformers_has_the_logits_of_the_model_in_memory(family: str, t
     windows = cut(read(str(text_file), "evaluation"), loaded.checkpoint.tokenizer, text)
     [*_, block] = [block for block in range(DEPTH - 1) if block + 1 in removed and block not in removed]
     patches = moved(loaded, block) if family not in NOT_ADDED else {}
+    assert bool(patches) == (family not in NOT_ADDED)
     assert all(any(name.endswith(end) for name in patches) for end in EXPERTS.get(family, ()))
     behind = [each for each in range(1, DEPTH) if each not in {*removed, block}]
     found = divisible(loaded, behind) if family not in NOT_DIVIDED else {}
     less = divided(loaded, [name for names in found.values() for name in names], 1.5)
+    assert bool(less) == (family not in NOT_DIVIDED)
     assert all(any(name.endswith(end) for name in less) for end in DIVIDED.get(family, ()))
     patches |= less
     done = Compensation("refit", windows.protocol, 1, (Mend(3, 3, 0.1, 5.0, 4.0, True),))
