@@ -16,7 +16,7 @@ from core.records.plans import Selection
 from core.selection.finalists import MOST
 
 HELP = f"""Compensation changes weights, most of them beside each cut, so that the layers that stay make up for it.
-Up to {MOST} sets of this size are compensated and measured: a minute each for a small model, two to four with logits."""
+Up to {MOST} sets of this size are compensated and measured: a minute each for a small model, two to four by logits."""
 
 
 def show_compensation(shared: Jobs, run: StoredRun, found: Selection, removed: tuple[int, ...]) -> None:
