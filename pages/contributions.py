@@ -13,9 +13,10 @@ from app.contributions.rival_scores import show_rival_scores
 from app.contributions.tasks.task_panel import show_tasks
 from app.contributions.trust import show_trust
 from app.contributions.what_if import show_what_if
-from app.dashboard import estimated, parts, state
+from app.dashboard import estimated, parts
 from app.dashboard.progress import show_standing
 from app.dashboard.refitting import offered
+from app.dashboard.session import widgets
 from app.dashboard.tables import show_table, value_table
 from app.figures.protocol_chip import protocol_chip
 from app.figures.terms_chip import terms_chip
@@ -50,8 +51,8 @@ chosen = parts.pick_run(shared.database)
 
 def open_layer(name: str) -> None:
     """Puts a layer that was clicked on show, and its panel."""
-    state.choose("layer", name)
-    state.choose("tab", "layer")
+    widgets.choose("layer", name)
+    widgets.choose("tab", "layer")
 
 
 def show_values(run: StoredRun, result: RunResult) -> None:
@@ -72,8 +73,7 @@ def show_values(run: StoredRun, result: RunResult) -> None:
     with columns[3]:
         explain(found, kind, worth)
     ranks = rank_intervals(found.items)
-    bars = value_bars(found.items, players, f"{kind} value, {unit}", layer, 320)
-    parts.show_chart(bars, "bars", take=open_layer)
+    parts.show_chart(value_bars(found.items, players, f"{kind} value, {unit}", layer, 320), "bars", take=open_layer)
     said = "Exact" if found.basis.startswith("Exact") else "Estimated"
     st.caption(f"{said}. Whiskers: 90 % over coalitions; orange: texts.")
     show_strip(shared.database, run, result)

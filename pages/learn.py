@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts
+from app.dashboard.session import widgets
 from app.learn import sampling_step, story_steps, strata_step, surrogate_step
 from app.learn.step_parts import own_run
 from app.learn.stepper import show_bar
@@ -22,7 +23,7 @@ now = show_bar({name: label for name, (label, _) in STEPS.items()})
 own = own_run(shared.database, parts.pick_run(shared.database))
 if own is None:
     st.caption("The lecture needs no run. With one, each step ends on your own model.")
-state.keep(*story_steps.WIDGETS)
+widgets.keep(*story_steps.WIDGETS)
 names = list(STEPS)
 # Each step has a place of its own: a table that the browser takes over from another step keeps Tab for ever.
 with [st.container() for _ in names][names.index(now)]:

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.dashboard import estimated, parts, state
+from app.dashboard import estimated, parts
 from app.dashboard.refitting import offered
+from app.dashboard.session import state
 from app.figures.protocol_chip import protocol_chip
 from app.figures.terms_chip import terms_chip
 from app.preview import removal, steps

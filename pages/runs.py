@@ -5,7 +5,8 @@ from typing import Any
 import streamlit as st
 
 from app.comparing.compare_runs import compared, show_comparison
-from app.dashboard import login, parts, state
+from app.dashboard import login, parts
+from app.dashboard.session import state
 from app.runs.form import show_form
 from app.runs.history import show_history
 from app.runs.newest_panel import show_newest, unfinished

@@ -7,7 +7,8 @@ import streamlit as st
 
 from app.comparing.compare_figure import contributions_overlaid, correlation_matrix, curves_overlaid
 from app.comparing.rank_agreement import are_layered_alike, correlations, depths
-from app.dashboard import parts, state
+from app.dashboard import parts
+from app.dashboard.session import state, widgets
 from app.dashboard.tables import draw_table, show_table
 from app.digits import perplexity
 from app.foreign import code, plain
@@ -44,7 +45,7 @@ def show_comparison(chosen: StoredRun, runs: Sequence[StoredRun]) -> None:
         parts.show_failure(f"{', '.join(early)}: no contributions yet.", "They are compared as soon as there are some.")
     if chosen.findings is None or not others:
         return
-    state.settle_several(_CHOICE, list(others), asked)
+    widgets.settle_several(_CHOICE, list(others), asked)
     names = st.multiselect(
         "Compare with",
         list(others),
@@ -52,7 +53,7 @@ def show_comparison(chosen: StoredRun, runs: Sequence[StoredRun]) -> None:
         key=_CHOICE,
         placeholder="Choose any number of runs",
         help="While runs are compared, they are what the page shows: a new run can be started once none is here",
-        on_change=lambda: state.remember_compared(chosen.run, [*state.widget(_CHOICE), *early]),
+        on_change=lambda: state.remember_compared(chosen.run, [*widgets.value(_CHOICE), *early]),
     )
     state.remember_compared(chosen.run, [*names, *early])
     if names:

@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.contributions.score_file import BYTES, read_scores
-from app.dashboard import parts, state
+from app.dashboard import parts
+from app.dashboard.session import widgets
 from app.dashboard.tables import show_table
 from app.digits import HOVER, significant
 from app.figures.charts import BLUE, LEGEND, MARGIN, ORANGE, Chart, layer_axis
@@ -24,7 +25,7 @@ def show_own_scores(result: RunResult, ours: Floats, kind: str) -> None:
     The session keeps the scores: they stay when another tab is looked at.
     """
     kept, field = f"own-scores-{result.run}", f"scores-file-{result.run}"
-    state.begin(kept, None)
+    widgets.begin(kept, None)
     left, right = st.columns([2, 1], vertical_alignment="center")
     with left:
         st.file_uploader(
@@ -40,7 +41,7 @@ def show_own_scores(result: RunResult, ours: Floats, kind: str) -> None:
         st.download_button(
             "The run's values as such a file", lambda: table.to_csv(index=False), "scores.csv", "text/csv"
         )
-    if (given := state.widget(kept)) is None:
+    if (given := widgets.value(kept)) is None:
         return
     name, content = given
     try:
@@ -65,8 +66,8 @@ def show_own_scores(result: RunResult, ours: Floats, kind: str) -> None:
 
 def _take(field: str, kept: str) -> None:
     """Keeps the file that was given, or forgets the one that was taken away."""
-    file = state.widget(field)
-    state.set_widget(kept, None if file is None else (file.name, file.getvalue()))
+    file = widgets.value(field)
+    widgets.set_value(kept, None if file is None else (file.name, file.getvalue()))
 
 
 def own_table(ours: Floats, theirs: Floats, players: Players, kind: str) -> pd.DataFrame:

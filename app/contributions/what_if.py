@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts
 from app.dashboard.measured import show_under_way
+from app.dashboard.session import state
 from app.digits import change, perplexity
 from app.foreign import plain
 from app.words import named

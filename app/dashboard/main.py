@@ -9,7 +9,8 @@ if _HERE not in sys.path:  # `streamlit run` puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from app.dashboard import login, navigation, parts, sidebar, state  # noqa: E402
+from app.dashboard import login, navigation, parts, sidebar  # noqa: E402
+from app.dashboard.session import state  # noqa: E402
 from app.worker import client  # noqa: E402
 from core.errors import CacheBusy, QuorumError  # noqa: E402
 

@@ -4,9 +4,10 @@ import math
 
 import streamlit as st
 
-from app.dashboard import parts, reads, state
+from app.dashboard import parts, reads
 from app.dashboard.estimated import predictor_of
 from app.dashboard.progress import show_stage, stage_of
+from app.dashboard.session import state
 from app.digits import RUINED, change, perplexity
 from app.foreign import plain
 from app.worker.client import Jobs

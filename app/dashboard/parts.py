@@ -5,7 +5,8 @@ from functools import partial
 
 import streamlit as st
 
-from app.dashboard import navigation, reads, state
+from app.dashboard import navigation, reads
+from app.dashboard.session import state, widgets
 from app.figures.charts import Chart, darken
 from app.foreign import code, plain
 from app.words import called, legend, uncached
@@ -111,21 +112,21 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     A click on a chart is its twin (`show_chart`).
     What the address asks for and is not known is named as an error, with what there is.
     """
-    unknown = state.settle(name, known, known[0])
+    unknown = widgets.settle(name, known, known[0])
     if unknown is not None:
         show_failure(f"There is no {label.lower()} {unknown}.", f"There are: {', '.join(known)}.")
     if row:
         chosen = st.segmented_control(
-            label, known, format_func=say, key=name, on_change=state.chose, args=(name,), required=True
+            label, known, format_func=say, key=name, on_change=widgets.chose, args=(name,), required=True
         )
         assert chosen is not None  # the session holds one
         return chosen
-    return st.selectbox(label, known, format_func=say, key=name, on_change=state.chose, args=(name,))
+    return st.selectbox(label, known, format_func=say, key=name, on_change=widgets.chose, args=(name,))
 
 
 def choosing(name: str) -> Callable[[str], None]:
     """What makes a click on a chart the twin of the choice `name` (`pick`)."""
-    return partial(state.choose, name)
+    return partial(widgets.choose, name)
 
 
 def show_chart(chart: Chart, key: str, take: Callable[[str], None] | None = None) -> None:
@@ -139,7 +140,7 @@ def show_chart(chart: Chart, key: str, take: Callable[[str], None] | None = None
         chart.figure,
         key=key,
         alt=chart.alt,
-        on_select=partial(state.clicked, key, take) if take else "ignore",
+        on_select=partial(widgets.clicked, key, take) if take else "ignore",
         selection_mode="points",
         config={"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": key}},
     )

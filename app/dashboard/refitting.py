@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app.dashboard import parts, reads, state
+from app.dashboard import parts, reads
+from app.dashboard.session import state
 from cache.database import Database
 from cache.queries import StoredRun
 

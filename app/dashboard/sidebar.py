@@ -5,11 +5,13 @@ It also keeps every tab up to date: the page is drawn anew as soon as what it wa
 
 import math
 from collections.abc import Hashable
+from functools import partial
 
 import streamlit as st
 
-from app.dashboard import parts, reads, state
+from app.dashboard import parts, reads
 from app.dashboard.progress import cancel_button, task_name
+from app.dashboard.session import state, widgets
 from app.example import shipped
 from app.foreign import code, plain
 from app.words import PARTS, called, duration
@@ -20,7 +22,6 @@ from core.checkpoint.memory import amount
 from core.errors import QuorumError
 
 EVERY = 1.5  # seconds between two looks at what goes on
-_PICKER = "run-on-show"
 _ROOM, _TEXT, _SHORT = 31, 9, 4  # letters of a label, of a text's name in it, and of a run's, unless others begin so
 
 
@@ -55,17 +56,16 @@ def try_again() -> None:
 def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
     # One in the archive is there only while it is on show.
     shown = labels([each for each in runs if not each.label.archived or each is run])
-    state.set_widget(_PICKER, run.run if run else None)
+    picker = widgets.key_showing("run-on-show", run.run if run else None)
     # Names, not runs: Streamlit compares and copies what it lets choose from.
     st.selectbox(
         "Run",
         list(shown),
         index=0 if run else None,
         format_func=shown.__getitem__,
-        key=_PICKER,
+        key=picker,
         placeholder="Choose a run",
-        on_change=state.chose_run,
-        args=(_PICKER, list(shown), run is None),
+        on_change=widgets.heed(picker, partial(state.choose_run, list(shown), run is None)),
     )
     if run is not None:
         name = f" · {plain(run.label.name)}" if run.label.name else ""

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from app.dashboard import estimated, parts, reads, state
+from app.dashboard import estimated, parts, reads
 from app.dashboard.measured import show_cost
+from app.dashboard.session import state
 from app.digits import perplexity, significant
 from app.figures.strip import strips
 from app.foreign import plain

@@ -4,7 +4,8 @@ import math
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts
+from app.dashboard.session import state
 from app.digits import perplexity, significant
 from app.foreign import plain
 from app.interactions.matrix import bounds_of

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.dashboard import estimated, parts, state
+from app.dashboard import estimated, parts
+from app.dashboard.session import state
 from app.figures.charts import Chart
 from app.figures.protocol_chip import protocol_chip
 from app.figures.terms_chip import terms_chip

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts
+from app.dashboard.session import state, widgets
 
 # Where the bar lies before anybody scrolls is where it stays; what goes by under it is not seen above it either.
 _STAYS = """<style>
@@ -58,4 +59,4 @@ def show_bar(steps: Mapping[str, str]) -> str:
 
 def _way(label: str, key: str, icon: str, step: str, end: bool) -> None:
     """A button to another step; where there is none it keeps its place."""
-    st.button(label, key=key, icon=f":material/{icon}:", on_click=state.choose, args=("step", step), disabled=end)
+    st.button(label, key=key, icon=f":material/{icon}:", on_click=widgets.choose, args=("step", step), disabled=end)

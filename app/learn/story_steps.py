@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import state
+from app.dashboard.session import widgets
 from app.dashboard.tables import show_table
 from app.digits import significant
 from app.figures.strip import strip
@@ -34,7 +34,7 @@ def pick_game() -> Floats:
     game = np.reshape(story.worths, (2, 2, 2)).astype(float)
     for column, team in zip(st.columns(7), _TEAMS, strict=True):
         key = f"team-{story.name}-{team_name(team)}"
-        state.begin(key, float(game[team]))
+        widgets.begin(key, float(game[team]))
         game[team] = column.number_input(team_name(team), step=10.0, format="%g", key=key)
     st.caption("Worths, for you to change. The first three steps follow them.")
     return game

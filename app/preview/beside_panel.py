@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import parts, reads, state
+from app.dashboard import parts, reads
 from app.dashboard.progress import show_stage
+from app.dashboard.session import state, widgets
 from app.dashboard.tables import show_table
 from app.digits import perplexity, significant
 from app.figures.strip import strips
@@ -29,13 +30,13 @@ def show_beside(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
     """Chooses the second removal, which is in the address (?beside=3,7), and compares."""
     players = result.model.players
     others = {name: layers for name, layers in sets.items() if layers != removed}
-    state.begin("beside", named(players, next(iter(others.values()), ()), ","), asked=True)
+    widgets.begin("beside", named(players, next(iter(others.values()), ()), ","), asked=True)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         typed = st.text_input(
-            "Beside it, without", key="beside", on_change=state.chose, args=("beside",), help="Names, commas between"
+            "Beside it, without", key="beside", on_change=widgets.chose, args=("beside",), help="Names, commas between"
         )
         for name, layers in others.items():
-            st.button(name, on_click=state.choose, args=("beside", named(players, layers, ",")))
+            st.button(name, on_click=widgets.choose, args=("beside", named(players, layers, ",")))
     try:
         other = numbers(players, typed)
     except SelectionError as error:

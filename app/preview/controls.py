@@ -1,14 +1,16 @@
 """Which layers are switched off: a slider and its keys, a strip of layers, a loss to accept, and the way back.
 
-All of them change the one removal that `app.dashboard.state` keeps for the session and the address; each is drawn
+All of them change the one removal that `app.dashboard.session` keeps for the session and the address; each is drawn
 from it.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts
+from app.dashboard.session import state, widgets
 from app.figures.strip import switches
 from app.preview.steps import Steps, most_within
 from app.words import named, numbers
@@ -19,37 +21,42 @@ from core.selection.targets import ACCEPTED
 
 def show_slider(run: str, result: RunResult, removed: tuple[int, ...], steps: Steps) -> None:
     """How many layers go, with a key for one more and one for one less."""
-    layers, count, slider = len(result.model.players), min(len(removed), max(steps)), f"count-{run}"
-    state.set_widget(slider, count)
+    layers = len(result.model.players)
+    slider = widgets.key_showing(f"count-{run}", min(len(removed), max(steps)))
 
     def stop_at(new: int) -> None:
         fewer = [size for size in steps if size <= new]
         state.remove(run, steps[max(fewer)].removed if fewer else ())
 
+    def one_less() -> None:
+        stop_at(max((size for size in steps if size < gone()), default=0))
+
+    def one_more() -> None:
+        if more := [size for size in steps if size > gone()]:
+            stop_at(min(more))
+
+    def gone() -> int:
+        # Not as drawn: the next press comes before the page is drawn anew.
+        return len(state.removal(run) or ())
+
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        fewer = max((size for size in steps if size < len(removed)), default=0)
-        st.button(
-            r"Fewer \[", key="one-less", on_click=stop_at, args=(fewer,), disabled=not removed, help="One layer less"
-        )
+        st.button(r"Fewer \[", key="one-less", on_click=one_less, disabled=not removed, help="One layer less")
         st.select_slider(
             "Layers removed",
             range(max(steps) + 1),
             key=slider,
             format_func=lambda size: f"{size} of {layers} ({size / layers:.0%})",
-            on_change=lambda: stop_at(state.widget(slider)),
+            on_change=widgets.heed(slider, stop_at),
         )
-        more = min((size for size in steps if size > len(removed)), default=None)
-        st.button(
-            r"More \]", key="one-more", on_click=stop_at, args=(more,), disabled=more is None, help="One layer more"
-        )
+        last = len(removed) >= max(steps)
+        st.button(r"More \]", key="one-more", on_click=one_more, disabled=last, help="One layer more")
 
 
 def show_strip(run: str, result: RunResult, removed: tuple[int, ...]) -> None:
     """A button for each layer, coloured by its contribution, and the names of those that go, to be typed."""
-    players, strip, typed = result.model.players, f"strip-{run}", f"typed-{run}"
-    layers = range(len(players))
-    state.set_widget(strip, [layer for layer in layers if layer not in removed])
-    state.set_widget(typed, named(players, removed))
+    players, layers = result.model.players, range(len(result.model.players))
+    strip = widgets.key_showing(f"strip-{run}", [layer for layer in layers if layer not in removed])
+    typed = widgets.key_showing(f"typed-{run}", named(players, removed))
     st.html(switches(strip, result))
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     left.pills(
@@ -59,12 +66,12 @@ def show_strip(run: str, result: RunResult, removed: tuple[int, ...]) -> None:
         selection_mode="multi",
         wrap=True,
         key=strip,
-        on_change=lambda: _toggle(run, len(players), state.widget(strip)),
+        on_change=widgets.heed(strip, partial(_toggle, run, len(players))),
     )
     right.text_input(
-        "Removed", key=typed, on_change=lambda: _type(run, players, state.widget(typed)), help="Names, commas between"
+        "Removed", key=typed, on_change=widgets.heed(typed, partial(_type, run, players)), help="Names, commas between"
     )
-    if (error := state.told(typed)) is not None:
+    if (error := widgets.told(f"typed-{run}")) is not None:
         parts.show_error(error)
 
 
@@ -85,20 +92,20 @@ def show_ways_back(run: str) -> None:
 def show_accepted(run: str, result: RunResult, steps: Steps) -> float:
     """How much worse the perplexity may be; a change moves to the furthest set within it. Returns the share."""
     key = f"accepted-{run}"
-    state.begin(key, 100 * ACCEPTED)
+    widgets.begin(key, 100 * ACCEPTED)
     st.number_input(
         "Accept % more perplexity",
         1.0,
         10_000.0,
         step=5.0,
         key=key,
-        on_change=lambda: _accept(run, result, steps, state.widget(key) / 100),
+        on_change=lambda: _accept(run, result, steps, widgets.value(key) / 100),
         help="Goes to the largest set that costs at most so much, by what the curve shows: measured, or predicted "
         "where it says so",
     )
-    if (error := state.told(key)) is not None:
+    if (error := widgets.told(key)) is not None:
         parts.show_error(error)
-    accepted: float = state.widget(key)
+    accepted: float = widgets.value(key)
     return accepted / 100
 
 
@@ -117,7 +124,7 @@ def _type(run: str, players: tuple[str, ...], names: str) -> None:
     try:
         state.remove(run, numbers(players, names))
     except SelectionError as error:
-        state.tell(f"typed-{run}", error)
+        widgets.tell(f"typed-{run}", error)
 
 
 def _accept(run: str, result: RunResult, steps: Steps, accepted: float) -> None:
@@ -129,6 +136,6 @@ def _accept(run: str, result: RunResult, steps: Steps, accepted: float) -> None:
     near = (
         f"The best one is {min(known) / result.dense_perplexity - 1:+.1%}: allow more, or search" if known else "Search"
     )
-    state.tell(
+    widgets.tell(
         f"accepted-{run}", SelectionError(f"No set stays within {accepted:.0%}.", f"{near} for better plans below.")
     )

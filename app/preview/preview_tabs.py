@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app.dashboard import parts, reads, state
+from app.dashboard import parts, reads
+from app.dashboard.session import widgets
 from app.dashboard.tables import draw_table, plan_table, show_table
 from app.foreign import plain
 from app.preview.beside_panel import Sets, show_beside
@@ -27,6 +28,7 @@ TABS = {
     "plans": "All plans",
     "search": "Search",
 }
+_TYPED = {"writes": "writes-", "rivals": "compare-", "search": "search-"}  # how the keys of what is typed begin
 
 
 def show_details(
@@ -38,8 +40,8 @@ def show_details(
     curves: tuple[Steps, Steps, Rivals],
 ) -> None:
     """The tab that is chosen; what was typed into another one stays. `curves` are those above, as of `curve`."""
-    state.keep("writes-", "compare-", "search-")
     tab = parts.pick("tab", "Details", list(TABS), TABS.__getitem__, row=True)
+    widgets.keep(*(begins for other, begins in _TYPED.items() if other != tab))
     found = reads.selection(shared.database, run.run)
     # Each tab has a place of its own: what the browser takes over from another one keeps the focus of the keyboard.
     with [st.container() for _ in TABS][list(TABS).index(tab)]:

@@ -3,7 +3,7 @@
 The sets that the slider goes through are the best plans of a search, or the paper's ranking before there is one.
 """
 
-from app.dashboard import state
+from app.dashboard.session import state
 from app.preview.steps import Steps, usual
 from app.words import Players, named, numbers
 from cache.queries import StoredRun

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.dashboard import login, parts, reads, state
+from app.dashboard import login, parts, reads
 from app.dashboard.progress import watch
+from app.dashboard.session import widgets
 from app.dashboard.tables import draw_table, methods_table
 from app.digits import perplexity
 from app.foreign import plain
@@ -49,10 +50,10 @@ def show_rivals(shared: Jobs, run: StoredRun, result: RunResult) -> None:
                 st.markdown(f"With the compensation that is part of the method: {plain(own)}.")
     kind = run.resolved.players
     methods = st.multiselect("Methods", methods_for(kind), methods_for(kind, USUAL_METHODS))
-    state.begin("compare-units", 1.0)
+    widgets.begin("compare-units", 1.0)
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="compare-units", help=UNIT)
     if halves := are_halves(result.model.players):  # none can be fitted, whatever was chosen for a run of blocks
-        state.set_widget("compare-compensate", "none")
+        widgets.set_value("compare-compensate", "none")
     how = st.selectbox(
         "Compensation",
         COMPENSATIONS,

@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts
 from app.dashboard.progress import show_stage
+from app.dashboard.session import state
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job

@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.dashboard import login, parts, state
+from app.dashboard import login, parts
+from app.dashboard.session import widgets
 from app.foreign import plain
 from app.foresight import SIZES, foresee, sentences, sized
 from app.requests import integers, located
@@ -99,8 +100,8 @@ def _show_sizes(database: Database, spec: RunSpec | None, device: DeviceSeen | N
 def _resize(size: str) -> None:
     """Writes a size into the fields of the form."""
     masks, sequences = SIZES[size]
-    state.set_widget("masks", masks)
-    state.set_widget(_sequences_field(""), sequences)
+    widgets.set_value("masks", masks)
+    widgets.set_value(_sequences_field(""), sequences)
 
 
 def _sequences_field(preset: str) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import navigation, parts, reads, state
+from app.dashboard import navigation, parts, reads
+from app.dashboard.session import state, widgets
 from app.dashboard.tables import offer_files
 from app.example import shipped
 from app.foreign import code, plain
@@ -104,7 +105,7 @@ def _show_table(runs: list[StoredRun], can_go: dict[str, int]) -> None:
 
 def _chose(names: list[str]) -> None:
     """Takes the run of the row that was clicked on."""
-    rows = state.widget(_TABLE)["selection"]["rows"]
+    rows = widgets.value(_TABLE)["selection"]["rows"]
     if rows and rows[0] < len(names):
         state.remember_run(names[rows[0]])
 

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from app.dashboard import login, parts, reads, state
+from app.dashboard import login, parts, reads
+from app.dashboard.session import state, widgets
 from app.foreign import code, plain
 from cache import labels, queries
 from cache.database import Database
@@ -28,7 +29,7 @@ def show_label(database: Database, run: StoredRun) -> None:
     if st.button("Delete", icon=":material/delete:", disabled=not deletable, help=help) and deletable:
         labels.delete(database, run.run)
         state.forget_run(run.run)
-        state.set_widget(_DELETED, run.run)
+        widgets.set_value(_DELETED, run.run)
         st.rerun()
 
 
@@ -53,8 +54,8 @@ def show_deleted(database: Database) -> None:
     if not gone:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        state.begin(_DELETED, None)
-        last = state.widget(_DELETED)
+        widgets.begin(_DELETED, None)
+        last = widgets.value(_DELETED)
         if last in gone:
             st.markdown(f"Run {code(last)} is deleted.", width="content")
             if st.button("Undo", icon=":material/undo:"):

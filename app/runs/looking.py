@@ -11,7 +11,8 @@ from typing import NamedTuple
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.dashboard import parts, state
+from app.dashboard import parts
+from app.dashboard.session import state
 from app.foreign import plain
 from app.worker.client import Jobs
 from app.worker.job import Job

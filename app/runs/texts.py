@@ -9,7 +9,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.dashboard import login, parts, state
+from app.dashboard import login, parts
+from app.dashboard.session import widgets
 from app.runs.on_this_machine import known_data_sets, told_apart
 from core.errors import BadPath, NotAllowed, QuorumError
 from core.paths import home
@@ -64,7 +65,7 @@ def show_upload(column: DeltaGenerator) -> None:
 
 def show_refused_upload() -> None:
     """Says why the last file was not taken in, if it was not."""
-    if (failed := state.told("upload")) is not None:
+    if (failed := widgets.told("upload")) is not None:
         parts.show_error(failed)
 
 
@@ -122,10 +123,10 @@ def _folder(visitor: str | None) -> Path:
 
 
 def _take_in() -> None:
-    file = state.widget("upload")
+    file = widgets.value("upload")
     if file is None:
         return
     try:
-        state.set_widget(_KEY, str(keep(file.name, file.getvalue(), login.visitor())))
+        widgets.set_value(_KEY, str(keep(file.name, file.getvalue(), login.visitor())))
     except QuorumError as error:
-        state.tell("upload", error)
+        widgets.tell("upload", error)

@@ -48,16 +48,15 @@ def click(page: Page, point: Locator) -> None:
     page.mouse.click(x, y)
 
 
-def move_to(page: Page, count: int) -> None:
+def move_to(page: Page, count: int, pause: float = 0) -> None:
     """With the arrows of the slider: first to its beginning."""
-
-    def press() -> None:
-        slider = page.get_by_role("slider", name=re.compile("Layers removed"))
-        slider.press("Home")
-        for _ in range(count):
-            slider.press("ArrowRight")
-
-    patiently(press, page, 8 - count)
+    settle(page)
+    slider = page.get_by_role("slider", name=re.compile("Layers removed"))
+    slider.press("Home")
+    for _ in range(count):
+        page.wait_for_timeout(pause)
+        slider.press("ArrowRight")
+    expect(kept(page)).to_have_count(8 - count)
 
 
 def open_preview(page: Page, server: Server) -> None:
@@ -92,6 +91,31 @@ def test_a_point_of_the_curve_is_taken_by_a_click(dashboard: Server, page: Page)
     for place, count in ((2, 3), (0, 1)):
         patiently(partial(click, page, page.locator(POINTS).nth(place)), page, 8 - count)
         rest(page)
+
+
+@pytest.mark.parametrize("pause", [0, 30, 60, 120, 250])
+def test_every_press_of_a_key_counts_however_soon_the_next_one_follows(
+    dashboard: Server, page: Page, pause: float
+) -> None:
+    open_preview(page, dashboard)
+    for count in (4, 1, 3, 2, 4, 0, 3):
+        move_to(page, count, pause)
+
+
+def test_layers_clicked_in_quick_succession_all_go(dashboard: Server, page: Page) -> None:
+    open_preview(page, dashboard)
+    for layers in ((1, 3, 5), (0, 2), (2, 4, 6, 7)):
+        page.get_by_role("button", name=re.compile("Restore all")).click()
+        expect(kept(page)).to_have_count(8)
+        settle(page)
+        for layer in layers:
+            box = page.locator("[class*=st-key-strip-] [aria-pressed]").nth(layer).bounding_box()
+            assert box is not None
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(kept(page)).to_have_count(8 - len(layers))
+        expect(page).to_have_url(re.compile("remove=" + "(%2C|,)".join(map(str, layers)) + "$"))
+        settle(page)
+        expect(kept(page)).to_have_count(8 - len(layers))
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import login, reads, state
+from app.dashboard import login, reads
 from app.dashboard.progress import watch
+from app.dashboard.session import widgets
 from app.dashboard.tables import draw_table
 from app.foreign import plain
 from app.words import FITS, named
@@ -28,7 +29,7 @@ def show_compensation(shared: Jobs, run: StoredRun, found: Selection, removed: t
             return
     count = len(removed)
     possible = 0 < count <= len(found.plans) and not are_halves(found.model.players)
-    state.begin("search-compensate", "refit")
+    widgets.begin("search-compensate", "refit")
     how = st.selectbox(
         "Compensation", COMPENSATIONS[1:], format_func=FITS.__getitem__, key="search-compensate", help=HELP
     )

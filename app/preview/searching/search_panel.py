@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from app.dashboard import login, state
+from app.dashboard import login
 from app.dashboard.progress import watch
+from app.dashboard.session import widgets
 from app.preview.searching.compensation_panel import show_compensation
 from app.worker.client import Jobs
 from cache.queries import StoredRun
@@ -29,7 +30,7 @@ def show_search(
         "Looks for the best set of every size at once, around what has proved good, and settles the finalists on "
         "more text."
     )
-    state.begin("search-units", 1.0)
+    widgets.begin("search-units", 1.0)
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="search-units", help=UNIT)
     players = result.model.players
     protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)

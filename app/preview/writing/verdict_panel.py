@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from app.dashboard import parts, reads, state
+from app.dashboard import parts, reads
 from app.dashboard.progress import show_stage
+from app.dashboard.session import state
 from app.foreign import plain
 from app.preview.writing.writing_panel import marked
 from app.worker.client import Jobs

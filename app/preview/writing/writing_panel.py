@@ -5,8 +5,9 @@ from difflib import SequenceMatcher
 
 import streamlit as st
 
-from app.dashboard import parts, state
+from app.dashboard import parts
 from app.dashboard.progress import show_stage
+from app.dashboard.session import state, widgets
 from app.foreign import plain
 from app.words import Players, named
 from app.worker.client import Jobs
@@ -19,8 +20,8 @@ _BOTH = 32  # tokens that each of two removals writes
 
 def show_continuations(shared: Jobs, spec: RunSpec, players: Players, removed: tuple[int, ...]) -> None:
     """A prompt, and the two texts that follow it."""
-    state.begin("writes-prompt", _PROMPT)
-    state.begin("writes-tokens", 32)
+    widgets.begin("writes-prompt", _PROMPT)
+    widgets.begin("writes-tokens", 32)
     with st.form("continue", border=False):
         prompt = st.text_area("Prompt", height=80, key="writes-prompt")
         tokens = st.slider("Tokens", 8, 96, step=8, key="writes-tokens")
@@ -56,7 +57,7 @@ def show_two_texts(
 ) -> None:
     """A prompt, and the texts of two removals, in each of which is marked what the other does not say."""
     with st.form("continue-both", border=False):
-        state.begin("writes-both", _PROMPT)
+        widgets.begin("writes-both", _PROMPT)
         prompt = st.text_area("Prompt", height=80, key="writes-both")
         forwards = f"{_BOTH} tokens each: {4 * _BOTH} forwards with the whole model's, ahead of any task"
         if st.form_submit_button("Let both write", icon=":material/edit_note:", help=forwards):

@@ -1,13 +1,11 @@
-"""What a browser session remembers, and what its address says: nothing else touches session_state or query_params."""
+"""What a browser session remembers, and what its address says."""
 
 import uuid
-from collections.abc import Callable, Collection, Hashable, Sequence
-from typing import Any
+from collections.abc import Collection, Hashable, Sequence
 
 import streamlit as st
 
 from app.worker.job import Job
-from core.errors import QuorumError
 
 
 def session() -> str:
@@ -31,13 +29,12 @@ def remember_run(run: str) -> None:
     st.session_state["run"] = run
 
 
-def chose_run(name: str, known: Collection[str], afresh: bool) -> None:
-    """Takes the run that was chosen with the widget `name`; `afresh` with nothing of the address as it was.
+def choose_run(known: Collection[str], afresh: bool, chosen: str | None) -> None:
+    """Takes the run that a person chose; `afresh` with nothing of the address as it was.
 
     A browser that has not yet heard how runs are called now says what one was called before, which chooses nothing.
     """
-    chosen = st.session_state[name]
-    if chosen in known:
+    if chosen is not None and chosen in known:
         if afresh:
             st.query_params.clear()
         remember_run(chosen)
@@ -87,47 +84,6 @@ def forget_run(run: str) -> None:
         st.query_params.clear()
     if st.session_state.get("run") == run:
         del st.session_state["run"]
-
-
-def settle(name: str, known: Sequence[str], default: str) -> str | None:
-    """Gives the widget `name` its value: the one it has, that of the address (?name=...), or the default.
-
-    Returns what the address asks for where that is not known; it stays in the address until something is chosen.
-    """
-    asked = st.query_params.get(name)
-    if st.session_state.get(name) not in known:
-        st.session_state[name] = asked if asked in known else default
-    return asked if asked not in (None, *known) else None
-
-
-def settle_several(name: str, known: Collection[str], asked: Sequence[str]) -> None:
-    """Gives the widget `name` its values: those it has, or else those `asked` for, as far as they are known."""
-    st.session_state[name] = [value for value in st.session_state.get(name, asked) if value in known]
-
-
-def chose(name: str) -> None:
-    """Puts what the user chose with the widget `name` into the address, so that it can be sent to a colleague."""
-    st.query_params[name] = st.session_state[name]
-
-
-def choose(name: str, value: str) -> None:
-    """Chooses for the widget `name`, which is drawn next."""
-    st.session_state[name] = value
-    chose(name)
-
-
-def keep(*prefixes: str) -> None:
-    """Keeps the values of widgets, by how their keys begin, which the page does not draw now and may draw again."""
-    for key in list(st.session_state):
-        if str(key).startswith(prefixes):
-            st.session_state[key] = st.session_state[key]
-
-
-def clicked(chart: str, take: Callable[[str], None]) -> None:
-    """Takes a click on a chart as a choice: the first custom datum of the point that was clicked."""
-    points = st.session_state[chart]["selection"]["points"]
-    if points and points[0].get("customdata"):
-        take(str(points[0]["customdata"][0]))
 
 
 def removal(run: str, back: int = 0) -> tuple[int, ...] | None:
@@ -181,32 +137,6 @@ def show_removal(names: str) -> None:
         st.query_params["remove"] = names
     st.query_params.pop("k", None)
     st.session_state["removal-read"] = True
-
-
-def begin(key: str, value: object, *, asked: bool = False) -> None:
-    """What a widget shows before anybody has set it: a value or, if it is `asked`, the address's (?key=...)."""
-    st.session_state.setdefault(key, st.query_params.get(key, value) if asked else value)
-
-
-def set_widget(key: str, value: object) -> None:
-    """What a widget shows when it is drawn next."""
-    st.session_state[key] = value
-
-
-def widget(key: str) -> Any:
-    """What a widget was set to."""
-    return st.session_state[key]
-
-
-def tell(name: str, error: QuorumError) -> None:
-    """Keeps what went wrong before the page was drawn, for the place where it is to be said."""
-    st.session_state[f"told-{name}"] = error
-
-
-def told(name: str) -> QuorumError | None:
-    """What went wrong there, once."""
-    error: QuorumError | None = st.session_state.pop(f"told-{name}", None)
-    return error
 
 
 def remember_job(name: str, job: Job) -> None:

@@ -1,0 +1,1 @@
+"""What a browser session remembers and its widgets say, and what its address says."""

@@ -1,0 +1,106 @@
+"""What widgets show and say, by their keys.
+
+A browser takes back what a person does meanwhile wherever a value is set, the same one too: none is set without need.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core.errors import QuorumError
+
+
+def settle(name: str, known: Sequence[str], default: str) -> str | None:
+    """Gives the widget `name` its value: the one it has, that of the address (?name=...), or the default.
+
+    Returns what the address asks for where that is not known; it stays in the address until something is chosen.
+    """
+    asked = st.query_params.get(name)
+    if st.session_state.get(name) not in known:
+        st.session_state[name] = asked if asked in known else default
+    return asked if asked not in (None, *known) else None
+
+
+def settle_several(name: str, known: Collection[str], asked: Sequence[str]) -> None:
+    """Gives the widget `name` its values: those it has, or else those `asked` for, as far as they are known."""
+    values = [value for value in st.session_state.get(name, asked) if value in known]
+    if st.session_state.get(name) != values:
+        st.session_state[name] = values
+
+
+def chose(name: str) -> None:
+    """Puts what the user chose with the widget `name` into the address, so that it can be sent to a colleague."""
+    st.query_params[name] = st.session_state[name]
+
+
+def choose(name: str, value: str) -> None:
+    """Chooses for the widget `name`, which is drawn next."""
+    st.session_state[name] = value
+    chose(name)
+
+
+def keep(*prefixes: str) -> None:
+    """Keeps the values of widgets that the page does not draw now and may draw again, by how their keys begin."""
+    for key in list(st.session_state):
+        if str(key).startswith(prefixes):
+            st.session_state[key] = st.session_state[key]
+
+
+def clicked(chart: str, take: Callable[[str], None]) -> None:
+    """Takes a click on a chart as a choice: the first custom datum of the point that was clicked."""
+    points = st.session_state[chart]["selection"]["points"]
+    if points and points[0].get("customdata"):
+        take(str(points[0]["customdata"][0]))
+
+
+def begin(key: str, value: object, *, asked: bool = False) -> None:
+    """What a widget shows before anybody has set it: a value or, if it is `asked`, the address's (?key=...)."""
+    st.session_state.setdefault(key, st.query_params.get(key, value) if asked else value)
+
+
+def set_value(key: str, value: object) -> None:
+    """What a widget shows when it is drawn next."""
+    st.session_state[key] = value
+
+
+def value(key: str) -> Any:
+    """What a widget was set to."""
+    return st.session_state[key]
+
+
+def key_showing(name: str, value: object) -> str:
+    """The key of a widget that a person sets and that follows what is chosen elsewhere: it shows this value.
+
+    Where it shows another one now, it is replaced by a new widget, and `heed` no longer hears it. A browser tells what
+    all of its widgets show, with whatever a person does next; one that has not been drawn anew there would undo with
+    its old value what was chosen since.
+    """
+    drawn = st.session_state.setdefault("drawn-anew", {})
+    if st.session_state.get(f"{name}-{drawn.setdefault(name, 0)}", value) != value:
+        drawn[name] += 1
+    key = f"{name}-{drawn[name]}"
+    st.session_state.setdefault(key, value)
+    return key
+
+
+def heed(key: str, act: Callable[[Any], None]) -> Callable[[], None]:
+    """What follows when a person sets a widget of `key_showing`: `act` on its value, unless it has been replaced."""
+
+    def hear() -> None:
+        name, _, number = key.rpartition("-")
+        if st.session_state["drawn-anew"][name] == int(number):
+            act(st.session_state[key])
+
+    return hear
+
+
+def tell(name: str, error: QuorumError) -> None:
+    """Keeps what went wrong before the page was drawn, for the place where it is to be said."""
+    st.session_state[f"told-{name}"] = error
+
+
+def told(name: str) -> QuorumError | None:
+    """What went wrong there, once."""
+    error: QuorumError | None = st.session_state.pop(f"told-{name}", None)
+    return error
