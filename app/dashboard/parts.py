@@ -115,13 +115,14 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     unknown = widgets.settle(name, known, known[0])
     if unknown is not None:
         show_failure(f"There is no {label.lower()} {unknown}.", f"There are: {', '.join(known)}.")
+    found = widgets.picked(name)
+    key = widgets.key_showing(name, found)
+    take = widgets.heed(key, partial(widgets.choose, name))
     if row:
-        chosen = st.segmented_control(
-            label, known, format_func=say, key=name, on_change=widgets.chose, args=(name,), required=True
-        )
-        assert chosen is not None  # the session holds one
-        return chosen
-    return st.selectbox(label, known, format_func=say, key=name, on_change=widgets.chose, args=(name,))
+        st.segmented_control(label, known, format_func=say, key=key, on_change=take, required=True)
+    else:
+        st.selectbox(label, known, format_func=say, key=key, on_change=take)
+    return found
 
 
 def choosing(name: str) -> Callable[[str], None]:

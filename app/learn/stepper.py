@@ -3,7 +3,7 @@
 It stands at the same place of the screen whatever a step holds, and however far somebody has scrolled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -39,13 +39,14 @@ def show_bar(steps: Mapping[str, str]) -> str:
         with st.container(key="title", width="content"):
             st.title("Learn", anchor=False)
         back = st.container(width="content")
-        now = parts.pick("step", "Step", names, steps.__getitem__, row=True)
+        with st.container(key="step", width="content"):
+            now = parts.pick("step", "Step", names, steps.__getitem__, row=True)
         place = names.index(now)
         if presenting:
             st.markdown(f"{place + 1:d} of {len(names)}", width="content")
         with back:
-            _way("Back", "step-back", "arrow_back", names[max(0, place - 1)], place == 0)
-        _way("Next", "step-on", "arrow_forward", names[min(len(names) - 1, place + 1)], place == len(names) - 1)
+            _way("Back", "step-back", "arrow_back", names, -1, place == 0)
+        _way("Next", "step-on", "arrow_forward", names, 1, place == len(names) - 1)
         st.button(
             "Leave Esc" if presenting else "Present",
             key="present",
@@ -57,6 +58,13 @@ def show_bar(steps: Mapping[str, str]) -> str:
     return now
 
 
-def _way(label: str, key: str, icon: str, step: str, end: bool) -> None:
+def _way(label: str, key: str, icon: str, names: Sequence[str], way: int, end: bool) -> None:
     """A button to another step; where there is none it keeps its place."""
-    st.button(label, key=key, icon=f":material/{icon}:", on_click=widgets.choose, args=("step", step), disabled=end)
+    st.button(label, key=key, icon=f":material/{icon}:", on_click=_go, args=(names, way), disabled=end)
+
+
+def _go(names: Sequence[str], way: int) -> None:
+    """From the step that is picked, not from the one that was drawn: the next press comes sooner than the page."""
+    place = names.index(widgets.picked("step")) + way
+    if 0 <= place < len(names):
+        widgets.choose("step", names[place])

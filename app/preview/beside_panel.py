@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -30,11 +31,11 @@ def show_beside(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
     """Chooses the second removal, which is in the address (?beside=3,7), and compares."""
     players = result.model.players
     others = {name: layers for name, layers in sets.items() if layers != removed}
-    widgets.begin("beside", named(players, next(iter(others.values()), ()), ","), asked=True)
+    typed = widgets.picked("beside", named(players, next(iter(others.values()), ()), ","))
+    key = widgets.key_showing("beside", typed)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        typed = st.text_input(
-            "Beside it, without", key="beside", on_change=widgets.chose, args=("beside",), help="Names, commas between"
-        )
+        take = widgets.heed(key, partial(widgets.choose, "beside"))
+        st.text_input("Beside it, without", key=key, on_change=take, help="Names, commas between")
         for name, layers in others.items():
             st.button(name, on_click=widgets.choose, args=("beside", named(players, layers, ",")))
     try:

@@ -27,7 +27,7 @@ def metrics(page: AppTest) -> dict[str, str]:
 
 
 def go(page: AppTest, step: str) -> None:
-    page.segmented_control(key="step").set_value(step).run()
+    next(row for row in page.segmented_control if row.label == "Step").set_value(step).run()
     assert not page.exception, page.exception
 
 

@@ -264,7 +264,7 @@ def test_two_removals_side_by_side(shared: Jobs, finished: Finished, spec: RunSp
     shown = marked(*(job.writing.pruned.split() for job in asked))
     assert all(text in said(page) for text in shown)
     assert page.query_params["beside"] == "2,5"
-    page.text_input(key="beside").set_value("nine").run()
+    next(field for field in page.text_input if field.label.startswith("Beside")).set_value("nine").run()
     assert "There is no" in said(page) and page.query_params["beside"] == "nine"
     button(page, "Ranking").click().run()
     assert page.query_params["beside"] == ",".join(map(str, least_contributing(stored.result.overall, 2)))

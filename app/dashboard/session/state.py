@@ -24,7 +24,7 @@ def remember_run(run: str) -> None:
         if "run" in st.query_params:
             for name in ("remove", "removed", "k", "refit", "layer", "pair", "beside"):
                 st.query_params.pop(name, None)  # it was the other run's
-            st.session_state.pop("beside", None)
+            st.session_state.get("picks", {}).pop("beside", None)
         st.query_params["run"] = run
     st.session_state["run"] = run
 
@@ -113,6 +113,7 @@ def enter(page: str) -> None:
     """
     if st.session_state.get("page") != page:
         st.session_state["page"], st.session_state["removal-read"] = page, False
+        st.session_state.pop("picks", None)
 
 
 def is_removal_asked() -> bool:

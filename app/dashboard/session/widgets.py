@@ -12,14 +12,24 @@ from core.errors import QuorumError
 
 
 def settle(name: str, known: Sequence[str], default: str) -> str | None:
-    """Gives the widget `name` its value: the one it has, that of the address (?name=...), or the default.
+    """Picks one of the known under a name: what is `picked` already, what the address asks for, or the default.
 
     Returns what the address asks for where that is not known; it stays in the address until something is chosen.
     """
-    asked = st.query_params.get(name)
-    if st.session_state.get(name) not in known:
-        st.session_state[name] = asked if asked in known else default
+    picks, asked = st.session_state.setdefault("picks", {}), st.query_params.get(name)
+    if picks.get(name) not in known:
+        picks[name] = asked if asked in known else default
     return asked if asked not in (None, *known) else None
+
+
+def picked(name: str, default: str = "") -> str:
+    """What is picked under a name on this page; before, what the address says (?name=...), or else the default."""
+    return str(st.session_state.setdefault("picks", {}).setdefault(name, st.query_params.get(name, default)))
+
+
+def choose(name: str, value: str) -> None:
+    """Picks it, and puts it into the address, so that it can be sent to a colleague."""
+    st.session_state.setdefault("picks", {})[name] = st.query_params[name] = value
 
 
 def settle_several(name: str, known: Collection[str], asked: Sequence[str]) -> None:
@@ -27,17 +37,6 @@ def settle_several(name: str, known: Collection[str], asked: Sequence[str]) -> N
     values = [value for value in st.session_state.get(name, asked) if value in known]
     if st.session_state.get(name) != values:
         st.session_state[name] = values
-
-
-def chose(name: str) -> None:
-    """Puts what the user chose with the widget `name` into the address, so that it can be sent to a colleague."""
-    st.query_params[name] = st.session_state[name]
-
-
-def choose(name: str, value: str) -> None:
-    """Chooses for the widget `name`, which is drawn next."""
-    st.session_state[name] = value
-    chose(name)
 
 
 def keep(*prefixes: str) -> None:
@@ -54,9 +53,9 @@ def clicked(chart: str, take: Callable[[str], None]) -> None:
         take(str(points[0]["customdata"][0]))
 
 
-def begin(key: str, value: object, *, asked: bool = False) -> None:
-    """What a widget shows before anybody has set it: a value or, if it is `asked`, the address's (?key=...)."""
-    st.session_state.setdefault(key, st.query_params.get(key, value) if asked else value)
+def begin(key: str, value: object) -> None:
+    """What a widget shows before anybody has set it."""
+    st.session_state.setdefault(key, value)
 
 
 def set_value(key: str, value: object) -> None:

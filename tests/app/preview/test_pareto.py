@@ -39,7 +39,7 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
     store, model = Store(shared.database), queries.find_run(shared.database, run).result.model
     every = [encode(without(len(model.players), plan.removed)) for plan in plans]
     assert all(len(traits.predicts) == 1 for traits in store.traits(model, every).values()), "with the search"
-    assert "same likeliest token" in str(page.selectbox(key="up").options)
+    assert "same likeliest token" in str(box(page, "Up").options)
     assert button(page, "Agreement of all plans").disabled and "All of it is known." in said(page)
     with shared.database.writing() as connection:  # as an earlier release's search has left it
         connection.execute("DELETE FROM traits WHERE kind = 'task'")
@@ -55,7 +55,7 @@ def test_agreement_and_tasks_of_all_plans(shared: Jobs, finished: Finished, spec
         store.record_traits(model, mask, score(value))
 
     page = open_page("preview", run=run, tab="pareto", remove=",".join(map(str, plans[1].removed)), up="agreement")
-    assert page.selectbox(key="up").value == "agreement" and page.selectbox(key="across").value == "parameters"
+    assert box(page, "Up").value == "agreement" and box(page, "Across").value == "parameters"
     table = next(frame.value for frame in page.dataframe if "same likeliest token, %" in frame.value)
     known = table[table["chosen by"] == "best plans"]["same likeliest token, %"]
     assert known.notna().all() and len(known) == len(plans)
