@@ -23,8 +23,8 @@ now = show_bar({name: label for name, (label, _) in STEPS.items()})
 own = own_run(shared.database, parts.pick_run(shared.database))
 if own is None:
     st.caption("The lecture needs no run. With one, each step ends on your own model.")
-widgets.keep(*story_steps.WIDGETS)
 names = list(STEPS)
 # Each step has a place of its own: a table that the browser takes over from another step keeps Tab for ever.
 with [st.container() for _ in names][names.index(now)]:
     st.fragment(STEPS[now][1])(own)
+widgets.keep(*story_steps.WIDGETS)

@@ -116,12 +116,18 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     if unknown is not None:
         show_failure(f"There is no {label.lower()} {unknown}.", f"There are: {', '.join(known)}.")
     found = widgets.picked(name)
-    key = widgets.key_showing(name, found)
-    take = widgets.heed(key, partial(widgets.choose, name))
+    key = widgets.key_showing(name, found.__eq__, say(found))
+
+    def take(value: str) -> None:
+        if value in known:  # and not the label that one of them had before
+            widgets.choose(name, value)
+
     if row:
-        st.segmented_control(label, known, format_func=say, key=key, on_change=take, required=True)
+        st.segmented_control(
+            label, known, format_func=say, default=found, key=key, on_change=widgets.heed(key, take), required=True
+        )
     else:
-        st.selectbox(label, known, format_func=say, key=key, on_change=take)
+        st.selectbox(label, known, known.index(found), say, key=key, on_change=widgets.heed(key, take))
     return found
 
 

@@ -56,12 +56,13 @@ def try_again() -> None:
 def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
     # One in the archive is there only while it is on show.
     shown = labels([each for each in runs if not each.label.archived or each is run])
-    picker = widgets.key_showing("run-on-show", run.run if run else None)
+    chosen = run.run if run is not None else None
+    picker = widgets.key_showing("run-on-show", lambda name: name == chosen, shown.get(chosen or "", ""))
     # Names, not runs: Streamlit compares and copies what it lets choose from.
     st.selectbox(
         "Run",
         list(shown),
-        index=0 if run else None,
+        index=list(shown).index(chosen) if chosen is not None else None,
         format_func=shown.__getitem__,
         key=picker,
         placeholder="Choose a run",

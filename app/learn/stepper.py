@@ -23,7 +23,8 @@ _STAYS = """<style>
 </style>"""
 _ROOM = """<style>
 :root { font-size: 125% !important }
-[data-testid=stSidebar], [data-testid=stExpandSidebarButton], .st-key-presenting .st-key-step { display: none }
+[data-testid=stSidebar], [data-testid=stExpandSidebarButton],
+    .st-key-presenting .st-key-step:not(:has([role=alert])) { display: none }
 </style>"""
 
 
@@ -65,6 +66,7 @@ def _way(label: str, key: str, icon: str, names: Sequence[str], way: int, end: b
 
 def _go(names: Sequence[str], way: int) -> None:
     """From the step that is picked, not from the one that was drawn: the next press comes sooner than the page."""
-    place = names.index(widgets.picked("step")) + way
-    if 0 <= place < len(names):
-        widgets.choose("step", names[place])
+    steps = dict(enumerate(names))
+    now = next((place for place, name in steps.items() if name == widgets.picked("step")), None)
+    if now is not None and now + way in steps:  # None: another page is being drawn by now
+        widgets.choose("step", steps[now + way])

@@ -32,10 +32,10 @@ def show_beside(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
     players = result.model.players
     others = {name: layers for name, layers in sets.items() if layers != removed}
     typed = widgets.picked("beside", named(players, next(iter(others.values()), ()), ","))
-    key = widgets.key_showing("beside", typed)
+    key = widgets.key_showing("beside", typed.__eq__)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         take = widgets.heed(key, partial(widgets.choose, "beside"))
-        st.text_input("Beside it, without", key=key, on_change=take, help="Names, commas between")
+        st.text_input("Beside it, without", typed, key=key, on_change=take, help="Names, commas between")
         for name, layers in others.items():
             st.button(name, on_click=widgets.choose, args=("beside", named(players, layers, ",")))
     try:

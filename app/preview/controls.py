@@ -21,8 +21,8 @@ from core.selection.targets import ACCEPTED
 
 def show_slider(run: str, result: RunResult, removed: tuple[int, ...], steps: Steps) -> None:
     """How many layers go, with a key for one more and one for one less."""
-    layers = len(result.model.players)
-    slider = widgets.key_showing(f"count-{run}", min(len(removed), max(steps)))
+    layers, count = len(result.model.players), min(len(removed), max(steps))
+    slider = widgets.key_showing(f"count-{run}", count.__eq__)
 
     def stop_at(new: int) -> None:
         fewer = [size for size in steps if size <= new]
@@ -44,6 +44,7 @@ def show_slider(run: str, result: RunResult, removed: tuple[int, ...], steps: St
         st.select_slider(
             "Layers removed",
             range(max(steps) + 1),
+            count,
             key=slider,
             format_func=lambda size: f"{size} of {layers} ({size / layers:.0%})",
             on_change=widgets.heed(slider, stop_at),
@@ -55,21 +56,28 @@ def show_slider(run: str, result: RunResult, removed: tuple[int, ...], steps: St
 def show_strip(run: str, result: RunResult, removed: tuple[int, ...]) -> None:
     """A button for each layer, coloured by its contribution, and the names of those that go, to be typed."""
     players, layers = result.model.players, range(len(result.model.players))
-    strip = widgets.key_showing(f"strip-{run}", [layer for layer in layers if layer not in removed])
-    typed = widgets.key_showing(f"typed-{run}", named(players, removed))
-    st.html(switches(strip, result))
+    kept, names = [layer for layer in layers if layer not in removed], named(players, removed)
+    strip = widgets.key_showing(f"strip-{run}", lambda layers: sorted(layers) == kept)
+    typed = widgets.key_showing(f"typed-{run}", names.__eq__)
+    st.html(switches(f"strip-{run}", result))
     left, right = st.columns([5, 1], vertical_alignment="bottom")
-    left.pills(
-        "Layers, the bluer the more needed: click to take out or back",
-        layers,
-        format_func=players.__getitem__,
-        selection_mode="multi",
-        wrap=True,
-        key=strip,
-        on_change=widgets.heed(strip, partial(_toggle, run, len(players))),
-    )
+    with left, st.container(key=f"strip-{run}"):
+        st.pills(
+            "Layers, the bluer the more needed: click to take out or back",
+            layers,
+            format_func=players.__getitem__,
+            selection_mode="multi",
+            default=kept,
+            wrap=True,
+            key=strip,
+            on_change=widgets.heed(strip, partial(_toggle, run, len(players))),
+        )
     right.text_input(
-        "Removed", key=typed, on_change=widgets.heed(typed, partial(_type, run, players)), help="Names, commas between"
+        "Removed",
+        names,
+        key=typed,
+        on_change=widgets.heed(typed, partial(_type, run, players)),
+        help="Names, commas between",
     )
     if (error := widgets.told(f"typed-{run}")) is not None:
         parts.show_error(error)

@@ -28,7 +28,6 @@ TABS = {
     "plans": "All plans",
     "search": "Search",
 }
-_TYPED = {"writes": "writes-", "rivals": "compare-", "search": "search-"}  # how the keys of what is typed begin
 
 
 def show_details(
@@ -41,7 +40,6 @@ def show_details(
 ) -> None:
     """The tab that is chosen; what was typed into another one stays. `curves` are those above, as of `curve`."""
     tab = parts.pick("tab", "Details", list(TABS), TABS.__getitem__, row=True)
-    widgets.keep(*(begins for other, begins in _TYPED.items() if other != tab))
     found = reads.selection(shared.database, run.run)
     # Each tab has a place of its own: what the browser takes over from another one keeps the focus of the keyboard.
     with [st.container() for _ in TABS][list(TABS).index(tab)]:
@@ -60,6 +58,7 @@ def show_details(
             show_table(table, "Every set of layers on the curve, by whom it was chosen", f"curve-{run.run}")
         else:
             show_search(shared, run, result, found, removed)
+    widgets.keep("writes-", "compare-", "search-")
 
 
 def _show_plans(shared: Jobs, run: str, result: RunResult, found: Selection | None) -> None:

@@ -4,9 +4,11 @@ A browser takes back what a person does meanwhile wherever a value is set, the s
 """
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from core.errors import QuorumError
 
@@ -24,7 +26,7 @@ def settle(name: str, known: Sequence[str], default: str) -> str | None:
 
 def picked(name: str, default: str = "") -> str:
     """What is picked under a name on this page; before, what the address says (?name=...), or else the default."""
-    return str(st.session_state.setdefault("picks", {}).setdefault(name, st.query_params.get(name, default)))
+    return str(st.session_state.get("picks", {}).get(name, st.query_params.get(name, default)))
 
 
 def choose(name: str, value: str) -> None:
@@ -40,10 +42,11 @@ def settle_several(name: str, known: Collection[str], asked: Sequence[str]) -> N
 
 
 def keep(*prefixes: str) -> None:
-    """Keeps the values of widgets that the page does not draw now and may draw again, by how their keys begin."""
+    """Keeps the values of widgets that the page has not drawn and may draw again, by how their keys begin."""
     for key in list(st.session_state):
         if str(key).startswith(prefixes):
-            st.session_state[key] = st.session_state[key]
+            with suppress(StreamlitAPIException):  # it is drawn, and needs no keeping
+                st.session_state[key] = st.session_state[key]
 
 
 def clicked(chart: str, take: Callable[[str], None]) -> None:
@@ -68,19 +71,23 @@ def value(key: str) -> Any:
     return st.session_state[key]
 
 
-def key_showing(name: str, value: object) -> str:
-    """The key of a widget that a person sets and that follows what is chosen elsewhere: it shows this value.
+def key_showing(name: str, shown: Callable[[Any], bool], label: str = "") -> str:
+    """The key of a widget that a person sets and that follows what is chosen elsewhere; drawn with that as its default.
 
-    Where it shows another one now, it is replaced by a new widget, and `heed` no longer hears it. A browser tells what
-    all of its widgets show, with whatever a person does next; one that has not been drawn anew there would undo with
-    its old value what was chosen since.
+    Where it no longer shows that, or under another label, it is replaced by a new widget, and `heed` no longer hears
+    it. A browser tells what all of its widgets show, with whatever a person does next: one that was set here and has
+    not been drawn there would undo with its old value what was chosen since.
+
+    Args:
+        shown: whether a value of the widget is what was chosen.
     """
     drawn = st.session_state.setdefault("drawn-anew", {})
-    if st.session_state.get(f"{name}-{drawn.setdefault(name, 0)}", value) != value:
-        drawn[name] += 1
-    key = f"{name}-{drawn[name]}"
-    st.session_state.setdefault(key, value)
-    return key
+    number, before = drawn.get(name, (0, label))
+    key = f"{name}-{number}"
+    if before != label or key not in st.session_state or not shown(st.session_state[key]):
+        number += 1
+    drawn[name] = number, label
+    return f"{name}-{number}"
 
 
 def heed(key: str, act: Callable[[Any], None]) -> Callable[[], None]:
@@ -88,7 +95,7 @@ def heed(key: str, act: Callable[[Any], None]) -> Callable[[], None]:
 
     def hear() -> None:
         name, _, number = key.rpartition("-")
-        if st.session_state["drawn-anew"][name] == int(number):
+        if st.session_state["drawn-anew"][name][0] == int(number):
             act(st.session_state[key])
 
     return hear

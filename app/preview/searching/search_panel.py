@@ -33,9 +33,11 @@ def show_search(
     widgets.begin("search-units", 1.0)
     units = st.number_input("Budget in units", 0.1, 64.0, step=0.5, key="search-units", help=UNIT)
     players = result.model.players
-    protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__)
+    stay = f"search-stay-{run.run}"
+    protected = st.multiselect("Layers that stay", range(len(players)), format_func=players.__getitem__, key=stay)
     earlier = st.checkbox(
         "Begin with what was measured on other texts",
+        key="search-earlier",
         help="The best removals that this file knows of this model from other texts are candidates here, too.",
     )
     if st.button("Search" if found is None else "Search again", icon=":material/search:"):
