@@ -3,7 +3,7 @@
 It stands at the same place of the screen whatever a step holds, and however far somebody has scrolled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import streamlit as st
 
@@ -24,7 +24,7 @@ _STAYS = """<style>
 _ROOM = """<style>
 :root { font-size: 125% !important }
 [data-testid=stSidebar], [data-testid=stExpandSidebarButton],
-    .st-key-presenting .st-key-step:not(:has([role=alert])) { display: none }
+    .st-key-presenting [data-testid=stLayoutWrapper]:has(> .st-key-step):not(:has([role=alert])) { display: none }
 </style>"""
 
 
@@ -46,8 +46,8 @@ def show_bar(steps: Mapping[str, str]) -> str:
         if presenting:
             st.markdown(f"{place + 1:d} of {len(names)}", width="content")
         with back:
-            _way("Back", "step-back", "arrow_back", names, -1, place == 0)
-        _way("Next", "step-on", "arrow_forward", names, 1, place == len(names) - 1)
+            _way("Back", "step-back", "arrow_back", names[max(0, place - 1)], place == 0)
+        _way("Next", "step-on", "arrow_forward", names[min(len(names) - 1, place + 1)], place == len(names) - 1)
         st.button(
             "Leave Esc" if presenting else "Present",
             key="present",
@@ -59,14 +59,6 @@ def show_bar(steps: Mapping[str, str]) -> str:
     return now
 
 
-def _way(label: str, key: str, icon: str, names: Sequence[str], way: int, end: bool) -> None:
+def _way(label: str, key: str, icon: str, step: str, end: bool) -> None:
     """A button to another step; where there is none it keeps its place."""
-    st.button(label, key=key, icon=f":material/{icon}:", on_click=_go, args=(names, way), disabled=end)
-
-
-def _go(names: Sequence[str], way: int) -> None:
-    """From the step that is picked, not from the one that was drawn: the next press comes sooner than the page."""
-    steps = dict(enumerate(names))
-    now = next((place for place, name in steps.items() if name == widgets.picked("step")), None)
-    if now is not None and now + way in steps:  # None: another page is being drawn by now
-        widgets.choose("step", steps[now + way])
+    st.button(label, key=key, icon=f":material/{icon}:", on_click=widgets.choose, args=("step", step), disabled=end)
