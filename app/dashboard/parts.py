@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from operator import eq
 
 import streamlit as st
 
@@ -116,7 +117,7 @@ def pick(name: str, label: str, known: Sequence[str], say: Callable[[str], str] 
     if unknown is not None:
         show_failure(f"There is no {label.lower()} {unknown}.", f"There are: {', '.join(known)}.")
     found = widgets.picked(name)
-    key = widgets.key_showing(name, found.__eq__, say(found))
+    key = widgets.key_showing(name, partial(eq, found), say(found))
 
     def take(value: str) -> None:
         if value in known:  # and not the label that one of them had before

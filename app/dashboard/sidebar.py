@@ -6,6 +6,7 @@ It also keeps every tab up to date: the page is drawn anew as soon as what it wa
 import math
 from collections.abc import Hashable
 from functools import partial
+from operator import eq
 
 import streamlit as st
 
@@ -57,7 +58,7 @@ def _show_picker(runs: list[StoredRun], run: StoredRun | None) -> None:
     # One in the archive is there only while it is on show.
     shown = labels([each for each in runs if not each.label.archived or each is run])
     chosen = run.run if run is not None else None
-    picker = widgets.key_showing("run-on-show", lambda name: name == chosen, shown.get(chosen or "", ""))
+    picker = widgets.key_showing("run-on-show", partial(eq, chosen), shown.get(chosen or "", ""))
     # Names, not runs: Streamlit compares and copies what it lets choose from.
     st.selectbox(
         "Run",

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from functools import partial
+from operator import eq
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def show_beside(shared: Jobs, run: StoredRun, result: RunResult, removed: tuple[
     players = result.model.players
     others = {name: layers for name, layers in sets.items() if layers != removed}
     typed = widgets.picked("beside", named(players, next(iter(others.values()), ()), ","))
-    key = widgets.key_showing("beside", typed.__eq__)
+    key = widgets.key_showing("beside", partial(eq, typed))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         take = widgets.heed(key, partial(widgets.choose, "beside"))
         st.text_input("Beside it, without", typed, key=key, on_change=take, help="Names, commas between")

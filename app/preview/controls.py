@@ -6,6 +6,7 @@ from it.
 
 from collections.abc import Callable
 from functools import partial
+from operator import eq
 
 import streamlit as st
 
@@ -22,7 +23,7 @@ from core.selection.targets import ACCEPTED
 def show_slider(run: str, result: RunResult, removed: tuple[int, ...], steps: Steps) -> None:
     """How many layers go, with a key for one more and one for one less."""
     layers, count = len(result.model.players), min(len(removed), max(steps))
-    slider = widgets.key_showing(f"count-{run}", count.__eq__)
+    slider = widgets.key_showing(f"count-{run}", partial(eq, count))
 
     def stop_at(new: int) -> None:
         fewer = [size for size in steps if size <= new]
@@ -58,7 +59,7 @@ def show_strip(run: str, result: RunResult, removed: tuple[int, ...]) -> None:
     players, layers = result.model.players, range(len(result.model.players))
     kept, names = [layer for layer in layers if layer not in removed], named(players, removed)
     strip = widgets.key_showing(f"strip-{run}", lambda layers: sorted(layers) == kept)
-    typed = widgets.key_showing(f"typed-{run}", names.__eq__)
+    typed = widgets.key_showing(f"typed-{run}", partial(eq, names))
     st.html(switches(f"strip-{run}", result))
     left, right = st.columns([5, 1], vertical_alignment="bottom")
     with left, st.container(key=f"strip-{run}"):

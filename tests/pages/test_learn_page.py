@@ -11,7 +11,7 @@ from app.worker.client import Jobs
 from cache import evaluations, queries
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
-from tests.support.pages import button, links, open_page, said
+from tests.support.pages import button, labelled, links, open_page, said
 
 STEPS = ("teams", "orders", "axioms", "sampling", "surrogate", "strata")
 
@@ -27,7 +27,7 @@ def metrics(page: AppTest) -> dict[str, str]:
 
 
 def go(page: AppTest, step: str) -> None:
-    next(row for row in page.segmented_control if row.label == "Step").set_value(step).run()
+    labelled(page.segmented_control, "Step").set_value(step).run()
     assert not page.exception, page.exception
 
 

@@ -23,7 +23,7 @@ from core.records.spec import RunSpec
 from core.selection.removal_paths import least_contributing
 from tests.support.finished import Finished
 from tests.support.jobs import wait
-from tests.support.pages import box, button, open_page, said
+from tests.support.pages import box, button, labelled, open_page, said
 
 
 def metrics(page: AppTest) -> dict[str, str]:
@@ -264,7 +264,7 @@ def test_two_removals_side_by_side(shared: Jobs, finished: Finished, spec: RunSp
     shown = marked(*(job.writing.pruned.split() for job in asked))
     assert all(text in said(page) for text in shown)
     assert page.query_params["beside"] == "2,5"
-    next(field for field in page.text_input if field.label.startswith("Beside")).set_value("nine").run()
+    labelled(page.text_input, "Beside it, without").set_value("nine").run()
     assert "There is no" in said(page) and page.query_params["beside"] == "nine"
     button(page, "Ranking").click().run()
     assert page.query_params["beside"] == ",".join(map(str, least_contributing(stored.result.overall, 2)))

@@ -52,12 +52,16 @@ def links(app: AppTest) -> list[tuple[str, str]]:
     return [(element.proto.label, element.proto.query_string) for element in app.main.get("page_link")]
 
 
+def labelled(elements: object, label: str) -> object:
+    return next(element for element in elements if element.label == label)
+
+
 def button(app: AppTest, label: str) -> object:
-    return next(element for element in app.button if element.label == label)
+    return labelled(app.button, label)
 
 
 def box(app: object, label: str) -> object:
-    return next(element for element in app.selectbox if element.label == label)
+    return labelled(app.selectbox, label)
 
 
 def agreed_export(run: str, remove: str) -> AppTest:

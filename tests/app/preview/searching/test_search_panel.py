@@ -7,19 +7,19 @@ from cache import queries
 from core.records.spec import RunSpec
 from tests.support.finished import Finished
 from tests.support.jobs import wait
-from tests.support.pages import button, open_page
+from tests.support.pages import button, labelled, open_page
 
 
 def budget(page: AppTest) -> object:
-    return next(field for field in page.number_input if field.label == "Budget in units")
+    return labelled(page.number_input, "Budget in units")
 
 
 def stay(page: AppTest) -> object:
-    return next(field for field in page.multiselect if field.label == "Layers that stay")
+    return labelled(page.multiselect, "Layers that stay")
 
 
 def earlier(page: AppTest) -> object:
-    return next(field for field in page.checkbox if field.label.startswith("Begin with"))
+    return labelled(page.checkbox, "Begin with what was measured on other texts")
 
 
 def asked(page: AppTest) -> tuple[float, list[int], bool]:
@@ -27,7 +27,7 @@ def asked(page: AppTest) -> tuple[float, list[int], bool]:
 
 
 def go(page: AppTest, tab: str) -> None:
-    next(row for row in page.segmented_control if row.label == "Details").set_value(tab).run()
+    labelled(page.segmented_control, "Details").set_value(tab).run()
 
 
 def test_what_was_asked_for_is_asked_again(shared: Jobs, finished: Finished, spec: RunSpec) -> None:
